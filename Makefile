@@ -1,0 +1,44 @@
+# Python 3.11 to 3.13 and make are all that is needed; everything else comes from requirements.lock into .venv/.
+
+PYTHON ?= python3
+CONFIG ?= config/config.yaml
+CORES ?= all
+# Further options of `softlabels run`, such as ARGS="--config data_folder=../images"
+ARGS ?=
+
+python := .venv/bin/python
+
+.PHONY: run test bench lint format lock
+
+run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and figures.
+	@PYTHONPATH=workflow $(python) -Pm softlabels run --cores $(CORES) --configfile $(CONFIG) $(ARGS)
+
+test: .venv/installed ## Run all tests.
+	$(python) -m pytest $(ARGS) tests/unit tests/workflow tests/gpu
+
+bench: .venv/installed ## Run the benchmarks: ratios, measured side by side.
+	$(python) -m pytest -s tests/benchmarks
+
+lint: .venv/installed ## Check format and style.
+	$(python) -m ruff check workflow tests
+	$(python) -m ruff format --check workflow tests
+	PATH="$(CURDIR)/.venv/bin:$$PATH" snakefmt --check Snakefile workflow
+	$(python) -m snakemake --lint
+
+format: .venv/installed ## Format code and rules.
+	$(python) -m ruff check --fix workflow tests
+	$(python) -m ruff format workflow tests
+	PATH="$(CURDIR)/.venv/bin:$$PATH" snakefmt Snakefile workflow
+
+# Made anew whenever the lock file changes; a half-made one is removed, not kept.
+.venv/installed: requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python 3.11 to 3.13 is needed, found %d.%d. Name one: make run PYTHON=python3.12" % v)'
+	@echo "Installing the packages of requirements.lock into .venv (about 6 GB on Linux, some minutes) …"
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	touch $@
+
+lock: ## Renew requirements.lock from pyproject.toml (needs uv).
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --output-file requirements.lock
