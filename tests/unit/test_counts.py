@@ -1,0 +1,205 @@
+"""Images with vote counts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from softlabels import io
+from softlabels.datasets import contract, counts
+from softlabels.errors import UserError
+from softlabels.labels import label
+
+CIFAR10H = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
+CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+SOURCE = {
+    "kind": "counts",
+    "classes": None,
+    "order": "index",
+    "pixels": None,
+    "resize": "stretch",
+    "name_column": "name",
+    "group_column": None,
+}
+NAMES = ["a.png", "b.png", "sub/c.png"]
+COUNTS = np.array([[3, 0, 1], [0, 2, 2], [1, 0, 0]])
+
+
+def folder_of(path, names=NAMES):
+    for index, name in enumerate(names):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (2, 2), (index, 0, 0)).save(path / name)
+    return path
+
+
+def create(tmp_path, content, folder=None, reference="votes", **source):
+    """Run the source on a CSV text or a matrix; its outputs by name."""
+    if isinstance(content, str):
+        path = tmp_path / "counts.csv"
+        path.write_bytes(content.encode())
+    else:
+        path = tmp_path / "counts.npy"
+        np.save(path, content)
+    folder = folder or folder_of(tmp_path / "images")
+    images = [path for path in folder.rglob("*") if path.is_file()]
+    names = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
+    outputs = {name.split(".")[0]: tmp_path / "data" / name for name in names}
+    config = {"source": SOURCE | source, "reference": reference}
+    counts.create(config, {"images": images, "folder": folder, "counts": path}, outputs)
+    return outputs
+
+
+def read(outputs):
+    items, _ = io.read_table(outputs["items"])
+    annotations, metadata = io.read_table(outputs["annotations"])
+    found = contract.vote_counts(annotations, items.num_rows, len(metadata["classes"]))
+    return items, found, metadata["classes"]
+
+
+def test_row_i_of_the_matrix_is_the_i_th_file_name(tmp_path):
+    outputs = create(tmp_path, COUNTS)
+    items, found, classes = read(outputs)
+    assert items.column("name").to_pylist() == NAMES
+    assert items.column("group").to_pylist() == [None] * 3
+    assert items.column("sha256").to_pylist() == [io.sha256(tmp_path / "images" / name) for name in NAMES]
+    assert contract.read_images(outputs["images"])[:, 0, 0, 0].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(found, COUNTS)
+    assert classes == ["0", "1", "2"]
+    reference, metadata = io.read_table(outputs["reference"])
+    np.testing.assert_allclose(io.matrix(reference, "p"), [[0.75, 0, 0.25], [0, 0.5, 0.5], [1, 0, 0]])
+    assert io.vector(reference, "votes").tolist() == [4, 4, 1]
+    assert metadata["reference"] == "votes"
+
+
+def test_names_in_the_file_find_their_images_in_any_order(tmp_path):
+    text = "z,name,y,patient\n1,c.png,0,p2\n3.0,a.png,1,\n0,b,7,p1\n"
+    items, found, classes = read(create(tmp_path, text, order="name", group_column="patient"))
+    assert classes == ["z", "y"]
+    assert found.tolist() == [[3, 1], [0, 7], [1, 0]]
+    assert items.column("group").to_pylist() == [None, "p1", "p2"]
+
+
+def test_given_classes_set_the_order_of_the_columns(tmp_path):
+    _, found, classes = read(create(tmp_path, "\ufeffz,y\n1,2\n3,4\n5,6\n", classes=["y", "z"]))
+    assert classes == ["y", "z"]
+    assert found.tolist() == [[2, 1], [4, 3], [6, 5]]
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path):
+    first, second = (create(tmp_path / name, COUNTS, folder_of(tmp_path / "images")) for name in _made(tmp_path))
+    assert [io.sha256(path) for path in first.values()] == [io.sha256(path) for path in second.values()]
+
+
+def _made(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        yield name
+
+
+BAD_CSV = {
+    "": "found 0 lines",
+    "y,z\n": "found 1 lines",
+    "y,z\n1,2\n1,-2\n1,1\n": r"line 3, column 'z': found '-2'",
+    "y,z\n1,2\n1,1\nnan,1\n": r"line 4, column 'y': found 'nan'",
+    "y,z\n1,2\n1,1.5\n1,1\n": r"line 3, column 'z': found '1.5'",
+    "y,z\n1,2\n1,\n1,1\n": r"line 3, column 'z': found ''",
+    "y,z\n1,2\n1,1e30\n1,1\n": r"line 3, column 'z': found '1e30'",
+    "y,z\n1,2\n\n0,0\n1,1\n": r"line 4 has no vote",
+    "y,z\n1,2\n3\n1,1\n": r"line 3 has 1 cells, expected 2",
+    "y,y\n1,2\n3,3\n1,1\n": r"column 'y' twice",
+    ",y,z\n0,1,2\n1,1,1\n2,1,1\n": r"column 1 has no name",
+    "y\n1\n2\n3\n": r"found 1 classes",
+    "y,z\n1,2\n1,1\n": r"found 2 rows, expected 3, .*'sub/c.png' is the first",
+    "y,z\n1,2\n1,1\n1,1\n1,1\n": r"found 4 rows, expected 3, .*line 5 is the first",
+    "name,y,z\na.png,1,2\nb.png,1,1\nc.png,1,1\n": r"source\.order to 'name'",
+    'y,z\n1,2\n1,"1\n': r"line 3 is not CSV",
+}
+
+
+@pytest.mark.parametrize("text", BAD_CSV)
+def test_a_bad_csv_is_refused_by_its_place(tmp_path, text):
+    with pytest.raises(UserError, match=BAD_CSV[text]):
+        create(tmp_path, text)
+    assert not (tmp_path / "data").exists()
+
+
+BAD_NAMES = {
+    "name,y,z\na.png,1,2\nb.png,1,1\nx.png,1,1\n": r"line 4: found no image 'x.png'",
+    "name,y,z\na.png,1,2\nb.png,1,1\n../secret.png,1,1\n": r"line 4: found no image '\.\./secret.png'",
+    "name,y,z\na.png,1,2\nb.png,1,1\n": r"1 of 3 images have no row, the first is 'sub/c.png'",
+    "name,y,z\na.png,1,2\nb.png,1,1\na,1,1\n": r"lines 2 and 4 are both for image 'a.png'",
+    "nome,y,z\na.png,1,2\nb.png,1,1\na,1,1\n": r"no column 'name' \(source.name_column\).*Did you mean 'nome'",
+}
+
+
+@pytest.mark.parametrize("text", BAD_NAMES)
+def test_rows_and_images_that_do_not_match_are_refused(tmp_path, text):
+    with pytest.raises(UserError, match=BAD_NAMES[text]):
+        create(tmp_path, text, order="name")
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (COUNTS / 4, "found float64"),
+        (COUNTS[0], r"found int64 \[3\]"),
+        (np.array([[1, 2], [1, -1], [1, 1]]), r"row 1 \(counted from 0\), column '1': found -1"),
+        (np.array([[1, 2], [1, 1], [0, 0]]), r"row 2 \(counted from 0\) has no vote"),
+        (COUNTS[:, :1] + 1, "found 1 classes"),
+        (np.array([[{}]]), "cannot be read as a NumPy array"),
+    ],
+)
+def test_a_bad_matrix_is_refused(tmp_path, matrix, message):
+    with pytest.raises(UserError, match=message):
+        create(tmp_path, matrix)
+
+
+def test_the_number_of_classes_must_fit(tmp_path):
+    with pytest.raises(UserError, match=r"found 3 columns, expected 2 as in source\.classes"):
+        create(tmp_path, COUNTS, classes=["y", "z"])
+    with pytest.raises(UserError, match=r"found the class columns y, z, expected y, x"):
+        create(tmp_path, "y,z\n1,2\n3,4\n5,6\n", classes=["y", "x"])
+
+
+def test_a_matrix_has_neither_names_nor_groups(tmp_path):
+    with pytest.raises(UserError, match=r"source\.order to 'index'"):
+        create(tmp_path, COUNTS, order="name")
+    with pytest.raises(UserError, match=r"source\.group_column to null"):
+        create(tmp_path, COUNTS, group_column="patient")
+
+
+def test_text_that_is_not_utf_8_names_the_line(tmp_path):
+    (tmp_path / "latin.csv").write_bytes("y,z\n1,1\n1,é\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"latin\.csv: line 3 is not UTF-8"):
+        counts.read_csv(tmp_path / "latin.csv")
+
+
+def test_unpadded_numbers_are_refused_where_rows_follow_the_order_of_names(tmp_path):
+    folder = folder_of(tmp_path / "numbers", ["2.png", "3.png", "10.png"])
+    with pytest.raises(UserError, match=r"'10\.png' comes before '2\.png' as text"):
+        create(tmp_path, COUNTS, folder)
+
+
+@pytest.mark.skipif(not CIFAR10H.is_dir(), reason="CIFAR-10H is not here")
+def test_cifar10h_has_its_known_numbers(tmp_path):
+    matrix = np.load(CIFAR10H / "cifar10h-counts.npy")
+    outputs = create(tmp_path, matrix, CIFAR10H / "images", classes=CIFAR10_CLASSES)
+    items, found, classes = read(outputs)
+    np.testing.assert_array_equal(found, matrix)
+    assert found.sum() == 511_000
+    assert classes == CIFAR10_CLASSES
+    assert items.column("name")[9999].as_py() == "09999.jpg"
+    images = contract.read_images(outputs["images"])
+    assert images.shape == (10_000, 32, 32, 3)
+    np.testing.assert_array_equal(images[9999], np.asarray(Image.open(CIFAR10H / "images" / "09999.jpg")))
+    p = io.matrix(io.read_table(outputs["reference"])[0], "p")
+    assert (p.max(axis=1) == 1).sum() == 4_393
+    entropy = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)
+    assert entropy.mean() == pytest.approx(0.154, abs=5e-4)
+    options = {"aggregate": "majority", "form": "hard", "ties": "lowest_index", "seed": 0}
+    labels = tmp_path / "labels.parquet"
+    label.run({"label": options, "draw": "all"}, outputs, {"labels": labels})
+    table, metadata = io.read_table(labels)
+    assert np.bincount(io.vector(table, "hard")).tolist() == [1003, 998, 999, 995, 981, 1004, 1005, 1015, 999, 1001]
+    assert metadata["ties"] == {"rule": "lowest_index", "count": 3}

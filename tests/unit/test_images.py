@@ -1,0 +1,170 @@
+"""Image files to images.npy."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from softlabels.datasets.contract import read_images
+from softlabels.datasets.images import import_images, relative_names, spellings
+from softlabels.errors import UserError
+
+RGB = np.random.default_rng(0).integers(0, 256, (6, 4, 3), np.uint8)
+
+
+def save(path, array, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def pixels_of(path, tmp_path, pixels=None, resize="stretch"):
+    import_images([path], tmp_path / "images.npy", pixels, resize)
+    return np.array(read_images(tmp_path / "images.npy")[0])
+
+
+def test_lossless_rgb_pixels_and_file_hashes_arrive_unchanged(tmp_path):
+    paths = [save(tmp_path / "a.png", RGB), save(tmp_path / "b.bmp", 255 - RGB)]
+    hashes = import_images(paths, tmp_path / "images.npy", None, "stretch")
+    np.testing.assert_array_equal(read_images(tmp_path / "images.npy"), [RGB, 255 - RGB])
+    assert hashes == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+
+
+def test_grey_fills_three_channels(tmp_path):
+    image = pixels_of(save(tmp_path / "a.png", RGB[..., 0]), tmp_path)
+    np.testing.assert_array_equal(image, np.repeat(RGB[..., :1], 3, axis=2))
+
+
+def test_alpha_is_laid_over_black(tmp_path):
+    rgba = np.dstack([RGB, np.full(RGB.shape[:2], 128, np.uint8)])
+    image = pixels_of(save(tmp_path / "a.png", rgba), tmp_path)
+    np.testing.assert_allclose(image, RGB * (128 / 255), atol=1)
+
+
+def test_a_transparent_palette_entry_becomes_black(tmp_path):
+    image = Image.fromarray(np.array([[0, 1]], np.uint8), "L").convert("P")
+    image.putpalette([255, 0, 0, 0, 255, 0])
+    image.save(tmp_path / "a.png", transparency=0)
+    assert pixels_of(tmp_path / "a.png", tmp_path).tolist() == [[[0, 0, 0], [0, 255, 0]]]
+
+
+def test_the_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    image = pixels_of(save(tmp_path / "a.png", RGB, exif=exif), tmp_path)
+    np.testing.assert_array_equal(image, np.rot90(RGB, -1))
+
+
+def test_crop_keeps_the_centre_square(tmp_path):
+    image = pixels_of(save(tmp_path / "a.png", RGB), tmp_path, 4, "crop")
+    np.testing.assert_array_equal(image, RGB[1:5])
+
+
+def test_pad_keeps_the_whole_image_between_black_bars(tmp_path):
+    image = pixels_of(save(tmp_path / "a.png", RGB), tmp_path, 6, "pad")
+    np.testing.assert_array_equal(image[:, 1:5], RGB)
+    assert not image[:, [0, 5]].any()
+
+
+def test_stretch_is_bicubic(tmp_path):
+    image = pixels_of(save(tmp_path / "a.png", RGB), tmp_path, 5, "stretch")
+    np.testing.assert_array_equal(image, np.asarray(Image.fromarray(RGB).resize((5, 5), Image.Resampling.BICUBIC)))
+
+
+def test_several_sizes_name_the_first_other_file_and_the_key(tmp_path):
+    paths = [save(tmp_path / f"{name}.png", RGB[:side]) for name, side in (("a", 6), ("b", 6), ("c", 5), ("d", 4))]
+    with pytest.raises(UserError, match=r"c\.png: found 4 × 5 pixels, expected 4 × 6 .*source\.pixels"):
+        import_images(paths, tmp_path / "images.npy", None, "stretch")
+    assert not list(tmp_path.glob("*images.npy*"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"label,image\n", b"\x89PNG\r\n\x1a\n"],
+)
+def test_what_is_no_image_is_refused_by_name(tmp_path, content):
+    (tmp_path / "x.png").write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.png: (is no image|cannot be used)"):
+        pixels_of(tmp_path / "x.png", tmp_path)
+
+
+def test_an_image_type_that_starts_other_programs_is_refused(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "x.png", "EPS")
+    with pytest.raises(UserError, match=r"x\.png: is no image of the types BMP"):
+        pixels_of(tmp_path / "x.png", tmp_path)
+
+
+def test_a_link_to_nothing_is_refused(tmp_path):
+    (tmp_path / "x.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(UserError, match=r"x\.png: cannot be used"):
+        pixels_of(tmp_path / "x.png", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg"])
+def test_a_cut_file_is_refused(tmp_path, kind):
+    path = save(tmp_path / f"x.{kind}", np.tile(RGB, (30, 30, 1)))
+    path.write_bytes(path.read_bytes()[:-400])
+    with pytest.raises(UserError, match=rf"x\.{kind}: cannot be used"):
+        pixels_of(path, tmp_path)
+
+
+@pytest.mark.parametrize("place", [24, -5])  # in the pixels; in the checksum at the end of the file
+def test_a_flipped_byte_in_a_png_is_refused(tmp_path, place):
+    path = save(tmp_path / "x.png", RGB)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"IDAT")
+    content[start + place if place > 0 else content.index(b"IEND") + place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x\.png"):
+        pixels_of(path, tmp_path)
+
+
+def test_sixteen_bits_and_several_frames_are_refused(tmp_path):
+    path = save(tmp_path / "deep.png", RGB[..., 0].astype(np.uint16) * 257)
+    with pytest.raises(UserError, match=r"deep\.png: .*pixel type I;16"):
+        pixels_of(path, tmp_path)
+    frames = [Image.fromarray(RGB), Image.fromarray(255 - RGB)]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(UserError, match=r"film\.gif: .*2 frames"):
+        pixels_of(tmp_path / "film.gif", tmp_path)
+
+
+@pytest.mark.parametrize("limit", [12, 20])  # 24 pixels: Pillow's error from twice the limit, its warning below
+def test_a_decompression_bomb_is_an_error(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit - 1)
+    with pytest.raises(UserError, match=r"bomb\.png: has more than"):
+        pixels_of(save(tmp_path / "bomb.png", RGB), tmp_path)
+
+
+def test_names_are_relative_and_sorted(tmp_path):
+    paths = [tmp_path / "b.png", tmp_path / "a" / "z.png"]
+    assert list(relative_names(paths, tmp_path)) == ["a/z.png", "b.png"]
+
+
+def test_paths_out_of_the_folder_are_refused(tmp_path):
+    folder = tmp_path / "images"
+    outside = save(tmp_path / "secret.png", RGB)
+    folder.mkdir()
+    (folder / "link.png").symlink_to(outside)
+    save(folder / "a.png", RGB)
+    for path in (outside, folder / ".." / "secret.png", folder / "link.png", folder / "sub" / ".." / "a.png"):
+        with pytest.raises(UserError, match="not in the image folder"):
+            relative_names([path], folder)
+
+
+def test_the_folder_itself_may_be_above_or_behind_a_link(tmp_path):
+    save(tmp_path / "images" / "a.png", RGB)
+    (tmp_path / "link").symlink_to(tmp_path / "images")
+    for folder in (tmp_path / "images" / ".." / "images", tmp_path / "link"):
+        assert list(relative_names([folder / "a.png"], folder)) == ["a.png"]
+
+
+def test_no_image_is_an_error(tmp_path):
+    with pytest.raises(UserError, match="no image file"):
+        relative_names([], tmp_path)
+
+
+def test_only_a_file_name_that_occurs_once_stands_for_its_path():
+    known = spellings(["x/a.png", "y/a.png", "y/b.png", "b"])
+    assert known == {"x/a.png": 0, "y/a.png": 1, "y/b.png": 2, "b.png": 2, "b": 3}

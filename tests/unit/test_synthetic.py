@@ -1,0 +1,427 @@
+"""The synthetic data set: its definition, its label distributions, its pixels and its votes."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare, entropy
+
+from softlabels import io
+from softlabels.datasets import contract, synthetic
+from softlabels.errors import UserError
+
+DEFAULT = {
+    "kind": "synthetic",
+    "items": 15_000,
+    "pixels": 224,
+    "seed": 0,
+    "pure_share": 0.4,
+    "interpolate": "joint",
+    "mixed_shares": [0.5, 0.25, 0.25],
+    "colour_path": "hsv_hue",
+    "ratio_min": 0.5,
+    "balance": "exact",
+    "radius": [0.12, 0.26],
+    "centre": None,
+    "margin": 0.02,
+    "clip": False,
+    "size": "area",
+    "supersampling": 4,
+    "noise": 0.0,
+    "background": "black",
+    "votes": 0,
+    "annotators": 0,
+    "annotator_accuracy": 1.0,
+}
+DCIC_LIKE = {"radius": [0.15, 0.55], "centre": [0.3, 0.7], "clip": True}
+
+
+def options(**changes):
+    return {**DEFAULT, **changes}
+
+
+def draw(**changes):
+    """Parameters and exact label distributions."""
+    items = synthetic.draw_items(options(**changes))
+    return items, synthetic.label_distributions(items["u"], items["s"])
+
+
+def written(folder, reference="exact", **changes):
+    """Run the source; the paths of its four files."""
+    paths = {
+        "images": folder / "images.npy",
+        "items": folder / "items.parquet",
+        "annotations": folder / "annotations.parquet",
+        "reference": folder / "reference.parquet",
+    }
+    synthetic.create({"source": options(**changes), "reference": reference}, {}, paths)
+    return paths
+
+
+def naive_image(source, u, s, r, theta, cx, cy):
+    """The definition, sample point by sample point, in loops and with the standard library's colours."""
+    rho = 1 - s * (1 - source["ratio_min"])
+    a, b = (r / rho**0.5, r * rho**0.5) if source["size"] == "area" else (r, r * rho)
+    if source["colour_path"] == "hsv_hue":
+        colour = np.array(colorsys.hsv_to_rgb(u / 3, 1, 1))
+    else:
+        colour = np.roll([1 - u % 1, u % 1, 0], int(u))
+    pixels, q = source["pixels"], source["supersampling"]
+    image = np.zeros((pixels, pixels, 3), np.uint8)
+    for row, column in np.ndindex(pixels, pixels):
+        y = (row + (np.arange(q) + 0.5) / q)[:, None] / pixels - cy
+        x = (column + (np.arange(q) + 0.5) / q)[None, :] / pixels - cx
+        along, across = x * np.cos(theta) + y * np.sin(theta), y * np.cos(theta) - x * np.sin(theta)
+        share = np.mean((along / a) ** 2 + (across / b) ** 2 <= 1)
+        image[row, column] = np.round(255 * share * colour)
+    return image
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """The 15,000 items of the default configuration."""
+    return draw()
+
+
+# --- the label distributions -------------------------------------------------------------------------------------
+
+
+def test_the_label_is_the_outer_product_of_colour_and_shape():
+    p = synthetic.label_distributions(np.array([0.25]), np.array([0.25]))
+    np.testing.assert_allclose(p, [[0, 0, 0.1875, 0.0625, 0.5625, 0.1875]], rtol=0, atol=0)
+
+
+def test_the_ring_closes_between_blue_and_red():
+    p = synthetic.label_distributions(np.array([2.0, 2.75]), np.array([0.0, 1.0]))
+    np.testing.assert_array_equal(p, [[1, 0, 0, 0, 0, 0], [0, 0.25, 0, 0, 0, 0.75]])
+
+
+def test_forty_percent_of_the_items_are_pure_and_only_they_have_a_certain_label(paper):
+    items, p = paper
+    assert items["pure"].sum() == 6_000
+    np.testing.assert_array_equal(items["pure"], p.max(axis=1) == 1)
+
+
+def test_exact_balance_gives_every_hard_class_the_same_number_of_items(paper):
+    items, p = paper
+    np.testing.assert_array_equal(np.bincount(p.argmax(axis=1), minlength=6), [2_500] * 6)
+    np.testing.assert_array_equal(np.bincount(p[items["pure"]].argmax(axis=1), minlength=6), [1_000] * 6)
+    np.testing.assert_allclose(p.mean(axis=0), 1 / 6, atol=0.001)
+    top = np.sort(p, axis=1)
+    assert (top[:, -1] > top[:, -2]).all()  # no ties
+
+
+def test_ambiguity_is_what_theory_predicts(paper):
+    _, p = paper
+    # Binary entropy of a uniform number is 1/2 on average; two independent ones add up.
+    assert entropy(p, axis=1).mean() == pytest.approx(0.6, abs=0.003)
+    assert (p > 0).sum(axis=1).mean() == pytest.approx(0.4 * 1 + 0.6 * 4)
+    assert p.max(axis=1).mean() == pytest.approx(0.4 + 0.6 * 0.75**2, abs=0.003)
+    top = np.sort(p, axis=1)
+    assert np.mean(top[:, -1] - top[:, -2] < 0.05) == pytest.approx(0.08, abs=0.005)
+
+
+def test_positions_are_uniform_between_the_classes(paper):
+    items, _ = paper
+    between = ~items["pure"]
+    for position in (items["u"][between] / 3, items["s"][between]):
+        assert chisquare(np.histogram(position, 60, (0, 1))[0]).pvalue > 0.001
+
+
+def test_random_balance_leaves_the_class_counts_to_chance():
+    items, p = draw(balance="random")
+    counts = np.bincount(p.argmax(axis=1), minlength=6)
+    assert chisquare(counts).pvalue > 0.001
+    assert np.ptp(counts) > 20
+    assert set(items["u"][items["pure"]]) == {0, 1, 2}
+    assert set(items["s"][items["pure"]]) == {0, 1}
+
+
+@pytest.mark.parametrize("share, expected", [(0, 0), (0.3, 90), (0.333, 99), (1, 300)])
+def test_the_pure_share_is_counted_in_exact_fractions(share, expected):
+    assert draw(items=300, pure_share=share)[0]["pure"].sum() == expected
+
+
+@pytest.mark.parametrize("interpolate", ["colour", "shape", "mixed"])
+@pytest.mark.parametrize("pure_share", [0.4, 0.25])
+def test_the_other_interpolations_keep_the_hard_classes_equal(interpolate, pure_share):
+    items, p = draw(items=4_800, interpolate=interpolate, pure_share=pure_share)
+    counts = np.bincount(p.argmax(axis=1), minlength=6)
+    # Each of four kinds cycles over its cells, so each may miss a class by at most two items.
+    assert np.ptp(counts) <= 4
+    assert items["pure"].mean() == pure_share
+
+
+def test_interpolating_one_property_leaves_the_other_pure():
+    colour, _ = draw(items=600, interpolate="colour")
+    shape, _ = draw(items=600, interpolate="shape")
+    assert set(colour["s"]) == {0, 1} and set(shape["u"]) == {0, 1, 2}
+    assert (colour["u"][~colour["pure"]] % 1 > 0).all()
+    assert (shape["s"][~shape["pure"]] % 1 > 0).all()
+
+
+def test_mixed_items_follow_their_shares():
+    items, _ = draw(items=1_000, interpolate="mixed", mixed_shares=[0.5, 0.2, 0.3])
+    colour, shape = items["u"] % 1 > 0, items["s"] % 1 > 0
+    assert [(colour & shape).sum(), (colour & ~shape).sum(), (shape & ~colour).sum()] == [300, 120, 180]
+
+
+# --- an item depends on nothing but the seed and its index -------------------------------------------------------
+
+EVERYTHING = {"background": "texture", "noise": 8.0, "votes": 5, "annotators": 9, "interpolate": "mixed"}
+
+
+def test_more_items_change_no_item(tmp_path):
+    few = written(tmp_path / "few", items=100, pixels=16, **EVERYTHING)
+    many = written(tmp_path / "many", items=300, pixels=16, **EVERYTHING)
+    np.testing.assert_array_equal(contract.read_images(few["images"]), contract.read_images(many["images"])[:100])
+    for name, rows in (("items", 100), ("annotations", 500), ("reference", 100)):
+        assert io.read_table(few[name])[0].to_pylist() == io.read_table(many[name])[0].slice(0, rows).to_pylist()
+
+
+def test_the_size_of_the_chunks_changes_no_byte(tmp_path, monkeypatch):
+    whole = written(tmp_path / "whole", items=50, pixels=16, **EVERYTHING)
+    monkeypatch.setattr(synthetic, "CHUNK_BYTES", 7 * 3 * 16**2)
+    assert len(synthetic.chunks(options(items=50, pixels=16))) == 8
+    parts = written(tmp_path / "parts", items=50, pixels=16, **EVERYTHING)
+    assert {k: io.sha256(v) for k, v in whole.items()} == {k: io.sha256(v) for k, v in parts.items()}
+
+
+def test_no_two_purposes_share_a_stream(tmp_path, monkeypatch):
+    streams = []
+    generator = synthetic.generator
+    monkeypatch.setattr(synthetic, "generator", lambda *key: streams.append(key[1:]) or generator(*key))
+    written(tmp_path, items=3, pixels=8, **EVERYTHING)
+    assert len(streams) == len(set(streams)) == 3 * 4  # items x (geometry, texture, noise, votes)
+
+
+def test_another_seed_gives_other_items():
+    assert not np.array_equal(draw(items=10, seed=0)[0]["r"], draw(items=10, seed=1)[0]["r"])
+
+
+# --- position and size -------------------------------------------------------------------------------------------
+
+
+def test_every_shape_lies_anywhere_inside_the_frame(paper):
+    items, _ = paper
+    phi = np.linspace(0, np.pi, 200)[:, None]
+    a, b = items["r"] / np.sqrt(items["rho"]), items["r"] * np.sqrt(items["rho"])
+    along, across = a * np.cos(phi), b * np.sin(phi)
+    cos, sin = np.cos(items["theta"]), np.sin(items["theta"])
+    for centre, outline in (("cx", along * cos - across * sin), ("cy", along * sin + across * cos)):
+        extent = np.abs(outline).max(axis=0)
+        position = (items[centre] - 0.02 - extent) / (0.96 - 2 * extent)
+        assert position.min() > -0.001 and position.max() < 1.001
+        assert chisquare(np.histogram(position, 40, (0, 1))[0]).pvalue > 0.001
+
+
+def test_size_and_angle_are_uniform(paper):
+    items, _ = paper
+    assert chisquare(np.histogram(items["r"], 40, (0.12, 0.26))[0]).pvalue > 0.001
+    assert chisquare(np.histogram(items["theta"], 40, (0, np.pi))[0]).pvalue > 0.001
+
+
+def test_nothing_but_position_and_shape_tells_the_label(paper):
+    items, _ = paper
+    for nuisance in ("r", "theta"):
+        for cause in ("u", "s"):
+            assert abs(np.corrcoef(items[nuisance], items[cause])[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize("size, ratio", [("area", 1.0), ("major_axis", 0.5)])
+def test_the_area_of_an_ellipse_against_that_of_its_circle(size, ratio):
+    shape = {"u": np.zeros(2), "s": np.array([0.0, 1.0]), "rho": np.array([1, 0.5]), "theta": np.array([0.3, 0.3])}
+    shape |= {"r": np.full(2, 0.2), "cx": np.full(2, 0.5), "cy": np.full(2, 0.5)}
+    circle, ellipse = synthetic.coverage(options(pixels=128, size=size), shape).sum(axis=(1, 2)) / (16 * 128**2)
+    assert circle == pytest.approx(np.pi * 0.2**2, rel=0.001)
+    assert ellipse / circle == pytest.approx(ratio, rel=0.001)
+
+
+def test_large_clipped_shapes_cover_what_the_public_archive_shows():
+    source = options(items=3_000, pixels=64, **DCIC_LIKE)
+    items = synthetic.draw_items(source)
+    blocks = [{key: column[k : k + 500] for key, column in items.items()} for k in range(0, 3_000, 500)]
+    visible = np.concatenate([synthetic.coverage(source, block).mean(axis=(1, 2)) / 16 for block in blocks])
+    assert 0.36 < visible.mean() < 0.42
+    assert visible.min() > 0
+    p = synthetic.label_distributions(items["u"], items["s"])
+    assert entropy(p, axis=1).mean() == pytest.approx(0.6, abs=0.006)
+    assert (p > 0).sum(axis=1).mean() == pytest.approx(2.8)
+
+
+# --- the pixels --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"supersampling": 1},
+        {"supersampling": 3, "colour_path": "rgb_linear"},
+        {"size": "major_axis", "ratio_min": 0.2},
+        DCIC_LIKE,
+        {"radius": [0.01, 0.03]},
+    ],
+    ids=["default", "one sample", "linear colours", "narrow", "clipped", "smaller than a pixel"],
+)
+def test_images_equal_the_definition_byte_for_byte(changes):
+    source = options(items=12, pixels=24, **changes)
+    items = synthetic.draw_items(source)
+    expected = [naive_image(source, *(items[k][i] for k in ("u", "s", "r", "theta", "cx", "cy"))) for i in range(12)]
+    np.testing.assert_array_equal(synthetic.render(source, items), expected)
+
+
+def test_rows_beside_a_shape_stay_empty_where_its_centre_is_a_sample_point():
+    source = options(items=1, pixels=9, supersampling=1)
+    circle = {"u": 0.0, "s": 0.0, "r": 0.2, "theta": 0.0, "cx": 0.5, "cy": 0.5}
+    items = {key: np.array([value]) for key, value in (circle | {"rho": 1.0}).items()}
+    np.testing.assert_array_equal(synthetic.render(source, items)[0], naive_image(source, **circle))
+
+
+def test_the_label_can_be_read_off_the_pixels():
+    source = options(items=200, pixels=64)
+    items = synthetic.draw_items(source)
+    images = synthetic.render(source, items).astype(np.float64)
+    brightest = images.reshape(200, -1, 3)[np.arange(200), images.sum(axis=3).reshape(200, -1).argmax(axis=1)]
+    u = np.array([3 * colorsys.rgb_to_hsv(*(colour / 255))[0] for colour in brightest])
+    wrong = np.abs(u - items["u"])
+    assert np.minimum(wrong, 3 - wrong).max() < 0.0011  # half a step of 8 bits: 1 / (4 x 255)
+    # The principal second moments of a uniform ellipse are a^2 / 4 and b^2 / 4 (+ 1/12 pixel^2 for a pixel's width).
+    weight = images.max(axis=3) / 255
+    weight /= weight.sum(axis=(1, 2), keepdims=True)
+    grid = np.arange(64)
+    x, y = np.einsum("nyx,x->n", weight, grid), np.einsum("nyx,y->n", weight, grid)
+    dx, dy = grid - x[:, None], grid - y[:, None]
+    xx, yy = np.einsum("nyx,nx->n", weight, dx**2), np.einsum("nyx,ny->n", weight, dy**2)
+    xy = np.einsum("nyx,nx,ny->n", weight, dx, dy)
+    moments = np.linalg.eigvalsh(np.moveaxis(np.array([[xx, xy], [xy, yy]]), 2, 0)) - 1 / 12
+    rho = np.sqrt(moments[:, 0] / moments[:, 1])
+    error = np.abs((1 - rho) / 0.5 - items["s"])
+    assert error.mean() < 0.003 and error.max() < 0.02
+
+
+def test_hue_stays_saturated_and_linear_mixing_does_not():
+    u = np.array([0.25, 0.5, 1.5, 2.75])
+    np.testing.assert_allclose(
+        synthetic.colours(u, "hsv_hue"), [[1, 0.5, 0], [1, 1, 0], [0, 1, 1], [1, 0, 0.5]], atol=1e-15
+    )
+    np.testing.assert_allclose(
+        synthetic.colours(u, "rgb_linear"), [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.75, 0, 0.25]], atol=1e-15
+    )
+
+
+def test_noise_has_the_given_spread_and_leaves_the_rest_alone():
+    source = options(items=20, pixels=64, background="texture")
+    items = synthetic.draw_items(source)
+    clean, noisy = synthetic.render(source, items), synthetic.render(source | {"noise": 6.0}, items)
+    untouched = (clean > 40) & (clean < 215)  # away from both ends, where values are cut off
+    difference = noisy[untouched].astype(float) - clean[untouched]
+    assert difference.mean() == pytest.approx(0, abs=0.1)
+    assert difference.std() == pytest.approx(6, rel=0.02)
+
+
+def test_texture_is_grey_smooth_dark_and_different_for_every_item():
+    source = options(items=4, pixels=64, background="texture")
+    items = synthetic.draw_items(source)
+    outside = synthetic.coverage(source, items) == 0
+    images = synthetic.render(source, items).astype(int)
+    grey = images[outside]
+    assert (grey == grey[:, :1]).all()
+    assert grey.max() <= 127 and grey.std() > 20
+    field = synthetic.texture(source, 0)
+    assert np.abs(np.diff(field, axis=0)).max() < 127 * 1.5 / 8 and not np.allclose(field, synthetic.texture(source, 1))
+    np.testing.assert_array_equal(  # the shape itself is as on black
+        images[synthetic.coverage(source, items) == 16],
+        synthetic.render(options(items=4, pixels=64), items)[synthetic.coverage(source, items) == 16],
+    )
+
+
+# --- votes and files ---------------------------------------------------------------------------------------------
+
+
+def test_exact_references_come_without_votes(tmp_path):
+    paths = written(tmp_path, items=30, pixels=8, annotators=3)
+    reference, metadata = io.read_table(paths["reference"])
+    items, _ = io.read_table(paths["items"])
+    np.testing.assert_array_equal(io.matrix(reference, "p"), draw(items=30)[1])
+    assert reference.column("votes").null_count == 30
+    assert metadata["classes"] == ["bc", "be", "gc", "ge", "rc", "re"]
+    assert items.column_names == ["item", "name", "group", "u", "s", "rho", "r", "theta", "cx", "cy", "pure"]
+    assert io.vector(items, "name")[3] == "synthetic-00003"
+    assert io.read_table(paths["annotations"])[0].num_rows == 0
+    assert contract.read_images(paths["images"]).shape == (30, 8, 8, 3)
+
+
+def test_a_voted_reference_is_the_mean_of_the_votes_on_file(tmp_path):
+    paths = written(tmp_path, reference="votes", items=40, pixels=8, votes=7)
+    annotations, _ = io.read_table(paths["annotations"])
+    reference, _ = io.read_table(paths["reference"])
+    assert annotations.num_rows == 280 and annotations.column("annotator").null_count == 280
+    counts = contract.vote_counts(annotations, 40, 6)
+    np.testing.assert_array_equal(io.matrix(reference, "p"), counts / 7)
+    np.testing.assert_array_equal(io.vector(reference, "votes"), 7)
+
+
+def test_votes_are_multinomial():
+    p = np.tile([0.0, 0.0, 0.1875, 0.0625, 0.5625, 0.1875], (2_000, 1))
+    _, label = synthetic.draw_votes(p, options(votes=50))
+    counts = np.stack([(label == c).sum(axis=1) for c in range(6)], axis=1)
+    assert (counts[:, :2] == 0).all()
+    assert chisquare(counts[:, 2:].sum(axis=0), 100_000 * p[0, 2:]).pvalue > 0.001
+    expected = 50 * (np.diag(p[0]) - np.outer(p[0], p[0]))  # the multinomial's covariance
+    np.testing.assert_allclose(np.cov(counts.T), expected, atol=0.8)
+
+
+@pytest.mark.parametrize("votes, agreement", [(1, 0.739), (10, 0.857), (100, 0.948)])
+def test_majorities_agree_with_the_truth_as_often_as_expected(paper, votes, agreement):
+    p = paper[1][:6_000]
+    _, label = synthetic.draw_votes(p, options(votes=votes))
+    counts = np.stack([(label == c).sum(axis=1) for c in range(6)], axis=1)
+    assert np.mean(counts.argmax(axis=1) == p.argmax(axis=1)) == pytest.approx(agreement, abs=0.015)
+
+
+def test_imperfect_annotators_report_through_their_confusion_matrix():
+    p = np.tile([1.0, 0, 0, 0, 0, 0], (1_000, 1))
+    _, label = synthetic.draw_votes(p, options(votes=20, annotator_accuracy=0.7))
+    expected = 20_000 * np.array([0.7 + 0.3 / 6] + [0.3 / 6] * 5)
+    assert chisquare(np.bincount(label.ravel(), minlength=6), expected).pvalue > 0.001
+
+
+def test_nobody_of_the_pool_votes_twice_on_an_item(tmp_path):
+    paths = written(tmp_path, items=60, pixels=8, votes=4, annotators=6)
+    annotations, _ = io.read_table(paths["annotations"])
+    names = np.array(annotations.column("annotator").to_pylist()).reshape(60, 4)
+    assert all(len(set(row)) == 4 for row in names)
+    assert set(names.ravel()) == {"a000", "a001", "a002", "a003", "a004", "a005"}
+    np.testing.assert_array_equal(io.vector(annotations, "item"), np.repeat(np.arange(60), 4))
+
+
+def test_the_pool_of_annotators_changes_no_label():
+    p = draw(items=50)[1]
+    np.testing.assert_array_equal(
+        synthetic.draw_votes(p, options(votes=9))[1], synthetic.draw_votes(p, options(votes=9, annotators=20))[1]
+    )
+
+
+@pytest.mark.parametrize(
+    "changes, reference, words",
+    [
+        ({}, "votes", ["reference", "source.votes"]),
+        ({"votes": 5, "annotators": 3}, "exact", ["source.annotators", "source.votes"]),
+        ({"radius": [0.15, 0.55]}, "exact", ["clip", "radius", "ratio_min", "margin"]),
+        ({"centre": [0.3, 0.7]}, "exact", ["clip", "centre", "0.300"]),
+        ({"radius": [0.3, 0.2]}, "exact", ["source.radius", "[0.3, 0.2]"]),
+        ({"interpolate": "mixed", "mixed_shares": [0, 0, 0]}, "exact", ["mixed_shares"]),
+    ],
+)
+def test_options_that_contradict_each_other_are_named_and_nothing_is_written(tmp_path, changes, reference, words):
+    with pytest.raises(UserError) as error:
+        written(tmp_path, reference=reference, items=5, pixels=8, **changes)
+    assert all(word in str(error.value) for word in words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_small_shape_about_a_given_centre_needs_no_clipping():
+    synthetic.check(options(centre=[0.45, 0.55], radius=[0.1, 0.2]), "exact")

@@ -1,0 +1,268 @@
+"""The synthetic data set: ellipses between six classes, whose label distributions are known exactly.
+
+A class is a colour (blue, green, red) and a shape (circle, ellipse). Colour moves on a ring red, green, blue, red;
+shape moves from the circle to the narrowest ellipse. An item's label distribution is the outer product of its position
+on both, so it can be read off the image. Item i depends on the seed and on i alone: neither the number of items nor the
+order or the chunks of the work change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..errors import UserError
+from . import contract
+
+CLASSES = ["bc", "be", "gc", "ge", "rc", "re"]  # blue, green, red x circle, ellipse: the order of the public archive
+CHUNK_BYTES = 16_000_000  # of pixels held at once
+GEOMETRY, TEXTURE, NOISE, VOTES = (), (1,), (2,), (3,)  # an item's streams: SeedSequence children, none shared
+TEXTURE_CELLS = 8  # grid cells along a side of the image
+TEXTURE_MAX = 127.0  # at most half as bright as a shape
+
+
+def create(config: dict[str, Any], inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
+    """Write the data set contract for ``config = {"source": …, "reference": "exact" | "votes"}``.
+
+    Raises:
+        UserError: options that contradict each other; nothing is written.
+    """
+    source = config["source"]
+    check(source, config["reference"])
+    items = draw_items(source)
+    p = label_distributions(items["u"], items["s"])
+    annotator, label = draw_votes(p, source)
+    with contract.new_images(outputs["images"], (len(p), source["pixels"], source["pixels"], 3)) as images:
+        for chunk in tqdm(chunks(source), desc="render", disable=None):
+            images[chunk] = render(source, {key: column[chunk] for key, column in items.items()}, chunk.start)
+    contract.write_items(outputs["items"], [f"synthetic-{i:05d}" for i in range(len(p))], columns=items)
+    item = np.repeat(np.arange(len(p)), source["votes"])
+    names = annotator_names(source)[annotator.ravel()].tolist() if source["annotators"] else None
+    contract.write_annotations(outputs["annotations"], item, names, label.ravel(), CLASSES)
+    if config["reference"] == "votes":
+        counts = np.bincount(item * len(CLASSES) + label.ravel(), minlength=p.size).reshape(p.shape)
+        p, votes = counts / source["votes"], counts.sum(axis=1)
+    else:
+        votes = None
+    contract.write_reference(outputs["reference"], p, votes, CLASSES)
+
+
+def check(source: dict[str, Any], reference: str) -> None:
+    """Raise a UserError where options of the source contradict each other."""
+    votes, annotators = source["votes"], source["annotators"]
+    if reference == "votes" and votes == 0:
+        raise UserError(
+            "reference: found 'votes' with source.votes 0, expected at least one vote an item. "
+            "Raise source.votes, or set reference to 'exact'."
+        )
+    if 0 < annotators < votes:
+        raise UserError(
+            f"source.annotators: found {annotators}, expected at least source.votes = {votes}, as nobody votes twice "
+            f"on an item. Raise annotators, or set it to 0 for anonymous votes."
+        )
+    for key in ("radius", "centre"):
+        if source[key] is not None and source[key][0] > source[key][1]:
+            raise UserError(f"source.{key}: found {source[key]}, expected [lowest, highest]. Swap the two numbers.")
+    if source["interpolate"] == "mixed" and sum(source["mixed_shares"]) <= 0:
+        raise UserError(
+            f"source.mixed_shares: found {source['mixed_shares']}, expected a share above 0. Set the shares of joint, "
+            f"colour and shape."
+        )
+    if not source["clip"]:
+        room = 0.5 if source["centre"] is None else min(source["centre"][0], 1 - source["centre"][1])
+        longest, _ = semi_axes(source["radius"][1], source["ratio_min"], source["size"])
+        if longest + source["margin"] > room:
+            raise UserError(
+                f"source.clip: found false, but semi-axes of up to {longest:.3f} (source.radius, size, ratio_min) and "
+                f"source.margin {source['margin']} exceed the {room:.3f} of the side that source.centre leaves; "
+                f"expected shapes that fit. Lower radius, narrow centre, or set clip to true."
+            )
+
+
+def evenly(n: int, share: Fraction) -> np.ndarray:
+    """Which of n things a share takes, spread evenly: bool ``[n]``; entry k is the same for every n > k."""
+    taken = np.array([k * share.numerator // share.denominator for k in range(n + 1)])
+    return np.diff(taken) > 0
+
+
+def kinds(source: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Which items interpolate colour and which shape: two bool ``[N]``; pure items do neither."""
+    shares = {"joint": [1, 0, 0], "colour": [0, 1, 0], "shape": [0, 0, 1], "mixed": source["mixed_shares"]}
+    joint, colour, shape = (Fraction(str(share)) for share in shares[source["interpolate"]])
+    interpolated = ~evenly(source["items"], Fraction(str(source["pure_share"])))
+    is_joint, is_colour = interpolated.copy(), interpolated.copy()
+    is_joint[interpolated] = evenly(interpolated.sum(), joint / (joint + colour + shape))
+    single = interpolated & ~is_joint
+    is_colour[single] = evenly(single.sum(), colour / (colour + shape) if colour else Fraction(0))
+    return is_colour, is_joint | (single & ~is_colour)
+
+
+def draw_items(source: dict[str, Any]) -> dict[str, np.ndarray]:
+    """The parameters of every item, arrays ``[N]`` of float64 (``pure``: bool).
+
+    ``u`` in [0, 3) is the position on the colour ring (red 0, green 1, blue 2), ``s`` in [0, 1] the position from
+    circle to ellipse, ``rho`` the axis ratio; ``r``, ``cx``, ``cy`` are in sides of the image (x to the right, y down)
+    and ``theta``, the direction of the longer axis, in radians from x to y.
+    """
+    colour, shape = kinds(source)
+    uniform = np.array([generator(source, i, GEOMETRY).random(6) for i in range(source["items"])]).T
+    u, s = 3 * uniform[0], uniform[1]
+    if source["balance"] == "exact":
+        u, s = (half_cells(colour, shape) + uniform[:2]) / 2
+    u = np.where(colour, u, np.floor(u + 0.5) % 3)
+    s = np.where(shape, s, np.floor(s + 0.5))
+    rho = 1 - s * (1 - source["ratio_min"])
+    low, high = source["radius"]
+    r = low + uniform[2] * (high - low)
+    theta = np.pi * uniform[3]
+    a, b = semi_axes(r, rho, source["size"])
+    cos, sin = np.cos(theta), np.sin(theta)
+    inside = source["margin"] + np.stack([np.hypot(a * cos, b * sin), np.hypot(a * sin, b * cos)])
+    low, high = source["centre"] or (inside, 1 - inside)  # high < low, with clip: the shape reaches over both borders
+    cx, cy = low + uniform[4:] * (high - low)
+    return {"u": u, "s": s, "rho": rho, "r": r, "theta": theta, "cx": cx, "cy": cy, "pure": ~(colour | shape)}
+
+
+def half_cells(colour: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Which half arc of the ring (0 to 5) and which half of the shape axis (0, 1) an item lies in: int ``[2, N]``.
+
+    Each kind of item cycles over its own cells, so that each hard class gets the same number of every kind. Pure items
+    have a cell for each class: the half arc that begins at its corner.
+    """
+    cell = np.empty(len(colour), dtype=np.int64)
+    for kind in (colour & shape, colour & ~shape, shape & ~colour):
+        cell[kind] = np.arange(kind.sum()) % 12
+    pure = ~(colour | shape)
+    corner, half = np.divmod(np.arange(pure.sum()) % 6, 2)
+    cell[pure] = 4 * corner + half
+    return np.stack(np.divmod(cell, 2))
+
+
+def generator(source: dict[str, Any], item: int, purpose: tuple[int, ...]) -> np.random.Generator:
+    """The stream of one item for one purpose."""
+    return np.random.default_rng(np.random.SeedSequence(source["seed"], spawn_key=(item, *purpose)))
+
+
+def semi_axes(r: Any, rho: Any, size: str) -> tuple[Any, Any]:
+    """Both semi-axes: the area is pi r^2 whatever the shape (``area``), or the longer one is r (``major_axis``)."""
+    return (r / np.sqrt(rho), r * np.sqrt(rho)) if size == "area" else (r, r * rho)
+
+
+def ring_weights(u: np.ndarray) -> np.ndarray:
+    """Shares of red, green and blue at the positions u on the ring: float64 ``[N, 3]``, two of them not zero."""
+    corner = np.floor(u).astype(np.int64)
+    rows = np.arange(len(u))
+    weights = np.zeros((len(u), 3))
+    weights[rows, corner] = 1 - (u - corner)
+    weights[rows, (corner + 1) % 3] = u - corner
+    return weights
+
+
+def label_distributions(u: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """The exact label distributions, float64 ``[N, 6]`` in the order of CLASSES: shares of colour x shares of shape."""
+    blue_green_red = ring_weights(u)[:, ::-1]
+    circle_ellipse = np.stack([1 - s, s], axis=1)
+    return (blue_green_red[:, :, None] * circle_ellipse[:, None, :]).reshape(len(u), len(CLASSES))
+
+
+def draw_votes(p: np.ndarray, source: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Annotators and their labels, two int ``[N, votes]``.
+
+    An annotator samples the item's distribution and reports through the confusion matrix M = accuracy I + (1 -
+    accuracy) / C, so votes follow p M. With an accuracy of 1 an item's counts are multinomial(votes, p).
+    """
+    accuracy, votes = source["annotator_accuracy"], source["votes"]
+    seen = p @ (accuracy * np.eye(len(CLASSES)) + (1 - accuracy) / len(CLASSES))
+    annotator, label = np.zeros((2, len(p), votes), dtype=np.int64)
+    for i in range(len(p) if votes else 0):
+        rng = generator(source, i, VOTES)
+        label[i] = rng.choice(len(CLASSES), votes, p=seen[i])
+        if source["annotators"]:
+            annotator[i] = rng.choice(source["annotators"], votes, replace=False)
+    return annotator, label
+
+
+def annotator_names(source: dict[str, Any]) -> np.ndarray:
+    """a000, a001, … for the annotators of the pool."""
+    return np.array([f"a{k:03d}" for k in range(source["annotators"])])
+
+
+def colours(u: np.ndarray, path: str) -> np.ndarray:
+    """RGB in [0, 1], float64 ``[N, 3]``: HSV(120 degrees x u, 1, 1), or the mixture of the two corners' RGB."""
+    if path == "rgb_linear":
+        return ring_weights(u)
+    h = 2 * u[:, None]  # in sixths of the hue circle; red, green and blue are at 0, 2 and 4
+    distance = np.abs(h - [0, 2, 4])
+    return np.clip(2 - np.minimum(distance, 6 - distance), 0, 1)
+
+
+def chunks(source: dict[str, Any]) -> list[slice]:
+    """Consecutive rows that hold about CHUNK_BYTES of pixels."""
+    step = max(1, CHUNK_BYTES // (3 * source["pixels"] ** 2))
+    return [slice(start, min(start + step, source["items"])) for start in range(0, source["items"], step)]
+
+
+def coverage(source: dict[str, Any], items: dict[str, np.ndarray]) -> np.ndarray:
+    """How many of a pixel's q x q sample points lie in the ellipse, int16 ``[N, H, W]``.
+
+    A row of sample points at height y meets the ellipse A x^2 + 2 B x y + C y^2 <= 1 (about its centre) in one
+    interval, between the roots of a quadratic in x; so two indices a row stand for all its sample points.
+    """
+    pixels, q = source["pixels"], source["supersampling"]
+    samples = pixels * q
+    r, rho, theta, cx, cy = (items[key][:, None] for key in ("r", "rho", "theta", "cx", "cy"))
+    a, b = semi_axes(r, rho, source["size"])
+    y = (np.arange(samples) + 0.5) / samples - cy
+    A = (np.cos(theta) / a) ** 2 + (np.sin(theta) / b) ** 2
+    B = np.sin(theta) * np.cos(theta) * (1 / a**2 - 1 / b**2)
+    discriminant = A - (y / (a * b)) ** 2  # as A C - B^2 = 1 / (a b)^2
+    middle, half = cx - B / A * y, np.sqrt(np.maximum(discriminant, 0)) / A
+    first = np.ceil((middle - half) * samples - 0.5).clip(0, samples).astype(np.int16)
+    end = (np.floor((middle + half) * samples - 0.5) + 1).clip(0, samples).astype(np.int16)
+    end = np.where(discriminant < 0, first, end)
+    left = np.arange(0, samples, q, dtype=np.int16)  # a pixel's first sample point
+    inside = np.zeros((len(y), pixels, pixels), dtype=np.int16)
+    for row in range(q):
+        inside += (end[:, row::q, None] - left).clip(0, q)
+        inside -= (first[:, row::q, None] - left).clip(0, q)
+    return inside
+
+
+def render(source: dict[str, Any], items: dict[str, np.ndarray], start: int = 0) -> np.ndarray:
+    """The images of consecutive items from ``start`` on, uint8 ``[N, H, W, 3]``.
+
+    A pixel is round(255 coverage colour + (1 - coverage) background + noise), with coverage in steps of 1 / q^2.
+    """
+    pixels, levels = source["pixels"], source["supersampling"] ** 2
+    share = np.arange(levels + 1) / levels
+    lookup = 255 * share[:, None] * colours(items["u"], source["colour_path"])[:, None, :]
+    images = np.empty((len(lookup), pixels, pixels, 3), dtype=np.uint8)
+    plain = source["background"] == "black" and source["noise"] == 0
+    for i, inside in enumerate(coverage(source, items)):
+        if plain:
+            images[i] = np.rint(lookup[i]).astype(np.uint8).take(inside, axis=0)
+            continue
+        image = lookup[i].take(inside, axis=0)
+        if source["background"] == "texture":
+            image += ((1 - share).take(inside) * texture(source, start + i))[:, :, None]
+        if source["noise"]:
+            image += source["noise"] * generator(source, start + i, NOISE).standard_normal(image.shape)
+        images[i] = np.rint(image).clip(0, 255)
+    return images
+
+
+def texture(source: dict[str, Any], item: int) -> np.ndarray:
+    """A smooth grey background, float64 ``[H, W]`` in [0, TEXTURE_MAX].
+
+    Value noise: uniform greys on a grid of TEXTURE_CELLS cells a side, joined by the smoothstep 3 t^2 - 2 t^3.
+    """
+    grid = TEXTURE_MAX * generator(source, item, TEXTURE).random((TEXTURE_CELLS + 1, TEXTURE_CELLS + 1))
+    cell, t = np.divmod((np.arange(source["pixels"]) + 0.5) / source["pixels"] * TEXTURE_CELLS, 1)
+    cell, weight = cell.astype(np.int64), t * t * (3 - 2 * t)
+    rows = grid[cell] * (1 - weight)[:, None] + grid[cell + 1] * weight[:, None]
+    return rows[:, cell] * (1 - weight) + rows[:, cell + 1] * weight

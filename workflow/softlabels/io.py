@@ -1,0 +1,129 @@
+"""Files that are either whole or absent, with the same bytes for the same content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .errors import UserError
+
+SCHEMA_VERSION = 1
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success flush it to disk and rename it, on an error remove it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+
+
+def canonical_json(value: Any) -> str:
+    """One line of JSON with sorted keys: equal values give equal text (NaN and infinity are refused)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write readable JSON with sorted keys atomically."""
+    write_text(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_table(path: str | Path, table: pa.Table, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write Parquet atomically, with fixed writer settings and no timestamps.
+
+    Args:
+        path: the file.
+        table: its rows, already sorted.
+        metadata: JSON values kept in the file's metadata under ``softlabels`` (class names, units, tie rule …);
+            ``schema_version`` is added.
+    """
+    document = canonical_json({"schema_version": SCHEMA_VERSION, **(metadata or {})})
+    table = table.replace_schema_metadata({"softlabels": document})
+    with atomic(path) as part:
+        pq.write_table(
+            table,
+            part,
+            version="2.6",
+            compression="zstd",
+            use_dictionary=True,
+            write_statistics=False,
+            store_schema=True,
+        )
+
+
+def read_table(path: str | Path, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
+    """Read a Parquet file of ours: its table and its ``softlabels`` metadata.
+
+    Raises:
+        UserError: not a readable Parquet file, or not one written by this package's schema.
+    """
+    try:
+        table = pq.read_table(path, columns=columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(
+            f"{path}: cannot be read as Parquet ({error}). Delete it and run again to rebuild it."
+        ) from None
+    metadata = json.loads((table.schema.metadata or {}).get(b"softlabels", b"{}"))
+    if metadata.get("schema_version") != SCHEMA_VERSION:
+        found = metadata.get("schema_version", "none")
+        raise UserError(
+            f"{path}: found schema version {found}, expected {SCHEMA_VERSION}. Delete it and run again to rebuild it."
+        )
+    return table, metadata
+
+
+def distribution_column(p: np.ndarray, dtype: pa.DataType) -> pa.FixedSizeListArray:
+    """A ``[N, C]`` array as a Parquet column of fixed-size lists (``dtype``: pa.float32() or pa.float64())."""
+    flat = np.ascontiguousarray(p, dtype=dtype.to_pandas_dtype()).reshape(-1)
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat, type=dtype), p.shape[1])
+
+
+def matrix(table: pa.Table, column: str) -> np.ndarray:
+    """The ``[N, C]`` array of a fixed-size list column."""
+    chunked = table.column(column)
+    width = chunked.type.list_size
+    return chunked.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+
+
+def vector(table: pa.Table, column: str) -> np.ndarray:
+    """The ``[N]`` array of a flat column."""
+    return table.column(column).to_numpy()
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
