@@ -1,0 +1,160 @@
+"""Evidence to labels: majority, average, ties."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from crowdkit.aggregation import MajorityVote
+
+from softlabels import io
+from softlabels.datasets import contract
+from softlabels.errors import UserError
+from softlabels.labels import average, evidence, label, majority
+
+OPTIONS = {"ties": "lowest_index", "seed": 0}
+
+
+def of_counts(counts):
+    counts = np.array(counts)
+    return evidence.Evidence(counts, None, None, [f"class{k}" for k in range(counts.shape[1])])
+
+
+def of_distribution(p):
+    p = np.array(p)
+    return evidence.Evidence(None, p, None, [f"class{k}" for k in range(p.shape[1])])
+
+
+@pytest.fixture
+def untied():
+    """Counts [200, 5] of 1 to 15 votes an item, no top tied."""
+    rng = np.random.default_rng(1)
+    counts = rng.multinomial(rng.integers(1, 16, 1000), rng.dirichlet(np.ones(5), 1000))
+    top = np.sort(counts, axis=1)
+    return counts[top[:, -1] > top[:, -2]][:200]
+
+
+def write_votes(tmp_path, counts, classes):
+    counts = np.array(counts)
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
+    contract.write_votes_of_counts(inputs["annotations"], counts, classes)
+    votes = counts.sum(axis=1)
+    contract.write_reference(inputs["reference"], counts / votes[:, None], votes, classes)
+    return inputs
+
+
+def make(tmp_path, inputs, aggregate="average", form="soft", ties="lowest_index"):
+    path = tmp_path / f"{aggregate}_{form}_{ties}.parquet"
+    options = {"aggregate": aggregate, "form": form, "ties": ties, "seed": 0}
+    label.run({"label": options, "draw": "all"}, inputs, {"labels": path})
+    return io.read_table(path)
+
+
+def test_majority_and_average_agree_with_crowd_kit(untied):
+    item, kind = np.nonzero(untied)
+    votes = pd.DataFrame({"task": item, "label": kind}).loc[np.repeat(np.arange(len(item)), untied[item, kind])]
+    votes["worker"] = np.arange(len(votes))
+    theirs = MajorityVote()
+    hard = theirs.fit_predict(votes).sort_index().to_numpy()
+    p = theirs.fit_predict_proba(votes).sort_index()[range(5)].to_numpy()
+    ours = average.aggregate(of_counts(untied), OPTIONS)
+    np.testing.assert_array_equal(majority.aggregate(of_counts(untied), OPTIONS).hard, hard)
+    np.testing.assert_array_equal(ours.hard, hard)
+    np.testing.assert_allclose(ours.p, p, rtol=1e-6)
+    assert ours.metadata["ties"]["count"] == 0
+
+
+def test_majority_is_one_hot_and_average_is_the_share_of_votes():
+    counts = of_counts([[1, 3, 0], [2, 1, 1]])
+    assert majority.aggregate(counts, OPTIONS).p.tolist() == [[0, 1, 0], [1, 0, 0]]
+    table = average.aggregate(counts, OPTIONS)
+    assert table.p.tolist() == [[0.25, 0.75, 0], [0.5, 0.25, 0.25]]
+    assert table.votes.tolist() == [4, 4]
+    assert table.weight.tolist() == [1, 1]
+
+
+def test_ties_are_found_in_whole_votes():
+    counts = of_counts([[49, 49, 0], [1, 1, 1], [2, 1, 0]])
+    for module in (majority, average):
+        table = module.aggregate(counts, OPTIONS)
+        assert table.metadata["ties"] == {"rule": "lowest_index", "count": 2}
+        assert table.hard.tolist() == [0, 0, 0]
+
+
+def test_dropped_ties_leave_no_row():
+    counts = of_counts([[1, 1], [2, 1], [0, 3], [2, 2]])
+    for module in (majority, average):
+        table = module.aggregate(counts, {"ties": "drop", "seed": 0})
+        assert table.item.tolist() == [1, 2]
+        assert table.hard.tolist() == [0, 1]
+        assert table.votes.tolist() == [3, 3]
+        assert table.metadata["ties"] == {"rule": "drop", "count": 2}
+
+
+def test_random_ties_are_fair_keyed_by_item_and_never_touch_other_items():
+    counts = np.tile([[2, 0, 2], [0, 3, 1]], (1000, 1))
+    hard = majority.aggregate(of_counts(counts), {"ties": "random", "seed": 0}).hard
+    assert (hard[1::2] == 1).all()
+    assert set(hard[::2].tolist()) == {0, 2}
+    assert abs((hard[::2] == 0).mean() - 0.5) < 0.05
+    part = majority.aggregate(of_counts(counts[:100]), {"ties": "random", "seed": 0}).hard
+    np.testing.assert_array_equal(part, hard[:100])
+    other = majority.aggregate(of_counts(counts), {"ties": "random", "seed": 1}).hard
+    assert (other != hard).any()
+
+
+def test_items_without_votes_get_no_row_and_are_no_ties():
+    table = average.aggregate(of_counts([[0, 0], [1, 2]]), OPTIONS)
+    assert table.item.tolist() == [1]
+    assert table.metadata["ties"]["count"] == 0
+
+
+def test_only_tied_items_under_drop_are_an_error():
+    with pytest.raises(UserError, match="all are tied"):
+        majority.aggregate(of_counts([[1, 1]]), {"ties": "drop", "seed": 0})
+
+
+def test_an_exact_distribution_is_kept_as_it_is():
+    p = np.random.default_rng(0).dirichlet(np.ones(4), 10)
+    table = average.aggregate(of_distribution(p), OPTIONS)
+    np.testing.assert_array_equal(table.p, p.astype(np.float32))
+    np.testing.assert_array_equal(table.hard, p.argmax(axis=1))
+    assert table.votes is None
+
+
+def test_votes_come_before_the_exact_distribution(tmp_path):
+    classes = ["a", "b"]
+    inputs = write_votes(tmp_path, [[1, 2], [3, 0]], classes)
+    p = np.array([[0.9, 0.1], [0.5, 0.5]])
+    contract.write_reference(inputs["reference"], p, None, classes)
+    assert evidence.read(**inputs).counts.tolist() == [[1, 2], [3, 0]]
+    none = np.array([], np.int32)
+    contract.write_annotations(inputs["annotations"], none, None, none, classes)
+    read = evidence.read(**inputs)
+    assert read.counts is None
+    np.testing.assert_array_equal(read.distribution, p)
+    table, _ = make(tmp_path, inputs)
+    assert table.column("votes").null_count == 2
+
+
+def test_the_label_file_keeps_the_contract(tmp_path):
+    inputs = write_votes(tmp_path, [[1, 3, 0], [2, 2, 0], [0, 0, 1]], ["a", "b", "c"])
+    table, metadata = make(tmp_path, inputs)
+    types = {name: str(table.schema.field(name).type) for name in table.column_names}
+    assert types.pop("p").startswith("fixed_size_list<")
+    assert types == {"item": "int32", "hard": "int16", "votes": "int32", "weight": "float"}
+    p = io.matrix(table, "p")
+    assert p.dtype == np.float32
+    assert p.tolist() == [[0.25, 0.75, 0], [0.5, 0.5, 0], [0, 0, 1]]
+    assert metadata == {
+        "schema_version": io.SCHEMA_VERSION,
+        "classes": ["a", "b", "c"],
+        "aggregate": "average",
+        "form": "soft",
+        "ties": {"rule": "lowest_index", "count": 1},
+    }
+
+
+def test_the_hard_form_is_the_one_hot_of_the_hard_class(tmp_path):
+    inputs = write_votes(tmp_path, [[1, 3, 0], [2, 2, 0], [0, 0, 1]], ["a", "b", "c"])
+    hard, _ = make(tmp_path, inputs, "average", "hard", "random")
+    np.testing.assert_array_equal(io.matrix(hard, "p"), np.eye(3)[io.vector(hard, "hard")])
+    assert hard.equals(make(tmp_path, inputs, "majority", "soft", "random")[0])

@@ -1,0 +1,152 @@
+"""Random splits: exact shares, strata, groups."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from softlabels import io
+from softlabels.datasets import contract
+from softlabels.errors import UserError
+from softlabels.labels import splits
+
+SPLIT = {
+    "kind": "random",
+    "train": 0.6,
+    "val": 0.2,
+    "test": 0.2,
+    "stratify": ["hard", "pure"],
+    "groups": True,
+    "allow_missing_class": False,
+}
+
+
+def data_set(tmp_path, hard, classes=None, groups=None, **columns):
+    """Items and a reference with the given hard classes; the paths."""
+    hard = np.asarray(hard)
+    classes = classes or [f"class{k}" for k in range(hard.max() + 1)]
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("items", "reference")}
+    contract.write_items(inputs["items"], [f"{i}.png" for i in range(len(hard))], groups, columns)
+    p = np.full((len(hard), len(classes)), 0.5 / len(classes))
+    p[np.arange(len(hard)), hard] += 0.5
+    contract.write_reference(inputs["reference"], p, None, classes)
+    return inputs
+
+
+def split_of(inputs, seed=0, **changed):
+    """The part of each item."""
+    path = inputs["items"].parent / f"seed{seed}.parquet"
+    splits.run({"split": SPLIT | changed, "seed": seed}, inputs, {"split": path})
+    return io.read_table(path)[0].column("split").to_numpy()
+
+
+def shares(part, stratum):
+    """Items per stratum and part, [S, 3]."""
+    return np.array([[((part == p) & (stratum == s)).sum() for p in splits.PARTS] for s in np.unique(stratum)])
+
+
+@pytest.fixture
+def synthetic(tmp_path):
+    """15,000 items, 6 classes of unequal size, 40 % pure: the inputs, hard classes and pure flags."""
+    rng = np.random.default_rng(0)
+    hard, pure = rng.choice(6, 15_000, p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]), rng.random(15_000) < 0.4
+    return data_set(tmp_path, hard, pure=pure), hard, pure
+
+
+def test_totals_are_exact_and_every_stratum_is_within_one_item_of_its_share(synthetic):
+    inputs, hard, pure = synthetic
+    stratum = hard * 2 + pure
+    found = shares(split_of(inputs), stratum)
+    assert found.sum(axis=0).tolist() == [9_000, 3_000, 3_000]
+    assert (np.abs(found - np.outer(np.bincount(stratum), [0.6, 0.2, 0.2])) < 1).all()
+
+
+def test_controlled_rounding_is_within_one_for_any_shares():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        sizes = rng.integers(1, 40, rng.integers(1, 20))
+        cuts = sorted(rng.choice(np.arange(1, 100), 2, replace=False).tolist())
+        percent = [cuts[0], cuts[1] - cuts[0], 100 - cuts[1]]
+        found = splits.controlled_rounding(sizes.tolist(), [Fraction(p, 100) for p in percent])
+        exact = np.outer(sizes, percent)  # in hundredths: whole numbers, nothing rounded
+        np.testing.assert_array_equal(found.sum(axis=1), sizes)
+        assert (np.abs(100 * found - exact) < 100).all()
+        assert (np.abs(100 * found.sum(axis=0) - exact.sum(axis=0)) < 100).all()
+        assert (found >= 0).all()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_split(synthetic):
+    inputs, *_ = synthetic
+    path = inputs["items"].parent / "seed0.parquet"
+    first = split_of(inputs)
+    digest = io.sha256(path)
+    split_of(inputs)
+    assert io.sha256(path) == digest
+    # two independent splits agree on 0.6² + 0.2² + 0.2² of the items
+    assert (split_of(inputs, seed=1) == first).mean() == pytest.approx(0.44, abs=0.02)
+
+
+def test_the_file_keeps_the_contract(tmp_path):
+    inputs = data_set(tmp_path, np.arange(50) % 2)
+    split_of(inputs, seed=3)
+    table, metadata = io.read_table(tmp_path / "seed3.parquet")
+    assert [str(field.type) for field in table.schema] == ["int32", "string", "int8"]
+    assert table.column("item").to_pylist() == list(range(50))
+    assert table.column("fold").null_count == 50
+    assert metadata["counts"] == {"train": 30, "val": 10, "test": 10}
+    assert metadata["seed"] == 3
+    assert metadata["stratify"] == ["hard"]  # these items have no column 'pure'
+
+
+def grouped(tmp_path, n=2_000):
+    rng = np.random.default_rng(0)
+    hard = rng.integers(0, 3, n)
+    groups = [f"animal{g}" if g < 300 else None for g in rng.integers(0, 330, n)]
+    return data_set(tmp_path, hard, groups=groups), hard, np.array(groups, object)
+
+
+def test_a_group_never_straddles_two_parts_and_the_shares_stay_near(tmp_path):
+    inputs, hard, groups = grouped(tmp_path)
+    part = split_of(inputs)
+    for group in set(groups) - {None}:
+        assert len(set(part[groups == group])) == 1
+    assert len(set(part[groups == None])) == 3  # noqa: E711 (elementwise)
+    found = shares(part, hard)
+    assert np.abs(found - np.outer(np.bincount(hard), [0.6, 0.2, 0.2])).max() < 4
+    assert (split_of(inputs, seed=1) != part).any()
+    np.testing.assert_array_equal(split_of(inputs), part)
+
+
+def test_groups_can_be_ignored(tmp_path):
+    inputs, _, groups = grouped(tmp_path)
+    part = split_of(inputs, groups=False)
+    assert len(set(part[groups == "animal0"])) > 1
+    assert shares(part, np.zeros(len(part))).tolist() == [[1200, 400, 400]]
+
+
+def test_shares_that_do_not_sum_to_one_name_their_keys(tmp_path):
+    inputs = data_set(tmp_path, np.arange(50) % 2)
+    with pytest.raises(UserError, match=r"split\.train = 0\.6, split\.val = 0\.2, split\.test = 0\.3: .*sum 1\.1"):
+        split_of(inputs, test=0.3)
+    split_of(inputs, train=0.7, val=0.1, test=0.2)  # 0.7 + 0.1 + 0.2 is not 1 in floating point
+
+
+def test_a_part_without_a_class_is_refused_unless_allowed(tmp_path):
+    inputs = data_set(tmp_path, [0] * 40 + [1] * 2, classes=["cat", "dog"])
+    with pytest.raises(UserError, match=r"class 'dog' has no item in part '\w+' \(2 in all\)"):
+        split_of(inputs)
+    assert len(split_of(inputs, allow_missing_class=True)) == 42
+
+
+def test_an_empty_part_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"part '\w+' has no item \(2 items\)"):
+        split_of(data_set(tmp_path, [0, 1]), allow_missing_class=True)
+    one = data_set(tmp_path, [0, 1] * 10, groups=["herd"] * 20)
+    with pytest.raises(UserError, match=r"part '\w+' has no item \(20 items in 1 groups, the largest of 20\)"):
+        split_of(one, allow_missing_class=True)
+
+
+def test_only_boolean_columns_stratify(tmp_path):
+    inputs = data_set(tmp_path, np.arange(50) % 2, angle=np.linspace(0, 1, 50))
+    with pytest.raises(UserError, match=r"column 'angle' is double, expected boolean"):
+        split_of(inputs, stratify=["hard", "angle"])

@@ -1,0 +1,1 @@
+"""From evidence (votes or exact distributions) to label distributions, and the splits."""

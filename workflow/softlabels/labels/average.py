@@ -1,0 +1,17 @@
+"""The average of the votes: the share of each class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .evidence import Evidence, LabelTable, average, label_table
+
+
+def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
+    """Labels ``n_k / sum n`` (the distribution itself where there are no votes).
+
+    Args:
+        evidence: votes or distribution of N items.
+        options: ``ties`` (for the hard class beside the label; ``drop`` leaves the item out here too) and ``seed``.
+    """
+    return label_table(evidence, average(evidence), options)

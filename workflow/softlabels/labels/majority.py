@@ -1,0 +1,17 @@
+"""The majority vote: the class with the most votes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .evidence import Evidence, LabelTable, label_table
+
+
+def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
+    """One-hot labels of ``argmax_k n_k`` (the largest p where there are no votes).
+
+    Args:
+        evidence: votes or distribution of N items.
+        options: ``ties`` (``lowest_index``, ``random``, ``drop``) and ``seed``.
+    """
+    return label_table(evidence, None, options)
