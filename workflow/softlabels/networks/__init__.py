@@ -1,0 +1,1 @@
+"""Network name -> classifier with its pooled features."""

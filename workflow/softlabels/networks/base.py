@@ -1,0 +1,105 @@
+"""A classifier: a body that gives pooled features, and a linear head."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .. import keyed, registry
+from ..errors import UserError
+
+
+@dataclass
+class Body:
+    """What a network module builds.
+
+    Attributes:
+        module: images float32 ``[B, 3, H, W]`` to globally average pooled features ``[B, F]``.
+        width: F.
+        mean, std: the normalisation constants of the loaded weights (per channel, of values in 0..1); None without.
+    """
+
+    module: nn.Module
+    width: int
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+
+
+class Classifier(nn.Module):
+    """Body, dropout (0 by default) and a linear head; normalises its input with constants kept in its state."""
+
+    def __init__(self, body: Body, classes: int, dropout: float = 0.0):
+        super().__init__()
+        self.body = body.module
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(body.width, classes)
+        self.register_buffer("mean", torch.tensor(body.mean or (0.0, 0.0, 0.0)).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(body.std or (1.0, 1.0, 1.0)).reshape(1, 3, 1, 1))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Pooled (GAP) features ``[B, F]`` of images float32 ``[B, 3, H, W]`` in 0..1."""
+        return self.body((images - self.mean) / self.std)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits ``[B, C]`` of images float32 ``[B, 3, H, W]`` in 0..1."""
+        return self.head(self.dropout(self.features(images)))
+
+
+def build(
+    name: str, classes: int, seed: int, weights: str = "none", weights_file: Path | None = None, dropout: float = 0.0
+) -> tuple[Classifier, Body]:
+    """A classifier whose initial weights are keyed by (seed, network).
+
+    Args:
+        name: a registered network.
+        classes: number of classes C.
+        seed: seed of the run.
+        weights: "none" (random), "imagenet" (downloaded by timm) or "file".
+        weights_file: safetensors or PyTorch state of the body, for "file".
+        dropout: share of features dropped before the head in training.
+    """
+    torch.manual_seed(keyed.torch_seed(f"initial weights of {name}", seed))
+    body = registry.load("network", name)(weights, weights_file)
+    return Classifier(body, classes, dropout), body
+
+
+def state_sha256(module: nn.Module) -> str:
+    """SHA-256 over names and values of all parameters and buffers, in name order."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_weights(module: nn.Module, path: Path | None) -> None:
+    """Load a body's weights from a local file; the head's are ignored.
+
+    Raises:
+        UserError: no file, an unreadable file, or weights of another network.
+    """
+    if path is None:
+        raise UserError("recipe.weights is 'file' but recipe.weights_file names none. Add the path of the weights.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(path)
+        else:  # never unpickle: tensors and plain containers only
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    except Exception as error:
+        raise UserError(f"{path}: cannot be read as safetensors or PyTorch weights ({error}).") from None
+    wanted = module.state_dict()
+    state = {name.removeprefix("body."): tensor for name, tensor in state.items()}
+    missing = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
+    if missing:
+        raise UserError(
+            f"{path}: {len(missing)} of the network's {len(wanted)} tensors are missing or of another shape "
+            f"(first: {missing[0]}). Name the weights of this network, or choose weights: none."
+        )
+    module.load_state_dict({name: state[name] for name in wanted})

@@ -1,0 +1,13 @@
+"""DenseNet121 (Huang et al. 2017): the paper's network for the synthetic data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import from_timm
+from .base import Body
+
+
+def body(weights: str, weights_file: Path | None) -> Body:
+    """1,024 pooled features; ``imagenet`` means torchvision's weights."""
+    return from_timm.body("densenet121.tv_in1k", weights, weights_file)

@@ -1,0 +1,13 @@
+"""ResNet50v2 (He et al. 2016, pre-activation, batch normalisation): the paper's network for MiceBone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from . import from_timm
+from .base import Body
+
+
+def body(weights: str, weights_file: Path | None) -> Body:
+    """2,048 pooled features; ``imagenet`` means timm's a1h recipe."""
+    return from_timm.body("resnetv2_50.a1h_in1k", weights, weights_file)

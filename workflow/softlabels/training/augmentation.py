@@ -1,0 +1,105 @@
+"""Augmentation of whole batches on the device; every draw is keyed by (seed, epoch, item)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .. import keyed
+
+# A quarter turn as (flip columns, flip rows, transpose): 0, 90, 180, 270 degrees.
+QUARTER_TURNS = np.array([[0, 0, 0], [0, 1, 1], [1, 1, 0], [1, 0, 1]], dtype=bool)
+
+
+def draws(options: dict, items: int, seed: int, epoch: int) -> dict[str, torch.Tensor]:
+    """All draws of one epoch, a row an item.
+
+    Args:
+        options: the recipe's ``augment``.
+        items: number of items N of the data set.
+        seed: seed of the run.
+        epoch: epoch, from 1.
+
+    Returns:
+        ``turn`` bool ``[N, 3]``; and, where asked for, float32 ``[N]``: ``zoom`` (share of the side that is kept),
+        ``hue`` (share of the colour circle), ``saturation``, ``brightness``, ``contrast``.
+    """
+
+    def uniform(name: str, low: float, high: float) -> np.ndarray:
+        return (low + (high - low) * keyed.rng(f"augment {name}", seed, epoch).random(items)).astype(np.float32)
+
+    turn = np.zeros((items, 3), dtype=bool)
+    if options["flips"] != "none":
+        turn[:, :2] = keyed.rng("augment flips", seed, epoch).integers(0, 2, (items, 2))
+    if options["flips"] == "horizontal":
+        turn[:, 1] = False
+    if options["quarter_turns"]:
+        turns = QUARTER_TURNS[keyed.rng("augment turns", seed, epoch).integers(0, 4, items)]
+        turn = turn ^ turns
+    result = {"turn": turn}
+    if options["zoom"] < 1:
+        zoomed = uniform("zoom chosen", 0, 1) < options["zoom_probability"]
+        result["zoom"] = np.where(zoomed, uniform("zoom", options["zoom"], 1), np.float32(1))
+    if options["hue"] > 0:
+        result["hue"] = uniform("hue", -options["hue"], options["hue"])
+    if options["brightness"] > 0:
+        result["brightness"] = uniform("brightness", -options["brightness"], options["brightness"])
+    for name in ("saturation", "contrast"):
+        if list(options[name]) != [1, 1]:
+            result[name] = uniform(name, *options[name])
+    return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in result.items()}
+
+
+def apply(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Augment a batch.
+
+    Args:
+        images: uint8 ``[B, H, W, 3]``.
+        draw: the rows of :func:`draws` of these items, on the same device.
+
+    Returns:
+        float32 ``[B, 3, H, W]`` in 0..1, in channels-last memory order.
+    """
+    turn = draw["turn"].reshape(-1, 3, 1, 1, 1)
+    if images.shape[1] == images.shape[2]:
+        images = torch.where(turn[:, 2], images.transpose(1, 2), images)
+    images = torch.where(turn[:, 0], images.flip(2), images)
+    images = torch.where(turn[:, 1], images.flip(1), images)
+    result = images.permute(0, 3, 1, 2).to(torch.float32) / 255
+    if "zoom" in draw:
+        result = _zoom(result, draw["zoom"])
+    if {"hue", "saturation", "brightness", "contrast"} & draw.keys():
+        result = _colour(result, draw)
+    return result.contiguous(memory_format=torch.channels_last)
+
+
+def _zoom(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Keep the central ``share`` of each image's sides and stretch it to the full size."""
+    scale = torch.zeros(len(images), 2, 3, device=images.device)
+    scale[:, 0, 0] = scale[:, 1, 1] = share
+    grid = F.affine_grid(scale, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", align_corners=False)
+
+
+def _colour(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Hue turned and saturation scaled in HSV, brightness added, contrast scaled around the image's mean; clipped."""
+
+    def column(name: str, default: float) -> torch.Tensor | float:
+        return draw[name].reshape(-1, 1, 1) if name in draw else default
+
+    value, place = images.max(dim=1)
+    chroma = value - images.amin(dim=1)
+    red, green, blue = images.unbind(dim=1)
+    safe = chroma.clamp(min=1e-12)
+    sextants = torch.stack([(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4])
+    hue = sextants.gather(0, place.unsqueeze(0))[0] + 6 * column("hue", 0.0)
+    chroma = (chroma * column("saturation", 1.0)).minimum(value)
+    offsets = [(n + hue) % 6 for n in (5, 3, 1)]  # https://en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative"
+    images = torch.stack([value - chroma * torch.minimum(k, 4 - k).clamp(0, 1) for k in offsets], dim=1)
+    if "brightness" in draw:
+        images = images + draw["brightness"].reshape(-1, 1, 1, 1)
+    if "contrast" in draw:
+        mean = images.mean(dim=(1, 2, 3), keepdim=True)
+        images = mean + (images - mean) * draw["contrast"].reshape(-1, 1, 1, 1)
+    return images.clamp(0, 1)

@@ -1,0 +1,61 @@
+"""Resume state: what a killed training needs to continue to the same bytes.
+
+It lies in ``<results>/.resume/<run>/``, undeclared (the workflow manager deletes declared outputs of a killed job),
+guarded by a lock, and valid for one configuration, code and input only.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import io, locks
+
+
+def folder_of(model: Path) -> Path:
+    """The resume folder of the run that will write ``model`` (``<results>/runs/<run>/model.safetensors``)."""
+    run = model.resolve().parent
+    for parent in run.parents:
+        if parent.name == "runs":
+            return parent.parent / ".resume" / run.relative_to(parent)
+    return run / ".resume"
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the run's lock; a second trainer of the same run stops with a message that names the first."""
+    remedy = "Wait until it is done, or stop it (it saves its state when it is asked to terminate) and run again."
+    with locks.held(folder / "lock", "This run is being trained already", remedy):
+        yield
+
+
+def save(folder: Path, key: str, state: dict[str, Any]) -> None:
+    """Write the state atomically. ``state`` holds tensors, numbers, strings and containers of them only."""
+    with io.atomic(folder / "state.pt") as part:
+        torch.save({"key": key, **state}, part)
+
+
+def load(folder: Path, key: str) -> dict[str, Any] | None:
+    """The saved state, or None where there is none, or it is unreadable or belongs to another ``key``."""
+    try:
+        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    except Exception:  # absent or damaged: start from the beginning, which gives the same result
+        return None
+    return state if state.get("key") == key else None
+
+
+def clear(folder: Path) -> None:
+    """Remove the state of a finished run, and the folders that this leaves empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for parent in folder.parents:
+        if parent.name == ".resume":
+            break
+        try:
+            parent.rmdir()
+        except OSError:
+            break

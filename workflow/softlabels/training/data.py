@@ -1,0 +1,105 @@
+"""Images on the device, and what a run needs of its split and labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import io
+from ..datasets.contract import read_images
+from ..errors import UserError
+
+
+class Images:
+    """The data set's pixels: on the device if they fit half its free memory, else gathered from the memory map.
+
+    ``images[index]`` is uint8 ``[B, H, W, 3]`` on the device, the same bytes either way.
+    """
+
+    def __init__(self, path: Path, device: torch.device, resident: bool | None = None):
+        self.map = read_images(path)
+        self.device = device
+        fits = self.map.nbytes <= _free_memory(device) // 2
+        self.resident = fits if resident is None else resident
+        if self.resident:
+            self.pixels = torch.empty(self.map.shape, dtype=torch.uint8, device=device)
+            for start in range(0, len(self.map), 1024):  # in chunks: never a second copy of the whole set
+                self.pixels[start : start + 1024] = torch.from_numpy(np.array(self.map[start : start + 1024]))
+
+    def __len__(self) -> int:
+        return len(self.map)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.map.shape[1], self.map.shape[2]
+
+    def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
+        if self.resident:
+            return self.pixels[index]
+        rows, back = np.unique(index.cpu().numpy(), return_inverse=True)  # ascending: kind to the disk
+        return torch.from_numpy(self.map[rows][back]).to(self.device)
+
+
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+@dataclass
+class Run:
+    """What a run learns from.
+
+    Attributes:
+        classes: names of the C classes.
+        split: ``[N]`` of "train", "val", "test".
+        target: float32 ``[N, C]``, the label of each item (zero where it has none).
+        labelled: bool ``[N]``, whether the item has a label.
+        hard: int64 ``[N]``, the hard class of the label (-1 where it has none).
+        weight: float32 ``[N]``.
+        reference: float32 ``[N, C]``, for the second validation curve only.
+    """
+
+    classes: list[str]
+    split: np.ndarray
+    target: np.ndarray
+    labelled: np.ndarray
+    hard: np.ndarray
+    weight: np.ndarray
+    reference: np.ndarray
+
+
+def read_run(labels: Path, split: Path, reference: Path) -> Run:
+    """Read the label, split and reference files of a run.
+
+    Raises:
+        UserError: a target that is no distribution, or no labelled item to train on.
+    """
+    label_table, metadata = io.read_table(labels)
+    parts = np.array(io.read_table(split)[0].column("split").to_pylist())
+    truth = io.matrix(io.read_table(reference)[0], "p").astype(np.float32)
+    item = io.vector(label_table, "item")
+    p = io.matrix(label_table, "p")
+    bad = ~(np.abs(p.sum(axis=1) - 1) < 1e-4)  # negated, so that NaN is bad
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise UserError(
+            f"{labels}: item {item[row]} has the label {p[row].tolist()}, expected a distribution that sums to 1."
+        )
+    target = np.zeros_like(truth)
+    target[item] = p
+    labelled = np.zeros(len(truth), dtype=bool)
+    labelled[item] = True
+    hard = np.full(len(truth), -1, dtype=np.int64)
+    hard[item] = io.vector(label_table, "hard")
+    weight = np.ones(len(truth), dtype=np.float32)
+    weight[item] = io.vector(label_table, "weight")
+    if not (labelled & (parts == "train")).any():
+        raise UserError(f"{labels}: no item of the training part of {split} has a label. Check the label's options.")
+    return Run(metadata["classes"], parts, target, labelled, hard, weight, truth)
