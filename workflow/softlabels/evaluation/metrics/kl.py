@@ -1,0 +1,10 @@
+"""Kullback-Leibler divergence without an epsilon."""
+
+import numpy as np
+
+from ..divergence import kl_items
+
+
+def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+    """Mean KL(reference || prediction) in nats; inf where a prediction gives 0 to a class that has mass."""
+    return float(kl_items(reference, log_prediction).mean())
