@@ -1,0 +1,1 @@
+"""Tables, figures and the ledger of a study; computes no metric of its own."""

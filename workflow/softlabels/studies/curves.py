@@ -1,0 +1,73 @@
+"""Learning curves of a study's runs on one data set, split and recipe: one colour a label, one thin line a seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .. import io
+from . import drawing
+from .ledger import expect, named
+
+PANELS = {
+    "train_loss": "Training loss",
+    "val_ce_own": "Validation cross-entropy,\nown label (nats)",
+    "val_ce_reference": "Validation cross-entropy,\nreference (nats)",
+}
+History = dict[str, np.ndarray]
+
+
+def run(config: dict, inputs: dict, outputs: dict) -> None:
+    """Draw the learning curves.
+
+    Args:
+        config: ``study``, ``labels`` (names, in order), ``seeds``.
+        inputs: ``histories``, the ``history.parquet`` of every label and seed; their paths say which is which.
+        outputs: ``png``, ``pdf``.
+
+    Raises:
+        UserError: a label and seed without a history.
+    """
+    histories = read_histories(config, inputs["histories"])
+    with drawing.style():
+        drawing.save(draw(config, histories), outputs["png"], outputs["pdf"])
+
+
+def read_histories(config: dict, paths: list[Path]) -> dict[str, History]:
+    """Epoch and the columns of ``PANELS`` as float64 ``[epochs]`` (NaN where null), by ``<label>/seed<seed>``."""
+    of_run = {"/".join(name.split("/")[3:]): path for name, path in named(paths, "runs").items()}
+    expect(of_run, [f"{label}/seed{seed}" for label in config["labels"] for seed in config["seeds"]], "history.parquet")
+    columns = ["epoch", *PANELS]
+    tables = {name: io.read_table(path, columns)[0] for name, path in of_run.items()}
+    return {name: {c: io.vector(table, c).astype(np.float64) for c in columns} for name, table in tables.items()}
+
+
+def draw(config: dict, histories: dict[str, History]) -> Figure:
+    """One panel a quantity, one colour a label, one line a seed."""
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    lines = {}
+    for axes, (column, title) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+        for position, label in enumerate(config["labels"]):
+            for seed in config["seeds"]:
+                history = histories[f"{label}/seed{seed}"]
+                colour = drawing.label_colour(position)
+                (lines[label],) = axes.plot(history["epoch"], history[column], color=colour, linewidth=0.9, alpha=0.8)
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25, linewidth=0.5)
+    seeds = f"{len(config['seeds'])} seeds, a line each" if len(config["seeds"]) > 1 else "one seed"
+    names = config["labels"]
+    figure.legend(
+        [lines[label] for label in names],
+        names,
+        loc="outside lower center",
+        ncols=len(names),
+        frameon=False,
+        title=seeds,
+    )
+    figure.suptitle(f"Study {config['study']}: learning curves", fontsize=11)
+    return figure

@@ -1,0 +1,351 @@
+"""The ledger of a study: one row a number, each with the files it was computed from.
+
+``cells.parquet`` is all that tables are rendered from, so a printed number and its origin cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from .. import io
+from ..errors import UserError
+from ..evaluation.statistics import paired_difference, summary
+from . import paper
+
+SCHEMA = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("split", pa.string()),
+        ("recipe", pa.string()),
+        ("label", pa.string()),
+        ("metric", pa.string()),
+        ("kind", pa.string()),  # measured | difference | reference | paper
+        ("versus", pa.string()),
+        ("statistic", pa.string()),  # mean | std | low | high
+        ("value", pa.float64()),
+        ("printed", pa.string()),
+        ("decimals", pa.int32()),
+        ("aggregation", pa.string()),
+        ("n", pa.int32()),
+        ("ddof", pa.int32()),
+        ("level", pa.float64()),
+        ("interval", pa.string()),
+        ("oracle", pa.bool_()),
+        ("metric_code", pa.string()),
+        ("runs", pa.list_(pa.string())),
+        ("files", pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string())]))),
+        ("paper_difference", pa.float64()),
+    ]
+)
+# folder under results/ -> how many of the parts below it are the name, and how many there are with the file's own
+LAYOUT = {"runs": (5, 6), "references": (3, 3), "data": (1, 2)}
+DECIMALS = 4  # as in the paper's Table 1
+Block = tuple[str, str | None, str | None]  # data set, split, recipe (null where a number does not depend on one)
+
+
+class Evaluation(NamedTuple):
+    """One evaluation file: where it lies under the results folder, its hash and its content."""
+
+    path: str
+    sha256: str
+    content: dict[str, Any]
+
+
+Config = Mapping[str, Any]
+Evaluations = Mapping[str, Evaluation]
+
+
+def blocks(config: Config) -> list[Block]:
+    """Every (data set, split, recipe) of the study, in the order of its configuration."""
+    return list(itertools.product(config["datasets"], config["splits"], config["recipes"]))
+
+
+def run_name(block: Block, label: str, seed: int) -> str:
+    """The name of a run, such as ``synthetic/random/compact/hard/seed0``."""
+    return "/".join([*block, label, f"seed{seed}"])
+
+
+def reference_name(block: Block, seed: int) -> str:
+    """The name of a file of reference rows, such as ``synthetic/random/seed0`` (no network, so no recipe)."""
+    dataset, split, _ = block
+    return f"{dataset}/{split}/seed{seed}"
+
+
+def named(paths: list[Path], folder: str) -> dict[str, Path]:
+    """Paths by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
+
+    Raises:
+        UserError: a path that does not lie in such a folder.
+    """
+    name_parts, parts_below = LAYOUT[folder]
+    result = {}
+    for path in paths:
+        below = path.parts[-parts_below:]
+        if path.parts[-parts_below - 1 : -parts_below] != (folder,):
+            raise UserError(
+                f"{path}: expected {parts_below} levels below a folder '{folder}'. Pass a path under results/."
+            )
+        result["/".join(below[:name_parts]).removesuffix(".json")] = path
+    return result
+
+
+def expect(found: Mapping[str, Path], names: list[str], what: str) -> None:
+    """Refuse a study with a hole.
+
+    Raises:
+        UserError: a name without a file; the message lists them all.
+    """
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise UserError(
+            f"{what}: found none for {', '.join(missing)}; expected one for each data set, split, recipe, label and "
+            f"seed of the study. Build what is missing, or take it out of the study."
+        )
+
+
+def evaluations(paths: Mapping[str, Path], folder: str) -> dict[str, Evaluation]:
+    """Read and hash JSON files; their paths are kept relative to the folder that holds ``folder``."""
+    below = LAYOUT[folder][1]
+    return {
+        name: Evaluation("/".join(path.parts[-below - 1 :]), io.sha256(path), io.read_json(path))
+        for name, path in paths.items()
+    }
+
+
+def printed(value: float, decimals: int, signed: bool = False) -> str:
+    """A number as the tables print it: fixed decimals, "∞" for infinity, a sign where asked."""
+    if math.isinf(value):
+        return "-∞" if value < 0 else "+∞" if signed else "∞"
+    return f"{value:{'+' if signed else ''}.{decimals}f}"
+
+
+def paper_value(config: Config, block: Block, label: str, metric: str) -> tuple[float, float] | None:
+    """The paper's (mean, std) for a data set that plays one of its two, or None."""
+    published = paper.TABLE_1.get(config["datasets"][block[0]]["paper"] or "", {})
+    return published.get(label, {}).get(metric)
+
+
+def _rows(
+    config: Config,
+    block: Block,
+    label: str,
+    metric: str,
+    kind: str,
+    statistics: Mapping[str, tuple[float, str]],
+    n: int,
+    *,
+    decimals: int = DECIMALS,
+    ddof: int | None = None,
+    sources: Evaluations | None = None,
+    versus: str | None = None,
+    oracle: bool = False,
+    paper_difference: float | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The ledger rows of one aggregate; ``statistics`` maps a statistic to its value and how it was aggregated."""
+    interval = "paired t" if "low" in statistics else None
+    for statistic, (value, aggregation) in statistics.items():
+        yield {
+            **dict(zip(("dataset", "split", "recipe"), block, strict=True)),
+            "label": label,
+            "metric": metric,
+            "kind": kind,
+            "versus": versus,
+            "statistic": statistic,
+            "value": value,
+            "printed": printed(value, decimals, signed=kind == "difference" and statistic != "std"),
+            "decimals": decimals,
+            "aggregation": aggregation,
+            "n": n,
+            "ddof": ddof if "std" in statistics else None,
+            "level": config["level"] if interval else None,
+            "interval": interval,
+            "oracle": oracle,
+            "metric_code": config.get("metric_code", {}).get(metric, ""),
+            "runs": list(sources or {}),
+            "files": [{"path": e.path, "sha256": e.sha256} for e in (sources or {}).values()],
+            "paper_difference": paper_difference if statistic == "mean" else None,
+        }
+
+
+def _std_text(ddof: int) -> str:
+    kind = {0: "population", 1: "sample"}.get(ddof, "corrected")
+    return f"{kind} std (ddof {ddof}) over seeds"
+
+
+def _over_seeds(
+    config: Config,
+    block: Block,
+    label: str,
+    metric: str,
+    kind: str,
+    values: Mapping[str, int | float | str | None],
+    sources: Evaluations,
+    *,
+    decimals: int = DECIMALS,
+    oracle: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Mean and std over the seeds that have the number; no row for a number that there is not."""
+    present = {name: value for name, value in values.items() if value is not None}
+    if not present:
+        return
+    mean, std, n = summary([float(value) for value in present.values()], config["ddof"])
+    statistics = {"mean": (mean, "mean over seeds")}
+    if std is not None:
+        statistics["std"] = (std, _std_text(config["ddof"]))
+    if all(isinstance(value, int) for value in present.values()):  # a count
+        decimals = 0 if mean == round(mean) else 1
+    published = paper_value(config, block, label, metric) if kind == "measured" else None
+    yield from _rows(
+        config,
+        block,
+        label,
+        metric,
+        kind,
+        statistics,
+        n,
+        decimals=decimals,
+        ddof=config["ddof"],
+        sources={name: sources[name] for name in present},
+        oracle=oracle,
+        paper_difference=mean - published[0] if published else None,
+    )
+
+
+def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
+    """What one label's networks scored, and the facts of their test splits."""
+
+    def facts(content: dict[str, Any]) -> dict[str, Any]:
+        return {
+            **{metric: content["metrics"][metric] for metric in config["metrics"]},
+            **{f"recall.{name}": value for name, value in content["recall"].items()},
+            **{f"structure.{name}": value for name, value in content["structure"].items()},
+            "n_items": content["n_items"],
+            "n_classes_present": content["n_classes_present"],
+            "ties": content["ties"]["reference"],
+            "tie_credit_acc": content["ties"]["tie_credit_acc"],
+        }
+
+    by_run = {name: facts(run.content) for name, run in runs.items()}
+    for metric in next(iter(by_run.values())):
+        values = {name: numbers[metric] for name, numbers in by_run.items()}
+        decimals = 3 if metric.startswith("structure.") else DECIMALS
+        yield from _over_seeds(config, block, label, metric, "measured", values, runs, decimals=decimals)
+
+
+def _temperature(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
+    """A hard label's networks after temperature scaling: how much of the gap in KL is confidence alone."""
+    name = f"{label} + temperature"
+    for metric in ["temperature", *config["metrics"]]:
+        values = {}
+        for run, evaluation in runs.items():
+            scaled = evaluation.content["temperature"]
+            values[run] = scaled["value"] if metric == "temperature" else (scaled["metrics"] or {}).get(metric)
+        yield from _over_seeds(config, block, name, metric, "reference", values, runs)
+
+
+def _differences(
+    config: Config, block: Block, label: str, runs: Evaluations, baseline_runs: Evaluations
+) -> Iterator[dict[str, Any]]:
+    """Label minus baseline, paired by seed."""
+    sources = {**runs, **baseline_runs}
+    for metric in config["metrics"]:
+        a, b = ([run.content["metrics"][metric] for run in side.values()] for side in (runs, baseline_runs))
+        if None in a + b:
+            continue
+        mean, std, low, high, n = paired_difference(list(map(float, a)), list(map(float, b)), config["level"])
+        if math.isnan(mean):  # two infinite divergences have no difference
+            continue
+        statistics = {"mean": (mean, "mean over seeds of the paired difference")}
+        if std is not None:
+            statistics["std"] = (std, f"{_std_text(1)} of the paired difference")
+            statistics["low"] = (low, "lower end of the paired t interval")
+            statistics["high"] = (high, "upper end of the paired t interval")
+        yield from _rows(
+            config,
+            block,
+            label,
+            metric,
+            "difference",
+            statistics,
+            n,
+            ddof=1,
+            sources=sources,
+            versus=config["baseline"],
+        )
+
+
+def _references(config: Config, block: Block, references: Evaluations) -> Iterator[dict[str, Any]]:
+    """Rows that no network was trained for: uniform, prior, oracles, floors."""
+    by_seed = {
+        name: {row["name"]: row for row in evaluation.content["rows"]} for name, evaluation in references.items()
+    }
+    for label, oracle in {name: row["oracle"] for rows in by_seed.values() for name, row in rows.items()}.items():
+        numbers = {seed: _numbers(rows[label]) for seed, rows in by_seed.items() if label in rows}
+        for metric in dict.fromkeys(metric for row in numbers.values() for metric in row):
+            values = {seed: row.get(metric) for seed, row in numbers.items()}
+            yield from _over_seeds(config, block, label, metric, "reference", values, references, oracle=oracle)
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics of a reference row and, as ``detail.<name>``, what else it tells as one number."""
+    details = {f"detail.{name}": value for name, value in row["details"].items() if isinstance(value, int | float)}
+    for k, direction in enumerate(row["details"].get("directions", []), start=1):  # of split_half
+        details[f"detail.kl_dcic_direction_{k}"] = direction["kl_dcic"]
+    return {**row["metrics"], **details}
+
+
+def _paper(config: Config, block: Block) -> Iterator[dict[str, Any]]:
+    """The paper's own numbers for this data set; its kind of std is unstated, so ddof stays null."""
+    for label in config["labels"]:
+        for metric in config["metrics"]:
+            published = paper_value(config, block, label, metric)
+            if published:
+                statistics = {
+                    "mean": (published[0], "from the paper's Table 1"),
+                    "std": (published[1], "from the paper's Table 1"),
+                }
+                yield from _rows(config, block, label, metric, "paper", statistics, paper.SPLITS)
+
+
+def _block(config: Config, block: Block, runs: Evaluations) -> Iterator[dict[str, Any]]:
+    """Everything that depends on the networks of one data set, split and recipe."""
+    of = {
+        label: {name: runs[name] for name in (run_name(block, label, seed) for seed in config["seeds"])}
+        for label in config["labels"]
+    }
+    for label in of:
+        yield from _measured(config, block, label, of[label])
+    for label in of:
+        if label != config["baseline"]:
+            yield from _differences(config, block, label, of[label], of[config["baseline"]])
+    for label in of:
+        if config["labels"][label]["form"] == "hard":
+            yield from _temperature(config, block, label, of[label])
+
+
+def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Table:
+    """The ledger of a study.
+
+    Args:
+        config: the resolved study.
+        runs: ``metrics.json`` of every run, by ``run_name``.
+        references: reference rows of every data set, split and seed, by ``reference_name``.
+
+    Returns:
+        A table of ``SCHEMA``; rows in the order of the configuration.
+    """
+    rows: list[dict[str, Any]] = []
+    for dataset in config["datasets"]:
+        for block in (block for block in blocks(config) if block[0] == dataset):
+            rows += _block(config, block, runs)
+        for split in config["splits"]:
+            names = [reference_name((dataset, split, None), seed) for seed in config["seeds"]]
+            rows += _references(config, (dataset, split, None), {name: references[name] for name in names})
+        rows += _paper(config, (dataset, None, None))
+    return pa.Table.from_pylist(rows, schema=SCHEMA)

@@ -1,0 +1,114 @@
+"""Gather the runs of a study into its ledger, tables and list of items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import io
+from ..errors import UserError
+from ..evaluation.tables import read_reference
+from . import items, ledger, paper, render
+from .ledger import Evaluation, blocks, evaluations, expect, named, reference_name, run_name
+
+
+def run(config: dict, inputs: dict, outputs: dict) -> None:
+    """Write the tables of a study.
+
+    Args:
+        config: ``study``, ``datasets`` (name: ``paper`` and ``description``), ``splits``, ``recipes`` and ``labels``
+            (name: definition), ``seeds``, ``metrics``, ``ddof``, ``level``, ``baseline``, ``metric_code`` (optional:
+            metric to the hash of its code).
+        inputs: lists ``metrics`` and ``predictions`` (a file a run), ``references`` (a file a data set, split and
+            seed), ``items`` and ``reference`` (a file a data set). Their paths under ``results/`` say which is which.
+        outputs: ``config``, ``table_csv``, ``table_md``, ``table_tex``, ``cells``, ``items_csv``.
+
+    Raises:
+        UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
+    """
+    seeds, datasets = config["seeds"], list(config["datasets"])
+    run_names = [
+        run_name(block, label, seed) for block in blocks(config) for label in config["labels"] for seed in seeds
+    ]
+    split_names = [reference_name(block, seed) for block in blocks(config) for seed in seeds]
+    metrics = _files(inputs["metrics"], "runs", run_names, "metrics.json")
+    predictions = _files(inputs["predictions"], "runs", run_names, "predictions.parquet")
+    references = _files(inputs["references"], "references", list(dict.fromkeys(split_names)), "reference rows")
+    tables = _files(inputs["items"], "data", datasets, "items.parquet")
+    reference = _files(inputs["reference"], "data", datasets, "reference.parquet")
+
+    runs = evaluations(metrics, "runs")
+    rows_by_name = evaluations(references, "references")
+    facts = study_facts(config, runs, reference)
+    cells = ledger.build(config, runs, rows_by_name)
+    frame = items.build(config, tables, reference, predictions)
+
+    io.write_table(outputs["cells"], cells, facts)
+    cells, _ = io.read_table(outputs["cells"])  # what is printed is what the file says
+    io.write_text(outputs["table_csv"], render.render_csv(cells))
+    io.write_text(outputs["table_md"], render.render_markdown(cells))
+    io.write_text(outputs["table_tex"], render.render_latex(cells))
+    io.write_text(outputs["items_csv"], items.render_csv(frame))
+    io.write_json(outputs["config"], config)
+
+
+def _files(paths: list[Path], folder: str, names: list[str], what: str) -> dict[str, Path]:
+    found = named(paths, folder)
+    expect(found, names, what)
+    return {name: found[name] for name in names}
+
+
+def study_facts(
+    config: Mapping[str, Any], runs: Mapping[str, Evaluation], reference: Mapping[str, Path]
+) -> dict[str, Any]:
+    """What the captions tell besides numbers of the ledger.
+
+    Raises:
+        UserError: runs of one study with different epsilons, or of one data set with different classes.
+    """
+    first = next(iter(runs.values()))
+    for evaluation in runs.values():
+        if evaluation.content["eps"] != first.content["eps"]:
+            raise UserError(
+                f"{evaluation.path}: found eps {evaluation.content['eps']}, expected {first.content['eps']} as in "
+                f"{first.path}. Delete the older one and run again."
+            )
+    datasets, setup = {}, []
+    for dataset, definition in config["datasets"].items():
+        truth = read_reference(reference[dataset])
+        datasets[dataset] = {"classes": truth.classes}
+        for name, evaluation in runs.items():
+            if name.startswith(f"{dataset}/") and evaluation.content["classes"] != truth.classes:
+                raise UserError(
+                    f"{evaluation.path}: found the classes {', '.join(evaluation.content['classes'])}, expected "
+                    f"{', '.join(truth.classes)} as in {reference[dataset]}. Delete it and run again."
+                )
+        for recipe, settings in config["recipes"].items():
+            if definition["paper"]:
+                here = {
+                    **settings,
+                    "items": len(truth.item),
+                    "pixels": definition["description"]["source"].get("pixels"),
+                    "reference": "exact" if truth.votes is None else "votes",
+                }
+                differing = "; ".join(paper.differences(definition["paper"], here)) or "nothing that it states"
+                place = f"{paper.title(dataset)}, recipe {recipe}"
+                setup.append(f"{place} differs from the paper in: {differing}.")
+                setup.append(f"{place}, where the paper says nothing: {'; '.join(paper.unstated(settings))}.")
+        if truth.votes is not None:
+            setup.append(
+                f"{paper.title(dataset)}: the reference is made of {truth.votes.mean():.1f} votes an item on average."
+            )
+    return {
+        "study": config["study"],
+        "labels": sorted(config["labels"], key=lambda label: label != config["baseline"]),  # the baseline first
+        "baseline": config["baseline"],
+        "seeds": config["seeds"],
+        "metrics": config["metrics"],
+        "ddof": config["ddof"],
+        "level": config["level"],
+        "eps": first.content["eps"],
+        "datasets": datasets,
+        "setup": setup,
+    }
