@@ -1,0 +1,121 @@
+rule study:
+    input:
+        metrics=lambda wc: plan.run_files(wc.study, "metrics.json"),
+        predictions=lambda wc: plan.run_files(wc.study, "predictions.parquet"),
+        references=lambda wc: plan.split_files(wc.study, "references", ".json"),
+        item_table=lambda wc: plan.data_files(wc.study, "items.parquet"),
+        reference=lambda wc: plan.data_files(wc.study, "reference.parquet"),
+    output:
+        config=f"{RESULTS}/studies/{{study}}/config.json",
+        table_csv=f"{RESULTS}/studies/{{study}}/table.csv",
+        table_md=f"{RESULTS}/studies/{{study}}/table.md",
+        table_tex=f"{RESULTS}/studies/{{study}}/table.tex",
+        cells=f"{RESULTS}/studies/{{study}}/cells.parquet",
+        items_csv=f"{RESULTS}/studies/{{study}}/items.csv",
+        manifest=f"{RESULTS}/studies/{{study}}/config.manifest.json",
+    log:
+        f"{RESULTS}/logs/studies/{{study}}/study.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/studies/{{study}}/study.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        config=lambda wc: plan.json("study", study=wc.study),
+        code=lambda wc: plan.code("study", study=wc.study),
+    message:
+        "Writing the tables of {wildcards.study}"
+    shell:
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels study --config {params.config:q}'
+        " --metrics {input.metrics:q} --predictions {input.predictions:q} --references {input.references:q}"
+        " --items {input.item_table:q} --reference {input.reference:q} --config-file {output.config:q}"
+        " --table-csv {output.table_csv:q} --table-md {output.table_md:q} --table-tex {output.table_tex:q}"
+        " --cells {output.cells:q} --items-csv {output.items_csv:q} --manifest {output.manifest:q} >{log:q} 2>&1"
+
+
+rule chain:
+    input:
+        manifests=lambda wc: plan.manifests(wc.study),
+    output:
+        chain=f"{RESULTS}/studies/{{study}}/chain.json",
+    log:
+        f"{RESULTS}/logs/studies/{{study}}/chain.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/studies/{{study}}/chain.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        config=lambda wc: plan.json("chain", study=wc.study),
+        code=lambda wc: plan.code("chain", study=wc.study),
+    message:
+        "Listing the manifests behind {wildcards.study}"
+    shell:
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels chain --config {params.config:q}'
+        " --manifests {input.manifests:q} --chain {output.chain:q} >{log:q} 2>&1"
+
+
+rule figure:
+    input:
+        embeddings=lambda wc: plan.embeddings(wc.study, wc.dataset, wc.split, wc.recipe),
+        metrics=lambda wc: plan.run_files(
+            wc.study, "metrics.json", dataset=wc.dataset, split=wc.split, recipe=wc.recipe
+        ),
+        item_table=f"{RESULTS}/data/{{dataset}}/items.parquet",
+        reference=f"{RESULTS}/data/{{dataset}}/reference.parquet",
+    output:
+        png=f"{RESULTS}/studies/{{study}}/figures/embedding-{{dataset}}-{{split}}-{{recipe}}.png",
+        pdf=f"{RESULTS}/studies/{{study}}/figures/embedding-{{dataset}}-{{split}}-{{recipe}}.pdf",
+        manifest=f"{RESULTS}/studies/{{study}}/figures/embedding-{{dataset}}-{{split}}-{{recipe}}.manifest.json",
+    log:
+        f"{RESULTS}/logs/studies/{{study}}/embedding-{{dataset}}-{{split}}-{{recipe}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/studies/{{study}}/embedding-{{dataset}}-{{split}}-{{recipe}}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        config=lambda wc: plan.json("figure", study=wc.study),
+        code=lambda wc: plan.code("figure", study=wc.study),
+    message:
+        "Drawing the embedding of {wildcards.dataset} for {wildcards.study}"
+    shell:
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels figure --config {params.config:q}'
+        " --embeddings {input.embeddings:q} --metrics {input.metrics:q} --items {input.item_table:q}"
+        " --reference {input.reference:q} --png {output.png:q} --pdf {output.pdf:q}"
+        " --manifest {output.manifest:q} >{log:q} 2>&1"
+
+
+rule curves:
+    input:
+        histories=lambda wc: plan.run_files(
+            wc.study, "history.parquet", dataset=wc.dataset, split=wc.split, recipe=wc.recipe
+        ),
+    output:
+        png=f"{RESULTS}/studies/{{study}}/figures/curves-{{dataset}}-{{split}}-{{recipe}}.png",
+        pdf=f"{RESULTS}/studies/{{study}}/figures/curves-{{dataset}}-{{split}}-{{recipe}}.pdf",
+        manifest=f"{RESULTS}/studies/{{study}}/figures/curves-{{dataset}}-{{split}}-{{recipe}}.manifest.json",
+    log:
+        f"{RESULTS}/logs/studies/{{study}}/curves-{{dataset}}-{{split}}-{{recipe}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/studies/{{study}}/curves-{{dataset}}-{{split}}-{{recipe}}.tsv"
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        config=lambda wc: plan.json("curves", study=wc.study),
+        code=lambda wc: plan.code("curves", study=wc.study),
+    message:
+        "Drawing the learning curves of {wildcards.dataset} for {wildcards.study}"
+    shell:
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels curves --config {params.config:q}'
+        " --histories {input.histories:q} --png {output.png:q} --pdf {output.pdf:q}"
+        " --manifest {output.manifest:q} >{log:q} 2>&1"

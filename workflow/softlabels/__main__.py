@@ -1,0 +1,6 @@
+"""``python -m softlabels``."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""The command line: thin, one command a rule, plus `run` and `predict` for people."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .commands import COMMANDS, Command
+from .errors import UserError
+
+
+def _option(name: str) -> str:
+    # --config is every command's configuration; the study's resolved configuration is a file.
+    return "--config-file" if name == "config" else f"--{name.replace('_', '-')}"
+
+
+def _add_rule_command(commands: Any, name: str, command: Command) -> None:
+    parser = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
+    parser.add_argument(
+        "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
+    )
+    for kind, paths in (("input", command.inputs), ("output", command.outputs)):
+        for path in paths:
+            nargs = {"*": "*", "?": "?"}.get(path[-1])
+            parser.add_argument(
+                _option(path.rstrip("*?")),
+                dest=f"{kind}:{path.rstrip('*?')}",
+                type=Path,
+                nargs=nargs,
+                required=nargs != "?",
+                metavar="PATH",
+                help=f"{kind} file{'s' if nargs == '*' else ', where there is one' if nargs == '?' else ''}",
+            )
+    parser.add_argument("--manifest", type=Path, metavar="PATH", help="where to write what was read, run and written")
+    parser.set_defaults(call=lambda arguments: _run_rule_command(name, command, vars(arguments)))
+
+
+def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) -> None:
+    from .provenance import manifest
+
+    inputs, outputs = (
+        {key.removeprefix(prefix): value for key, value in arguments.items() if key.startswith(prefix) and value}
+        for prefix in ("input:", "output:")
+    )
+    started = manifest.now()
+    facts = importlib.import_module(command.module).run(arguments["config"], inputs, outputs)
+    if arguments["manifest"]:
+        manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from .launch import run
+
+    sys.exit(run(arguments.cores, arguments.configfile, arguments.overrides, arguments.rest))
+
+
+def _predict(arguments: argparse.Namespace) -> None:
+    from .predict import predict_folder
+
+    predict_folder(arguments.model, arguments.folder, arguments.out, arguments.device, arguments.resize)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    result = argparse.ArgumentParser(prog="softlabels", description=__doc__.split(":")[0], allow_abbrev=False)
+    result.add_argument("--version", action="version", version=__version__)
+    commands = result.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="run the workflow to its tables and figures",
+        allow_abbrev=False,
+        description="Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.",
+    )
+    run.add_argument("--cores", default="all", help="CPU cores to use (default: all)")
+    run.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), help="configuration")
+    run.add_argument(
+        "--config",
+        dest="overrides",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="replace keys of the configuration",
+    )
+    run.add_argument("rest", nargs=argparse.REMAINDER, help="-- and further options of snakemake")
+    run.set_defaults(call=_run)
+
+    predict = commands.add_parser(
+        "predict", help="write the label distributions that a model predicts for a folder of images", allow_abbrev=False
+    )
+    predict.add_argument("model", type=Path, help="model.safetensors of a run")
+    predict.add_argument("folder", type=Path, help="folder of images")
+    predict.add_argument(
+        "--out", type=Path, default=Path("predictions.csv"), help="CSV to write (default: %(default)s)"
+    )
+    predict.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="default: %(default)s")
+    predict.add_argument(
+        "--resize",
+        choices=["stretch", "crop", "pad"],
+        default="stretch",
+        help="images of another size (default: %(default)s)",
+    )
+    predict.set_defaults(call=_predict)
+
+    for name, command in COMMANDS.items():
+        _add_rule_command(commands, name, command)
+    return result
+
+
+def main() -> None:
+    """Run one command; a user's mistake is one message and status 2."""
+    arguments = parser().parse_args()
+    try:
+        arguments.call(arguments)
+    except UserError as error:
+        print(f"softlabels: {error}", file=sys.stderr)
+        sys.exit(2)

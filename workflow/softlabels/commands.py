@@ -1,0 +1,117 @@
+"""The commands that rules call: what each reads and writes, and which code it runs.
+
+A command is ``run(config, inputs, outputs)`` of its entry module. ``config`` is one JSON value with just the keys that
+the command reads; inputs and outputs are paths by name. The command line, the workflow and the manifests all follow
+this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .provenance import closure
+from .registry import location
+
+Names = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        module: entry module.
+        help: one line.
+        inputs, outputs: names of paths; ``name*`` takes several, ``name?`` may be absent.
+        registered: the (kind, name) pairs of the registry that a configuration of this command names.
+    """
+
+    module: str
+    help: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    registered: Callable[[dict[str, Any]], Names] = lambda config: []
+
+
+def _of_recipe(config: dict[str, Any]) -> Names:
+    recipe = config["recipe"]
+    return [("network", recipe["network"]), ("loss", recipe["loss"]), ("schedule", recipe["schedule"]["kind"])]
+
+
+def _metrics(config: dict[str, Any]) -> Names:
+    return [("metric", name) for name in config["metrics"]]
+
+
+COMMANDS = {
+    "data": Command(
+        "softlabels.datasets.data",
+        "generate or import a data set",
+        ("folder?", "counts?", "votes?"),
+        ("images", "items", "annotations", "reference"),
+        lambda config: [("source", config["source"]["kind"])],
+    ),
+    "split": Command("softlabels.labels.splits", "split a data set", ("items", "reference"), ("split",)),
+    "label": Command(
+        "softlabels.labels.label",
+        "make the labels of one type",
+        ("annotations", "reference"),
+        ("labels",),
+        lambda config: [("aggregate", config["label"]["aggregate"])],
+    ),
+    "train": Command(
+        "softlabels.training.train",
+        "train one network",
+        ("images", "split", "labels", "reference", "weights?"),
+        ("model", "history", "predictions", "features"),
+        _of_recipe,
+    ),
+    "evaluate": Command(
+        "softlabels.evaluation.evaluate",
+        "evaluate one run on its test part",
+        ("predictions", "features", "reference", "split", "items", "label"),
+        ("metrics",),
+        _metrics,
+    ),
+    "references": Command(
+        "softlabels.evaluation.references",
+        "score what needs no network: uniform, prior, oracles, floors",
+        ("reference", "split"),
+        ("references",),
+        _metrics,
+    ),
+    "embed": Command(
+        "softlabels.embedding",
+        "t-SNE of the pooled features of the test items",
+        ("features", "split", "reference"),
+        ("embedding",),
+    ),
+    "study": Command(
+        "softlabels.studies.study",
+        "gather a study: ledger, tables, items",
+        ("metrics*", "predictions*", "references*", "items*", "reference*"),
+        ("config", "table_csv", "table_md", "table_tex", "cells", "items_csv"),
+    ),
+    "figure": Command(
+        "softlabels.studies.figures",
+        "draw the embedding of each label",
+        ("embeddings*", "items", "reference", "metrics*"),
+        ("png", "pdf"),
+    ),
+    "curves": Command("softlabels.studies.curves", "draw the learning curves", ("histories*",), ("png", "pdf")),
+    "chain": Command(
+        "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), ("chain",)
+    ),
+}
+
+
+def modules(command: str, config: dict[str, Any]) -> tuple[str, ...]:
+    """The entry module of a command and the modules that its configuration names."""
+    entry = COMMANDS[command]
+    return (entry.module, *(location(kind, name)[0] for kind, name in entry.registered(config)))
+
+
+def code_hash(command: str, config: dict[str, Any]) -> str:
+    """Hash of the code that a command runs with a configuration."""
+    return closure.code_hash(modules(command, config))

@@ -1,0 +1,279 @@
+"""The configuration: read, checked against the schema, completed with defaults."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from . import registry
+from .errors import UserError
+
+SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
+
+_Checker = jsonschema.Draft202012Validator
+_Validator = jsonschema.validators.extend(
+    _Checker,
+    # A NaN passes every comparison of a schema, and JSON has neither NaN nor infinity.
+    type_checker=_Checker.TYPE_CHECKER.redefine(
+        "number", lambda checker, value: _Checker.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
+    ),
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key defined twice, which YAML itself silently resolves to the last."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    seen: dict[str, int] = {}
+    for key_node, _ in node.value:
+        key, line = str(key_node.value), key_node.start_mark.line + 1
+        if key in seen and key != "<<":
+            raise UserError(
+                f"{node.start_mark.name}: '{key}' is defined twice, in lines {seen[key]} and {line}. "
+                f"Remove or rename one."
+            )
+        seen[key] = line
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read a configuration file.
+
+    Raises:
+        UserError: no such file, no YAML, or a key that is defined twice.
+    """
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            config = yaml.load(file, _Loader) or {}  # a SafeLoader with one more check
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such configuration file. Name one with --configfile.") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}). Name a configuration file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not valid YAML: {error}. Correct that line.") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{path}: found {_text(config)}, expected 'key: value' lines. Start from config/config.yaml.")
+    return config
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration."""
+    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+
+def resolve(raw: dict[str, Any]) -> dict[str, Any]:
+    """Check a configuration and complete it with every default.
+
+    Numbers become what the schema says (10 and 10.0 and "1e-4" where a number is due), so that equal configurations
+    have equal text.
+
+    Raises:
+        UserError: all problems in one list, each with its key, what was found and what was expected.
+    """
+    config = _complete(raw, schema())
+    errors = list(_Validator(schema()).iter_errors(config))
+    problems = [problem for error in errors for problem in _explain(error)] + _unregistered(config, schema())
+    if not errors:
+        problems += _inconsistent(config)
+    if problems:
+        distinct = list(dict.fromkeys(problems))
+        lines = "\n".join(f"  - {problem}" for problem in distinct)
+        raise UserError(f"The configuration has {len(distinct)} problem{'s'[: len(distinct) > 1]}:\n{lines}")
+    return config
+
+
+def _branches(value: Any, rule: dict[str, Any]) -> list[dict[str, Any]]:
+    """``rule``, the rules that it refers to and those that apply to ``value`` by if/then."""
+    rules = [rule]
+    if "$ref" in rule:
+        target = schema()["$defs"][rule["$ref"].removeprefix("#/$defs/")]
+        rules += _branches(value, target)
+    for option in rule.get("anyOf", []):  # here always "something or null"
+        if option.get("type") != "null":
+            rules += _branches(value, option)
+    for case in rule.get("allOf", []):
+        wanted = case["if"]["properties"]["kind"]["const"]
+        if isinstance(value, dict) and value.get("kind") == wanted:
+            rules += _branches(value, case["then"])
+    return rules
+
+
+def _complete(value: Any, rule: dict[str, Any]) -> Any:
+    """``value`` with the defaults of ``rule`` filled in and numbers normalised; what is wrong is left as it is."""
+    rules = _branches(value, rule)
+    kinds = {r["type"] for r in rules if isinstance(r.get("type"), str)}
+    if isinstance(value, dict):
+        properties = {key: sub for r in reversed(rules) for key, sub in r.get("properties", {}).items()}
+        others = next((r["additionalProperties"] for r in rules if isinstance(r.get("additionalProperties"), dict)), {})
+        result = {str(key): _complete(sub, properties.get(key, others)) for key, sub in value.items()}
+        for key, sub in properties.items():
+            default = next((r["default"] for r in _branches(None, sub) if "default" in r), ...)
+            if key not in result and default is not ...:
+                result[key] = _complete(default, sub)
+        return result
+    if isinstance(value, list):
+        items = next((r["items"] for r in rules if "items" in r), {})
+        return [_complete(sub, items) for sub in value]
+    if isinstance(value, str):
+        # YAML 1.1 reads 1e-4 as text, Snakemake every value inside `--config key={...}`.
+        if kinds & {"number", "integer"} and re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", value):
+            value = float(value)
+        elif "boolean" in kinds:
+            value = {"true": True, "false": False}.get(value, value)
+    if isinstance(value, float) and "integer" in kinds and value.is_integer():
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and "number" in kinds:
+        return float(value)
+    return value
+
+
+def _key(path: Any) -> str:
+    return ".".join(str(part) for part in path) or "the top level"
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """One problem in words."""
+    place = _key(error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        texts = []
+        for key in sorted(set(error.instance) - set(known)):
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(known))}."
+            texts.append(f"{place}: unknown key '{key}'; {hint}")
+        return "\n  - ".join(texts)
+    if error.validator == "required":
+        return f"{place}: {error.message.replace(' is a required property', '')} is missing."
+    if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
+        return f"{place}: '{error.instance}' is no name; use lower case letters, digits and underscores."
+    expected = {
+        "type": lambda: f"expected {_words(error.validator_value)}",
+        "enum": lambda: f"expected one of {', '.join(map(str, error.validator_value))}",
+        "minimum": lambda: f"expected at least {error.validator_value}",
+        "maximum": lambda: f"expected at most {error.validator_value}",
+        "exclusiveMinimum": lambda: f"expected more than {error.validator_value}",
+        "exclusiveMaximum": lambda: f"expected less than {error.validator_value}",
+        "minItems": lambda: f"expected at least {error.validator_value} entries",
+        "maxItems": lambda: f"expected at most {error.validator_value} entries",
+        "minProperties": lambda: "expected at least one entry",
+        "uniqueItems": lambda: "expected no entry twice",
+        "anyOf": lambda: (
+            f"expected {_words([_words(o.get('type', 'a range [low, high]')) for o in error.validator_value])}"
+        ),
+    }
+    hint = expected.get(error.validator, lambda: error.message)()
+    return f"{place}: found {error.instance!r}, {hint}."
+
+
+def _words(kinds: str | list[str]) -> str:
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
+
+
+def _unregistered(value: Any, rule: dict[str, Any], path: tuple[str, ...] = ()) -> list[str]:
+    """Names that no registry knows, where the schema says ``registry``."""
+    rules = _branches(value, rule)
+    problems = []
+    for kind in {r["registry"] for r in rules if "registry" in r}:
+        try:
+            registry.location(kind, value)
+        except UserError as error:
+            problems.append(f"{_key(path)}: {error}")
+    if isinstance(value, dict):
+        properties = {key: sub for r in reversed(rules) for key, sub in r.get("properties", {}).items()}
+        others = next((r["additionalProperties"] for r in rules if isinstance(r.get("additionalProperties"), dict)), {})
+        for key, sub in value.items():
+            problems += _unregistered(sub, properties.get(key, others), (*path, key))
+    if isinstance(value, list):
+        items = next((r["items"] for r in rules if "items" in r), {})
+        for index, sub in enumerate(value):
+            problems += _unregistered(sub, items, (*path, str(index)))
+    return problems
+
+
+def _inconsistent(config: dict[str, Any]) -> list[str]:
+    """What a schema cannot say: names that nothing defines, shares that do not sum to 1, sources without votes."""
+    problems = []
+    for study_name, study in config["studies"].items():
+        for table in ("datasets", "splits", "recipes", "labels"):
+            for name in study[table]:
+                if name not in config[table]:
+                    near = difflib.get_close_matches(name, config[table], n=1)
+                    hint = (
+                        f"did you mean '{near[0]}'?"
+                        if near
+                        else f"defined: {', '.join(sorted(config[table])) or 'none'}."
+                    )
+                    problems.append(f"studies.{study_name}.{table}: '{name}' is not defined under {table}; {hint}")
+        if len(study["labels"]) > 1 and "macro_acc" not in study["metrics"]:
+            problems.append(f"studies.{study_name}.metrics: 'macro_acc' is missing; Table 1 needs it.")
+    for name, split in config["splits"].items():
+        total = split["train"] + split["val"] + split["test"]
+        if abs(total - 1) > 1e-9:
+            problems.append(f"splits.{name}: train + val + test is {total:g}, expected 1.")
+    for name, dataset in config["datasets"].items():
+        source = dataset["source"]
+        if dataset["reference"] == "exact" and source["kind"] != "synthetic":
+            problems.append(f"datasets.{name}.reference: 'exact' is known for synthetic sources only; use votes.")
+        if dataset["reference"] == "votes" and source["kind"] == "synthetic" and source["votes"] == 0:
+            problems.append(f"datasets.{name}.reference: 'votes' needs source.votes of at least 1; or use exact.")
+        for key in ("radius", "centre"):
+            if source.get(key) and source[key][0] > source[key][1]:
+                problems.append(f"datasets.{name}.source.{key}: found {source[key]}, expected [low, high].")
+    for name, recipe in config["recipes"].items():
+        if recipe["weights"] == "file" and not recipe["weights_file"]:
+            problems.append(f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights.")
+        if recipe["precision"] == "bfloat16" and recipe["device"] == "cpu":
+            problems.append(f"recipes.{name}.precision: bfloat16 needs device: cuda.")
+        if recipe["warmup_epochs"] >= recipe["epochs"]:
+            problems.append(
+                f"recipes.{name}.warmup_epochs: found {recipe['warmup_epochs']:g}, expected less than epochs."
+            )
+    return problems
+
+
+def warnings(config: dict[str, Any]) -> list[str]:
+    """What is allowed but seldom meant, for the studies of a resolved configuration."""
+    from .training.schedules.warm_restarts import ends_mid_cycle
+
+    found = {}
+    for study in config["studies"].values():
+        for name in study["recipes"]:
+            recipe, schedule = config["recipes"][name], config["recipes"][name]["schedule"]
+            epochs = recipe["epochs"] - recipe["warmup_epochs"]
+            if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs, schedule):
+                found[
+                    f"recipes.{name}: {recipe['epochs']} epochs end in the middle of a cycle, at a high learning rate"
+                ] = 1
+            if recipe["class_weight"] == "per_class":
+                found[
+                    f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
+                ] = 1
+            for dataset in study["datasets"]:
+                if config["datasets"][dataset]["source"]["kind"] != "synthetic":
+                    continue
+                augment = recipe["augment"]
+                moved = [key for key in ("hue",) if augment[key] > 0]
+                moved += [key for key in ("zoom",) if augment[key] < 1]
+                moved += [key for key in ("saturation",) if augment[key] != [1, 1]]
+                if moved:
+                    found[
+                        f"recipes.{name}: {' and '.join(moved)} move the label of {dataset}: hue is its colour class, "
+                        f"and zooming cuts shapes"
+                    ] = 1
+    return list(found)

@@ -1,0 +1,137 @@
+"""`softlabels run`: the workflow from one command, also after a crash."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from . import io, locks
+from .config import read, resolve
+from .errors import UserError
+
+LOCKS = Path(".snakemake/locks")
+TERMINATION_SECONDS = 60
+
+
+def record_head(results: str) -> None:
+    """Note which process on which host runs the workflow here: a stale lock is cleared on that host only."""
+    io.write_json(Path(results) / ".resume" / "head.json", {"pid": os.getpid(), "host": socket.gethostname()})
+
+
+def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> int:
+    """Say what will run, clear what a killed run left behind, then prepare the data and run everything.
+
+    Two invocations, because Snakemake plans all descendants of a job that runs; between two invocations, a data set,
+    label or split that was rebuilt to the same bytes leaves the trainings alone.
+
+    Args:
+        cores: Snakemake's ``--cores``.
+        configfile: configuration.
+        overrides: ``key=value`` pairs that replace keys of the configuration, as Snakemake's ``--config``.
+        rest: further options of Snakemake.
+
+    Returns:
+        Snakemake's exit status.
+
+    Raises:
+        UserError: a wrong configuration, a workflow that runs here already, or a lock of another host.
+    """
+    raw = read(configfile)
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UserError(f"--config {override}: expected key=value, such as data_folder=../images.")
+        raw[key] = yaml.safe_load(value)
+    config = resolve(raw)
+    print(announcement(config), file=sys.stderr, flush=True)
+    with locks.held(
+        Path(config["results"]) / ".resume" / "run.lock",
+        "A run is at work in this folder already",
+        "Wait until it is done, or stop it.",
+    ):
+        _clear_leftovers(Path(config["results"]))
+        options = ["--cores", cores, "--configfile", str(configfile)]
+        options += ["--config", *overrides] if overrides else []
+        rest = [option for option in rest if option != "--"]
+        for targets in (["prepare"], []):
+            command = [sys.executable, "-m", "snakemake", *targets, *options, *rest]
+            status = subprocess.run(command, check=False).returncode
+            if status:
+                print(
+                    "softlabels: the run stopped. The reason stands above, and in the log file that the failed job "
+                    "names. Run the same command again to go on from there.",
+                    file=sys.stderr,
+                )
+                return status
+    for study in config["studies"]:
+        print(f"Table and figures: {Path(config['results'], 'studies', study, 'table.md')}", file=sys.stderr)
+    return 0
+
+
+def announcement(config: dict[str, Any]) -> str:
+    """What a resolved configuration will run, and about how long (its ``about``)."""
+    lines = []
+    for name, study in config["studies"].items():
+        total = math.prod(len(study[key]) for key in ("datasets", "splits", "recipes", "labels", "seeds"))
+        recipes = ", ".join(
+            "{network} for {epochs} epochs on {device}".format(**config["recipes"][recipe])
+            for recipe in study["recipes"]
+        )
+        lines.append(
+            f"Study {name}: {total} trainings ({' and '.join(study['labels'])} labels of "
+            f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}), then evaluation, t-SNE, "
+            f"tables and figures. What is finished already is not run again."
+        )
+    return "\n".join([*lines, config["about"]] if config["about"] else lines)
+
+
+def _clear_leftovers(results: Path) -> None:
+    """After a killed run: end its orphaned jobs (a training saves its state first) and remove its lock."""
+    orphans, heads = _processes_here()
+    if heads:
+        raise UserError(
+            f"Snakemake is at work in this folder already (process {heads[0].pid}). Wait until it is done, or stop it."
+        )
+    if not orphans and not (LOCKS.is_dir() and any(LOCKS.iterdir())):
+        return
+    head = io.read_json(results / ".resume" / "head.json") if (results / ".resume" / "head.json").is_file() else {}
+    if head.get("host", socket.gethostname()) != socket.gethostname():
+        raise UserError(
+            f"A run on host {head['host']} (process {head['pid']}) holds the lock of this folder. If it is still "
+            f"alive, wait; if it was killed, run `snakemake --unlock` there or here, then run this again."
+        )
+    for orphan in orphans:
+        print(f"A job of a killed run is still at work (process {orphan.pid}): ending it.", file=sys.stderr)
+        orphan.terminate()
+    for orphan in psutil.wait_procs(orphans, timeout=TERMINATION_SECONDS)[1]:
+        orphan.kill()
+    if LOCKS.is_dir():
+        print("Removing the lock that a killed run left behind (.snakemake/locks).", file=sys.stderr)
+        shutil.rmtree(LOCKS)
+
+
+def _processes_here() -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Jobs without a living Snakemake above them, and living Snakemakes, among this host's processes in this folder."""
+    here, own = Path.cwd(), {os.getpid(), *(p.pid for p in psutil.Process().parents())}
+    jobs, heads = [], []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        words, cwd = process.info["cmdline"] or [], process.info["cwd"]
+        if process.pid in own or cwd is None or Path(cwd) != here:
+            continue
+        names = {Path(word).name for word in words[:4]}
+        if "snakemake" in names:
+            heads.append(process)
+        elif "softlabels" in names and "python" in Path(words[0]).name:
+            jobs.append(process)
+    live = {head.pid for head in heads}
+    orphans = [job for job in jobs if not live & {parent.pid for parent in job.parents()}]
+    return orphans, heads

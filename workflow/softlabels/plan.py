@@ -1,0 +1,226 @@
+"""The grid: which files a study needs, and with which configuration each is made. No Snakemake in here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from . import commands, config
+from .datasets.folder import image_files
+from .io import canonical_json
+from .provenance.closure import module_hash
+from .registry import location
+
+NAME = "[a-z0-9][a-z0-9_]*"
+RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"
+DATA = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
+
+
+class Plan:
+    """A resolved configuration, asked for paths and for the configuration of each command.
+
+    Methods that configure a command take the wildcards of its outputs as keyword arguments.
+    """
+
+    def __init__(self, raw: dict[str, Any]):
+        self.config = config.resolve(raw)
+        self.root = self.config["results"]
+        self._json: dict[tuple, str] = {}
+
+    # -- which files -----------------------------------------------------------------------------------------------
+
+    def runs(self, study: str, **fixed: Any) -> Iterator[str]:
+        """The runs of a study, as ``dataset/split/recipe/label/seedS``, label by label within a seed."""
+        grid = self.config["studies"][study]
+        for dataset in grid["datasets"]:
+            for split in grid["splits"]:
+                for recipe in grid["recipes"]:
+                    for seed in grid["seeds"]:
+                        for label in grid["labels"]:
+                            names = {
+                                "dataset": dataset, "split": split, "recipe": recipe, "label": label, "seed": seed,
+                            }  # fmt: skip
+                            if all(names[key] == value for key, value in fixed.items()):
+                                yield RUN.format(**names)
+
+    def run_files(self, study: str, file: str, **fixed: Any) -> list[str]:
+        """One file of each run of a study."""
+        return [f"{self.root}/runs/{run}/{file}" for run in self.runs(study, **fixed)]
+
+    def split_files(self, study: str, folder: str, suffix: str) -> list[str]:
+        """One file of each split and seed of a study, in ``splits/`` or ``references/``."""
+        grid = self.config["studies"][study]
+        return [
+            f"{self.root}/{folder}/{dataset}/{split}/seed{seed}{suffix}"
+            for dataset in grid["datasets"]
+            for split in grid["splits"]
+            for seed in grid["seeds"]
+        ]
+
+    def data_files(self, study: str, file: str) -> list[str]:
+        """One file of each data set of a study."""
+        return [f"{self.root}/data/{dataset}/{file}" for dataset in self.config["studies"][study]["datasets"]]
+
+    def label_files(self, study: str, suffix: str = ".parquet") -> list[str]:
+        """The label files of a study."""
+        grid = self.config["studies"][study]
+        return [f"{self.root}/labels/{d}/{label}/all{suffix}" for d in grid["datasets"] for label in grid["labels"]]
+
+    def panels(self, study: str) -> list[str]:
+        """``dataset-split-recipe`` of each figure of embeddings."""
+        grid = self.config["studies"][study]
+        return [f"{d}-{s}-{r}" for d in grid["datasets"] for s in grid["splits"] for r in grid["recipes"]]
+
+    def embeddings(self, study: str, dataset: str, split: str, recipe: str) -> list[str]:
+        """The embeddings of one figure, label by label: the first seed's."""
+        grid = self.config["studies"][study]
+        return [
+            f"{self.root}/studies/{study}/tsne/{dataset}-{split}-{recipe}-{label}-seed{grid['seeds'][0]}.parquet"
+            for label in grid["labels"]
+        ]
+
+    def study_files(self, study: str) -> list[str]:
+        """What a study is for: tables and figures."""
+        folder = f"{self.root}/studies/{study}"
+        figures = [*(f"embedding-{panel}" for panel in self.panels(study))]
+        figures += [f"curves-{panel}" for panel in self.panels(study)]
+        return [f"{folder}/table.md", f"{folder}/chain.json"] + [f"{folder}/figures/{name}.png" for name in figures]
+
+    def targets(self) -> list[str]:
+        """What ``all`` asks for."""
+        return [file for study in self.config["studies"] for file in self.study_files(study)]
+
+    def prepared(self) -> list[str]:
+        """Data, labels and splits of all studies. Built first, unchanged bytes stop a rebuild of what follows."""
+        files: list[str] = []
+        for study in self.config["studies"]:
+            files += self.data_files(study, "images.npy") + self.label_files(study)
+            files += self.split_files(study, "splits", ".parquet")
+        return list(dict.fromkeys(files))
+
+    def manifests(self, study: str) -> list[str]:
+        """The manifests of all jobs that the tables of a study rest on, the study's own included."""
+        files = self.data_files(study, "images.manifest.json") + self.label_files(study, ".manifest.json")
+        files += self.split_files(study, "splits", ".manifest.json")
+        files += self.split_files(study, "references", ".manifest.json")
+        files += self.run_files(study, "model.manifest.json") + self.run_files(study, "metrics.manifest.json")
+        return [*files, f"{self.root}/studies/{study}/config.manifest.json"]
+
+    # -- sources ---------------------------------------------------------------------------------------------------
+
+    def source_path(self, path: str) -> str:
+        """A path of the configuration, starting from ``data_folder`` if it is relative."""
+        return str(Path(self.config["data_folder"]) / path)
+
+    def data_inputs(self, dataset: str) -> dict[str, Any]:
+        """The input files of a data set: its votes and every image, so that a changed image is noticed."""
+        source = self.config["datasets"][dataset]["source"]
+        inputs: dict[str, Any] = {
+            key: self.source_path(source[key]) for key in ("counts", "votes") if isinstance(source.get(key), str)
+        }
+        if "images" in source:
+            inputs["images"] = [str(path) for path in image_files(Path(self.source_path(source["images"])))]
+        return inputs
+
+    def data_options(self, dataset: str) -> str:
+        """The command line's options for the sources of a data set."""
+        import shlex
+
+        source = self.config["datasets"][dataset]["source"]
+        keys = {"images": "--folder", "counts": "--counts", "votes": "--votes"}
+        options = [(option, source[key]) for key, option in keys.items() if isinstance(source.get(key), str)]
+        return " ".join(f"{option} {shlex.quote(self.source_path(path))}" for option, path in options)
+
+    def weights(self, recipe: str) -> list[str]:
+        """The file of initial weights, if the recipe has one."""
+        entry = self.config["recipes"][recipe]
+        return [self.source_path(entry["weights_file"])] if entry["weights"] == "file" else []
+
+    # -- configuration of each command -------------------------------------------------------------------------------
+
+    def of(self, command: str, **names: Any) -> dict[str, Any]:
+        """The configuration of a command for the wildcards of its outputs: just the keys that it reads."""
+        return getattr(self, f"_{command}")(**names)
+
+    def json(self, command: str, **names: Any) -> str:
+        """:meth:`of` as one line: one string, because Snakemake compares parameters without their names."""
+        key = (command, *sorted(names.items()))
+        if key not in self._json:
+            self._json[key] = canonical_json(self.of(command, **names))
+        return self._json[key]
+
+    def code(self, command: str, **names: Any) -> str:
+        """Hash of the code that the command runs."""
+        return commands.code_hash(command, self.of(command, **names))
+
+    def _data(self, dataset: str) -> dict[str, Any]:
+        entry = self.config["datasets"][dataset]
+        paths = ("images", "counts", "votes")
+        source = {k: v for k, v in entry["source"].items() if not (k in paths and isinstance(v, str))}
+        return {"source": source, "reference": entry["reference"]}
+
+    def _split(self, split: str, seed: str, **_: Any) -> dict[str, Any]:
+        return {"split": self.config["splits"][split], "seed": int(seed)}
+
+    def _label(self, label: str, draw: str, **_: Any) -> dict[str, Any]:
+        return {"label": self.config["labels"][label], "draw": draw}
+
+    def recipe(self, name: str) -> dict[str, Any]:
+        """A recipe without the path of its weights, which is an input."""
+        return {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
+
+    def _train(self, recipe: str, seed: str, **_: Any) -> dict[str, Any]:
+        return {"recipe": self.recipe(recipe), "seed": int(seed)}
+
+    def _metrics_of(self, dataset: str, split: str) -> list[str]:
+        """The metrics that any study wants of these runs, so that two studies share one evaluation."""
+        studies = self.config["studies"].values()
+        wanted = [s["metrics"] for s in studies if dataset in s["datasets"] and split in s["splits"]]
+        return sorted({name for names in wanted for name in names})
+
+    def _evaluate(self, dataset: str, split: str, **_: Any) -> dict[str, Any]:
+        return {
+            "metrics": self._metrics_of(dataset, split),
+            "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
+            "structure": {"neighbours": 15},
+        }
+
+    def _references(self, dataset: str, split: str, seed: str) -> dict[str, Any]:
+        return {
+            "metrics": self._metrics_of(dataset, split),
+            "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
+            "seed": int(seed),
+            "draws": 20,
+        }
+
+    def _embed(self, study: str, **_: Any) -> dict[str, Any]:
+        return {**self.config["studies"][study]["embedding"], "neighbours": 15}
+
+    def _study(self, study: str) -> dict[str, Any]:
+        grid = self.config["studies"][study]
+        return {
+            "study": study,
+            "datasets": {
+                name: {"paper": self.config["datasets"][name]["paper"], "description": self._data(name)}
+                for name in grid["datasets"]
+            },
+            "splits": {name: self.config["splits"][name] for name in grid["splits"]},
+            "recipes": {name: self.recipe(name) for name in grid["recipes"]},
+            "labels": {name: self.config["labels"][name] for name in grid["labels"]},
+            "seeds": grid["seeds"],
+            "metrics": grid["metrics"],
+            "metric_code": {name: module_hash(location("metric", name)[0]) for name in grid["metrics"]},
+            "ddof": grid["ddof"],
+            "level": grid["level"],
+            "baseline": grid["labels"][0],
+        }
+
+    def _figure(self, study: str, **_: Any) -> dict[str, Any]:
+        grid = self.config["studies"][study]
+        return {"study": study, "labels": grid["labels"], "seeds": grid["seeds"]}
+
+    _curves = _figure
+
+    def _chain(self, study: str) -> dict[str, Any]:
+        return {"study": study}

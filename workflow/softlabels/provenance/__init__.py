@@ -1,0 +1,1 @@
+"""Where a number comes from: code closure and manifests; numpy and pyarrow, no torch."""

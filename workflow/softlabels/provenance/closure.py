@@ -1,0 +1,102 @@
+"""Which code a command runs, and one hash of it.
+
+The closure of a command is its entry module, the modules that its configuration names through the registry, and all
+that these import of this package. The hash is taken from the syntax trees without docstrings, by a dump that is the
+same for every Python version (``ast.dump`` is not): comments, docstrings and formatting do not change it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+# Modules that cannot change a result: the version, messages, the table of names, locks. A release, a better error
+# message or a new registration must leave finished runs fresh.
+PLUMBING = {"softlabels", "softlabels.errors", "softlabels.registry", "softlabels.locks"}
+
+
+def path_of(module: str) -> Path | None:
+    """The file of a module of this package, or None if there is no such module."""
+    base = PACKAGE.joinpath(*module.split(".")[1:])
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def _imports(module: str) -> Iterator[str]:
+    """Names of all modules of this package that ``module`` imports, anywhere in its text."""
+    path = path_of(module)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            candidates = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                ancestors = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*ancestors, *([base] if base else [])])
+            candidates = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in candidates if name.split(".")[0] == "softlabels" and path_of(name))
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(path_of(module).read_text(encoding="utf-8"))
+
+
+def closure(modules: Iterable[str]) -> list[str]:
+    """All modules that the given ones run, in name order, without :data:`PLUMBING`."""
+    found: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module in found or module in PLUMBING:
+            continue
+        found.add(module)
+        todo += [*_imports(module), *_parents(module)]
+    return sorted(found)
+
+
+def _dump(node: object) -> str:
+    """A text of a syntax tree, the same for every Python version: fields that are None or empty are left out."""
+    if isinstance(node, ast.AST):
+        fields = {name: getattr(node, name, None) for name in node._fields if name not in ("kind", "type_comment")}
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            fields["body"] = [
+                statement
+                for statement in node.body
+                if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+            ]
+        texts = [f"{name}={_dump(value)}" for name, value in fields.items() if value is not None and value != []]
+        if isinstance(node, ast.Constant) and node.value is None:
+            texts = ["value=None"]
+        return f"{type(node).__name__}({', '.join(texts)})"
+    if isinstance(node, list):
+        return f"[{', '.join(map(_dump, node))}]"
+    return repr(node)
+
+
+@cache
+def module_hash(module: str) -> str:
+    """SHA-256 of one module's syntax tree."""
+    return hashlib.sha256(_dump(_tree(module)).encode()).hexdigest()
+
+
+@cache
+def code_hash(modules: tuple[str, ...]) -> str:
+    """SHA-256 over the closure of the given modules."""
+    lines = [f"{module} {module_hash(module)}" for module in closure(modules)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
