@@ -51,15 +51,13 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     position (columns ``u`` and ``s``), else its Figure 2.
 
     Args:
-        config: ``study``, ``labels`` (names, in order), ``seeds`` (the embeddings are of the first) and, optional,
-            ``classes`` (names for the legend; else the data set's) and ``colours`` (one a class; else a default).
+        config: ``study``, ``labels`` (names, in order) and ``seeds`` (the embeddings are of the first).
         inputs: ``embeddings`` (a file a label, in the order of ``labels``), ``items``, ``reference`` and ``metrics``
             (the ``metrics.json`` of the same runs).
         outputs: ``png``, ``pdf``.
 
     Raises:
-        UserError: a label without an embedding or metrics, embeddings that were made differently, or a number of names
-            or colours that is not that of the classes.
+        UserError: a label without an embedding or metrics, or embeddings that were made differently.
     """
     panels = read_panels(config, inputs)
     items, _ = io.read_table(inputs["items"])
@@ -68,7 +66,7 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
         if {"u", "s"} <= set(items.column_names):
             figure = positions_figure(panels, items, Path(inputs["items"]))
         else:
-            figure = classes_figure(panels, Path(inputs["reference"]), config.get("classes"), config.get("colours"))
+            figure = classes_figure(panels, Path(inputs["reference"]))
         seed = config["seeds"][0]
         figure.suptitle(f"Study {config['study']}: t-SNE of the test items of {dataset}, seed {seed}", fontsize=11)
         drawing.save(figure, outputs["png"], outputs["pdf"])
@@ -111,26 +109,19 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
     return figure
 
 
-def classes_figure(
-    panels: list[Panel], reference_path: Path, names: list[str] | None, colours: list[str] | None
-) -> Figure:
+def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
     reference = read_reference(reference_path)
-    names = names or reference.classes
-    colours = colours or class_colours(len(reference.classes))
-    for key, given in (("classes", names), ("colours", colours)):
-        if len(given) != len(reference.classes):
-            raise UserError(
-                f"{key}: found {len(given)} entries, expected {len(reference.classes)}, one for each of the classes "
-                f"{', '.join(reference.classes)}. Give all of them, or null."
-            )
+    colours = class_colours(len(reference.classes))
     mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
     figure = Figure(figsize=(PANEL * max(len(panels), 2), PANEL + 1.3), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         at = rows_of(reference_path, reference.item, panel.item)
         scatter(axes, panel.points, mixed[at], panel.label, f"{embedding_text(panel)}\n{structure_text(panel)}")
     handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in colours]
-    figure.legend(handles, names, loc="outside right upper", frameon=False, title="class\n(mixed by\nthe reference)")
+    figure.legend(
+        handles, reference.classes, loc="outside right upper", frameon=False, title="class\n(mixed by\nthe reference)"
+    )
     caption(figure, panels)
     return figure
 
@@ -214,7 +205,7 @@ def caption(figure: Figure, panels: list[Panel], note: str = "") -> None:
                 f"{settings}; expected the same. Build both again."
             )
     text = (
-        f"t-SNE of the pooled features of {len(panels[0].item):,} test items: perplexity {settings['perplexity']}, "
+        f"t-SNE of the pooled features of {len(panels[0].item):,} test items: perplexity {settings['perplexity']:g}, "
         f"{settings['iterations']:,} iterations, {settings['init']} initialisation, seed {settings['seed']}. Sizes "
         f"of and gaps between clusters mean nothing.{note} Label smoothness is the mean Jensen-Shannon divergence "
         f"between an item's reference and its neighbours': smaller is smoother."
