@@ -71,7 +71,7 @@ def test_figure_1_has_a_row_a_label_with_colour_beside_shape(tmp_path):
         "circle",
     ):
         assert text in texts
-    assert "mean nothing" in texts.replace("\n", " ") and "are its pure items" in texts.replace("\n", " ")
+    assert "mean nothing" in texts.replace("\n", " ") and "are the pure items" in texts.replace("\n", " ")
 
 
 def test_colour_positions_are_the_items_own_colours():

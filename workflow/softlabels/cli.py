@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .commands import COMMANDS, Command
+from .commands import COMMANDS, Command, code_hash
 from .errors import UserError
 
 
@@ -26,7 +26,7 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
     )
     for kind, paths in (("input", command.inputs), ("output", command.outputs)):
         for path in paths:
-            nargs = {"*": "*", "?": "?"}.get(path[-1])
+            nargs = {"*": "+", "?": "?"}.get(path[-1])
             parser.add_argument(
                 _option(path.rstrip("*?")),
                 dest=f"{kind}:{path.rstrip('*?')}",
@@ -34,7 +34,7 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
                 nargs=nargs,
                 required=nargs != "?",
                 metavar="PATH",
-                help=f"{kind} file{'s' if nargs == '*' else ', where there is one' if nargs == '?' else ''}",
+                help=f"{kind} file{'s' if nargs == '+' else ', where there is one' if nargs == '?' else ''}",
             )
     parser.add_argument("--manifest", type=Path, metavar="PATH", help="where to write what was read, run and written")
     parser.set_defaults(call=lambda arguments: _run_rule_command(name, command, vars(arguments)))
@@ -48,7 +48,8 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
         for prefix in ("input:", "output:")
     )
     started = manifest.now()
-    facts = importlib.import_module(command.module).run(arguments["config"], inputs, outputs)
+    code = {"code": code_hash(name, arguments["config"])} if command.resumes else {}
+    facts = importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **code)
     if arguments["manifest"]:
         manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
 

@@ -26,6 +26,7 @@ class Command:
         help: one line.
         inputs, outputs: names of paths; ``name*`` takes several, ``name?`` may be absent.
         registered: the (kind, name) pairs of the registry that a configuration of this command names.
+        resumes: whether ``run`` takes ``code``, the code hash, because it saves state that only that code may load.
     """
 
     module: str
@@ -33,6 +34,7 @@ class Command:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     registered: Callable[[dict[str, Any]], Names] = lambda config: []
+    resumes: bool = False
 
 
 def _of_recipe(config: dict[str, Any]) -> Names:
@@ -66,6 +68,7 @@ COMMANDS = {
         ("images", "split", "labels", "reference", "weights?"),
         ("model", "history", "predictions", "features"),
         _of_recipe,
+        resumes=True,
     ),
     "evaluate": Command(
         "softlabels.evaluation.evaluate",

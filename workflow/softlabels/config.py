@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-import math
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,8 @@ _Validator = jsonschema.validators.extend(
     _Checker,
     # A NaN passes every comparison of a schema, and JSON has neither NaN nor infinity.
     type_checker=_Checker.TYPE_CHECKER.redefine(
-        "number", lambda checker, value: _Checker.TYPE_CHECKER.is_type(value, "number") and math.isfinite(value)
+        "number",
+        lambda checker, value: _Checker.TYPE_CHECKER.is_type(value, "number") and abs(value) <= sys.float_info.max,
     ),
 )
 
@@ -138,7 +139,7 @@ def _complete(value: Any, rule: dict[str, Any]) -> Any:
             value = {"true": True, "false": False}.get(value, value)
     if isinstance(value, float) and "integer" in kinds and value.is_integer():
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and "number" in kinds:
+    if isinstance(value, int) and not isinstance(value, bool) and "number" in kinds and abs(value) < 2**53:
         return float(value)
     return value
 
@@ -147,49 +148,73 @@ def _key(path: Any) -> str:
     return ".".join(str(part) for part in path) or "the top level"
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
-    """One problem in words."""
-    place = _key(error.absolute_path)
+def _text(value: Any) -> str:
+    """A value as YAML's flow style writes it."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+TYPES = {
+    "object": "keys with values",
+    "array": "a list [...]",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a finite number",
+    "boolean": "true or false",
+    "null": "null",
+}
+
+
+def _type(rule: dict[str, Any]) -> str:
+    """The type of value that a rule asks for, in words."""
+    kinds = rule.get("type", "array")  # a rule without a type is here a reference to a range
+    return " or ".join(TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
+
+
+def _nearest(name: str, known: Iterable[str], what: str) -> str:
+    """The known name that a wrong one is closest to, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"{what}: {', '.join(sorted(known)) or 'none'}."
+
+
+def _explain(error: jsonschema.ValidationError) -> list[str]:
+    """One violation of the schema in words: where, what was found, what was expected."""
+    place, limit = _key(error.absolute_path), error.validator_value
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        texts = []
-        for key in sorted(set(error.instance) - set(known)):
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(known))}."
-            texts.append(f"{place}: unknown key '{key}'; {hint}")
-        return "\n  - ".join(texts)
+        known = error.schema["properties"]
+        unknown = sorted(set(error.instance) - set(known))
+        return [f"{place}: unknown key '{key}'; {_nearest(key, known, 'known keys')}" for key in unknown]
     if error.validator == "required":
-        return f"{place}: {error.message.replace(' is a required property', '')} is missing."
+        return [f"{place}: the key '{key}' is missing." for key in limit if key not in error.instance]
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
-        return f"{place}: '{error.instance}' is no name; use lower case letters, digits and underscores."
+        return [f"{place}: '{error.instance}' is no name; use lower case letters, digits and underscores."]
+    if error.validator == "anyOf":  # what is wrong inside a value of the right type says more than the types
+        inside = [cause for cause in error.context if cause.validator != "type" or cause.relative_path]
+        if inside:
+            return [problem for cause in inside for problem in _explain(cause)]
     expected = {
-        "type": lambda: f"expected {_words(error.validator_value)}",
-        "enum": lambda: f"expected one of {', '.join(map(str, error.validator_value))}",
-        "minimum": lambda: f"expected at least {error.validator_value}",
-        "maximum": lambda: f"expected at most {error.validator_value}",
-        "exclusiveMinimum": lambda: f"expected more than {error.validator_value}",
-        "exclusiveMaximum": lambda: f"expected less than {error.validator_value}",
-        "minItems": lambda: f"expected at least {error.validator_value} entries",
-        "maxItems": lambda: f"expected at most {error.validator_value} entries",
-        "minProperties": lambda: "expected at least one entry",
-        "uniqueItems": lambda: "expected no entry twice",
-        "anyOf": lambda: (
-            f"expected {_words([_words(o.get('type', 'a range [low, high]')) for o in error.validator_value])}"
-        ),
+        "type": lambda: _type(error.schema),
+        "anyOf": lambda: " or ".join(_type(option) for option in limit),
+        "enum": lambda: f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}",
+        "const": lambda: _text(limit),
+        "pattern": lambda: f"text of the form {limit}",
+        "minLength": lambda: "some text",
+        "minimum": lambda: f"at least {limit}",
+        "maximum": lambda: f"at most {limit}",
+        "exclusiveMinimum": lambda: f"more than {limit}",
+        "exclusiveMaximum": lambda: f"less than {limit}",
+        "minItems": lambda: f"{limit} entries or more",
+        "maxItems": lambda: f"{limit} entries or fewer",
+        "minProperties": lambda: "at least one entry",
+        "uniqueItems": lambda: "no entry twice",
     }
-    hint = expected.get(error.validator, lambda: error.message)()
-    return f"{place}: found {error.instance!r}, {hint}."
-
-
-def _words(kinds: str | list[str]) -> str:
-    return kinds if isinstance(kinds, str) else " or ".join(kinds)
+    return [f"{place}: found {_text(error.instance)}, expected {expected[error.validator]()}."]
 
 
 def _unregistered(value: Any, rule: dict[str, Any], path: tuple[str, ...] = ()) -> list[str]:
     """Names that no registry knows, where the schema says ``registry``."""
     rules = _branches(value, rule)
     problems = []
-    for kind in {r["registry"] for r in rules if "registry" in r}:
+    for kind in {r["registry"] for r in rules if "registry" in r and isinstance(value, str)}:
         try:
             registry.location(kind, value)
         except UserError as error:
@@ -213,67 +238,71 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
         for table in ("datasets", "splits", "recipes", "labels"):
             for name in study[table]:
                 if name not in config[table]:
-                    near = difflib.get_close_matches(name, config[table], n=1)
-                    hint = (
-                        f"did you mean '{near[0]}'?"
-                        if near
-                        else f"defined: {', '.join(sorted(config[table])) or 'none'}."
-                    )
+                    hint = _nearest(name, config[table], "defined")
                     problems.append(f"studies.{study_name}.{table}: '{name}' is not defined under {table}; {hint}")
         if len(study["labels"]) > 1 and "macro_acc" not in study["metrics"]:
             problems.append(f"studies.{study_name}.metrics: 'macro_acc' is missing; Table 1 needs it.")
     for name, split in config["splits"].items():
-        total = split["train"] + split["val"] + split["test"]
-        if abs(total - 1) > 1e-9:
-            problems.append(f"splits.{name}: train + val + test is {total:g}, expected 1.")
+        total = sum(Fraction(str(split[part])) for part in ("train", "val", "test"))  # as they are written
+        if total != 1:
+            problems.append(f"splits.{name}: train + val + test is {float(total)}, expected 1.")
     for name, dataset in config["datasets"].items():
         source = dataset["source"]
         if dataset["reference"] == "exact" and source["kind"] != "synthetic":
             problems.append(f"datasets.{name}.reference: 'exact' is known for synthetic sources only; use votes.")
         if dataset["reference"] == "votes" and source["kind"] == "synthetic" and source["votes"] == 0:
             problems.append(f"datasets.{name}.reference: 'votes' needs source.votes of at least 1; or use exact.")
-        for key in ("radius", "centre"):
-            if source.get(key) and source[key][0] > source[key][1]:
-                problems.append(f"datasets.{name}.source.{key}: found {source[key]}, expected [low, high].")
+        if source["kind"] == "synthetic" and source["pixels"] * source["supersampling"] > 32767:
+            problems.append(
+                f"datasets.{name}.source: pixels times supersampling is {source['pixels'] * source['supersampling']}, "
+                f"expected at most 32767. Lower one."
+            )
+        problems += _reversed(f"datasets.{name}.source", source, ("radius", "centre"))
     for name, recipe in config["recipes"].items():
         if recipe["weights"] == "file" and not recipe["weights_file"]:
             problems.append(f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights.")
+        if recipe["weights"] != "file" and recipe["weights_file"]:
+            problems.append(f"recipes.{name}.weights_file: is read with 'weights: file' only. Set that, or remove it.")
         if recipe["precision"] == "bfloat16" and recipe["device"] == "cpu":
             problems.append(f"recipes.{name}.precision: bfloat16 needs device: cuda.")
         if recipe["warmup_epochs"] >= recipe["epochs"]:
             problems.append(
-                f"recipes.{name}.warmup_epochs: found {recipe['warmup_epochs']:g}, expected less than epochs."
+                f"recipes.{name}.warmup_epochs: found {recipe['warmup_epochs']:g}, expected less than epochs "
+                f"({recipe['epochs']})."
             )
+        problems += _reversed(f"recipes.{name}.augment", recipe["augment"], ("saturation", "contrast"))
     return problems
+
+
+def _reversed(place: str, values: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
+    """Ranges whose ends are swapped."""
+    wrong = [key for key in keys if values.get(key) and values[key][0] > values[key][1]]
+    return [f"{place}.{key}: found {values[key]}, expected [low, high]. Swap the two." for key in wrong]
 
 
 def warnings(config: dict[str, Any]) -> list[str]:
     """What is allowed but seldom meant, for the studies of a resolved configuration."""
     from .training.schedules.warm_restarts import ends_mid_cycle
 
-    found = {}
+    found = []
     for study in config["studies"].values():
         for name in study["recipes"]:
-            recipe, schedule = config["recipes"][name], config["recipes"][name]["schedule"]
+            recipe = config["recipes"][name]
             epochs = recipe["epochs"] - recipe["warmup_epochs"]
-            if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs, schedule):
-                found[
+            if recipe["schedule"]["kind"] == "warm_restarts" and ends_mid_cycle(epochs, recipe["schedule"]):
+                found.append(
                     f"recipes.{name}: {recipe['epochs']} epochs end in the middle of a cycle, at a high learning rate"
-                ] = 1
+                )
             if recipe["class_weight"] == "per_class":
-                found[
+                found.append(
                     f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
-                ] = 1
+                )
+            unchanged = {"hue": 0, "saturation": [1, 1], "zoom": 1}
+            moved = [key for key, neutral in unchanged.items() if recipe["augment"][key] != neutral]
             for dataset in study["datasets"]:
-                if config["datasets"][dataset]["source"]["kind"] != "synthetic":
-                    continue
-                augment = recipe["augment"]
-                moved = [key for key in ("hue",) if augment[key] > 0]
-                moved += [key for key in ("zoom",) if augment[key] < 1]
-                moved += [key for key in ("saturation",) if augment[key] != [1, 1]]
-                if moved:
-                    found[
-                        f"recipes.{name}: {' and '.join(moved)} move the label of {dataset}: hue is its colour class, "
-                        f"and zooming cuts shapes"
-                    ] = 1
-    return list(found)
+                if moved and config["datasets"][dataset]["source"]["kind"] == "synthetic":
+                    found.append(
+                        f"recipes.{name}: augment.{' and augment.'.join(moved)} can make the labels of {dataset} "
+                        f"wrong: colour and shape are its classes"
+                    )
+    return list(dict.fromkeys(found))

@@ -92,7 +92,7 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> tuple[pa.T
     """
     try:
         table = pq.read_table(path, columns=columns)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{path}: cannot be read as Parquet ({error}). Delete it and run again to rebuild it."
         ) from None

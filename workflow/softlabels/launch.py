@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,18 @@ import psutil
 import yaml
 
 from . import io, locks
+from .commands import COMMANDS
 from .config import read, resolve
 from .errors import UserError
 
 LOCKS = Path(".snakemake/locks")
+HEAD = Path(".snakemake/head.json")  # beside the lock: both belong to the folder, whatever `results` says
 TERMINATION_SECONDS = 60
 
 
-def record_head(results: str) -> None:
+def record_head() -> None:
     """Note which process on which host runs the workflow here: a stale lock is cleared on that host only."""
-    io.write_json(Path(results) / ".resume" / "head.json", {"pid": os.getpid(), "host": socket.gethostname()})
+    io.write_json(HEAD, {"pid": os.getpid(), "host": socket.gethostname()})
 
 
 def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> int:
@@ -45,20 +48,14 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     Raises:
         UserError: a wrong configuration, a workflow that runs here already, or a lock of another host.
     """
-    raw = read(configfile)
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise UserError(f"--config {override}: expected key=value, such as data_folder=../images.")
-        raw[key] = yaml.safe_load(value)
-    config = resolve(raw)
+    config = resolve(overridden(read(configfile), overrides))
     print(announcement(config), file=sys.stderr, flush=True)
     with locks.held(
         Path(config["results"]) / ".resume" / "run.lock",
         "A run is at work in this folder already",
         "Wait until it is done, or stop it.",
     ):
-        _clear_leftovers(Path(config["results"]))
+        _clear_leftovers()
         options = ["--cores", cores, "--configfile", str(configfile)]
         options += ["--config", *overrides] if overrides else []
         rest = [option for option in rest if option != "--"]
@@ -75,6 +72,29 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     for study in config["studies"]:
         print(f"Table and figures: {Path(config['results'], 'studies', study, 'table.md')}", file=sys.stderr)
     return 0
+
+
+def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """``raw`` with ``key=value`` pairs laid over it: mappings are merged, all else is replaced, as Snakemake does.
+
+    Raises:
+        UserError: a pair without "=", or a value that is not YAML.
+    """
+
+    def merge(below: Any, above: Any) -> Any:
+        if not (isinstance(below, dict) and isinstance(above, dict)):
+            return above
+        return {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
+
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UserError(f"--config {override}: expected key=value, such as data_folder=../images.")
+        try:
+            raw = merge(raw, {key: yaml.safe_load(value)})
+        except yaml.YAMLError:
+            raise UserError(f"--config {override}: the value is not YAML. Quote it, or correct it.") from None
+    return raw
 
 
 def announcement(config: dict[str, Any]) -> str:
@@ -94,7 +114,7 @@ def announcement(config: dict[str, Any]) -> str:
     return "\n".join([*lines, config["about"]] if config["about"] else lines)
 
 
-def _clear_leftovers(results: Path) -> None:
+def _clear_leftovers() -> None:
     """After a killed run: end its orphaned jobs (a training saves its state first) and remove its lock."""
     orphans, heads = _processes_here()
     if heads:
@@ -103,7 +123,7 @@ def _clear_leftovers(results: Path) -> None:
         )
     if not orphans and not (LOCKS.is_dir() and any(LOCKS.iterdir())):
         return
-    head = io.read_json(results / ".resume" / "head.json") if (results / ".resume" / "head.json").is_file() else {}
+    head = io.read_json(HEAD) if HEAD.is_file() else {}
     if head.get("host", socket.gethostname()) != socket.gethostname():
         raise UserError(
             f"A run on host {head['host']} (process {head['pid']}) holds the lock of this folder. If it is still "
@@ -127,10 +147,10 @@ def _processes_here() -> tuple[list[psutil.Process], list[psutil.Process]]:
         words, cwd = process.info["cmdline"] or [], process.info["cwd"]
         if process.pid in own or cwd is None or Path(cwd) != here:
             continue
-        names = {Path(word).name for word in words[:4]}
-        if "snakemake" in names:
+        names = [Path(word).name for word in words[:5]]
+        if "snakemake" in names[:4]:
             heads.append(process)
-        elif "softlabels" in names and "python" in Path(words[0]).name:
+        elif any(name == "softlabels" and command in COMMANDS for name, command in pairwise(names)):
             jobs.append(process)
     live = {head.pid for head in heads}
     orphans = [job for job in jobs if not live & {parent.pid for parent in job.parents()}]

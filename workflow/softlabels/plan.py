@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ class Plan:
 
     def __init__(self, raw: dict[str, Any]):
         self.config = config.resolve(raw)
-        self.root = self.config["results"]
+        self.root = Path(self.config["results"]).as_posix()
         self._json: dict[tuple, str] = {}
 
     # -- which files -----------------------------------------------------------------------------------------------
@@ -125,8 +126,6 @@ class Plan:
 
     def data_options(self, dataset: str) -> str:
         """The command line's options for the sources of a data set."""
-        import shlex
-
         source = self.config["datasets"][dataset]["source"]
         keys = {"images": "--folder", "counts": "--counts", "votes": "--votes"}
         options = [(option, source[key]) for key, option in keys.items() if isinstance(source.get(key), str)]

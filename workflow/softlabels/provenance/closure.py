@@ -80,9 +80,9 @@ def _dump(node: object) -> str:
                 for statement in node.body
                 if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
             ]
+        if isinstance(node, ast.JoinedStr):  # Python 3.12 ends the format of f"{x:{width}}" with an empty text
+            fields["values"] = [value for value in node.values if getattr(value, "value", None) != ""]
         texts = [f"{name}={_dump(value)}" for name, value in fields.items() if value is not None and value != []]
-        if isinstance(node, ast.Constant) and node.value is None:
-            texts = ["value=None"]
         return f"{type(node).__name__}({', '.join(texts)})"
     if isinstance(node, list):
         return f"[{', '.join(map(_dump, node))}]"

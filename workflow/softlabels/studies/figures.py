@@ -105,7 +105,7 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
     colour_wheel(figure, grid[len(panels), 0])
     shape_bar(figure, grid[len(panels), 1])
     has_pure = "pure" in items.column_names
-    caption(figure, panels, " The six clusters of the synthetic set are its pure items." if has_pure else "")
+    caption(figure, panels, " Six separate clusters, where they form, are the pure items of the synthetic set." if has_pure else "")
     return figure
 
 

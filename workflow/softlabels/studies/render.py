@@ -217,7 +217,10 @@ def _reference_rows(ledger: Ledger) -> Table | None:
         notes.append("† oracle: it uses the truth of the test item, so no network could print it.")
     named = {key[3] for key in groups}
     if "sampling_floor" in named:
-        notes.append("sampling_floor is what a perfect model would score, because the reference is a sample of votes.")
+        notes.append(
+            "sampling_floor is about what a perfect model would score, because the reference is a sample of votes: its "
+            "first-order KL errs downwards, its KL upwards."
+        )
     if "split_half" in named:
         notes.append("split_half is how well two half panels agree: no floor, good predictions lie below it.")
     return Table("Reference rows", header, rows, notes) if rows else None

@@ -1,0 +1,135 @@
+"""The command line: help, exit statuses and messages."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from softlabels import __version__, cli, commands
+from softlabels.errors import UserError
+
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
+SUBCOMMANDS = ["run", "predict", *commands.COMMANDS]
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Exit status, standard output and standard error."""
+    monkeypatch.setattr(sys, "argv", ["softlabels", *map(str, arguments)])
+    try:
+        cli.main()
+        status = 0
+    except SystemExit as error:
+        status = error.code or 0
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A command ``chain`` whose code is the test's; the calls that it got."""
+    calls = []
+    module = types.ModuleType("fake_command")
+
+    def answer(config, inputs, outputs):
+        calls.append((config, inputs, outputs))
+        return {"note": 1}
+
+    module.run = answer
+    monkeypatch.setitem(sys.modules, "fake_command", module)
+    command = commands.Command("fake_command", "do nothing", ("many*", "one", "maybe?"), ("result_csv",))
+    monkeypatch.setitem(cli.COMMANDS, "chain", command)
+    return module, calls
+
+
+@pytest.mark.parametrize("command", SUBCOMMANDS)
+def test_every_subcommand_has_help(monkeypatch, capsys, command):
+    status, out, err = run(monkeypatch, capsys, command, "--help")
+    assert (status, err) == (0, "")
+    assert out.startswith(f"usage: softlabels {command}")
+
+
+def test_the_help_lists_every_subcommand(monkeypatch, capsys):
+    status, out, _ = run(monkeypatch, capsys, "--help")
+    assert status == 0
+    assert all(f"\n    {command}" in out for command in SUBCOMMANDS)
+
+
+def test_the_version_is_printed(monkeypatch, capsys):
+    assert run(monkeypatch, capsys, "--version") == (0, f"{__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["trian"],
+        ["split"],
+        ["split", "--config", "{", "--items", "a", "--reference", "b", "--split", "c"],
+        ["chain", "--config", "{}", "--manifests", "--chain", "c"],
+        ["chain", "--config", "{}", "--manifests", "a", "--chain", "c", "--extra", "d"],
+        ["chain", "--conf", "{}", "--manifests", "a", "--chain", "c"],
+        ["predict", "model", "folder", "--device", "tpu"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2_and_shows_the_usage(monkeypatch, capsys, arguments):
+    status, out, err = run(monkeypatch, capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("usage: softlabels")
+    assert "Traceback" not in err
+
+
+def test_a_command_gets_its_configuration_and_paths(monkeypatch, capsys, fake):
+    _, calls = fake
+    arguments = ["--config", '{"a": 1.5}', "--many", "x", "y z", "--one", "o", "--result-csv", "r"]
+    assert run(monkeypatch, capsys, "chain", *arguments)[0] == 0
+    assert calls == [({"a": 1.5}, {"many": [Path("x"), Path("y z")], "one": Path("o")}, {"result_csv": Path("r")})]
+
+
+@pytest.mark.parametrize("empty", [["--maybe"], []])
+def test_an_input_that_may_be_absent_may_also_be_empty(monkeypatch, capsys, fake, empty):
+    _, calls = fake
+    arguments = ["--config", "{}", "--many", "x", "--one", "o", *empty, "--result-csv", "r"]
+    assert run(monkeypatch, capsys, "chain", *arguments)[0] == 0
+    assert "maybe" not in calls[0][1]
+
+
+def test_a_users_mistake_is_one_line_and_status_2(monkeypatch, capsys, fake, tmp_path):
+    module, _ = fake
+
+    def fail(config, inputs, outputs):
+        raise UserError("votes.csv: line 3: found no image 'x'. Add it.")
+
+    module.run = fail
+    manifest = tmp_path / "m.json"
+    arguments = ["--config", "{}", "--many", "x", "--one", "o", "--result-csv", "r", "--manifest", manifest]
+    status, out, err = run(monkeypatch, capsys, "chain", *arguments)
+    assert (status, out, err) == (2, "", "softlabels: votes.csv: line 3: found no image 'x'. Add it.\n")
+    assert not manifest.exists()
+
+
+def test_a_mistake_of_the_code_keeps_its_traceback(monkeypatch, capsys, fake):
+    fake[0].run = lambda *arguments: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        run(monkeypatch, capsys, "chain", "--config", "{}", "--many", "x", "--one", "o", "--result-csv", "r")
+
+
+def test_no_two_paths_of_a_command_share_an_option():
+    for name, command in commands.COMMANDS.items():
+        options = [cli._option(path.rstrip("*?")) for path in (*command.inputs, *command.outputs)]
+        assert len(set(options) | {"--config", "--manifest"}) == len(options) + 2, name
+
+
+def test_the_package_runs_as_a_module(tmp_path):
+    (tmp_path / "a.manifest.json").write_text("{}")
+    (tmp_path / "studies" / "s").mkdir(parents=True)
+    chain = tmp_path / "studies" / "s" / "chain.json"
+    program = [sys.executable, "-Pm", "softlabels", "chain", "--config", '{"study": "s"}']
+    program += ["--manifests", tmp_path / "a.manifest.json", "--chain", chain]
+    environment = os.environ | {"PYTHONPATH": str(WORKFLOW)}
+    done = subprocess.run(program, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(chain.read_text())["manifests"][0]["path"] == "a.manifest.json"

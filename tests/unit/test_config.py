@@ -1,0 +1,335 @@
+"""The configuration: what it accepts, what it fills in, and what it says when it is wrong."""
+
+import copy
+import math
+from itertools import combinations
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from softlabels import config
+from softlabels.errors import UserError
+from softlabels.io import canonical_json
+
+READY = sorted((Path(__file__).resolve().parents[2] / "config").glob("*.yaml"))
+MINIMAL = {
+    "datasets": {"shapes": {"source": {"kind": "synthetic"}, "reference": "exact"}},
+    "recipes": {"quick": {"network": "compact"}},
+    "studies": {"one": {"datasets": ["shapes"], "recipes": ["quick"]}},
+}
+
+
+def changed(path, value):
+    """A copy of the minimal configuration with one key set (``a.b.c``)."""
+    raw = copy.deepcopy(MINIMAL)
+    *parents, last = path.split(".")
+    place = raw
+    for key in parents:
+        place = place.setdefault(key, {})
+    place[last] = value
+    return raw
+
+
+def message_of(raw):
+    with pytest.raises(UserError) as error:
+        config.resolve(raw)
+    return str(error.value)
+
+
+def properties(rule, path="", seen=()):
+    """Every key that the schema defines below ``rule``: its path, and its rule with what it refers to merged in."""
+    if "$ref" in rule:
+        name = rule["$ref"].removeprefix("#/$defs/")
+        if name in seen:
+            return
+        yield from properties(config.schema()["$defs"][name], path, (*seen, name))
+    for key, sub in rule.get("properties", {}).items():
+        target = config.schema()["$defs"][sub["$ref"].removeprefix("#/$defs/")] if "$ref" in sub else {}
+        yield f"{path}.{key}".lstrip("."), {**target, **sub}
+        yield from properties(sub, f"{path}.{key}", seen)
+    if isinstance(rule.get("additionalProperties"), dict):
+        yield from properties(rule["additionalProperties"], f"{path}.*", seen)
+    for case in rule.get("allOf", []):
+        yield from properties(case["then"], f"{path}[{case['if']['properties']['kind']['const']}]", seen)
+
+
+# -- the schema ----------------------------------------------------------------------------------------------------
+
+
+def test_the_schema_is_valid_and_complete():
+    jsonschema.Draft202012Validator.check_schema(config.schema())
+    found = dict(properties(config.schema()))
+    assert {"about", "studies.*.embedding.perplexity", "datasets.*.source[counts].group_column"} <= set(found)
+    undescribed = [path for path, rule in found.items() if not rule.get("description")]
+    assert undescribed == []
+    required = {path for path, rule in found.items() if "(required)" in rule["description"]}
+    assert [path for path, rule in found.items() if ("default" in rule) == (path in required)] == []
+
+
+def test_every_default_satisfies_the_schema():
+    validator = jsonschema.Draft202012Validator(config.schema())
+    for path, rule in properties(config.schema()):
+        if "default" in rule:
+            completed = config._complete(rule["default"], rule)
+            assert list(validator.evolve(schema=rule).iter_errors(completed)) == [], path
+
+
+# -- what resolve fills in -----------------------------------------------------------------------------------------
+
+
+def test_nested_defaults_are_filled_in():
+    resolved = config.resolve(MINIMAL)
+    recipe = resolved["recipes"]["quick"]
+    assert recipe["schedule"] == {"kind": "cosine", "first_cycle": 4.0, "cycle_factor": 2.0}
+    assert recipe["augment"]["hue"] == 0
+    assert resolved["studies"]["one"]["embedding"]["perplexity"] == 30
+    assert resolved["studies"]["one"]["splits"] == ["random"]
+    assert resolved["splits"]["random"]["train"] == 0.6
+    assert {name: label["form"] for name, label in resolved["labels"].items()} == {"hard": "hard", "soft": "soft"}
+
+
+def test_a_source_gets_the_defaults_of_its_own_kind():
+    raw = changed("datasets.shapes", {"source": {"kind": "counts", "images": "i", "counts": "c.npy"}})
+    assert config.resolve(raw)["datasets"]["shapes"]["source"] == {
+        "kind": "counts",
+        "images": "i",
+        "counts": "c.npy",
+        "order": "index",
+        "name_column": "name",
+        "group_column": None,
+        "classes": None,
+        "pixels": None,
+        "resize": "stretch",
+    }
+
+
+def test_a_part_of_a_nested_table_keeps_the_other_defaults():
+    raw = changed("recipes.quick.schedule", {"kind": "warm_restarts"})
+    assert config.resolve(raw)["recipes"]["quick"]["schedule"]["first_cycle"] == 4
+
+
+def test_resolving_twice_changes_nothing_and_leaves_the_input_alone():
+    raw = copy.deepcopy(MINIMAL)
+    once = config.resolve(raw)
+    assert raw == MINIMAL
+    assert config.resolve(once) == once
+
+
+@pytest.mark.parametrize("key", ["epochs", "rate", "warmup_epochs"])
+def test_spellings_of_one_number_give_one_text(key):
+    texts = {
+        canonical_json(config.resolve(changed(f"recipes.quick.{key}", value))) for value in (10, 10.0, "1e1", "10")
+    }
+    assert len(texts) == 1
+    assert texts != {canonical_json(config.resolve(changed(f"recipes.quick.{key}", 11)))}
+
+
+def test_what_looks_like_a_number_stays_text_where_text_is_due():
+    raw = changed("datasets.shapes", {"source": {"kind": "counts", "images": "1e1", "counts": "10"}})
+    source = config.resolve(raw)["datasets"]["shapes"]["source"]
+    assert (source["images"], source["counts"]) == ("1e1", "10")
+
+
+# -- what resolve refuses ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("recipes.quick.epoch", 3, ["recipes.quick: unknown key 'epoch'; did you mean 'epochs'?"]),
+        ("studys", {}, ["the top level: unknown key 'studys'; did you mean 'studies'?"]),
+        ("datasets.shapes.source.itms", 3, ["datasets.shapes.source: unknown key 'itms'; did you mean 'items'?"]),
+        ("recipes.quick.qqq", 3, ["unknown key 'qqq'; known keys: augment, batch,"]),
+        ("recipes.quick.epochs", "ten", ['recipes.quick.epochs: found "ten", expected a whole number.']),
+        ("recipes.quick.epochs", 2.5, ["recipes.quick.epochs: found 2.5, expected a whole number."]),
+        ("recipes.quick.epochs", True, ["recipes.quick.epochs: found true, expected a whole number."]),
+        ("recipes.quick.epochs", 0, ["recipes.quick.epochs: found 0, expected at least 1."]),
+        ("recipes.quick.rate", math.nan, ["recipes.quick.rate: found NaN, expected a finite number."]),
+        ("recipes.quick.rate", math.inf, ["recipes.quick.rate: found Infinity, expected a finite number."]),
+        ("recipes.quick.rate", 10**400, ["recipes.quick.rate: found 1000", "expected a finite number."]),
+        ("recipes.quick.dropout", 1, ["recipes.quick.dropout: found 1.0, expected less than 1."]),
+        ("recipes.quick.device", "gpu", ['recipes.quick.device: found "gpu", expected one of cpu, cuda.']),
+        ("recipes.quick.augment.contrast", [1], ["recipes.quick.augment.contrast: found [1.0], expected 2 entries"]),
+        ("recipes.quick.augment.contrast", [2, 1], ["recipes.quick.augment.contrast: found [2.0, 1.0]", "low, high"]),
+        ("recipes", None, ["recipes: found null, expected keys with values."]),
+        ("recipes.quick", {}, ["recipes.quick: the key 'network' is missing."]),
+        ("recipes.Quick", {"network": "compact"}, ["recipes: 'Quick' is no name; use lower case letters"]),
+        ("datasets.shapes.source", {}, ["datasets.shapes.source: the key 'kind' is missing."]),
+        ("datasets.shapes.source", {"kind": "table"}, ["the key 'images' is missing", "the key 'votes' is missing"]),
+        ("datasets.shapes.source.radius", [0, 0.1], ["datasets.shapes.source.radius.0: found 0.0, expected more than"]),
+        ("datasets.shapes.source.radius", [0.2, 0.1], ["datasets.shapes.source.radius: found [0.2, 0.1]"]),
+        ("datasets.shapes.source.centre", 0.5, ["datasets.shapes.source.centre: found 0.5, expected a list"]),
+        ("datasets.shapes.paper", "mice", ['found "mice", expected one of synthetic, mice_bone, null.']),
+        ("datasets.shapes.reference", "votes", ["datasets.shapes.reference: 'votes' needs source.votes of at least 1"]),
+        ("splits", {"random": {"train": 0.7}}, ["splits.random: train + val + test is 1.1, expected 1."]),
+        ("studies", {}, ["studies: found {}, expected at least one entry."]),
+        ("studies.one.datasets", ["shape"], ["studies.one.datasets: 'shape' is not defined", "mean 'shapes'?"]),
+        ("studies.one.labels", ["soft", "mix"], ["studies.one.labels: 'mix' is not defined", "defined: hard, soft."]),
+        ("studies.one.seeds", [1, 1], ["studies.one.seeds: found [1, 1], expected no entry twice."]),
+        ("studies.one.metrics", ["kl"], ["studies.one.metrics: 'macro_acc' is missing"]),
+        ("results", "", ['results: found ""']),
+        ("results", "{seed}", ['results: found "{seed}"']),
+        ("recipes.quick.weights_file", "w.pt", ["recipes.quick.weights_file: is read with 'weights: file' only."]),
+        ("recipes.quick.precision", "bfloat16", ["recipes.quick.precision: bfloat16 needs device: cuda."]),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_place(path, value, words):
+    message = message_of(changed(path, value))
+    assert message.startswith("The configuration has ")
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "near"),
+    [
+        ("recipes.quick.network", "compct", "compact"),
+        ("recipes.quick.loss", "crossentropy", "cross_entropy"),
+        ("recipes.quick.schedule.kind", "cosine_", "cosine"),
+        ("datasets.shapes.source.kind", "synthtic", "synthetic"),
+        ("labels.soft", {"aggregate": "avrage", "form": "soft"}, "average"),
+        ("studies.one.metrics", ["macro_acc", "kl_dcci"], "kl_dcic"),
+    ],
+)
+def test_an_unregistered_name_brings_the_nearest(path, value, near):
+    assert f"Did you mean '{near}'?" in message_of(changed(path, value))
+
+
+def test_all_problems_come_in_one_message():
+    raw = changed("recipes.quick", {"network": "compct", "epoch": 1, "batch": "x"})
+    raw["datasets"]["shapes"]["source"]["pixels"] = 1
+    message = message_of(raw)
+    assert message.startswith("The configuration has 4 problems:")
+    for place in ("'epoch'", "recipes.quick.batch", "recipes.quick.network", "datasets.shapes.source.pixels"):
+        assert place in message
+    assert message_of(changed("studies.one.seeds", [])).startswith("The configuration has 1 problem:")
+    assert message_of(changed("datasets.shapes.source", {})).startswith("The configuration has 1 problem:")
+
+
+def test_rendering_is_limited_to_what_the_rasteriser_can_count():
+    raw = changed("datasets.shapes.source.pixels", 1024)
+    raw["datasets"]["shapes"]["source"]["supersampling"] = 32
+    assert "pixels times supersampling is 32768, expected at most 32767" in message_of(raw)
+    raw["datasets"]["shapes"]["source"]["supersampling"] = 31
+    config.resolve(raw)
+
+
+@pytest.mark.parametrize("classes", [["a", "a"], ["a"], "a"])
+def test_class_names_are_two_or_more_different_ones(classes):
+    source = {"kind": "counts", "images": "i", "counts": "c.npy", "classes": classes}
+    assert "datasets.shapes.source.classes: found" in message_of(changed("datasets.shapes", {"source": source}))
+
+
+def test_shares_that_sum_to_one_as_written_are_accepted():
+    # 0.1 + 0.2 + 0.7 is 0.9999999999999999 in binary.
+    split = {"train": 0.7, "val": 0.2, "test": 0.1}
+    assert config.resolve(changed("splits", {"random": split}))["splits"]["random"]["test"] == 0.1
+    nearly = {"train": 0.3333333333, "val": 0.3333333333, "test": 0.3333333333}
+    assert "expected 1." in message_of(changed("splits", {"random": nearly}))
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+
+
+def write(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_key_defined_twice_names_both_lines(tmp_path):
+    path = write(tmp_path, "results: a\nrecipes:\n  x: {network: compact}\n  y: {network: compact}\n  x: {epochs: 1}\n")
+    with pytest.raises(UserError, match=r"config\.yaml: 'x' is defined twice, in lines 3 and 5\. Remove or rename one"):
+        config.read(path)
+
+
+def test_merge_keys_and_the_same_key_in_two_places_are_no_repetition(tmp_path):
+    text = "a: &base {network: compact, epochs: 1}\nb:\n  <<: *base\n  epochs: 2\n"
+    assert config.read(write(tmp_path, text))["b"] == {"network": "compact", "epochs": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("- a\n", "expected 'key: value' lines"), ("a: [1\n", "is not valid YAML"), ("text", "expected 'key: value'")],
+)
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, text, words):
+    with pytest.raises(UserError, match=words):
+        config.read(write(tmp_path, text))
+
+
+def test_no_file_and_a_folder_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no such configuration file"):
+        config.read(tmp_path / "none.yaml")
+    with pytest.raises(UserError, match="cannot be read"):
+        config.read(tmp_path)
+
+
+def test_yaml_cannot_run_code(tmp_path):
+    with pytest.raises(UserError, match="is not valid YAML"):
+        config.read(write(tmp_path, "a: !!python/object/apply:os.getcwd []\n"))
+
+
+# -- warnings --------------------------------------------------------------------------------------------------------
+
+
+def warnings(path, value):
+    return config.warnings(config.resolve(changed(path, value)))
+
+
+def test_the_minimal_configuration_gives_no_warning():
+    assert config.warnings(config.resolve(MINIMAL)) == []
+
+
+def test_stopping_in_the_middle_of_a_cycle_is_warned_about():
+    raw = changed("recipes.quick.schedule", {"kind": "warm_restarts", "first_cycle": 4, "cycle_factor": 2})
+    for epochs, expected in ((60, 0), (59, 1), (28, 0), (30, 1)):  # cycles end after 4, 12, 28, 60 epochs
+        raw["recipes"]["quick"]["epochs"] = epochs
+        found = config.warnings(config.resolve(raw))
+        assert len(found) == expected, epochs
+        assert all("recipes.quick" in text and "middle of a cycle" in text for text in found)
+
+
+@pytest.mark.parametrize(("key", "value"), [("hue", 0.1), ("zoom", 0.8), ("saturation", [0.5, 1])])
+def test_augmentation_that_moves_the_label_is_warned_about_on_synthetic_data_only(key, value):
+    raw = changed(f"recipes.quick.augment.{key}", value)
+    (text,) = config.warnings(config.resolve(raw))
+    assert f"augment.{key}" in text
+    assert "shapes" in text
+    raw["datasets"]["shapes"] = {"source": {"kind": "counts", "images": "i", "counts": "c.npy"}}
+    assert config.warnings(config.resolve(raw)) == []
+
+
+def test_class_weights_that_move_the_optimum_are_warned_about():
+    (text,) = warnings("recipes.quick.class_weight", "per_class")
+    assert "per_class" in text
+
+
+def test_a_recipe_that_no_study_uses_gives_no_warning():
+    assert warnings("recipes.other", {"network": "compact", "class_weight": "per_class"}) == []
+
+
+# -- the ready configurations ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: path.name)
+def test_a_ready_configuration_resolves(path):
+    resolved = config.resolve(config.read(path))
+    assert resolved["about"]
+
+
+def test_ready_configurations_give_one_name_one_definition():
+    resolved = {path.name: config.resolve(config.read(path)) for path in READY}
+    assert len(resolved) >= 2
+    for (first, a), (second, b) in combinations(resolved.items(), 2):
+        for table in ("datasets", "splits", "recipes", "labels", "studies"):
+            for name in a[table].keys() & b[table].keys():
+                assert a[table][name] == b[table][name], f"{table}.{name} differs in {first} and {second}"
+
+
+def test_the_names_that_people_type_stay():
+    default = config.resolve(yaml.safe_load(READY[[path.name for path in READY].index("config.yaml")].read_text()))
+    assert list(default["studies"]) == ["hard_vs_soft"]
+    assert list(default["datasets"]) == ["synthetic"]
+    assert default["studies"]["hard_vs_soft"]["labels"] == ["hard", "soft"]

@@ -1,0 +1,198 @@
+"""`softlabels run`: what it says, what it passes on, and what it clears away."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import yaml
+
+from softlabels import config, launch
+from softlabels.errors import UserError
+
+RAW = {
+    "about": "About a second.",
+    "datasets": {"shapes": {"source": {"kind": "synthetic"}, "reference": "exact"}},
+    "recipes": {"quick": {"network": "compact", "epochs": 3}},
+    "studies": {"one": {"datasets": ["shapes"], "recipes": ["quick"], "seeds": [0, 1, 2, 3]}},
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a configuration, where Snakemake is replaced by a list of its command lines."""
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(yaml.safe_dump(RAW))
+    lines, statuses = [], []
+
+    def snakemake(command, check):
+        lines.append(command)
+        return SimpleNamespace(returncode=statuses.pop(0) if statuses else 0)
+
+    monkeypatch.setattr(launch.subprocess, "run", snakemake)
+    return SimpleNamespace(path=tmp_path, lines=lines, statuses=statuses)
+
+
+@pytest.fixture
+def process():
+    """Start `python -Pm module …` in a folder, where the module only waits; it ends with the test."""
+    started = []
+
+    def start(folder, module, *arguments):
+        (folder / f"{module}.py").write_text("import time; time.sleep(60)")
+        words = [sys.executable, "-Pm", module, *arguments]
+        started.append(subprocess.Popen(words, cwd=folder, env=os.environ | {"PYTHONPATH": str(folder)}))
+        while psutil.Process(started[-1].pid).cmdline() != words:  # between fork and exec it is this program
+            time.sleep(0.01)
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def pids(processes):
+    return {process.pid for process in processes}
+
+
+# -- what it says ------------------------------------------------------------------------------------------------------
+
+
+def test_the_announcement_counts_the_trainings_and_names_labels_network_and_device():
+    text = launch.announcement(config.resolve(RAW))
+    assert text.startswith(
+        "Study one: 8 trainings (hard and soft labels of shapes, 4 seeds; compact for 3 epochs on cpu)"
+    )
+    assert text.endswith("\nAbout a second.")
+    assert not launch.announcement(config.resolve(RAW | {"about": ""})).endswith("\n")
+
+
+def test_data_come_first_and_then_everything(folder, capsys):
+    assert launch.run("2", Path("config.yaml"), [], ["--", "-n"]) == 0
+    first, second = folder.lines
+    assert first == [
+        sys.executable, "-m", "snakemake", "prepare", "--cores", "2", "--configfile", "config.yaml", "-n",
+    ]  # fmt: skip
+    assert second == [word for word in first if word != "prepare"]
+    err = capsys.readouterr().err
+    assert err.startswith("Study one: 8 trainings")
+    assert "results/studies/one/table.md" in err
+
+
+def test_a_failed_step_ends_the_run_with_its_status_and_the_next_thing_to_do(folder, capsys):
+    folder.statuses.append(1)
+    assert launch.run("2", Path("config.yaml"), [], []) == 1
+    assert len(folder.lines) == 1
+    assert "Run the same command again" in capsys.readouterr().err
+
+
+def test_overrides_are_checked_announced_and_passed_on(folder, capsys):
+    launch.run("1", Path("config.yaml"), ["results=out", "data_folder=../a=b"], [])
+    line = folder.lines[0]
+    at = line.index("--config")
+    assert line[at : at + 3] == ["--config", "results=out", "data_folder=../a=b"]
+    assert "out/studies/one/table.md" in capsys.readouterr().err
+    assert Path("out/.resume").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("results", "--config results: expected key=value"),
+        ("resluts=out", "did you mean 'results'?"),
+        ("results=[1]", "results: found [1], expected text"),
+    ],
+)
+def test_a_wrong_override_starts_nothing(folder, override, words):
+    with pytest.raises(UserError) as error:
+        launch.run("1", Path("config.yaml"), [override], [])
+    assert words in str(error.value)
+    assert folder.lines == []
+
+
+# -- what it clears away -----------------------------------------------------------------------------------------------
+
+
+def leave_lock():
+    launch.LOCKS.mkdir(parents=True)
+    (launch.LOCKS / "0.input.lock").touch()
+
+
+def test_the_lock_of_a_killed_run_on_this_host_is_removed(folder, capsys):
+    leave_lock()
+    launch.record_head()
+    launch._clear_leftovers()
+    assert not launch.LOCKS.exists()
+    assert "Removing the lock" in capsys.readouterr().err
+
+
+def test_the_lock_of_another_host_is_refused_and_stays(folder):
+    leave_lock()
+    launch.HEAD.write_text(json.dumps({"pid": 7, "host": "node-12"}))
+    with pytest.raises(UserError, match=r"host node-12 \(process 7\).*snakemake --unlock"):
+        launch._clear_leftovers()
+    assert list(launch.LOCKS.iterdir())
+
+
+def test_the_head_is_this_process_on_this_host(folder):
+    launch.record_head()
+    assert json.loads(launch.HEAD.read_text()) == {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+    }
+
+
+def test_a_folder_without_leftovers_is_left_alone(folder, capsys):
+    launch._clear_leftovers()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_job_without_a_living_snakemake_is_an_orphan_and_is_ended(folder, process, capsys):
+    job = process(folder.path, "softlabels", "train", "--config", "{}")
+    assert pids(launch._processes_here()[0]) == {job.pid}
+    launch._clear_leftovers()
+    assert not psutil.pid_exists(job.pid)
+    assert f"process {job.pid}" in capsys.readouterr().err
+
+
+def test_a_living_snakemake_is_not_disturbed(folder, process):
+    head = process(folder.path, "snakemake", "all")
+    leave_lock()
+    with pytest.raises(UserError, match=rf"at work in this folder already \(process {head.pid}\)"):
+        launch._clear_leftovers()
+    assert head.poll() is None
+    assert launch.LOCKS.exists()
+
+
+def test_processes_of_other_folders_and_other_programs_are_not_ours(folder, process):
+    other = folder.path / "other"
+    other.mkdir()
+    process(other, "softlabels", "train")
+    process(folder.path, "another", "softlabels.txt", "train")
+    assert launch._processes_here() == ([], [])
+
+
+@pytest.mark.parametrize("command", ["predict", "run"])
+def test_what_a_person_started_here_is_no_orphan(folder, process, command):
+    assert process(folder.path, "softlabels", command).poll() is None
+    assert launch._processes_here() == ([], [])
+
+
+def test_overrides_merge_mappings_and_replace_all_else():
+    raw = {"recipes": {"a": {"epochs": 1, "rate": 0.1}}, "results": "results"}
+    merged = launch.overridden(raw, ["recipes={a: {epochs: 2}}", "results=elsewhere"])
+    assert merged == {"recipes": {"a": {"epochs": 2, "rate": 0.1}}, "results": "elsewhere"}
+    assert raw["recipes"]["a"]["epochs"] == 1
+
+
+@pytest.mark.parametrize(("override", "message"), [("results", "expected key=value"), ("results=[", "is not YAML")])
+def test_an_override_that_cannot_be_read_is_named(override, message):
+    with pytest.raises(UserError, match=message):
+        launch.overridden({}, [override])

@@ -1,0 +1,218 @@
+"""The walls between the rooms of the package, and what no room may do."""
+
+import ast
+import sys
+
+import pytest
+
+from softlabels.provenance import closure
+
+ROOT = closure.PACKAGE
+SOURCES = {
+    ".".join(("softlabels", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()}
+
+# In the order in which data flows; a room imports from those before it. Networks come before training and know no data.
+ROOMS = ["datasets", "labels", "networks", "training", "evaluation", "studies"]
+
+
+def room(module):
+    return module.split(".")[1] if "." in module else ""
+
+
+def first_party(module):
+    """The modules of this package that a module imports itself."""
+    return set(closure._imports(module)) - {"softlabels"}
+
+
+def third_party(modules):
+    """The packages from elsewhere that some modules import, lazily or not."""
+    found = set()
+    for module in modules:
+        for node in ast.walk(TREES[module]):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {"softlabels"}
+
+
+def inside(name):
+    return [module for module in SOURCES if room(module) == name]
+
+
+def reach(name):
+    """Everything that a room runs, its own modules and what these import."""
+    return closure.closure(inside(name))
+
+
+def test_the_package_is_found_whole():
+    assert {"softlabels.cli", "softlabels.evaluation.metrics.kl", "softlabels.training.train"} <= set(SOURCES)
+    assert all(inside(name) for name in ROOMS)
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_nothing_imports_backwards(name):
+    later = set(ROOMS[ROOMS.index(name) + 1 :]) | {
+        "provenance",
+        "plan",
+        "config",
+        "cli",
+        "launch",
+        "commands",
+        "predict",
+    }
+    for module in inside(name):
+        assert not {other for other in first_party(module) if room(other) in later}, module
+
+
+def test_data_sets_know_nothing_of_labels_and_models():
+    assert {room(module) for module in reach("datasets")}.isdisjoint({"labels", "networks", "training", "evaluation"})
+    assert {"torch", "timm", "sklearn"}.isdisjoint(third_party(reach("datasets")))
+
+
+def test_labels_do_not_read_images():
+    for module in inside("labels"):
+        assert {m for m in first_party(module) if room(m) == "datasets"} <= {
+            "softlabels.datasets",
+            "softlabels.datasets.contract",
+        }
+        names = {node.attr for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
+        names |= {node.id for node in ast.walk(TREES[module]) if isinstance(node, ast.Name)}
+        assert names.isdisjoint({"read_images", "image_files", "read_image"}), module
+    assert {"PIL", "torch", "torchvision"}.isdisjoint(third_party(reach("labels")))
+
+
+def test_networks_know_nothing_of_data():
+    assert {room(module) for module in reach("networks")}.isdisjoint({"datasets", "labels", "training", "evaluation"})
+
+
+def test_training_knows_nothing_of_evaluation():
+    assert {room(module) for module in reach("training")}.isdisjoint(
+        {"evaluation", "studies", "embedding", "provenance"}
+    )
+    assert {"sklearn", "scipy", "pandas", "matplotlib"}.isdisjoint(third_party(reach("training")))
+
+
+@pytest.mark.parametrize("name", ["datasets", "labels", "evaluation", "embedding", "studies", "provenance"])
+def test_torch_stays_in_training_and_prediction(name):
+    assert reach(name)
+    assert {"torch", "timm", "torchvision", "safetensors"}.isdisjoint(third_party(reach(name)))
+
+
+def test_studies_compute_no_metric_again():
+    # The modules of the metrics are named by the registry alone.
+    for module in inside("studies"):
+        assert not {m for m in first_party(module) if m.startswith("softlabels.evaluation.metrics.")}, module
+
+
+def test_the_package_imports_nothing_of_snakemake():
+    assert "torch" in third_party(SOURCES)  # the search finds imports
+    assert "snakemake" not in third_party(SOURCES)
+
+
+def test_the_command_line_starts_without_the_science():
+    # Every job starts it, and Snakemake imports the plan: neither may pay for what it does not use.
+    eager = {"softlabels.__main__", "softlabels.cli", "softlabels.commands", "softlabels.registry", "softlabels.errors"}
+    top_level = {
+        name.split(".")[0]
+        for module in eager
+        for node in TREES[module].body
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import)
+            else [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+        )
+    }  # fmt: skip
+    assert top_level <= set(sys.stdlib_module_names)
+
+
+# -- what would escape the code hash, or run what a file says --------------------------------------------------------
+
+MAY_IMPORT_BY_NAME = {"softlabels.registry", "softlabels.cli"}
+
+
+def offences(module, tree):
+    """Dynamic imports, code from text, and readers that run what they read."""
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Name):
+            names = [node.id]
+        elif isinstance(node, ast.Attribute):
+            names = [node.attr]
+        elif isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+            names = [f"{node.arg}={node.value.value}"]
+        for name in names:
+            if name.split(".")[0] in ("importlib", "import_module") and module not in MAY_IMPORT_BY_NAME:
+                yield name
+            forbidden = (
+                "__import__",
+                "exec",
+                "runpy",
+                "pickle",
+                "cPickle",
+                "dill",
+                "marshal",
+                "shelve",
+                "joblib",
+                "imp",
+            )
+            if name.split(".")[0] in forbidden or name in ("allow_pickle=True", "weights_only=False", "shell=True"):
+                yield name
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else None
+            place = ast.unparse(node.func)
+            given = {keyword.arg for keyword in node.keywords}
+            if called in ("eval", "compile") or place in (
+                "os.system",
+                "os.popen",
+                "yaml.unsafe_load",
+                "yaml.full_load",
+            ):
+                yield place
+            if place == "torch.load" and "weights_only" not in given:
+                yield "torch.load without weights_only"
+            if place == "np.load" and "allow_pickle" not in given:
+                yield "np.load without allow_pickle"
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_no_module_imports_by_name_or_runs_what_it_reads(module):
+    assert list(offences(module, TREES[module])) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import importlib",
+        "from importlib import import_module",
+        "import importlib.util as u",
+        "__import__('os')",
+        "exec('1')",
+        "eval('1')",
+        "import pickle",
+        "from pickle import loads",
+        "np.load(p, allow_pickle=True)",
+        "np.load(p)",
+        "torch.load(p)",
+        "torch.load(p, weights_only=False)",
+        "subprocess.run('ls', shell=True)",
+        "os.system('ls')",
+    ],
+)
+def test_the_search_for_such_code_finds_it(text):
+    assert list(offences("softlabels.studies.x", ast.parse(text)))
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_no_module_draws_from_a_global_generator_or_reads_the_clock(module):
+    calls = {ast.unparse(node.func) for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)}
+    assert calls.isdisjoint({"np.random.seed", "random.seed", "np.random.rand", "time.time"})
+    assert "random" not in {
+        alias.name for node in ast.walk(TREES[module]) if isinstance(node, ast.Import) for alias in node.names
+    }

@@ -1,0 +1,243 @@
+"""The grid: which files a study needs, and with which configuration each is made."""
+
+import json
+import re
+
+import pytest
+
+from softlabels.commands import COMMANDS
+from softlabels.plan import DATA, NAME, RUN, Plan
+
+RAW = {
+    "results": "out",
+    "data_folder": "/private/people",
+    "datasets": {
+        "shapes": {"source": {"kind": "synthetic", "items": 60}, "reference": "exact"},
+        "animals": {"source": {"kind": "counts", "images": "pics of x", "counts": "votes/matrix.npy"}},
+    },
+    "splits": {"random": {}, "other": {"train": 0.8, "val": 0.1, "test": 0.1}},
+    "recipes": {
+        "quick": {"network": "compact", "epochs": 1},
+        "tuned": {"network": "compact", "weights": "file", "weights_file": "secret/w.safetensors"},
+    },
+    "studies": {
+        "one": {
+            "datasets": ["shapes", "animals"],
+            "recipes": ["quick"],
+            "seeds": [3, 1],
+            "metrics": ["macro_acc", "kl"],
+        },
+        "two": {
+            "datasets": ["shapes"],
+            "splits": ["random", "other"],
+            "recipes": ["quick", "tuned"],
+            "seeds": [1],
+            "metrics": ["macro_acc", "ce"],
+        },
+    },
+}
+WILDCARDS = {
+    "data": {"dataset": "animals"},
+    "split": {"dataset": "shapes", "split": "other", "seed": "1"},
+    "label": {"dataset": "shapes", "label": "hard", "draw": "all"},
+    "train": {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"},
+    "evaluate": {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"},
+    "references": {"dataset": "shapes", "split": "random", "seed": "1"},
+    "embed": {"study": "two"},
+    "study": {"study": "two"},
+    "figure": {"study": "two"},
+    "curves": {"study": "two"},
+    "chain": {"study": "two"},
+}
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return Plan(RAW)
+
+
+def changed(path, value):
+    raw = json.loads(json.dumps(RAW))
+    *parents, last = path.split(".")
+    place = raw
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return Plan(raw)
+
+
+def test_runs_come_label_by_label_within_a_seed_in_the_order_of_the_study(plan):
+    assert list(plan.runs("one")) == [
+        "shapes/random/quick/hard/seed3",
+        "shapes/random/quick/soft/seed3",
+        "shapes/random/quick/hard/seed1",
+        "shapes/random/quick/soft/seed1",
+        "animals/random/quick/hard/seed3",
+        "animals/random/quick/soft/seed3",
+        "animals/random/quick/hard/seed1",
+        "animals/random/quick/soft/seed1",
+    ]
+    assert len(list(plan.runs("two"))) == 1 * 2 * 2 * 2 * 1
+
+
+def test_a_part_of_the_grid_is_chosen_by_name(plan):
+    assert list(plan.runs("two", split="other", recipe="tuned", label="soft")) == ["shapes/other/tuned/soft/seed1"]
+
+
+def test_two_studies_share_the_runs_that_both_want(plan):
+    shared = set(plan.run_files("one", "model.safetensors")) & set(plan.run_files("two", "model.safetensors"))
+    assert shared == {
+        "out/runs/shapes/random/quick/hard/seed1/model.safetensors",
+        "out/runs/shapes/random/quick/soft/seed1/model.safetensors",
+    }
+    # One evaluation serves both, with the metrics of both; a data set that only one has gets only that one's.
+    assert plan.of("evaluate", **WILDCARDS["evaluate"])["metrics"] == ["ce", "kl", "macro_acc"]
+    animals = WILDCARDS["evaluate"] | {"dataset": "animals"}
+    assert plan.of("evaluate", **animals)["metrics"] == ["kl", "macro_acc"]
+
+
+def test_paths_are_those_of_the_contracts(plan):
+    assert DATA == ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
+    assert plan.data_files("one", "items.parquet") == [
+        "out/data/shapes/items.parquet",
+        "out/data/animals/items.parquet",
+    ]
+    assert plan.label_files("two") == ["out/labels/shapes/hard/all.parquet", "out/labels/shapes/soft/all.parquet"]
+    assert plan.split_files("two", "splits", ".parquet") == [
+        "out/splits/shapes/random/seed1.parquet",
+        "out/splits/shapes/other/seed1.parquet",
+    ]
+    assert plan.panels("two") == [
+        "shapes-random-quick", "shapes-random-tuned", "shapes-other-quick", "shapes-other-tuned",
+    ]  # fmt: skip
+    assert plan.embeddings("one", "shapes", "random", "quick") == [
+        "out/studies/one/tsne/shapes-random-quick-hard-seed3.parquet",
+        "out/studies/one/tsne/shapes-random-quick-soft-seed3.parquet",
+    ]
+
+
+def test_everything_lies_under_the_results_folder_and_is_asked_for_once(plan):
+    manifests = [path for study in ("one", "two") for path in plan.manifests(study)]
+    for files in (plan.targets(), plan.prepared(), plan.manifests("one"), plan.manifests("two")):
+        assert len(set(files)) == len(files)
+        assert all(path.startswith("out/") for path in files)
+    assert all(path.endswith(".manifest.json") for path in manifests)
+    assert {"out/studies/one/table.md", "out/studies/one/chain.json"} <= set(plan.targets())
+
+
+def test_each_job_behind_the_tables_has_its_manifest_in_the_chain(plan):
+    found = plan.manifests("two")
+    runs = len(list(plan.runs("two")))
+    assert sum(path.endswith("/model.manifest.json") for path in found) == runs
+    assert sum(path.endswith("/metrics.manifest.json") for path in found) == runs
+    for part in ("/data/shapes/", "/labels/shapes/hard/", "/splits/shapes/other/", "/references/shapes/other/"):
+        assert any(part in path for path in found), part
+    assert "out/studies/two/config.manifest.json" in found
+
+
+def test_a_slash_at_the_end_of_the_results_folder_makes_no_other_path():
+    assert changed("results", "out/").targets() == Plan(RAW).targets()
+
+
+def test_wildcards_can_be_read_back_from_a_run():
+    pattern = re.sub(r"\{(\w+)\}", lambda match: f"(?P<{match[1]}>{NAME})", RUN)
+    for run in Plan(RAW).runs("two"):
+        assert re.fullmatch(pattern, run)["dataset"] == "shapes"
+
+
+# -- the configuration of each command -------------------------------------------------------------------------------
+
+
+def test_every_command_is_configured(plan):
+    assert set(WILDCARDS) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_configuration_is_one_canonical_line_without_any_path(plan, command):
+    text = plan.json(command, **WILDCARDS[command])
+    assert json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False) == text
+    assert json.loads(text) == plan.of(command, **WILDCARDS[command])
+    for word in ("out/", "/private", "pics", "matrix.npy", "secret", "weights_file", "data_folder"):
+        assert word not in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_moving_sources_and_results_changes_no_configuration(plan, command):
+    moved = json.loads(json.dumps(RAW))
+    moved |= {"results": "elsewhere", "data_folder": ".", "about": "Text."}
+    moved["datasets"]["animals"]["source"] |= {"images": "a", "counts": "b.csv"}
+    moved["recipes"]["tuned"]["weights_file"] = "x.pt"
+    assert Plan(moved).json(command, **WILDCARDS[command]) == plan.json(command, **WILDCARDS[command])
+
+
+def test_votes_that_are_a_number_stay_in_the_configuration_and_those_that_are_a_file_do_not():
+    raw = json.loads(json.dumps(RAW))
+    raw["datasets"]["shapes"]["source"]["votes"] = 7
+    raw["datasets"]["animals"]["source"] = {"kind": "table", "images": "i", "votes": "v.csv"}
+    plan = Plan(raw)
+    assert plan.of("data", dataset="shapes")["source"]["votes"] == 7
+    assert "votes" not in plan.of("data", dataset="animals")["source"]
+
+
+def test_a_training_knows_its_recipe_and_seed_and_nothing_of_the_study(plan):
+    found = plan.of("train", **WILDCARDS["train"])
+    assert set(found) == {"recipe", "seed"}
+    assert found["seed"] == 1
+    assert found["recipe"]["weights"] == "file"
+    other = changed("studies.two.level", 0.9)
+    assert other.json("train", **WILDCARDS["train"]) == plan.json("train", **WILDCARDS["train"])
+    assert other.json("study", study="two") != plan.json("study", study="two")
+
+
+def test_swapping_two_values_changes_the_line():
+    one = changed("recipes.quick", {"network": "compact", "epochs": 10, "batch": 128})
+    two = changed("recipes.quick", {"network": "compact", "epochs": 128, "batch": 10})
+    wildcards = WILDCARDS["train"] | {"recipe": "quick"}
+    assert one.json("train", **wildcards) != two.json("train", **wildcards)
+
+
+def test_a_new_metric_changes_evaluation_and_no_training(plan):
+    more = changed("studies.two.metrics", ["macro_acc", "ce", "tvd"])
+    for command, same in (
+        ("train", True),
+        ("label", True),
+        ("split", True),
+        ("evaluate", False),
+        ("references", False),
+    ):
+        assert (more.json(command, **WILDCARDS[command]) == plan.json(command, **WILDCARDS[command])) is same, command
+        assert (more.code(command, **WILDCARDS[command]) == plan.code(command, **WILDCARDS[command])) is same, command
+
+
+def test_each_command_has_its_own_code(plan):
+    codes = {command: plan.code(command, **WILDCARDS[command]) for command in COMMANDS}
+    assert all(re.fullmatch("[0-9a-f]{64}", code) for code in codes.values())
+    assert len(set(codes.values())) == len(codes)
+
+
+# -- sources -----------------------------------------------------------------------------------------------------------
+
+
+def test_relative_sources_start_from_the_data_folder_and_absolute_ones_stay(plan):
+    assert plan.source_path("votes/matrix.npy") == "/private/people/votes/matrix.npy"
+    assert plan.source_path("/other/matrix.npy") == "/other/matrix.npy"
+    assert plan.weights("tuned") == ["/private/people/secret/w.safetensors"]
+    assert plan.weights("quick") == []
+
+
+def test_options_survive_the_shell(plan):
+    assert plan.data_options("animals") == (
+        "--folder '/private/people/pics of x' --counts /private/people/votes/matrix.npy"
+    )
+    assert plan.data_options("shapes") == ""
+
+
+def test_every_image_is_an_input_so_that_a_changed_one_is_noticed(tmp_path):
+    for name in ("pics of x/b.png", "pics of x/sub/a.JPG", "pics of x/notes.txt", "pics of x/.hidden.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    inputs = changed("data_folder", str(tmp_path)).data_inputs("animals")
+    assert inputs == {
+        "counts": f"{tmp_path}/votes/matrix.npy",
+        "images": [f"{tmp_path}/pics of x/b.png", f"{tmp_path}/pics of x/sub/a.JPG"],
+    }
