@@ -10,7 +10,8 @@ import numpy as np
 def rng(purpose: str, *key: int) -> np.random.Generator:
     """A generator for one purpose and key, such as ``rng("order", seed, epoch)``.
 
-    Entry i of a draw ``rng(...).random(n)`` is the same for every n, so a draw of one number an item is keyed by item.
+    A purpose has the same number of keys everywhere: zeros at the end of a short key count for nothing. Entry i of a
+    draw ``rng(...).random(n)`` is the same for every n, so a draw of one number an item is keyed by item.
     """
     word = int.from_bytes(hashlib.sha256(purpose.encode()).digest()[:8], "big")
     return np.random.default_rng(np.random.SeedSequence([word, *key]))

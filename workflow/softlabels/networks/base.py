@@ -92,8 +92,13 @@ def load_weights(module: nn.Module, path: Path | None) -> None:
         else:  # never unpickle: tensors and plain containers only
             state = torch.load(path, map_location="cpu", weights_only=True)
             state = state.get("state_dict", state) if isinstance(state, dict) else {}
-    except Exception as error:
-        raise UserError(f"{path}: cannot be read as safetensors or PyTorch weights ({error}).") from None
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file of weights. Correct recipe.weights_file.") from None
+    except Exception as error:  # torch's own message advises to run the code in the file
+        raise UserError(
+            f"{path}: cannot be read as weights ({type(error).__name__}), expected safetensors or a PyTorch file that "
+            f"holds tensors and nothing to be executed. Save the network's state_dict and name that file."
+        ) from None
     wanted = module.state_dict()
     state = {name.removeprefix("body."): tensor for name, tensor in state.items()}
     missing = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]

@@ -50,12 +50,5 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
 
 
 def clear(folder: Path) -> None:
-    """Remove the state of a finished run, and the folders that this leaves empty."""
+    """Remove the state of a finished run; the folders above it stay, because other runs may be making theirs there."""
     shutil.rmtree(folder, ignore_errors=True)
-    for parent in folder.parents:
-        if parent.name == ".resume":
-            break
-        try:
-            parent.rmdir()
-        except OSError:
-            break

@@ -28,7 +28,11 @@ from .data import Images, Run, read_run
 
 
 def run(
-    config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path], checkpoint_seconds: float = 10.0
+    config: dict[str, Any],
+    inputs: dict[str, Path],
+    outputs: dict[str, Path],
+    code: str = "",
+    checkpoint_seconds: float = 10.0,
 ) -> dict[str, Any]:
     """Train, and write the model, its history, predictions of all items and features of the test items.
 
@@ -36,14 +40,15 @@ def run(
         config: ``recipe`` (see the schema) and ``seed``.
         inputs: ``images``, ``split``, ``labels``, ``reference`` and, for ``weights: file``, ``weights``.
         outputs: ``model``, ``history``, ``predictions``, ``features``.
+        code: hash of the code that runs; a resume state that other code saved is not loaded.
         checkpoint_seconds: the resume state is saved at the first step after this many seconds.
 
     Returns:
-        Facts for the manifest: times, share of the time in optimiser steps, how often the run was resumed.
+        Facts for the manifest: times, share of the time in optimiser steps, where (epoch, step) the run was resumed.
 
     Raises:
         UserError: no GPU for ``device: cuda``, weights that cannot be had, labels that are no distributions, a run that
-            is being trained already, or a loss that is not a number.
+            is being trained already, no labelled validation item to select by, or a loss that is not a number.
     """
     recipe, seed = config["recipe"], config["seed"]
     device = _device(recipe)
@@ -54,6 +59,11 @@ def run(
             f"{inputs['images']}: images of {images.shape[0]} x {images.shape[1]} pixels cannot be turned by a "
             f"quarter. Set augment.quarter_turns: false, or give the source square pixels."
         )
+    if recipe["select"] == "best_validation" and not (data.labelled & (data.split == "val")).any():
+        raise UserError(
+            f"{inputs['labels']}: no item of the validation part of {inputs['split']} has a label to select "
+            f"the weights by. Set recipe.select: last, or check the label's options."
+        )
     model, body = networks.build(
         recipe["network"], len(data.classes), seed, recipe["weights"], inputs.get("weights"), recipe["dropout"]
     )
@@ -62,7 +72,7 @@ def run(
         model.mean.copy_(mean)
         model.std.copy_(std)
     folder = checkpoint.folder_of(outputs["model"])
-    key = io.canonical_json([config, {name: io.sha256(path) for name, path in sorted(inputs.items())}])
+    key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
     with checkpoint.exclusive(folder):
         trainer = Trainer(recipe, seed, data, images, model.to(device, memory_format=torch.channels_last), device)
         facts = trainer.fit(folder, hashlib.sha256(key.encode()).hexdigest(), checkpoint_seconds)
@@ -91,26 +101,38 @@ class Trainer:
         if recipe["class_weight"] == "per_class":
             self.class_weight = torch.from_numpy(_class_weights(data)).to(device)
         self.initial_sha256 = networks.state_sha256(model)
-        train = np.flatnonzero(data.split == "train")
-        orders = [train[keyed.rng("order", seed, epoch).permutation(len(train))] for epoch in self.epochs]
-        self.order_sha256 = hashlib.sha256(np.stack(orders).astype("<i8").tobytes()).hexdigest()
-        # Filtered, not redrawn: the items that two labels share come in the same order in both runs.
-        self.orders = [order[data.labelled[order]] for order in orders]
-        if recipe["hold"] == "steps":  # as many steps as with all items: go round again
-            self.orders = [np.resize(order, len(train)) for order in self.orders]
-        self.batch = min(recipe["batch"], len(self.orders[0]))
-        self.steps = len(self.orders[0]) // self.batch
+        self.train = np.flatnonzero(data.split == "train")
+        digest = hashlib.sha256()
+        for epoch in self.epochs:
+            digest.update(self.permutation(epoch).astype("<i8").tobytes())
+        self.order_sha256 = digest.hexdigest()
+        items = len(self.order(1))
+        self.batch = min(recipe["batch"], items)
+        self.steps = items // self.batch  # the last batch is left out where it is not full
         self.history: list[dict[str, float]] = []
         self.best: dict[str, torch.Tensor] = {}
         self.best_value = math.inf
         self.position = (1, 0)  # the next step: epoch from 1, step from 0
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        self.resumes = 0
+        self.resumes: list[list[int]] = []  # position at each resume
 
     @property
     def epochs(self) -> range:
         """1, 2, … epochs."""
         return range(1, self.recipe["epochs"] + 1)
+
+    def permutation(self, epoch: int) -> np.ndarray:
+        """All training items in the order of an epoch, whatever their labels, int64."""
+        return self.train[keyed.rng("order", self.seed, epoch).permutation(len(self.train))]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The items that an epoch trains on, in order, int64."""
+        order = self.permutation(epoch)
+        # Filtered, not redrawn: the items that two labels share come in the same order in both runs.
+        order = order[self.data.labelled[order]]
+        if self.recipe["hold"] == "steps":  # as many steps as with all items: go round again
+            order = np.resize(order, len(self.train))
+        return order
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -128,23 +150,25 @@ class Trainer:
             for epoch in range(self.position[0], len(self.epochs) + 1):
                 draws = augmentation.draws(self.recipe["augment"], len(self.images), self.seed, epoch)
                 draws = {name: draw.to(self.device) for name, draw in draws.items()}
-                order = torch.from_numpy(self.orders[epoch - 1]).to(self.device)
+                order = torch.from_numpy(self.order(epoch)).to(self.device)
                 begun = time.monotonic()
                 self.model.train()
                 for step in range(self.position[1], self.steps):
-                    rate = self.step(epoch, step, order, draws)
+                    self.step(epoch, step, order, draws)
                     bar.update()
                     self.position = (epoch, step + 1)
                     if asked_to_stop.now or time.monotonic() - saved > checkpoint_seconds:
+                        saving = time.monotonic()
                         checkpoint.save(folder, key, self.state())
                         saved = time.monotonic()
+                        in_steps -= saved - saving
                     if asked_to_stop.now:
                         raise SystemExit(
                             f"asked to stop: state saved at epoch {epoch}, step {step + 1}; run again to go on"
                         )
                 mean_loss = self.loss_sum.item() / self.steps  # waits for the device
                 in_steps += time.monotonic() - begun
-                self.end_epoch(epoch, rate, mean_loss)
+                self.end_epoch(epoch, mean_loss)
                 self._report(bar, epoch)
         wall = time.monotonic() - started
         if self.recipe["select"] == "best_validation":
@@ -160,8 +184,8 @@ class Trainer:
             "steps": len(self.epochs) * self.steps,
         }
 
-    def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> float:
-        """One optimiser step; returns its learning rate."""
+    def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> None:
+        """One optimiser step."""
         index = order[step * self.batch : (step + 1) * self.batch]
         images = augmentation.apply(self.images[index], {name: draw[index] for name, draw in draws.items()})
         target = self.target[index]
@@ -174,28 +198,28 @@ class Trainer:
         loss = (self.weight[index] * self.loss(logits, target, index, self.loss_state)).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        rate = self.recipe["rate"] * self.factor(epoch - 1 + (step + 1) / self.steps, epoch - 1 + step / self.steps)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate(epoch, step)
         self.optimiser.step()
         self.loss_sum += loss.detach()
-        return rate
 
-    def factor(self, end: float, start: float) -> float:
-        """Share of the base rate for the step from ``start`` to ``end`` (epochs): linear warm-up, then the schedule."""
-        warmup = self.recipe["warmup_epochs"]
+    def rate(self, epoch: int, step: int) -> float:
+        """Learning rate of a step: linear warm-up to the base rate, then the schedule."""
+        warmup, base = self.recipe["warmup_epochs"], self.recipe["rate"]
+        start, end = epoch - 1 + step / self.steps, epoch - 1 + (step + 1) / self.steps
         if end <= warmup:
-            return end / warmup
-        return self.schedule(start - warmup, len(self.epochs) - warmup, self.recipe["schedule"])
+            return base * end / warmup
+        return base * self.schedule(start - warmup, len(self.epochs) - warmup, self.recipe["schedule"])
 
-    def end_epoch(self, epoch: int, rate: float, mean_loss: float) -> None:
-        """Validate, note the history, keep the best weights where asked for."""
-        own, reference = self.validate()
+    def end_epoch(self, epoch: int, mean_loss: float) -> None:
+        """Validate, note the history (with the rate of the last step), keep the best weights where asked for."""
         if not math.isfinite(mean_loss):
             raise UserError(
                 f"The loss is {mean_loss} in epoch {epoch}: training diverged. Lower recipe.rate "
                 f"({self.recipe['rate']}) or raise recipe.warmup_epochs ({self.recipe['warmup_epochs']})."
             )
+        own, reference = self.validate()
+        rate = self.rate(epoch, self.steps - 1)
         self.history.append(
             {"epoch": epoch, "rate": rate, "train_loss": mean_loss, "val_ce_own": own, "val_ce_reference": reference}
         )
@@ -276,7 +300,7 @@ class Trainer:
         self.best = {name: tensor.to(self.device) for name, tensor in state["best"].items()}
         self.loss_sum.copy_(state["loss_sum"])
         self.history, self.best_value = state["history"], state["best_value"]
-        self.position, self.resumes = tuple(state["position"]), state["resumes"] + 1
+        self.position, self.resumes = tuple(state["position"]), [*state["resumes"], state["position"]]
 
     def write(self, outputs: dict[str, Path]) -> None:
         """Write the four files of a run."""
@@ -335,6 +359,7 @@ def _device(recipe: dict) -> torch.device:
     torch.set_num_threads(recipe["threads"])
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False  # float32 means float32; bfloat16 is there for speed
     return torch.device(recipe["device"])
 
 

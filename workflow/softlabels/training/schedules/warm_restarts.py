@@ -19,5 +19,5 @@ def factor(epoch: float, epochs: float, options: dict) -> float:
 
 def ends_mid_cycle(epochs: float, options: dict) -> bool:
     """Whether the last epoch is not the end of a cycle: training would stop at a high rate."""
-    start, _ = cycle(epochs, options)
-    return not math.isclose(start, epochs)
+    start, length = cycle(epochs, options)
+    return not (math.isclose(start, epochs) or math.isclose(start + length, epochs))  # sums of lengths are rounded

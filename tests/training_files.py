@@ -1,0 +1,132 @@
+"""Small made-up data sets for the tests of training, and the recipe that they start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from softlabels import io
+from softlabels.datasets import contract
+from softlabels.networks import base
+from softlabels.training import train
+from softlabels.training.data import Images, read_run
+
+# The schema's defaults (a unit test compares them): written out, so that GPU tests need no packages to read YAML.
+RECIPE: dict[str, Any] = {
+    "network": "compact",
+    "weights": "none",
+    "dropout": 0.0,
+    "epochs": 60,
+    "hold": "epochs",
+    "batch": 128,
+    "rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 0.0005,
+    "warmup_epochs": 0.0,
+    "schedule": {"kind": "cosine", "first_cycle": 4.0, "cycle_factor": 2.0},
+    "loss": "cross_entropy",
+    "class_weight": "none",
+    "augment": {
+        "flips": "both",
+        "quarter_turns": True,
+        "zoom": 1.0,
+        "zoom_probability": 0.3,
+        "hue": 0.0,
+        "saturation": [1.0, 1.0],
+        "brightness": 0.0,
+        "contrast": [1.0, 1.0],
+    },
+    "select": "last",
+    "device": "cpu",
+    "precision": "auto",
+    "threads": 1,
+}
+OUTPUTS = {
+    "model": "model.safetensors",
+    "history": "history.parquet",
+    "predictions": "predictions.parquet",
+    "features": "features.npy",
+}
+
+
+def recipe(augment: dict | None = None, **changes: Any) -> dict[str, Any]:
+    """A short recipe: two epochs of batches of 8; ``augment`` and other keys replace the defaults."""
+    return {**RECIPE, "epochs": 2, "batch": 8, **changes, "augment": {**RECIPE["augment"], **(augment or {})}}
+
+
+def write_labels(path: Path, p: np.ndarray, item: np.ndarray | None = None, weight: np.ndarray | None = None) -> None:
+    """Write the labels of ``item`` (all by default)."""
+    item = np.arange(len(p)) if item is None else item
+    columns = {
+        "item": pa.array(item, pa.int32()),
+        "p": io.distribution_column(p[item], pa.float32()),
+        "hard": pa.array(p[item].argmax(axis=1), pa.int16()),
+        "votes": pa.array([None] * len(item), pa.int32()),
+        "weight": pa.array(np.ones(len(item)) if weight is None else weight, pa.float32()),
+    }
+    io.write_table(path, pa.table(columns), {"classes": [f"class{k}" for k in range(p.shape[1])]})
+
+
+def write_data(folder: Path, n: int = 60, size: tuple[int, int] = (16, 16), classes: int = 3) -> dict[str, Path]:
+    """Noisy images whose colour follows a random distribution; three fifths are for training.
+
+    Returns:
+        The inputs of a training; ``labels`` are the distributions, ``hard`` their most likely class.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    draws = np.random.default_rng(7)
+    names = ("split", "labels", "hard", "reference")
+    inputs = {"images": folder / "images.npy", **{name: folder / f"{name}.parquet" for name in names}}
+    p = draws.dirichlet(np.full(classes, 0.5), n)
+    colour = p @ (np.eye(3)[np.arange(classes) % 3] / (1 + np.arange(classes) // 3)[:, None])
+    with contract.new_images(inputs["images"], (n, *size, 3)) as images:
+        for row in range(n):
+            images[row] = 160 * colour[row] + draws.integers(0, 90, (*size, 3))
+    part = np.array(["train", "train", "train", "val", "test"])[np.arange(n) % 5]
+    io.write_table(inputs["split"], pa.table({"item": pa.array(np.arange(n), pa.int32()), "split": part}))
+    write_labels(inputs["labels"], p)
+    write_labels(inputs["hard"], np.eye(classes)[p.argmax(axis=1)])
+    contract.write_reference(inputs["reference"], p, None, [f"class{k}" for k in range(classes)])
+    return inputs
+
+
+def run_inputs(inputs: dict[str, Path], labels: str = "labels") -> dict[str, Path]:
+    """What the command ``train`` takes: one of the label files."""
+    return {key: inputs[key] for key in ("images", "split", "reference")} | {"labels": inputs[labels]}
+
+
+def fit(
+    folder: Path, inputs: dict[str, Path], recipe: dict, seed: int = 0, labels: str = "labels", **more: Any
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Train; returns the facts and the output paths."""
+    outputs = {key: folder / name for key, name in OUTPUTS.items()}
+    facts = train.run({"recipe": recipe, "seed": seed}, run_inputs(inputs, labels), outputs, **more)
+    return facts, outputs
+
+
+def trainer(
+    inputs: dict[str, Path], recipe: dict, seed: int = 0, model: torch.nn.Module | None = None
+) -> train.Trainer:
+    """A trainer on the CPU that has not begun."""
+    data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
+    model = model or base.build(recipe["network"], len(data.classes), seed, dropout=recipe["dropout"])[0]
+    device = torch.device("cpu")
+    return train.Trainer(recipe, seed, data, Images(inputs["images"], device), model, device)
+
+
+def divergence(inputs: dict[str, Path], outputs: dict[str, Path]) -> float:
+    """Mean KL divergence of the predictions of the test items from the reference."""
+    table = io.read_table(outputs["predictions"])[0]
+    log_q = torch.from_numpy(io.matrix(table, "logits").astype(float)).log_softmax(dim=1)
+    p = torch.tensor(io.matrix(io.read_table(inputs["reference"])[0], "p"))
+    test = torch.tensor(io.vector(table, "split") == "test")
+    return torch.nn.functional.kl_div(log_q[test], p[test], reduction="batchmean").item()
+
+
+def contents(outputs: dict[str, Path]) -> dict[str, bytes]:
+    """The bytes of each output."""
+    return {key: path.read_bytes() for key, path in outputs.items()}

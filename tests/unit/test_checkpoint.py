@@ -1,0 +1,250 @@
+"""Resume: a training that was interrupted ends with the bytes of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+
+import numpy as np
+import pytest
+import torch
+from training_files import contents, fit, recipe, write_data, write_labels
+
+from softlabels import cli, commands, io
+from softlabels.errors import UserError
+from softlabels.training import checkpoint, train
+from softlabels.training.train import Trainer
+
+STEPS = 4  # 36 training items in batches of 8
+# Everything that draws at random or changes while training runs.
+RECIPE = recipe(
+    epochs=3,
+    dropout=0.3,
+    warmup_epochs=0.5,
+    schedule={"kind": "warm_restarts", "first_cycle": 1.0, "cycle_factor": 2.0},
+    select="best_validation",
+    augment={"zoom": 0.8, "hue": 0.05, "brightness": 0.1},
+    rate=0.3,
+)
+
+
+class Killed(BaseException):
+    """The process ends without a chance to save anything."""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(inputs, tmp_path_factory):
+    facts, outputs = fit(tmp_path_factory.mktemp("undisturbed"), inputs, RECIPE)
+    assert facts["resumes"] == []
+    return contents(outputs)
+
+
+def killed_before(monkeypatch, method, call):
+    """Let the ``call``-th call (from 1) of a method of the trainer end the process."""
+    original, calls = getattr(Trainer, method), []
+
+    def wrapper(self, *arguments):
+        calls.append(None)
+        if len(calls) == call:
+            raise Killed
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Trainer, method, wrapper)
+
+
+def interrupted(monkeypatch, folder, inputs, method="step", call=STEPS + 3, **more):
+    """Train until the trainer is killed; the state is saved after every step."""
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        killed_before(patch, method, call)
+        fit(folder, inputs, RECIPE, checkpoint_seconds=0, **more)
+
+
+@pytest.mark.parametrize(
+    ("method", "call", "position"),
+    [
+        ("step", 3, [1, 2]),  # in the middle of an epoch
+        ("validate", 1, [1, STEPS]),  # after the last step of an epoch, before its validation
+        ("step", STEPS + 1, [1, STEPS]),  # between two epochs, after the validation
+        ("step", STEPS + 2, [2, 1]),
+        ("step", 2 * STEPS + 2, [3, 1]),
+        ("validate", 3, [3, STEPS]),
+        ("write", 1, [3, STEPS]),  # trained, but nothing written
+    ],
+)
+def test_a_killed_training_resumes_to_the_same_bytes(
+    monkeypatch, tmp_path, inputs, undisturbed, method, call, position
+):
+    interrupted(monkeypatch, tmp_path, inputs, method, call)
+    facts, outputs = fit(tmp_path, inputs, RECIPE)
+    assert facts["resumes"] == [position]
+    assert contents(outputs) == undisturbed
+
+
+def test_a_training_killed_while_it_writes_resumes_to_the_same_bytes(monkeypatch, tmp_path, inputs, undisturbed):
+    def full(*arguments):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
+        patch.setattr(io, "write_table", full)
+        fit(tmp_path, inputs, RECIPE, checkpoint_seconds=0)
+    facts, outputs = fit(tmp_path, inputs, RECIPE)
+    assert facts["resumes"] == [[3, STEPS]]
+    assert contents(outputs) == undisturbed
+
+
+def test_a_training_killed_again_and_again_counts_its_resumes(monkeypatch, tmp_path, inputs, undisturbed):
+    for _ in range(3):
+        interrupted(monkeypatch, tmp_path, inputs, call=3)
+    facts, outputs = fit(tmp_path, inputs, RECIPE)
+    assert facts["resumes"] == [[1, 2], [1, 4], [2, 2]]
+    assert contents(outputs) == undisturbed
+
+
+@pytest.mark.parametrize(("at", "position"), [(2, [1, 2]), (STEPS, [1, STEPS]), (STEPS + 1, [2, 1])])
+def test_a_request_to_terminate_saves_the_state_after_the_running_step(
+    monkeypatch, tmp_path, inputs, undisturbed, at, position
+):
+    original, calls = Trainer.step, []
+
+    def asked(self, *arguments):
+        calls.append(None)
+        if len(calls) == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *arguments)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", asked)
+        with pytest.raises(SystemExit, match=f"state saved at epoch {position[0]}, step {position[1]}; run again"):
+            fit(tmp_path, inputs, RECIPE)
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not (tmp_path / "model.safetensors").exists()
+    facts, outputs = fit(tmp_path, inputs, RECIPE)
+    assert facts["resumes"] == [position]
+    assert contents(outputs) == undisturbed
+
+
+def test_the_kept_weights_are_those_of_the_best_epoch_also_when_it_came_before_the_interruption(
+    monkeypatch, tmp_path, inputs, undisturbed
+):
+    interrupted(monkeypatch, tmp_path, inputs, call=2 * STEPS + 2)
+    _, outputs = fit(tmp_path, inputs, RECIPE)
+    own = io.vector(io.read_table(outputs["history"])[0], "val_ce_own")
+    assert own.argmin() < 2, "the test needs a best epoch before the last"
+    table = io.read_table(outputs["predictions"])[0]
+    validation = io.vector(table, "split") == "val"
+    logits = io.matrix(table, "logits").astype(float)
+    log_q = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    p = io.matrix(io.read_table(inputs["labels"])[0], "p")
+    assert -(p * log_q).sum(axis=1)[validation].mean() == pytest.approx(own.min(), rel=1e-5)
+
+
+# -- what is not resumed ---------------------------------------------------------------------------------------------
+
+
+def test_the_state_of_another_configuration_is_ignored(monkeypatch, tmp_path, inputs):
+    for number, change in enumerate([{"rate": 0.2}, {"threads": 2}, {"epochs": 4}]):
+        interrupted(monkeypatch, tmp_path / str(number), inputs)
+        facts, _ = fit(tmp_path / str(number), inputs, RECIPE | change)
+        assert facts["resumes"] == [], change
+    interrupted(monkeypatch, tmp_path / "seed", inputs)
+    assert fit(tmp_path / "seed", inputs, RECIPE, seed=1)[0]["resumes"] == []
+
+
+def test_the_state_of_other_code_is_ignored(monkeypatch, tmp_path, inputs):
+    interrupted(monkeypatch, tmp_path, inputs, code="a")
+    assert fit(tmp_path, inputs, RECIPE, code="b")[0]["resumes"] == []
+    interrupted(monkeypatch, tmp_path, inputs, code="a")
+    assert fit(tmp_path, inputs, RECIPE, code="a")[0]["resumes"] == [[2, 2]]
+
+
+def test_the_state_of_another_input_is_ignored(monkeypatch, tmp_path):
+    inputs = write_data(tmp_path / "data")
+    interrupted(monkeypatch, tmp_path, inputs)
+    assert fit(tmp_path, inputs, RECIPE, labels="hard")[0]["resumes"] == []
+    interrupted(monkeypatch, tmp_path, inputs)
+    write_labels(inputs["labels"], np.full((60, 3), 1 / 3))
+    assert fit(tmp_path, inputs, RECIPE)[0]["resumes"] == []
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_truncated_state_is_ignored(monkeypatch, tmp_path, inputs, undisturbed, share):
+    interrupted(monkeypatch, tmp_path, inputs)
+    path = checkpoint.folder_of(tmp_path / "model.safetensors") / "state.pt"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    facts, outputs = fit(tmp_path, inputs, RECIPE)
+    assert facts["resumes"] == []
+    assert contents(outputs) == undisturbed
+
+
+class Payload:
+    """Unpickling it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_state_with_code_in_it_is_not_run(tmp_path):
+    torch.save({"key": "k", "history": Payload(tmp_path / "harm")}, tmp_path / "state.pt")
+    assert checkpoint.load(tmp_path, "k") is None
+    assert not (tmp_path / "harm").exists()
+
+
+def test_a_state_comes_back_for_its_key_only(tmp_path):
+    checkpoint.save(tmp_path, "k", {"position": [1, 2], "model": {"a": torch.arange(3)}})
+    state = checkpoint.load(tmp_path, "k")
+    assert state["position"] == [1, 2]
+    assert state["model"]["a"].tolist() == [0, 1, 2]
+    assert checkpoint.load(tmp_path, "other") is None
+    assert checkpoint.load(tmp_path / "absent", "k") is None
+
+
+# -- where it lies, and who may touch it -----------------------------------------------------------------------------
+
+
+def test_the_state_lies_beside_the_runs_and_is_gone_when_the_run_is_done(monkeypatch, tmp_path, inputs):
+    run = tmp_path / "runs/d/random/compact/soft/seed0"
+    interrupted(monkeypatch, run, inputs)
+    folder = tmp_path / ".resume/d/random/compact/soft/seed0"
+    assert (folder / "state.pt").is_file()
+    assert not run.exists()
+    fit(run, inputs, RECIPE)
+    assert not folder.exists()
+    assert sorted(path.name for path in run.iterdir()) == [
+        "features.npy", "history.parquet", "model.safetensors", "predictions.parquet",
+    ]  # fmt: skip
+
+
+def test_a_second_trainer_of_a_run_stops_and_names_the_first(monkeypatch, tmp_path, inputs):
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    with checkpoint.exclusive(checkpoint.folder_of(tmp_path / "model.safetensors")):
+        message = rf"process {os.getpid()} on {socket.gethostname()}, job 4711 holds .*lock\. Wait until it is done"
+        with pytest.raises(UserError, match=message):
+            fit(tmp_path, inputs, RECIPE)
+    assert fit(tmp_path, inputs, recipe(epochs=1))[0]["resumes"] == []
+
+
+def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp_path):
+    passed = {}
+
+    def run(config, inputs, outputs, **more):
+        passed.update(more)
+
+    monkeypatch.setattr(train, "run", run)
+    config = {"recipe": RECIPE, "seed": 0}
+    names = ("images", "split", "labels", "reference", "model", "history", "predictions", "features")
+    paths = [text for name in names for text in (f"--{name}", str(tmp_path / name))]
+    arguments = cli.parser().parse_args(["train", "--config", json.dumps(config), *paths])
+    arguments.call(arguments)
+    assert passed == {"code": commands.code_hash("train", config)}

@@ -1,0 +1,187 @@
+"""Networks: pooled features, initial weights, normalisation constants."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from training_files import fit, recipe, write_data
+
+from softlabels import predict
+from softlabels.errors import UserError
+from softlabels.networks import base, compact
+from softlabels.networks.base import build, load_weights, state_sha256
+
+IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+
+
+@pytest.mark.parametrize(("name", "width"), [("compact", 64), ("densenet121", 1024), ("resnetv2_50", 2048)])
+def test_pooled_features_have_the_networks_width_and_the_head_makes_logits_of_them(name, width):
+    network, body = build(name, 5, seed=0)
+    network.eval()
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        features, logits = network.features(images), network(images)
+    assert body.width == width
+    assert features.shape == (2, width)
+    torch.testing.assert_close(network.head(features), logits)
+    assert torch.isfinite(logits).all()
+    assert body.mean is None  # random weights: the constants come from the data
+    assert body.std is None
+
+
+def test_dropout_acts_before_the_head_in_training_only():
+    network, _ = build("compact", 3, seed=0, dropout=0.9)
+    images = torch.rand(4, 3, 16, 16)
+    network.eval()
+    assert torch.equal(network(images), network(images))
+    network.train()
+    assert not torch.equal(network(images), network(images))
+
+
+def test_images_are_normalised_by_the_network_itself():
+    network, _ = build("compact", 3, seed=0)
+    images = torch.rand(4, 3, 16, 16)
+    network.eval()
+    plain = network(images)
+    network.mean.fill_(0.25)
+    network.std.fill_(0.5)
+    torch.testing.assert_close(network(images * 0.5 + 0.25), plain)
+
+
+def test_initial_weights_depend_on_seed_and_network_only():
+    torch.manual_seed(5)
+    first = state_sha256(build("compact", 4, seed=1)[0])
+    torch.rand(100)
+    assert state_sha256(build("compact", 4, seed=1)[0]) == first
+    assert state_sha256(build("compact", 4, seed=1, dropout=0.5)[0]) == first
+    assert state_sha256(build("compact", 4, seed=2)[0]) != first
+
+
+def test_the_hash_of_a_state_sees_every_value_and_name_but_no_memory_order():
+    network = build("compact", 3, seed=0)[0]
+    before = state_sha256(network)
+    assert state_sha256(network.to(memory_format=torch.channels_last)) == before
+    network.body.norm.running_mean[3] += 1e-6
+    assert state_sha256(network) != before
+    assert state_sha256(torch.nn.ModuleDict({"a": network.head})) != state_sha256(
+        torch.nn.ModuleDict({"b": network.head})
+    )
+
+
+# -- weights from files ----------------------------------------------------------------------------------------------
+
+
+def some_weights():
+    torch.manual_seed(3)
+    return compact.Compact().state_dict()
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "pth", "nested", "model"])
+def test_weights_are_read_from_safetensors_and_pytorch_files(tmp_path, kind):
+    state, path = some_weights(), tmp_path / f"weights.{'pth' if kind in ('pth', 'nested') else 'safetensors'}"
+    if kind == "safetensors":
+        save_file(state, path)
+    elif kind == "model":  # a model of ours: a body and a head
+        save_file({"head.weight": torch.zeros(2, 2)} | {f"body.{name}": value for name, value in state.items()}, path)
+    else:
+        torch.save({"epoch": 3, "state_dict": state} if kind == "nested" else state, path)
+    network, body = build("compact", 3, seed=0, weights="file", weights_file=path)
+    assert body.module is network.body
+    for name, tensor in network.body.state_dict().items():
+        assert torch.equal(tensor, state[name]), name
+
+
+def test_a_file_that_is_no_weights_is_refused(tmp_path):
+    for name in ("notes.pth", "notes.safetensors"):
+        (tmp_path / name).write_text("not weights")
+        with pytest.raises(UserError, match=rf"{name}: cannot be read as weights .* expected safetensors or"):
+            load_weights(compact.Compact(), tmp_path / name)
+    with pytest.raises(UserError, match="no such file of weights"):
+        load_weights(compact.Compact(), tmp_path / "absent.pth")
+    with pytest.raises(UserError, match=r"recipe\.weights_file names none"):
+        load_weights(compact.Compact(), None)
+
+
+class Payload:
+    """Unpickling it would create a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path):
+    torch.save({"stem.weight": Payload(tmp_path / "harm")}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="cannot be read as weights") as caught:
+        load_weights(compact.Compact(), tmp_path / "weights.pth")
+    assert not (tmp_path / "harm").exists()
+    assert "weights_only" not in str(caught.value)  # torch's own message recommends to run it
+
+
+def test_missing_and_misshapen_tensors_are_counted_and_the_first_is_named(tmp_path):
+    state = some_weights()
+    del state["blocks.0.conv2.weight"]
+    state["norm.bias"] = torch.zeros(5)
+    save_file(state, tmp_path / "weights.safetensors")
+    message = f"2 of the network's {len(state) + 1} tensors are missing or of another shape (first: norm.bias)"
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_weights(compact.Compact(), tmp_path / "weights.safetensors")
+
+
+def test_compact_has_no_imagenet_weights():
+    with pytest.raises(UserError, match=r"no ImageNet weights of the network 'compact': set weights: none"):
+        build("compact", 3, seed=0, weights="imagenet")
+
+
+def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch):
+    def fail(*arguments, **options):
+        assert options["pretrained"]
+        raise ConnectionError("cannot reach the hub\nand a long tail")
+
+    monkeypatch.setattr(timm, "create_model", fail)
+    message = r"densenet121.tv_in1k cannot be had \(ConnectionError: cannot reach the hub\)\. .*weights: file"
+    with pytest.raises(UserError, match=message):
+        build("densenet121", 3, seed=0, weights="imagenet")
+
+
+# -- normalisation constants -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "constants"),
+    [("densenet121", "densenet121.tv_in1k", IMAGENET), ("resnetv2_50", "resnetv2_50.a1h_in1k", ([0.5] * 3, [0.5] * 3))],
+)
+def test_loaded_weights_bring_timms_constants(tmp_path, name, model, constants):
+    reference = timm.create_model(model, num_classes=10)
+    save_file(reference.state_dict(), tmp_path / "weights.safetensors")
+    network, _ = build(name, 3, seed=0, weights="file", weights_file=tmp_path / "weights.safetensors")
+    assert network.mean.flatten().tolist() == pytest.approx(constants[0])
+    assert network.std.flatten().tolist() == pytest.approx(constants[1])
+    images = torch.rand(1, 3, 64, 64)
+    mean, std = (torch.tensor(x).reshape(1, 3, 1, 1) for x in constants)
+    with torch.no_grad():
+        theirs = reference.eval().forward_head(reference.forward_features((images - mean) / std), pre_logits=True)
+        torch.testing.assert_close(network.eval().features(images), theirs)
+
+
+def test_without_loaded_weights_the_constants_are_those_of_the_training_part(tmp_path):
+    inputs = write_data(tmp_path)
+    _, outputs = fit(tmp_path / "runs/a", inputs, recipe(epochs=1))
+    network = predict.load(outputs["model"]).network
+    training = np.load(inputs["images"])[np.arange(60) % 5 < 3] / 255
+    assert network.mean.flatten().numpy() == pytest.approx(training.mean(axis=(0, 1, 2)), abs=1e-6)
+    assert network.std.flatten().numpy() == pytest.approx(training.std(axis=(0, 1, 2)), abs=1e-6)
+
+
+def test_a_classifier_without_constants_takes_images_as_they_are():
+    module = torch.nn.Flatten()
+    network = base.Classifier(base.Body(module, 12), 2)
+    images = torch.rand(3, 3, 2, 2)
+    assert torch.equal(network.features(images), images.flatten(1))

@@ -1,0 +1,125 @@
+"""Predictions of a trained model for new images."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from training_files import fit, recipe, write_data
+
+from softlabels import io, predict
+from softlabels.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Inputs and outputs of a training."""
+    folder = tmp_path_factory.mktemp("run")
+    inputs = write_data(folder / "data")
+    return inputs, fit(folder / "run", inputs, recipe(epochs=4))[1]
+
+
+@pytest.fixture
+def folder(trained, tmp_path):
+    """The first 9 images as files, in two folders."""
+    for row, image in enumerate(np.load(trained[0]["images"])[:9]):
+        path = tmp_path / "images" / ("ab"[row % 2]) / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path / "images"
+
+
+def probabilities(outputs):
+    """Softmax of the logits that the training wrote."""
+    logits = io.matrix(io.read_table(outputs["predictions"])[0], "logits").astype(float)
+    e = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        header, *body = csv.reader(file)
+    return header, {name: np.array(values, dtype=float) for name, *values in body}
+
+
+def test_a_loaded_model_predicts_what_the_training_predicted(trained):
+    inputs, outputs = trained
+    model = predict.load(outputs["model"])
+    assert model.classes == ["class0", "class1", "class2"]
+    assert (model.height, model.width) == (16, 16)
+    assert not model.network.training
+    p = model(np.load(inputs["images"]))
+    assert p.dtype == np.float32
+    assert p == pytest.approx(probabilities(outputs), abs=1e-6)
+    assert np.ptp(p, axis=0).min() > 0.1, "the test needs a model that tells images apart"
+
+
+def test_a_folder_becomes_one_row_an_image_with_probabilities_that_sum_to_one(trained, folder, tmp_path):
+    predict.predict_folder(trained[1]["model"], folder, tmp_path / "out.csv")
+    header, found = rows(tmp_path / "out.csv")
+    assert header == ["file", "class0", "class1", "class2"]
+    assert list(found) == [f"a/{k}.png" for k in range(0, 9, 2)] + [f"b/{k}.png" for k in range(1, 9, 2)]
+    expected = probabilities(trained[1])
+    for name, p in found.items():
+        assert p == pytest.approx(expected[int(name[2])], abs=1e-6)
+        assert p.sum() == pytest.approx(1, abs=2e-6)
+
+
+def test_more_images_than_a_batch_are_all_predicted(trained, tmp_path):
+    (tmp_path / "images").mkdir()
+    for row in range(predict.BATCH + 3):
+        Image.new("RGB", (16, 16), (row, 0, 90)).save(tmp_path / f"images/{row:03}.png")
+    predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv")
+    assert len(rows(tmp_path / "out.csv")[1]) == predict.BATCH + 3
+
+
+@pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
+def test_images_of_another_size_are_brought_to_the_models(trained, tmp_path, resize):
+    model = predict.load(trained[1]["model"])
+    picture = np.zeros((40, 80, 3), dtype=np.uint8)
+    picture[:, 20:60] = (200, 40, 20)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(picture).save(tmp_path / "images/wide.png")
+    predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv", resize=resize)
+    image = Image.fromarray(picture)
+    if resize == "crop":
+        image = image.crop((20, 0, 60, 40))
+    if resize == "pad":
+        square = Image.new("RGB", (80, 80))
+        square.paste(image, (0, 20))
+        image = square
+    expected = model(np.array(image.resize((16, 16)))[None])[0]
+    assert rows(tmp_path / "out.csv")[1]["wide.png"] == pytest.approx(expected, abs=0.02)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path, folder):
+    (tmp_path / "text").write_text("no model")
+    save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
+    for name in ("text", "foreign.safetensors", "absent"):
+        with pytest.raises(
+            UserError, match=rf"{name}: is no model of softlabels .* Name the model.safetensors of a run"
+        ):
+            predict.predict_folder(tmp_path / name, folder, tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_bad_image_is_named_and_no_csv_is_left(trained, folder, tmp_path):
+    (folder / "b/broken.png").write_bytes((folder / "a/0.png").read_bytes()[:60])
+    with pytest.raises(UserError, match=r"b/broken\.png"):
+        predict.predict_folder(trained[1]["model"], folder, tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["images"]
+
+
+def test_a_folder_without_images_is_an_error(trained, tmp_path):
+    with pytest.raises(UserError, match="found no image file"):
+        predict.predict_folder(trained[1]["model"], tmp_path, tmp_path / "out.csv")
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch, trained):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"--device cuda: torch sees no GPU here\. Use --device cpu"):
+        predict.load(trained[1]["model"], "cuda")
