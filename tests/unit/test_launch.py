@@ -78,7 +78,7 @@ def test_data_come_first_and_then_everything(folder, capsys):
     assert launch.run("2", Path("config.yaml"), [], ["--", "-n"]) == 0
     first, second = folder.lines
     assert first == [
-        sys.executable, "-m", "snakemake", "prepare", "--cores", "2", "--configfile", "config.yaml", "-n",
+        sys.executable, "-m", "snakemake", "prepare", "-n", "--cores", "2", "--configfile", "config.yaml",
     ]  # fmt: skip
     assert second == [word for word in first if word != "prepare"]
     err = capsys.readouterr().err

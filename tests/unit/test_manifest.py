@@ -4,7 +4,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from importlib import metadata
 
@@ -13,66 +12,144 @@ import pytest
 import yaml
 
 from softlabels import commands
+from softlabels.plan import RUN
 from softlabels.provenance import closure, manifest
 
 CONFIG = {"split": {"kind": "random"}, "seed": 3}
 
 
 @pytest.fixture
-def written(tmp_path):
-    (tmp_path / "items.parquet").write_bytes(b"items")
-    (tmp_path / "split.parquet").write_bytes(b"split")
-    (tmp_path / "folder").mkdir()
-    inputs = {
-        "items": tmp_path / "items.parquet",
-        "several": [tmp_path / "items.parquet"],
-        "folder": tmp_path / "folder",
-    }
-    outputs = {"split": tmp_path / "split.parquet"}
-    path = tmp_path / "split.manifest.json"
-    manifest.write(path, "split", CONFIG, inputs, outputs, manifest.now(), {"resumed": 1})
+def results(tmp_path):
+    """A results folder with one split to describe."""
+    root = tmp_path / "results"
+    for path in ("data/d/items.parquet", "splits/d/random/seed3.parquet"):
+        (root / path).parent.mkdir(parents=True)
+        (root / path).write_bytes(path.encode())
+    return root
+
+
+@pytest.fixture
+def written(results, tmp_path):
+    items, split = results / "data/d/items.parquet", results / "splits/d/random/seed3.parquet"
+    (tmp_path / "counts.csv").write_bytes(b"counts")
+    inputs = {"items": items, "several": [items], "folder": tmp_path, "counts": tmp_path / "counts.csv"}
+    path = split.with_suffix(".manifest.json")
+    manifest.write(path, "split", CONFIG, inputs, {"split": split}, manifest.now(), {"resumed": 1})
     return json.loads(path.read_text())
 
 
-def test_inputs_and_outputs_have_path_size_and_hash(written, tmp_path):
-    entry = {"path": str(tmp_path / "items.parquet"), "bytes": 5, "sha256": hashlib.sha256(b"items").hexdigest()}
-    assert written["inputs"] == {"items": entry, "several": [entry], "folder": {"path": str(tmp_path / "folder")}}
-    assert written["outputs"]["split"]["sha256"] == hashlib.sha256(b"split").hexdigest()
+def test_files_in_the_results_folder_are_named_from_there(written):
+    entry = {"path": "data/d/items.parquet", "bytes": 20, "sha256": hashlib.sha256(b"data/d/items.parquet").hexdigest()}
+    assert written["inputs"]["items"] == entry
+    assert written["inputs"]["several"] == [entry]
+    assert written["outputs"]["split"]["path"] == "splits/d/random/seed3.parquet"
+
+
+def test_files_outside_of_it_are_sources(written, tmp_path):
+    digest = hashlib.sha256(b"counts").hexdigest()
+    assert written["inputs"]["counts"] == {"source": str(tmp_path / "counts.csv"), "bytes": 6, "sha256": digest}
+    assert written["inputs"]["folder"] == {"source": str(tmp_path)}
+
+
+@pytest.mark.parametrize("command", commands.COMMANDS)
+def test_the_results_folder_is_found_from_every_first_output(command, tmp_path):
+    names = {"dataset": "d", "split": "s", "recipe": "r", "label": "l", "seed": 0, "study": "t", "draw": "all"}
+    places = {
+        "data": "data/{dataset}/images", "split": "splits/{dataset}/{split}/seed{seed}",
+        "label": "labels/{dataset}/{label}/{draw}", "train": f"runs/{RUN}/model",
+        "evaluate": f"runs/{RUN}/metrics", "references": "references/{dataset}/{split}/seed{seed}",
+        "embed": "studies/{study}/tsne/x", "study": "studies/{study}/config", "figure": "studies/{study}/figures/x",
+        "curves": "studies/{study}/figures/y", "chain": "studies/{study}/chain",
+    }  # fmt: skip
+    path = tmp_path / "results" / (places[command].format(**names) + ".manifest.json")
+    assert manifest.root_of(path, command) == tmp_path / "results"
 
 
 def test_the_job_is_identified(written):
     assert set(written) == {
-        "schema_version", "command", "config", "code", "inputs", "outputs", "packages", "machine", "started", "ended",
-        "facts",
+        "schema_version", "command", "config", "code", "inputs", "outputs", "environment", "machine", "determinism",
+        "started", "ended", "facts",
     }  # fmt: skip
     assert (written["command"], written["config"], written["facts"]) == ("split", CONFIG, {"resumed": 1})
-    assert {"host", "system", "processor", "python", "gpu", "slurm_job"} == set(written["machine"])
     started, ended = (datetime.fromisoformat(written[key]) for key in ("started", "ended"))
     assert started.tzinfo == UTC
     assert started <= ended
 
 
+def test_a_slurm_job_is_named(monkeypatch):
+    assert manifest._machine()["slurm"] is None
+    monkeypatch.setenv("SLURM_JOB_ID", "17")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    assert manifest._machine()["slurm"] == {"job": "17", "partition": None, "nodes": None, "restarts": "2"}
+
+
 def test_the_code_is_that_which_the_plan_hashed(written):
     assert written["code"]["sha256"] == commands.code_hash("split", CONFIG)
-    assert written["code"]["modules"] == {
-        module: closure.module_hash(module) for module in closure.closure(["softlabels.labels.splits"])
+    modules = closure.closure(["softlabels.labels.splits"])
+    assert {name: entry["tree"] for name, entry in written["code"]["modules"].items()} == {
+        module: closure.module_hash(module) for module in modules
     }
+    splits = hashlib.sha256(closure.path_of("softlabels.labels.splits").read_bytes()).hexdigest()
+    assert written["code"]["modules"]["softlabels.labels.splits"]["file"] == splits
+
+
+def test_changes_that_git_does_not_have_are_kept_under_their_hash(monkeypatch, results, tmp_path):
+    repository = tmp_path / "repository"
+    (repository / "workflow").mkdir(parents=True)
+    (repository / "workflow" / "a.py").write_text("a = 1\n")
+    git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *arguments], check=True)
+    monkeypatch.setattr(manifest, "REPOSITORY", repository)
+    monkeypatch.setattr(manifest, "_git", manifest._git.__wrapped__)
+    clean = manifest._code("split", CONFIG, results)
+    assert len(clean["commit"]) == 40
+    assert (clean["dirty"], clean["diff"]) == (False, None)
+    (repository / "workflow" / "a.py").write_text("a = 2\n")
+    (repository / "workflow" / "new.py").write_text("")
+    dirty = manifest._code("split", CONFIG, results)
+    diff = (results / "audit" / "diffs" / f"{dirty['diff']}.diff").read_bytes()
+    assert dirty["dirty"] and hashlib.sha256(diff).hexdigest() == dirty["diff"]
+    assert b"+a = 2" in diff and b"untracked: workflow/new.py" in diff
+
+
+def test_packages_that_differ_from_the_lock_file_are_named(monkeypatch, tmp_path):
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("a==1 ; python_version < '3.12' \\\n    --hash=x\na==2 ; python_version >= '3.12'\nB_c==3 \\\n")
+    monkeypatch.setattr(manifest, "LOCK", lock)
+    assert manifest._pins({"a": "1", "b-c": "3"})["different"] == {}
+    found = manifest._pins({"a": "3", "d": "1"})["different"]
+    assert found == {"a": ["3", "1 or 2"], "d": ["1", "not in the lock file"]}
+    lock.unlink()
+    assert manifest._pins({}) is None
+
+
+def test_a_module_from_elsewhere_is_foreign(monkeypatch, tmp_path):
+    before = set(manifest._foreign_modules())
+    (tmp_path / "stranger.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    import stranger  # noqa: F401
+
+    assert set(manifest._foreign_modules()) - before == {"stranger"}
+    assert not {"numpy", "json", "softlabels", "pyarrow"} & before
+    monkeypatch.delitem(sys.modules, "stranger")
 
 
 def test_the_packages_are_those_that_are_loaded_with_their_versions(written):
     # An independent way to the same: which distributions own the loaded modules (slow: it reads their lists of files).
-    assert (written["packages"]["pillow"], written["packages"]["pyyaml"]) == (PIL.__version__, yaml.__version__)
+    packages = written["environment"]["packages"]
+    assert (packages["pillow"], packages["pyyaml"]) == (PIL.__version__, yaml.__version__)
     owners = metadata.packages_distributions()
     loaded = {name.partition(".")[0] for name in sys.modules}
     for module in ("numpy", "pyarrow", "sklearn", "PIL", "yaml", "dateutil", "torch", "matplotlib", "timm", "crowdkit"):
         if module in loaded:
             name = owners[module][0].lower().replace("_", "-")
-            assert written["packages"][name] == metadata.version(name), module
-    assert {"numpy", "pyarrow"} <= set(written["packages"])
+            assert packages[name] == metadata.version(name), module
+    assert {"numpy", "pyarrow"} <= set(packages)
 
 
 def test_a_package_that_is_installed_but_not_loaded_is_left_out(monkeypatch, written):
-    assert "pytest" in written["packages"]
+    assert "pytest" in written["environment"]["packages"]
     for name in [name for name in sys.modules if name.partition(".")[0] == "pytest"]:
         monkeypatch.delitem(sys.modules, name)
     assert "pytest" not in manifest._packages()
@@ -85,23 +162,8 @@ def test_the_first_installation_on_the_path_is_the_one_that_counts(monkeypatch, 
 
 
 def test_without_git_the_commit_is_null(monkeypatch):
-    manifest._commit.cache_clear()
-
     def no_git(*arguments, **options):
         raise FileNotFoundError("git")
 
     monkeypatch.setattr(subprocess, "run", no_git)
-    assert manifest._commit() is None
-    manifest._commit.cache_clear()
-
-
-def test_a_manifest_costs_little(tmp_path):
-    # All of a run's manifests together may cost 3 % of it: 25 in a run of about 60 s are 70 ms each.
-    (tmp_path / "x").write_bytes(b"x" * 1_000_000)
-    times = []
-    for _ in range(3):
-        manifest._commit.cache_clear()
-        before = time.perf_counter()
-        manifest.write(tmp_path / "m.json", "split", CONFIG, {"x": tmp_path / "x"}, {}, manifest.now(), {})
-        times.append(time.perf_counter() - before)
-    assert min(times) < 0.07
+    assert manifest._git.__wrapped__() == (None, b"")

@@ -199,9 +199,10 @@ def test_reference_rows_mark_oracles_and_infinity(tmp_path):
     assert math.isinf(infinite["value"]) and infinite["printed"] == "∞" and infinite["oracle"]
 
 
-def test_temperature_scaling_is_a_reference_row_of_hard_labels_only(tmp_path):
+def test_temperature_scaling_is_a_reference_row_of_each_label(tmp_path):
     rows = [row for row in cells_of(finished(tmp_path)) if "temperature" in row["label"]]
-    assert {row["label"] for row in rows} == {"hard + temperature"}
+    assert {row["label"] for row in rows} == {"hard + temperature", "soft + temperature"}
+    rows = [row for row in rows if row["label"] == "hard + temperature"]
     assert {(row["kind"], row["oracle"]) for row in rows} == {("reference", False)}
     assert one(rows, metric="kl", statistic="mean")["value"] == 0.5
     assert one(rows, metric="temperature", statistic="std")["value"] == pytest.approx(0.1)

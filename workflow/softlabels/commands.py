@@ -26,6 +26,7 @@ class Command:
         help: one line.
         inputs, outputs: names of paths; ``name*`` takes several, ``name?`` may be absent.
         registered: the (kind, name) pairs of the registry that a configuration of this command names.
+        levels: how many folders lie between the results folder and the first output.
         resumes: whether ``run`` takes ``code``, the code hash, because it saves state that only that code may load.
     """
 
@@ -34,6 +35,7 @@ class Command:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     registered: Callable[[dict[str, Any]], Names] = lambda config: []
+    levels: int = 3
     resumes: bool = False
 
 
@@ -53,6 +55,7 @@ COMMANDS = {
         ("folder?", "counts?", "votes?"),
         ("images", "items", "annotations", "reference"),
         lambda config: [("source", config["source"]["kind"])],
+        levels=2,
     ),
     "split": Command("softlabels.labels.splits", "split a data set", ("items", "reference"), ("split",)),
     "label": Command(
@@ -68,6 +71,7 @@ COMMANDS = {
         ("images", "split", "labels", "reference", "weights?"),
         ("model", "history", "predictions", "features"),
         _of_recipe,
+        levels=6,
         resumes=True,
     ),
     "evaluate": Command(
@@ -76,6 +80,7 @@ COMMANDS = {
         ("predictions", "features", "reference", "split", "items", "label"),
         ("metrics",),
         _metrics,
+        levels=6,
     ),
     "references": Command(
         "softlabels.evaluation.references",
@@ -95,6 +100,7 @@ COMMANDS = {
         "gather a study: ledger, tables, items",
         ("metrics*", "predictions*", "references*", "items*", "reference*"),
         ("config", "table_csv", "table_md", "table_tex", "cells", "items_csv"),
+        levels=2,
     ),
     "figure": Command(
         "softlabels.studies.figures",
@@ -104,7 +110,7 @@ COMMANDS = {
     ),
     "curves": Command("softlabels.studies.curves", "draw the learning curves", ("histories*",), ("png", "pdf")),
     "chain": Command(
-        "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), ("chain",)
+        "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), ("chain",), levels=2
     ),
 }
 

@@ -60,7 +60,8 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         options += ["--config", *overrides] if overrides else []
         rest = [option for option in rest if option != "--"]
         for targets in (["prepare"], []):
-            command = [sys.executable, "-m", "snakemake", *targets, *options, *rest]
+            # What takes several values comes last: a target before it is not read as one of them.
+            command = [sys.executable, "-m", "snakemake", *targets, *rest, *options]
             status = subprocess.run(command, check=False).returncode
             if status:
                 print(

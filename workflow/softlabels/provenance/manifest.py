@@ -1,12 +1,18 @@
-"""What one job read, ran and wrote, noted by the job itself."""
+"""What one job read, ran and wrote, noted by the job itself, while it still knows.
+
+Paths inside the results folder are relative to it, so that a copy of the folder can be audited elsewhere.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
+import sysconfig
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -16,6 +22,8 @@ from .. import commands, io
 from . import closure
 
 SCHEMA_VERSION = 1
+REPOSITORY = closure.PACKAGE.parents[1]
+LOCK = REPOSITORY / "requirements.lock"
 
 # Distributions whose module has another name.
 MODULES = {
@@ -30,6 +38,11 @@ MODULES = {
 def now() -> str:
     """The time in UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def root_of(path: Path, command: str) -> Path:
+    """The results folder that holds a command's file (its manifest, or an output)."""
+    return path.resolve().parents[commands.COMMANDS[command].levels]
 
 
 def write(
@@ -51,22 +64,19 @@ def write(
         started: :func:`now` when the job began.
         facts: what the command itself has to say (hashes of initial weights and order, resumes, times).
     """
-    modules = closure.closure(commands.modules(command, config))
+    root = root_of(path, command)
     io.write_json(
         path,
         {
             "schema_version": SCHEMA_VERSION,
             "command": command,
             "config": config,
-            "code": {
-                "sha256": commands.code_hash(command, config),
-                "modules": {module: closure.module_hash(module) for module in modules},
-                "commit": _commit(),
-            },
-            "inputs": {name: _describe(value) for name, value in inputs.items()},
-            "outputs": {name: _describe(value) for name, value in outputs.items()},
-            "packages": _packages(),
+            "code": _code(command, config, root),
+            "inputs": {name: _describe(value, root) for name, value in inputs.items()},
+            "outputs": {name: _describe(value, root) for name, value in outputs.items()},
+            "environment": _environment(),
             "machine": _machine(),
+            "determinism": _determinism(),
             "started": started,
             "ended": now(),
             "facts": facts,
@@ -74,21 +84,102 @@ def write(
     )
 
 
-def _describe(value: Any) -> Any:
+def _describe(value: Any, root: Path) -> Any:
+    """``path`` in the results folder or ``source`` outside of it, with size and hash; a list for several files."""
     if isinstance(value, list):
-        return [_describe(path) for path in value]
+        return [_describe(path, root) for path in value]
+    inside = value.resolve().is_relative_to(root)
+    place = {"path": value.resolve().relative_to(root).as_posix()} if inside else {"source": str(value)}
     if value.is_dir():  # a folder of images: each file's hash is in items.parquet
-        return {"path": str(value)}
-    return {"path": str(value), "bytes": value.stat().st_size, "sha256": io.sha256(value)}
+        return place
+    return {**place, "bytes": value.stat().st_size, "sha256": io.sha256(value)}
+
+
+def _code(command: str, config: dict[str, Any], root: Path) -> dict[str, Any]:
+    """The code that ran: its closure, and where git has it; changes that git has not are kept under their hash."""
+    modules = closure.closure(commands.modules(command, config))
+    commit, diff = _git()
+    digest = hashlib.sha256(diff).hexdigest() if diff else None
+    if diff and not (archived := root / "audit" / "diffs" / f"{digest}.diff").exists():
+        with io.atomic(archived) as part:
+            part.write_bytes(diff)
+    return {
+        "sha256": commands.code_hash(command, config),
+        "modules": {
+            module: {"tree": closure.module_hash(module), "file": io.sha256(closure.path_of(module))}
+            for module in modules
+        },
+        "commit": commit,
+        "dirty": bool(diff) if commit else None,
+        "diff": digest,
+    }
 
 
 @cache
-def _commit() -> str | None:
-    command = ["git", "-C", str(closure.PACKAGE), "rev-parse", "--verify", "-q", "HEAD"]
+def _git() -> tuple[str | None, bytes]:
+    """The commit of this repository, and what differs from it: the diff, and untracked files of the workflow."""
+
+    def git(*arguments: str) -> bytes:
+        command = ["git", "-C", str(REPOSITORY), *arguments]
+        return subprocess.run(command, capture_output=True, check=False).stdout.strip()
+
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None
+        commit = git("rev-parse", "--verify", "-q", "HEAD").decode() or None
+        if commit is None:
+            return None, b""
+        untracked = git("ls-files", "--others", "--exclude-standard", "workflow")
+        parts = [git("diff", "--no-ext-diff", "--no-color", "--binary", "HEAD")]
+        parts += [b"untracked: " + name for name in untracked.splitlines()]
+        return commit, b"\n".join(part for part in parts if part)
     except OSError:  # no git here
+        return None, b""
+
+
+def _environment() -> dict[str, Any]:
+    packages = _packages()
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "pins": _pins(packages),
+        "conda": bool(os.environ.get("CONDA_PREFIX")),
+        "foreign_modules": _foreign_modules(),
+    }
+
+
+def _pins(packages: dict[str, str]) -> dict[str, Any] | None:
+    """Which packages ran in another version than the lock file has; None without a lock file.
+
+    A package that the lock has in several versions (one a Python version) may have any of them.
+    """
+    if not LOCK.is_file():
         return None
+    pinned: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE):
+        pinned.setdefault(name.lower().replace("_", "-"), []).append(version)
+    different = {
+        name: [version, " or ".join(pinned.get(name, ["not in the lock file"]))]
+        for name, version in packages.items()
+        if version not in pinned.get(name, [])
+    }
+    return {"file": LOCK.name, "sha256": io.sha256(LOCK), "different": different}
+
+
+def _foreign_modules() -> list[str]:
+    """Loaded modules that come from outside the standard library, the environment and this package."""
+    paths = sysconfig.get_paths()
+    installed = [Path(paths[name]).resolve() for name in ("purelib", "platlib")]
+    standard = [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib")]
+    foreign = []
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if "." in name or name == "__main__" or not file:
+            continue
+        origin = Path(file).resolve()
+        ours = origin.is_relative_to(closure.PACKAGE) or any(origin.is_relative_to(folder) for folder in installed)
+        library = any(origin.is_relative_to(folder) for folder in standard) and "site-packages" not in origin.parts
+        if not (ours or library):
+            foreign.append(name)
+    return sorted(foreign)
 
 
 def _packages() -> dict[str, str]:
@@ -109,12 +200,32 @@ def _packages() -> dict[str, str]:
 
 def _machine() -> dict[str, Any]:
     torch = sys.modules.get("torch")
-    gpu = torch.cuda.get_device_name() if torch is not None and torch.cuda.is_initialized() else None
+    used = torch is not None and torch.cuda.is_initialized()
+    driver = Path("/proc/driver/nvidia/version")
+    slurm = {"job": "JOB_ID", "partition": "JOB_PARTITION", "nodes": "JOB_NODELIST", "restarts": "RESTART_COUNT"}
     return {
         "host": socket.gethostname(),
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
-        "python": platform.python_version(),
-        "gpu": gpu,
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if used else None,
+        "driver": driver.read_text().split("\n")[0] if used and driver.is_file() else None,
+        "cuda": torch.version.cuda if used else None,
+        "cudnn": torch.backends.cudnn.version() if used else None,
+        "slurm": {key: os.environ.get(f"SLURM_{name}") for key, name in slurm.items()}
+        if "SLURM_JOB_ID" in os.environ
+        else None,
+    }
+
+
+def _determinism() -> dict[str, Any] | None:
+    """torch's settings, where it was loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    return {
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        "threads": torch.get_num_threads(),
     }

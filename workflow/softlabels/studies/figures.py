@@ -104,8 +104,8 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
         scatter(right, panel.points, SHAPE_MAP(s), f"{panel.label}: shape position", structure_text(panel))
     colour_wheel(figure, grid[len(panels), 0])
     shape_bar(figure, grid[len(panels), 1])
-    has_pure = "pure" in items.column_names
-    caption(figure, panels, " Six separate clusters, where they form, are the pure items of the synthetic set." if has_pure else "")
+    note = " Six separate clusters, where they form, are the pure items of the synthetic set."
+    caption(figure, panels, note if "pure" in items.column_names else "")
     return figure
 
 

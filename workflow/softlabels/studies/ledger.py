@@ -239,7 +239,7 @@ def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> It
 
 
 def _temperature(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
-    """A hard label's networks after temperature scaling: how much of the gap in KL is confidence alone."""
+    """A label's networks after temperature scaling: how much of a gap in KL is confidence alone."""
     name = f"{label} + temperature"
     for metric in ["temperature", *config["metrics"]]:
         values = {}
@@ -325,8 +325,7 @@ def _block(config: Config, block: Block, runs: Evaluations) -> Iterator[dict[str
         if label != config["baseline"]:
             yield from _differences(config, block, label, of[label], of[config["baseline"]])
     for label in of:
-        if config["labels"][label]["form"] == "hard":
-            yield from _temperature(config, block, label, of[label])
+        yield from _temperature(config, block, label, of[label])
 
 
 def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Table:

@@ -211,7 +211,7 @@ def _reference_rows(ledger: Ledger) -> Table | None:
     header = [*ledger.place_header(), "row", *(HEADINGS[metric] for metric in metrics), "more"]
     notes = [
         "Scored on the same test splits. Rows with + temperature are the networks above, scaled by one temperature "
-        "fitted on their own validation labels: how much of the gap in KL is confidence alone."
+        "fitted on their own validation labels: how much of a gap in KL is confidence alone."
     ]
     if oracle:
         notes.append("† oracle: it uses the truth of the test item, so no network could print it.")

@@ -54,6 +54,11 @@ def run(
     device = _device(recipe)
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
     images = Images(inputs["images"], device)
+    if len(images) != len(data.split):
+        raise UserError(
+            f"{inputs['images']} has {len(images)} items, {inputs['split']} has {len(data.split)}: they belong to "
+            f"different data sets. Build both again."
+        )
     if recipe["augment"]["quarter_turns"] and images.shape[0] != images.shape[1]:
         raise UserError(
             f"{inputs['images']}: images of {images.shape[0]} x {images.shape[1]} pixels cannot be turned by a "

@@ -1,0 +1,162 @@
+"""What makes a finished result old, and what does not: the jobs that Snakemake plans after one change."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import time
+
+import pytest
+import yaml
+from conftest import REPOSITORY
+
+# The tiny study: 1 data set, 2 labels, 2 seeds.
+EVERYTHING = {
+    "data": 1, "label": 2, "split": 2, "train": 4, "evaluate": 4, "references": 2, "embed": 2, "study": 1, "chain": 1,
+    "figure": 1, "curves": 1,
+}  # fmt: skip
+PREPARATION = {"data": 1, "label": 2, "split": 2}
+AFTER_TRAINING = {"train": 4, "evaluate": 4, "embed": 2, "study": 1, "chain": 1, "figure": 1, "curves": 1}
+
+
+def test_an_empty_results_folder_plans_every_rule_from_either_snakefile(fresh):
+    assert fresh.planned() == EVERYTHING
+    assert fresh.planned("-s", "workflow/Snakefile") == EVERYTHING
+
+
+def test_prepare_plans_data_labels_and_splits_only(fresh):
+    assert fresh.planned("prepare") == PREPARATION
+
+
+def test_a_finished_study_plans_nothing_from_either_snakefile(tiny):
+    assert tiny.planned() == {}
+    assert tiny.planned("-s", "workflow/Snakefile") == {}
+
+
+def test_touching_sources_configuration_and_results_reruns_nothing(finished):
+    stages = ["studies", "references", "runs", "splits", "labels", "data"]
+    places = [f"results/tiny/{stage}" for stage in stages] + ["config", "profiles", "envs", "workflow"]
+    for seconds, place in enumerate(places):  # what is made first is touched last
+        files = [file for file in (finished.folder / place).rglob("*") if file.is_file()]
+        assert files, place
+        for file in files:
+            os.utime(file, times=(time.time() + seconds - 60,) * 2)
+    os.utime(finished.folder / "Snakefile")
+    assert finished.planned() == {}
+
+
+def test_comments_docstrings_and_formatting_rerun_nothing(finished):
+    for file in (finished.folder / "workflow/softlabels").rglob("*.py"):
+        tree = ast.parse(file.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+                if ast.get_docstring(node) is not None:
+                    node.body[0].value.value = "Another docstring."
+                elif not isinstance(node, ast.Module):
+                    node.body.insert(0, ast.Expr(ast.Constant("A new docstring.")))
+        # Unparsing drops all comments and writes every statement on one line.
+        file.write_text(f"# A comment.\n{ast.unparse(ast.fix_missing_locations(tree))}\n")
+    for file in [finished.folder / "workflow/Snakefile", *(finished.folder / "workflow/rules").iterdir()]:
+        file.write_text(file.read_text() + "\n\n# A comment.\n")
+    assert finished.planned() == {}
+
+
+def test_integers_written_as_floats_rerun_nothing(finished):
+    finished.edit("config/tiny.yaml", ("epochs: 2,", "epochs: 2.0,"), ("perplexity: 10,", "perplexity: 10.0,"))
+    assert finished.planned() == {}
+
+
+def test_a_changed_perplexity_reruns_the_embeddings_and_their_figure(finished):
+    finished.edit("config/tiny.yaml", ("perplexity: 10", "perplexity: 12"))
+    assert finished.planned() == {"embed": 2, "figure": 1}
+
+
+def test_swapping_two_hyperparameters_retrains(finished):
+    # Snakemake compares the set of parameter values, without their names: both swaps leave the set as it was.
+    assert yaml.safe_load((finished.folder / "config/tiny.yaml").read_text())["recipes"] == {
+        "tiny_compact": {"network": "compact", "epochs": 2, "batch": 32, "rate": 0.05}
+    }
+    finished.configure("config/swap.yaml", recipes__tiny_compact__epochs=32, recipes__tiny_compact__batch=2)
+    assert finished.planned(config="config/swap.yaml") == AFTER_TRAINING
+    finished.configure("config/swap.yaml", recipes__tiny_compact__rate=0.9, recipes__tiny_compact__momentum=0.05)
+    assert finished.planned(config="config/swap.yaml") == AFTER_TRAINING
+
+
+def test_an_edited_metric_evaluates_again_and_retrains_nothing(finished):
+    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", (".mean())", ".mean() * 2)"))
+    assert finished.planned() == {"evaluate": 4, "references": 2, "study": 1, "chain": 1, "figure": 1}
+
+
+def test_an_edited_loss_retrains(finished):
+    finished.edit("workflow/softlabels/training/losses/cross_entropy.py", (".sum(dim=1)", ".sum(dim=1) * 2"))
+    assert finished.planned() == AFTER_TRAINING
+
+
+def test_a_new_source_label_network_loss_schedule_or_metric_leaves_everything_fresh(finished):
+    package = finished.folder / "workflow/softlabels"
+    modules = {
+        "source": ("datasets", "synthetic", "create"),
+        "aggregate": ("labels", "average", "aggregate"),
+        "network": ("networks", "compact", "body"),
+        "loss": ("training.losses", "cross_entropy", "loss"),
+        "schedule": ("training.schedules", "cosine", "factor"),
+        "metric": ("evaluation.metrics", "kl", "metric"),
+    }
+    for kind, (room, old, function) in modules.items():
+        folder = package.joinpath(*room.split("."))
+        (folder / f"newcomer_{kind}.py").write_text((folder / f"{old}.py").read_text() + "\nNEW = True\n")
+        line = f'"newcomer": "softlabels.{room}.newcomer_{kind}:{function}",'
+        finished.edit("workflow/softlabels/registry.py", (f'    "{kind}": {{\n', f'    "{kind}": {{\n        {line}\n'))
+    assert finished.planned() == {}
+    # It is really registered: a study that names it would evaluate.
+    finished.configure("config/new.yaml", studies__tiny__metrics=["macro_acc", "kl", "newcomer"])
+    assert finished.planned(config="config/new.yaml")["evaluate"] == 4
+
+
+def test_one_more_seed_trains_that_seed_only(finished):
+    finished.configure(studies__tiny__seeds=[0, 1, 2])
+    assert finished.planned() == {
+        "split": 1, "train": 2, "evaluate": 2, "references": 1, "study": 1, "chain": 1, "figure": 1, "curves": 1,
+    }  # fmt: skip
+
+
+def test_one_more_label_trains_that_label_only(finished):
+    soft, hard = {"aggregate": "average", "form": "soft"}, {"aggregate": "majority", "form": "hard"}
+    finished.configure(
+        labels={"hard": hard, "soft": soft, "soft_again": soft}, studies__tiny__labels=["hard", "soft", "soft_again"]
+    )
+    assert finished.planned() == {
+        "label": 1, "train": 2, "evaluate": 2, "embed": 1, "study": 1, "chain": 1, "figure": 1, "curves": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_data_rebuilt_to_the_same_bytes_retrains_nothing(finished):
+    before = finished.contents("data", "labels", "splits")
+    # Other code, same data: in one invocation Snakemake would run all that follows.
+    finished.edit("workflow/softlabels/datasets/synthetic.py", ("TEXTURE_MAX = 127.0", "TEXTURE_MAX = 63.5 * 2"))
+    assert finished.planned() == EVERYTHING
+    shutil.rmtree(finished.folder / "results/tiny/data")
+    finished.snakemake("prepare")
+    assert finished.contents("data", "labels", "splits") == before
+    assert finished.planned() == {"chain": 1}  # which lists the new manifests
+
+
+@pytest.mark.slow
+def test_data_of_another_seed_retrain_everything(finished):
+    finished.edit("config/tiny.yaml", ("pixels: 32, seed: 0", "pixels: 32, seed: 1"))
+    finished.snakemake("prepare")
+    assert finished.planned() == {**AFTER_TRAINING, "references": 2}
+
+
+PROFILES = sorted((REPOSITORY / "profiles").glob("*/profile.yaml"))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.parent.name)
+def test_every_profile_has_the_same_staleness_keys(profile):
+    keys = yaml.safe_load(profile.read_text())
+    # A checksum is kept only for files below the limit, and only software-env is no trigger.
+    assert keys["max-checksum-file-size"] == 4_000_000_000
+    assert keys["rerun-triggers"] == ["mtime", "params", "input", "code"]
+    assert keys["rerun-incomplete"] is True
