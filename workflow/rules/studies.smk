@@ -7,11 +7,29 @@ rule study:
         reference=lambda wc: plan.data_files(wc.study, "reference.parquet"),
     output:
         config=f"{RESULTS}/studies/{{study}}/config.json",
-        table_csv=f"{RESULTS}/studies/{{study}}/table.csv",
-        table_md=f"{RESULTS}/studies/{{study}}/table.md",
+        table_csv=report(
+            f"{RESULTS}/studies/{{study}}/table.csv",
+            caption="../report/numbers.rst",
+            category="Study {study}",
+            subcategory="Tables",
+            labels={"file": "table.csv", "shows": "every number in full precision"},
+        ),
+        table_md=report(
+            f"{RESULTS}/studies/{{study}}/table.md",
+            caption="../report/table.rst",
+            category="Study {study}",
+            subcategory="Tables",
+            labels={"file": "table.md", "shows": "the tables"},
+        ),
         table_tex=f"{RESULTS}/studies/{{study}}/table.tex",
         cells=f"{RESULTS}/studies/{{study}}/cells.parquet",
-        items_csv=f"{RESULTS}/studies/{{study}}/items.csv",
+        items_csv=report(
+            f"{RESULTS}/studies/{{study}}/items.csv",
+            caption="../report/items.rst",
+            category="Study {study}",
+            subcategory="Tables",
+            labels={"file": "items.csv", "shows": "every test item"},
+        ),
         manifest=f"{RESULTS}/studies/{{study}}/config.manifest.json",
     log:
         f"{RESULTS}/logs/studies/{{study}}/study.log",
@@ -68,7 +86,13 @@ rule figure:
         item_table=f"{RESULTS}/data/{{dataset}}/items.parquet",
         reference=f"{RESULTS}/data/{{dataset}}/reference.parquet",
     output:
-        png=f"{RESULTS}/studies/{{study}}/figures/embedding-{{dataset}}-{{split}}-{{recipe}}.png",
+        png=report(
+            f"{RESULTS}/studies/{{study}}/figures/embedding-{{dataset}}-{{split}}-{{recipe}}.png",
+            caption="../report/embedding.rst",
+            category="Study {study}",
+            subcategory="Embeddings",
+            labels={"data set": "{dataset}", "split": "{split}", "recipe": "{recipe}"},
+        ),
         pdf=f"{RESULTS}/studies/{{study}}/figures/embedding-{{dataset}}-{{split}}-{{recipe}}.pdf",
         manifest=f"{RESULTS}/studies/{{study}}/figures/embedding-{{dataset}}-{{split}}-{{recipe}}.manifest.json",
     log:
@@ -98,7 +122,13 @@ rule curves:
             wc.study, "history.parquet", dataset=wc.dataset, split=wc.split, recipe=wc.recipe
         ),
     output:
-        png=f"{RESULTS}/studies/{{study}}/figures/curves-{{dataset}}-{{split}}-{{recipe}}.png",
+        png=report(
+            f"{RESULTS}/studies/{{study}}/figures/curves-{{dataset}}-{{split}}-{{recipe}}.png",
+            caption="../report/curves.rst",
+            category="Study {study}",
+            subcategory="Learning curves",
+            labels={"data set": "{dataset}", "split": "{split}", "recipe": "{recipe}"},
+        ),
         pdf=f"{RESULTS}/studies/{{study}}/figures/curves-{{dataset}}-{{split}}-{{recipe}}.pdf",
         manifest=f"{RESULTS}/studies/{{study}}/figures/curves-{{dataset}}-{{split}}-{{recipe}}.manifest.json",
     log:
