@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SOURCES = ("Snakefile", "workflow", "config", "profiles", "envs")
+SOURCES = ("Snakefile", "workflow", "config", "profiles", "envs", "requirements.lock")
 TINY = "config/tiny.yaml"
 TARGET_RULES = {"default", "all", "prepare", "total"}
 
@@ -103,6 +103,12 @@ class Project:
         (self.folder / path).write_text(yaml.safe_dump(config))
         return path
 
+    def commit(self) -> None:
+        """Make the folder a git checkout."""
+        author = ["-c", "user.name=softlabels", "-c", "user.email=softlabels@example.org"]
+        for words in (["init", "-q"], ["add", *SOURCES], [*author, "commit", "-q", "-m", "The workflow"]):
+            subprocess.run(["git", *words], cwd=self.folder, check=True)
+
     def contents(self, *folders: str) -> dict[str, bytes]:
         """The bytes of all files below folders of the results, but for what notes times: manifests and the chain."""
         root = self.folder / "results" / "tiny"
@@ -144,8 +150,9 @@ def copy() -> Callable[[Project, Path], Project]:
 
 @pytest.fixture(scope="session")
 def tiny(fresh, copy, tmp_path_factory) -> Project:
-    """The finished tiny study, made by Snakemake on two cores; no test may change it."""
+    """The finished tiny study, made by Snakemake on two cores in a git checkout; no test may change it."""
     project = copy(fresh, tmp_path_factory.mktemp("tiny") / "project")
+    project.commit()
     project.snakemake()
     return project
 

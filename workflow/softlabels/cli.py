@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,30 @@ def _predict(arguments: argparse.Namespace) -> None:
     predict_folder(arguments.model, arguments.folder, arguments.out, arguments.device, arguments.resize)
 
 
+def _explain(arguments: argparse.Namespace) -> None:
+    from .provenance.explain import explain, render
+
+    explained = explain(arguments.table, arguments.row, arguments.column)
+    text = json.dumps(explained, indent=1, ensure_ascii=False) if arguments.json else render(explained).rstrip()
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _audit(arguments: argparse.Namespace) -> None:
+    from .provenance.audit import command
+
+    sys.exit(
+        command(
+            arguments.paths,
+            strict=arguments.strict,
+            configfile=arguments.configfile,
+            dry_run=arguments.dry_run,
+        )
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     result = argparse.ArgumentParser(prog="softlabels", description=__doc__.split(":")[0], allow_abbrev=False)
@@ -107,6 +132,40 @@ def parser() -> argparse.ArgumentParser:
         help="images of another size (default: %(default)s)",
     )
     predict.set_defaults(call=_predict)
+
+    explain = commands.add_parser(
+        "explain",
+        help="follow one number of a table back to its images and votes",
+        allow_abbrev=False,
+        description="Follow one number of a table back to its runs, checkpoints, labels, votes and images.",
+    )
+    explain.add_argument("table", help="table.csv, table.md or table.tex, a study's folder, or its name")
+    explain.add_argument("row", help='words that tell the row, such as soft, "soft - hard", uniform')
+    explain.add_argument("column", help='words that tell the column, such as kl, "ACC std", "kl seed0"')
+    explain.add_argument("--json", action="store_true", help="the same as JSON, with whole hashes")
+    explain.set_defaults(call=_explain)
+
+    audit = commands.add_parser(
+        "audit",
+        help="check that every number of a table still follows from its files",
+        allow_abbrev=False,
+        description="Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a "
+        "check failed.",
+    )
+    audit.add_argument(
+        "paths",
+        type=Path,
+        nargs="*",
+        default=[Path("results")],
+        metavar="PATH",
+        help="a results folder, a study's folder or one of its tables (default: results)",
+    )
+    audit.add_argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here")
+    audit.add_argument("--configfile", type=Path, help="configuration of the studies (default: search config/)")
+    audit.add_argument(
+        "--no-dry-run", dest="dry_run", action="store_false", help="do not ask Snakemake what it would do"
+    )
+    audit.set_defaults(call=_audit)
 
     for name, command in COMMANDS.items():
         _add_rule_command(commands, name, command)

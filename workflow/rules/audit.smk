@@ -1,0 +1,20 @@
+# No declared output: Snakemake would delete the report of an audit that found something. It lies in {RESULTS}/audit/.
+# No benchmark: Snakemake takes that for an output, and would not audit a second time.
+rule audit:
+    input:
+        plan.targets(),
+    log:
+        f"{RESULTS}/logs/audit.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        studies=[f"{RESULTS}/studies/{study}" for study in plan.config["studies"]],
+        configfile=[f"--configfile {path}" for path in workflow.configfiles[-1:]],
+    message:
+        "Auditing {params.studies}"
+    shell:
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels audit {params.studies:q} {params.configfile}'
+        " 2>&1 | tee {log:q}"

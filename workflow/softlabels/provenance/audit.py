@@ -1,0 +1,266 @@
+"""The audit: whether every number of a table still follows from what is in the results folder.
+
+Needs NumPy and pyarrow only. What also needs YAML, git or Snakemake is "unknown" without them, never "pass".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from .. import io
+from ..errors import UserError
+from . import checks_code, checks_files, checks_numbers, checks_runs
+from .evidence import Results
+from .findings import FAIL, NOTE, UNKNOWN, Finding, Scope, each, unknown
+
+PASS = "pass"
+WITHOUT_MANIFESTS = {"A01", "A02", "A03", "A16"}
+LONGEST_EVIDENCE = 20  # lines of evidence that a report prints for one check
+AGAIN = "run the workflow again (softlabels run), or restore the file from a backup"
+
+
+class Verdict(NamedTuple):
+    """The outcome of one check.
+
+    Attributes:
+        id: such as A05.
+        title: what should be true.
+        verdict: pass, fail or unknown.
+        evidence: file, found and expected of each fault; why it is unknown; notes.
+        remedy: what to do.
+    """
+
+    id: str
+    title: str
+    verdict: str
+    evidence: list[str]
+    remedy: str
+
+
+CHECKS: dict[str, tuple[str, Callable[[Scope], Iterator[Finding]], str]] = {
+    "A01": (
+        "every number in a table has one row in the ledger, and every row its number",
+        checks_numbers.numbers_have_rows,
+        "never edit a table: delete studies/<study>/table.* and run again",
+    ),
+    "A02": (
+        "the tables are the ledger, printed again byte for byte",
+        checks_numbers.tables_are_the_ledger,
+        "delete studies/<study>/cells.parquet and table.*, and run again",
+    ),
+    "A03": (
+        "every aggregate follows from the evaluation files",
+        checks_numbers.aggregates_are_right,
+        "delete studies/<study>/cells.parquet and run again",
+    ),
+    "A04": (
+        "metrics computed a second way from the stored predictions are the same",
+        checks_numbers.metrics_are_right,
+        "delete the metrics.json that is named and run again; if it stays, one of the two implementations is wrong",
+    ),
+    "A05": (
+        "every file of the results folder has the hash that its manifest says",
+        checks_files.files_are_unchanged,
+        AGAIN,
+    ),
+    "A06": ("the chain of manifests behind each table is closed and unchanged", checks_files.chain_is_closed, AGAIN),
+    "A07": (
+        "each job ran with what its study defines, and with the configuration of today",
+        checks_code.configurations_agree,
+        "run again with the configuration as it is, or restore the configuration that the results were made with",
+    ),
+    "A08": (
+        "the code that ran is the code that is here",
+        checks_code.code_is_unchanged,
+        "run again with the code as it is, or check out the commit that the manifest names",
+    ),
+    "A09": (
+        "the packages that ran are pinned, and the same for all jobs of a table",
+        checks_code.packages_are_pinned,
+        "install requirements.lock (make run does), delete the odd runs and run again",
+    ),
+    "A10": (
+        "no module came from outside Python, the environment and the package",
+        checks_code.modules_are_ours,
+        "unset PYTHONPATH, remove the foreign module, delete what it made and run again",
+    ),
+    "A11": (
+        "all trainings of a table share GPU, driver, torch and determinism",
+        checks_code.machines_are_alike,
+        "delete the odd runs and train them on the same kind of machine",
+    ),
+    "A12": (
+        "every seed ran, none twice, and no two trainings gave the same file",
+        checks_runs.seeds_are_complete,
+        "delete the folders of the runs that are named and run again",
+    ),
+    "A13": (
+        "the runs of one seed share split, initial weights and order",
+        checks_runs.runs_are_paired,
+        "delete the folders of the runs that are named and run again",
+    ),
+    "A14": (
+        "no item or group is in two parts of a split, and every run used its split",
+        checks_runs.nothing_leaks,
+        "delete the split and the runs that are named and run again",
+    ),
+    "A15": (
+        "the commit that ran is known, and what differed from it is archived",
+        checks_code.commits_are_known,
+        "fetch the commit, or restore audit/diffs/; else commit and run again",
+    ),
+    "A16": (
+        "no file is left over, and Snakemake has nothing to do",
+        checks_files.nothing_is_left_over,
+        "move the files away that no manifest lists; run the workflow to its end",
+    ),
+    "A19": (
+        "votes, reference and labels agree, and distributions sum to 1",
+        checks_runs.labels_follow_from_votes,
+        "delete the data set or label that is named and run again",
+    ),
+    "A20": (
+        "the log and the benchmark of every job are kept",
+        checks_files.logs_are_kept,
+        "restore logs/ and benchmarks/ from a backup, or delete what those jobs wrote and run again",
+    ),
+}
+
+
+def audit(
+    root: Path, studies: list[str] | None = None, *, configfile: Path | None = None, dry_run: bool = True
+) -> list[Verdict]:
+    """Audit studies of a results folder.
+
+    Args:
+        root: the results folder.
+        studies: names of studies; None for all that are there.
+        configfile: the configuration that defines them; None to search beside the package.
+        dry_run: whether to ask Snakemake what it would do.
+
+    Raises:
+        UserError: no results folder, no such study, or no study at all.
+    """
+    results = Results(root)
+    for study in studies or ():
+        if study not in results.studies:
+            raise UserError(f"{root}: found no study {study}; there are: {', '.join(results.studies) or 'none'}.")
+    if not results.studies:
+        raise UserError(f"{root}: found no study with a table, expected one in studies/. Run the workflow first.")
+    scope = Scope(results, studies or results.studies, configfile, dry_run)
+    return [_verdict(scope, name) for name in CHECKS]
+
+
+def _verdict(scope: Scope, name: str) -> Verdict:
+    title, check, remedy = CHECKS[name]
+    findings = list(each([name], lambda _: check(scope)))
+    if name not in WITHOUT_MANIFESTS:  # nothing that was not looked at may pass
+        findings += [unknown(f"{path}: without this manifest its job was not checked") for path in scope.unread]
+    found = {
+        kind: [_plain(finding.text) for finding in findings if finding.kind == kind] for kind in (FAIL, UNKNOWN, NOTE)
+    }
+    verdict = FAIL if found[FAIL] else UNKNOWN if found[UNKNOWN] else PASS
+    evidence = list(dict.fromkeys(found[FAIL] + found[UNKNOWN] + found[NOTE]))
+    return Verdict(name, title, verdict, evidence, "" if verdict == PASS else remedy)
+
+
+def _plain(text: str) -> str:
+    """One line that can be printed anywhere: names of files and values come from files that anybody may have made."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+# -- reports -----------------------------------------------------------------------------------------------------------
+
+
+def summary(verdicts: list[Verdict]) -> str:
+    """Such as "17 pass, 0 fail, 1 unknown"."""
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in (PASS, FAIL, UNKNOWN))
+
+
+def printed(verdicts: list[Verdict]) -> str:
+    """One line a check, the evidence below what did not pass, and the summary."""
+    lines = []
+    for verdict in verdicts:
+        lines.append(f"{verdict.id}  {verdict.verdict:7}  {verdict.title}")
+        if verdict.verdict != PASS:
+            lines += [f"       {line}" for line in _shortened(verdict.evidence)]
+            lines.append(f"       → {verdict.remedy}")
+    return "\n".join([*lines, summary(verdicts)])
+
+
+def _shortened(evidence: list[str]) -> list[str]:
+    more = len(evidence) - LONGEST_EVIDENCE
+    return evidence[:LONGEST_EVIDENCE] + ([f"and {more} more, in audit/report.json"] if more > 0 else [])
+
+
+def write_report(root: Path, studies: list[str], verdicts: list[Verdict]) -> None:
+    """Write ``audit/report.json`` and ``audit/report.md`` in the results folder.
+
+    Raises:
+        UserError: they cannot be written there.
+    """
+    folder = root.resolve() / "audit"
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise UserError(f"{folder}: leads out of the results folder by a link. Remove the link.")
+    content = {"studies": studies, "summary": summary(verdicts), "checks": [verdict._asdict() for verdict in verdicts]}
+    rows = [f"| {verdict.id} | {verdict.verdict} | {verdict.title} |" for verdict in verdicts]
+    parts = [
+        f"# Audit of {', '.join(studies)}",
+        summary(verdicts),
+        "\n".join(["| check | verdict | |", "| --- | --- | --- |", *rows]),
+    ]
+    for verdict in verdicts:
+        if verdict.evidence:
+            lines = [f"- `{line.replace('`', chr(39))}`" for line in _shortened(verdict.evidence)]
+            remedy = [f"Remedy: {verdict.remedy}."] if verdict.remedy else []
+            parts += [f"## {verdict.id}: {verdict.verdict}", "\n".join(lines), *remedy]
+    try:
+        io.write_json(folder / "report.json", content)
+        io.write_text(folder / "report.md", "\n\n".join(parts) + "\n")
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the report cannot be written ({error.strerror}). Make the folder writable."
+        ) from None
+
+
+# -- the command line --------------------------------------------------------------------------------------------------
+
+
+def located(path: Path) -> tuple[Path, str | None]:
+    """The results folder, and the study, that a path on the command line means.
+
+    Raises:
+        UserError: neither a results folder, nor a study's, nor a file of a study.
+    """
+    path = path.resolve()
+    for folder in (path, path.parent):
+        if folder.parent.name == "studies" and folder.is_dir() and path.exists():
+            return folder.parents[1], folder.name
+    if (path / "studies").is_dir():
+        return path, None
+    raise UserError(f"{path}: found no results, expected a results folder, a study's folder or a table in it.")
+
+
+def command(paths: list[Path], *, strict: bool, configfile: Path | None, dry_run: bool) -> int:
+    """Audit what some paths mean, print the verdicts and write the reports.
+
+    Returns:
+        The exit status: 1 if a check failed (or, where ``strict``, is unknown), else 0.
+    """
+    wanted: dict[Path, list[str | None]] = {}
+    for path in paths:
+        root, study = located(path)
+        wanted.setdefault(root, []).append(study)
+    bad = {FAIL, UNKNOWN} if strict else {FAIL}
+    status = 0
+    for root, names in wanted.items():
+        studies = None if None in names else sorted({name for name in names if name})
+        verdicts = audit(root, studies, configfile=configfile, dry_run=dry_run)
+        write_report(root, studies or Results(root).studies, verdicts)
+        print(printed(verdicts))
+        status |= any(verdict.verdict in bad for verdict in verdicts)
+    return int(status)

@@ -1,0 +1,173 @@
+"""The checks of the files: unchanged, in one chain, none too many, none missing (A05, A06, A16, A20)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from . import configured
+from .evidence import MANIFEST, entries, names_of
+from .findings import Finding, Job, Scope, each, fail, note, stem, unknown
+
+# Written by Snakemake, by the audit and by unfinished trainings; no manifest lists them.
+UNLISTED = ("logs/", "benchmarks/", "bench/", ".resume/", "audit/")
+
+
+# -- A05 ---------------------------------------------------------------------------------------------------------------
+
+
+def files_are_unchanged(scope: Scope) -> Iterator[Finding]:
+    """A05: every file of the results folder that a manifest lists has the bytes that it had then."""
+    recorded: dict[tuple[str, str, int], str] = {}
+    outside: set[str] = set()
+    for job in scope.jobs:
+        for side in ("inputs", "outputs"):
+            for _, entry in entries(job.manifest[side]):
+                if "path" in entry:
+                    recorded.setdefault((entry["path"], entry["sha256"], entry["bytes"]), job.path)
+                else:
+                    outside.add(entry["source"])
+    yield from each(recorded.items(), lambda item: _unchanged(scope, *item), lambda item: item[0][0])
+    for path, reason in scope.results.unreadable.items():
+        if path in scope.paths:
+            yield Finding("fail", reason)
+    if outside:
+        yield note(f"{len(outside)} source files lie outside the results folder; their hashes are in the manifests")
+
+
+def _unchanged(scope: Scope, entry: tuple[str, str, int], manifest: str) -> Iterator[Finding]:
+    path, sha256, size = entry
+    found = scope.results.file(path).stat().st_size
+    if found != size:
+        yield fail(path, f"{found:,} bytes", f"{size:,} as {manifest} says")
+    elif scope.results.sha256(path) != sha256:
+        yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{sha256} as {manifest} says")
+
+
+# -- A06 ---------------------------------------------------------------------------------------------------------------
+
+
+def chain_is_closed(scope: Scope) -> Iterator[Finding]:
+    """A06: each input is the output of a job here or declared raw data; the chain lists all these jobs, unchanged."""
+    yield from each(scope.studies, lambda study: _chain(scope, study), lambda s: f"studies/{s}/chain.json")
+
+
+def _chain(scope: Scope, study: str) -> Iterator[Finding]:
+    results, path = scope.results, f"studies/{study}/chain.json"
+    listed = results.chain(study)
+    for name, found in (
+        (path, results.json(path)["study"]),
+        (f"studies/{study}/config.json", results.study_config(study)["study"]),
+    ):
+        if found != study:
+            yield fail(name, f"the study {found!r}", repr(study))
+    yield from each(listed.items(), lambda item: _listed(scope, path, *item), lambda item: item[0])
+
+    first = f"studies/{study}/config{MANIFEST}"
+    reached: set[str] = set()
+    open_jobs: list[tuple[str, tuple[str, ...]]] = [(first, ())]
+    while open_jobs:
+        manifest_path, above = open_jobs.pop()
+        if manifest_path in above:
+            yield fail(
+                path, f"a cycle: {' ← '.join([*above, manifest_path][-3:])}", "every input older than its output"
+            )
+            continue
+        if manifest_path in reached:
+            continue
+        reached.add(manifest_path)
+        if manifest_path not in results.manifests:
+            yield Finding("fail", results.unreadable.get(manifest_path, f"{manifest_path}: found no such manifest"))
+            continue
+        manifest = results.manifests[manifest_path]
+        if names_of(manifest_path, manifest["command"]) is None:
+            yield fail(manifest_path, f"the manifest of a '{manifest['command']}'", "one that belongs in this place")
+        for name, entry in entries(manifest["inputs"]):
+            if "source" in entry:
+                continue
+            producer = results.producer(entry["sha256"], entry["path"])
+            if producer is None:
+                yield fail(
+                    f"{manifest_path} inputs.{name}", f"{entry['path']} {entry['sha256']}", "what a job here wrote"
+                )
+            else:
+                open_jobs.append((producer[0], (*above, manifest_path)))
+    for extra in sorted(listed.keys() - reached):
+        yield fail(path, extra, "only manifests behind this study's tables")
+    for missing in sorted(reached - listed.keys()):
+        yield fail(path, f"no entry for {missing}", "every manifest behind this study's tables")
+
+
+def _listed(scope: Scope, chain: str, path: str, sha256: str) -> Iterator[Finding]:
+    if scope.results.sha256(path) != sha256:
+        yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{sha256} as {chain} says")
+
+
+# -- A16 ---------------------------------------------------------------------------------------------------------------
+
+
+def nothing_is_left_over(scope: Scope) -> Iterator[Finding]:
+    """A16: no file that no job wrote, and Snakemake, which still has its record of each file, has nothing to do."""
+    results = scope.results
+    known = set(results.manifests) | set(results.unreadable)
+    for manifest in results.manifests.values():
+        known |= {entry["path"] for _, entry in entries(manifest["outputs"]) if "path" in entry}
+    known |= {f"studies/{study}/chain.json" for study in results.studies}
+    for path in results.files:
+        if path not in known and not path.startswith(UNLISTED):
+            yield fail(path, "a file that no manifest lists", "none")
+    yield from _snakemake(scope)
+
+
+def _snakemake(scope: Scope) -> Iterator[Finding]:
+    if not scope.dry_run:
+        yield unknown("Snakemake was not asked (--no-dry-run)")
+        return
+    made_here = scope.results.root.is_relative_to(configured.REPOSITORY)
+    if not made_here or not (configured.REPOSITORY / ".snakemake").is_dir():
+        yield unknown("Snakemake was not asked: these results were not made in this copy of the repository")
+        return
+    plans: dict[Path, tuple[Any, list[str]]] = {}
+    for study in scope.studies:
+        try:
+            path, plan = configured.plan_of(scope.results, study, scope.configfile)
+            plans.setdefault(path, (plan, []))[1].append(study)
+        except configured.Absent as reason:
+            yield unknown(f"Snakemake was not asked about {study}: {reason}")
+    for path, (plan, studies) in plans.items():
+        try:
+            todo = configured.dry_run(path, plan, studies)
+        except configured.Absent as reason:
+            yield unknown(str(reason))
+        else:
+            if todo:
+                yield fail(f"snakemake --dry-run --configfile {path.name}", todo, "nothing to be done")
+
+
+# -- A20 ---------------------------------------------------------------------------------------------------------------
+
+
+def logs_are_kept(scope: Scope) -> Iterator[Finding]:
+    """A20: each job's log and benchmark are there, and its SLURM number if it was a SLURM job."""
+    names = [(job.path, log_name(job)) for job in scope.jobs]
+    names += [(f"studies/{study}/chain.json", f"studies/{study}/chain") for study in scope.studies]
+    present = set(scope.results.files)
+    for path, name in names:
+        for file in (f"logs/{name}.log", f"benchmarks/{name}.tsv"):
+            if file not in present:
+                yield fail(file, "no such file", f"that of the job of {path}")
+    for job in scope.jobs:
+        slurm = job.manifest["machine"].get("slurm")
+        if slurm is not None and not (isinstance(slurm, dict) and slurm.get("job")):
+            yield fail(f"{job.path} machine.slurm", slurm, "the number of the SLURM job")
+
+
+def log_name(job: Job) -> str:
+    """Where the log and the benchmark of a job lie, below ``logs/`` and ``benchmarks/`` and without suffix."""
+    command, place = job.manifest["command"], PurePosixPath(stem(job))
+    if command in ("train", "evaluate", "study"):
+        return str(place.with_name(command))
+    if command == "data":
+        return str(place.parent)
+    return str(place).replace("/figures/", "/")

@@ -1,0 +1,276 @@
+"""The checks of the numbers: from the printed table to the predictions (A01 to A04)."""
+
+from __future__ import annotations
+
+import csv
+import io as text_io
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import io
+from ..errors import UserError
+from ..studies import render
+from . import recompute
+from .evidence import LEDGER_COLUMNS
+from .findings import Finding, Job, Scope, each, fail, note, where
+from .recompute import KEY
+
+STATISTICS = ("mean", "std", "low", "high")
+DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
+
+
+def _name(key: tuple) -> str:
+    return "/".join("–" if part is None else str(part) for part in key)
+
+
+def _key(row: Mapping[str, Any]) -> tuple:
+    return tuple(row[name] for name in KEY)
+
+
+# -- A01 ---------------------------------------------------------------------------------------------------------------
+
+
+def numbers_have_rows(scope: Scope) -> Iterator[Finding]:
+    """A01: every number of the tables has one row of the ledger, and every row of the ledger is in the table."""
+    for check in (_csv_against_ledger, _decimals_of_texts):
+        yield from each(
+            scope.studies, lambda study, check=check: check(scope, study), lambda s: f"studies/{s}/table.csv"
+        )
+
+
+def _csv_against_ledger(scope: Scope, study: str) -> Iterator[Finding]:
+    path = f"studies/{study}/table.csv"
+    rows = scope.results.cells(study).to_pylist()
+    counts = Counter(map(_key, rows))
+    for key in (key for key, count in counts.items() if count > 1):
+        yield fail(f"studies/{study}/cells.parquet", f"{counts[key]} rows for {_name(key)}", "one")
+    table = {}
+    for line in csv.DictReader(text_io.StringIO(scope.results.text(path))):
+        place = tuple(line[name] or None for name in KEY[:-1])
+        for statistic in STATISTICS:
+            if line[statistic]:
+                table[*place, statistic] = line[statistic]
+    ledger = {_key(row): repr(row["value"]) for row in rows}
+    for key in sorted(table.keys() | ledger.keys(), key=_name):
+        if table.get(key) != ledger.get(key):
+            yield fail(
+                f"{path} {_name(key)}", table.get(key, "no number"), ledger.get(key, "no number (not in the ledger)")
+            )
+
+
+def _decimals_of_texts(scope: Scope, study: str) -> Iterator[Finding]:
+    """Decimal numbers in the rows of table.md and table.tex that the ledger does not print."""
+    rows = scope.results.cells(study).to_pylist()
+    texts = [row["printed"] for row in rows]
+    texts += [f"{row['paper_difference']:.{row['decimals']}f}" for row in rows if row["paper_difference"] is not None]
+    printed = {text.lstrip("+-") for text in texts}
+    for name, start in (("table.md", "|"), ("table.tex", None)):
+        path = f"studies/{study}/{name}"
+        for number, line in enumerate(scope.results.text(path).splitlines(), start=1):
+            if line.startswith(start) if start else line.endswith(r"\\"):
+                for found in sorted(set(DECIMAL.findall(line)) - printed):
+                    yield fail(f"{path} line {number}", found, "a number that the ledger prints")
+
+
+# -- A02 ---------------------------------------------------------------------------------------------------------------
+
+
+def tables_are_the_ledger(scope: Scope) -> Iterator[Finding]:
+    """A02: printing the ledger again gives the tables byte for byte, and each printed text is its rounded value."""
+    yield from each(scope.studies, lambda study: _printed(scope, study), lambda s: f"studies/{s}/cells.parquet")
+
+
+def _printed(scope: Scope, study: str) -> Iterator[Finding]:
+    cells = scope.results.cells(study)
+    for row in cells.to_pylist():
+        signed = row["kind"] == "difference" and row["statistic"] != "std"
+        expected = _rounded(row["value"], row["decimals"], signed)
+        if row["printed"] != expected:
+            yield fail(f"studies/{study}/cells.parquet {_name(_key(row))}", repr(row["printed"]), repr(expected))
+    for suffix, rendered in (
+        ("csv", render.render_csv),
+        ("md", render.render_markdown),
+        ("tex", render.render_latex),
+    ):
+        path = f"studies/{study}/table.{suffix}"
+        yield from each(
+            [path], lambda path, rendered=rendered: _difference(path, scope.results.text(path), rendered(cells))
+        )
+
+
+def _rounded(value: float, decimals: int, signed: bool) -> str:
+    sign = "-" if value < 0 else "+" if signed else ""
+    if math.isinf(value):
+        return f"{sign}∞"
+    text = f"{abs(value):.{decimals}f}"
+    return ("-" if math.copysign(1, value) < 0 else "+" if signed else "") + text
+
+
+def _difference(path: str, found: str, expected: str) -> Iterator[Finding]:
+    if found == expected:
+        return
+    lines = zip([*found.splitlines(), "(end)"], [*expected.splitlines(), "(end)"], strict=False)
+    for number, (line, due) in enumerate(lines, start=1):
+        if line != due:
+            start = next(
+                (k for k, (a, b) in enumerate(zip(line, due, strict=False)) if a != b), min(len(line), len(due))
+            )
+            piece = slice(max(start - 20, 0), start + 30)
+            yield fail(f"{path} line {number}", repr(line[piece]), repr(due[piece]))
+            return
+    yield fail(path, "other line ends", "those of the ledger's table")
+
+
+# -- A03 ---------------------------------------------------------------------------------------------------------------
+
+
+def aggregates_are_right(scope: Scope) -> Iterator[Finding]:
+    """A03: means, deviations, differences and intervals follow from the evaluations; the paper's are the paper's."""
+    yield from each(scope.studies, lambda study: _aggregates(scope, study), lambda s: f"studies/{s}/cells.parquet")
+
+
+def _aggregates(scope: Scope, study: str) -> Iterator[Finding]:
+    results, config = scope.results, scope.results.study_config(study)
+    run_files = {
+        name: f"runs/{name}/metrics.json"
+        for block in recompute.blocks(config)
+        for label in config["labels"]
+        for name in recompute.run_names(config, block, label)
+    }
+    draw_files = {
+        name: f"references/{name}.json"
+        for dataset in config["datasets"]
+        for split in config["splits"]
+        for name in recompute.draw_names(config, dataset, split)
+    }
+    runs, draws = ({name: results.json(path) for name, path in files.items()} for files in (run_files, draw_files))
+    expected = recompute.ledger(config, runs, draws)
+    files = run_files | draw_files
+    path = f"studies/{study}/cells.parquet"
+    cells, facts = results.table(path, list(LEDGER_COLUMNS))
+    for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
+        if facts.get(name) != config[name]:
+            yield fail(f"{path} {name} of the captions", facts.get(name), config[name])
+    for run, content in runs.items():
+        if facts["eps"] != content["eps"] or facts["datasets"][run.split("/")[0]]["classes"] != content["classes"]:
+            yield fail(f"{path} classes and eps of the captions", [facts["datasets"], facts["eps"]], f"those of {run}")
+    rows = {_key(row): row for row in cells.to_pylist()}
+    for key in sorted(expected.keys() | rows.keys(), key=_name):
+        if key not in rows:
+            yield fail(f"{path} {_name(key)}", "no row", expected[key].value)
+        elif key not in expected:
+            yield fail(
+                f"{path} {_name(key)}", rows[key]["value"], "no such number: no evaluation of this study gives it"
+            )
+        else:
+            yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, files)
+
+
+def _row(
+    place: str, row: Mapping[str, Any], number: recompute.Number, scope: Scope, files: Mapping[str, str]
+) -> Iterator[Finding]:
+    # An end of an interval is a difference of two numbers; its error is relative to the larger of them.
+    tolerance = 1e-9 * (abs(number.value) + abs(row["value"])) if row["statistic"] in ("low", "high") else 0.0
+    if row["value"] != number.value and not abs(row["value"] - number.value) <= tolerance:
+        yield fail(place, row["value"], number.value)
+    if row["n"] != number.n:
+        yield fail(f"{place} n", row["n"], number.n)
+    if row["statistic"] == "mean" and row["paper_difference"] != number.paper_difference:
+        yield fail(f"{place} paper_difference", row["paper_difference"], number.paper_difference)
+    if set(row["runs"]) != set(number.sources):
+        yield fail(f"{place} runs", ", ".join(row["runs"]), ", ".join(number.sources))
+    recorded = {entry["path"]: entry["sha256"] for entry in row["files"]}
+    due = {files[name]: scope.results.sha256(files[name]) for name in number.sources}
+    for file in sorted(recorded.keys() | due.keys()):
+        if recorded.get(file) != due.get(file):
+            yield fail(f"{place} files", f"{file} {recorded.get(file)}", due.get(file, "no such file"))
+
+
+# -- A04 ---------------------------------------------------------------------------------------------------------------
+
+TOLERANCE = 1e-6  # relative
+
+
+def metrics_are_right(scope: Scope) -> Iterator[Finding]:
+    """A04: metrics computed again from predictions, reference and split, by a second implementation."""
+    yield from each(scope.of("evaluate"), lambda job: _evaluation(scope, job), where)
+    yield from each(scope.of("references"), lambda job: _reference_rows(scope, job), where)
+    yield note(
+        "computed again: metrics and recall of every run, before and after temperature, and the reference rows without "
+        "draws; not again: the temperature itself, structure, sampling_floor and split_half"
+    )
+
+
+def reference(scope: Scope, path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Items int ``[N]`` and distributions float64 ``[N, C]`` of a reference."""
+    table, _ = scope.results.table(path, ["item", "p"])
+    return io.vector(table, "item"), io.matrix(table, "p")
+
+
+def parts(scope: Scope, path: str) -> dict[int, str]:
+    """Which part each item is in."""
+    table, _ = scope.results.table(path, ["item", "split"])
+    items = table.column("item").to_pylist()
+    if len(set(items)) != len(items):
+        raise UserError(f"{path}: found an item twice, expected one row an item.")
+    return dict(zip(items, table.column("split").to_pylist(), strict=True))
+
+
+def _rows_of(item: np.ndarray, wanted: list[int]) -> list[int]:
+    row = {int(number): k for k, number in enumerate(item)}
+    return [row[number] for number in wanted]
+
+
+def _evaluation(scope: Scope, job: Job) -> Iterator[Finding]:
+    path = scope.output(job, "metrics")
+    content = scope.results.json(path)
+    item, p = reference(scope, scope.input(job, "reference"))
+    part = parts(scope, scope.input(job, "split"))
+    test = sorted(number for number, name in part.items() if name == "test")
+    predictions, _ = scope.results.table(scope.input(job, "predictions"), ["item", "logits"])
+    rows = _rows_of(io.vector(predictions, "item"), test)
+    logits = io.matrix(predictions, "logits")[rows].astype(np.float64)
+    p = p[_rows_of(item, test)]
+    log_q = recompute.log_softmax(logits)
+    yield from _compare(path, "n_items", content["n_items"], len(test))
+    yield from _scores(path, "metrics", content["metrics"], recompute.scores(p, log_q))
+    yield from _scores(
+        path, "recall", content["recall"], dict(zip(content["classes"], recompute.recall(p, log_q), strict=True))
+    )
+    temperature = content["temperature"]
+    if temperature["value"] is not None:
+        cooled = recompute.scores(p, recompute.log_softmax(logits / temperature["value"]))
+        yield from _scores(path, "temperature.metrics", temperature["metrics"], cooled)
+
+
+def _reference_rows(scope: Scope, job: Job) -> Iterator[Finding]:
+    path = scope.output(job, "references")
+    item, p = reference(scope, scope.input(job, "reference"))
+    part = parts(scope, scope.input(job, "split"))
+    train, test = (
+        np.array(_rows_of(item, sorted(number for number, name in part.items() if name == wanted)), int)
+        for wanted in ("train", "test")
+    )
+    predicted = recompute.reference_predictions(p, train, test)
+    rows = {row["name"]: row for row in scope.results.json(path)["rows"]}
+    for name, q in predicted.items():
+        with np.errstate(divide="ignore"):
+            yield from _scores(path, name, rows[name]["metrics"], recompute.scores(p[test], np.log(q)))
+
+
+def _scores(path: str, place: str, found: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[Finding]:
+    for name in sorted(found.keys() & expected.keys()):
+        yield from _compare(path, f"{place}.{name}", recompute.as_float(found[name]), expected[name])
+
+
+def _compare(path: str, place: str, found: float | None, expected: float | None) -> Iterator[Finding]:
+    same = found == expected or (
+        None not in (found, expected) and math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=1e-12)
+    )
+    if not same:
+        yield fail(f"{path} {place}", found, f"{expected} by the second implementation")

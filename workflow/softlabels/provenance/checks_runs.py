@@ -1,0 +1,243 @@
+"""The checks of data, labels, splits and runs (A12 to A14, A19)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from .. import io, keyed
+from . import recompute
+from .checks_numbers import parts
+from .findings import Finding, Job, Scope, each, fail, note, unknown, where
+
+PARTS = ("train", "val", "test")
+
+# -- A12 ---------------------------------------------------------------------------------------------------------------
+
+
+def seeds_are_complete(scope: Scope) -> Iterator[Finding]:
+    """A12: every seed of the study ran, none counts twice, and no two trainings that differ gave the same file."""
+    yield from each(scope.studies, lambda study: _seeds(scope, study), lambda s: f"studies/{s}/config.json")
+
+
+def _seeds(scope: Scope, study: str) -> Iterator[Finding]:
+    config = scope.results.study_config(study)
+    for seed, count in Counter(config["seeds"]).items():
+        if count > 1:
+            yield fail(f"studies/{study}/config.json seeds", f"{seed} {count} times", "each seed once")
+    trained = {tuple(job.names.values()): job for job in scope.of_study(study, "train")}
+    due = [
+        tuple(name.replace("/seed", "/").split("/"))
+        for block in recompute.blocks(config)
+        for label in config["labels"]
+        for name in recompute.run_names(config, block, label)
+    ]
+    for names in due:
+        if names not in trained:
+            yield fail(f"studies/{study}/chain.json", f"no training of {'/'.join(names[:4])}, seed {names[4]}", "one")
+    for names in sorted(trained.keys() - set(due)):
+        yield fail(trained[names].path, "a training that the study does not name", "none")
+
+    facts = {"initial weights": "initial_sha256", "order": "order_sha256"}
+    for what, key in facts.items():
+        seeds: dict[tuple, dict[str, Job]] = defaultdict(dict)
+        for job in trained.values():
+            block = tuple(job.names[name] for name in ("dataset", "split", "recipe"))
+            seeds[*block, job.manifest["facts"].get(key)].setdefault(job.names["seed"], job)
+        yield from _twice(what, seeds.values())
+    for name in ("model", "predictions"):
+        same: dict[str, dict[str, Job]] = defaultdict(dict)
+        for job in trained.values():
+            hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
+            trained_on = io.canonical_json([job.manifest["config"], hashes])
+            same[scope.results.sha256(scope.output(job, name))].setdefault(trained_on, job)
+        yield from _twice(f"{name} file", same.values())
+
+
+def _twice(what: str, groups: Any) -> Iterator[Finding]:
+    """A fail for each group of different trainings that share what they must not share."""
+    for group in groups:
+        if len(group) > 1:
+            first, second = list(group.values())[:2]
+            yield fail(second.path, f"the same {what} as in {first.path}", "another, as these trainings differ")
+
+
+# -- A13 ---------------------------------------------------------------------------------------------------------------
+
+
+def runs_are_paired(scope: Scope) -> Iterator[Finding]:
+    """A13: the runs of one seed share split, initial weights and order, whatever their labels."""
+    groups: dict[tuple, list[Job]] = defaultdict(list)
+    for job in scope.of("train"):
+        groups[tuple(job.names[name] for name in ("dataset", "split", "recipe", "seed"))].append(job)
+    for jobs in groups.values():
+        yield from each(jobs, lambda job, first=jobs[0]: _paired(scope, job, first), where)
+
+
+def _paired(scope: Scope, job: Job, first: Job) -> Iterator[Finding]:
+    for key in ("initial_sha256", "order_sha256"):
+        told = {f"{job.path} facts": job.manifest["facts"].get(key)}
+        history = scope.output(job, "history")
+        told[history] = scope.results.table(history, [])[1].get(key)
+        model = scope.output(job, "model")
+        told[model] = json.loads(scope.results.safetensors_metadata(model)["softlabels"]).get(key)
+        due = first.manifest["facts"].get(key)
+        for file, found in told.items():
+            if found is None or found != due:
+                yield fail(f"{file} {key}", found, f"{due} as in {first.path}")
+    splits = [scope.results.sha256(scope.input(run, "split")) for run in (job, first)]
+    recorded = [run.manifest["inputs"]["split"]["sha256"] for run in (job, first)]
+    if len({*splits, *recorded}) > 1:
+        yield fail(f"{job.path} inputs.split", recorded[0], f"{recorded[1]} as in {first.path}")
+
+
+# -- A14 ---------------------------------------------------------------------------------------------------------------
+
+
+def nothing_leaks(scope: Scope) -> Iterator[Finding]:
+    """A14: each item is in one part of the split, a group in one part only, and each run used this split."""
+    yield from each(scope.of("split"), lambda job: _split(scope, job), where)
+    yield from each(scope.of("train"), lambda job: _used(scope, job), where)
+
+
+def _split(scope: Scope, job: Job) -> Iterator[Finding]:
+    path = scope.output(job, "split")
+    part = parts(scope, path)  # refuses an item that is there twice
+    items, _ = scope.results.table(scope.input(job, "items"), ["item", "group"])
+    known = set(items.column("item").to_pylist())
+    if part.keys() != known:
+        odd = min(part.keys() ^ known)
+        yield fail(path, f"item {odd} {'without a part' if odd in known else 'of no data set'}", "every item once")
+    for name in sorted(set(part.values()) - set(PARTS), key=str):
+        yield fail(path, f"the part {name!r}", ", ".join(PARTS))
+    counted = Counter(part.values())
+    recorded = scope.results.table(path, [])[1].get("counts")
+    if recorded != {name: counted[name] for name in PARTS}:
+        yield fail(f"{path} counts", recorded, {name: counted[name] for name in PARTS})
+    if not job.manifest["config"]["split"]["groups"]:
+        yield note(f"{path}: groups may straddle parts, as its configuration says")
+        return
+    places: dict[str, set[str]] = defaultdict(set)
+    for row in items.to_pylist():
+        if row["group"] is not None and row["item"] in part:
+            places[row["group"]].add(part[row["item"]])
+    for group, found in places.items():
+        if len(found) > 1:
+            yield fail(path, f"group {group} in {' and '.join(sorted(found))}", "in one part")
+
+
+def _used(scope: Scope, job: Job) -> Iterator[Finding]:
+    part = parts(scope, scope.input(job, "split"))
+    path = scope.output(job, "predictions")
+    used = parts(scope, path)
+    different = sorted(item for item in part.keys() | used.keys() if part.get(item) != used.get(item))
+    if different:
+        item = different[0]
+        yield fail(path, f"item {item} in {used.get(item)} ({len(different)} such items)", f"in {part.get(item)}")
+    features = scope.results.array(scope.output(job, "features"))
+    n_test = sum(name == "test" for name in part.values())
+    if features.ndim != 2 or len(features) != n_test:
+        yield fail(scope.output(job, "features"), list(features.shape), f"{n_test} rows, one a test item")
+
+
+# -- A19 ---------------------------------------------------------------------------------------------------------------
+
+
+def labels_follow_from_votes(scope: Scope) -> Iterator[Finding]:
+    """A19: votes, reference and labels agree, and every distribution sums to 1."""
+    yield from each(scope.of("data"), lambda job: _data(scope, job), where)
+    yield from each(scope.of("label"), lambda job: _label(scope, job), where)
+
+
+def _distributions(path: str, item: np.ndarray, p: np.ndarray, tolerance: float) -> Iterator[Finding]:
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(p.sum(axis=1) - 1) <= tolerance) | (p < 0).any(axis=1)
+    if bad.any():
+        row = int(bad.argmax())
+        yield fail(f"{path} item {item[row]}", p[row].tolist(), f"a distribution ({bad.sum()} items)")
+
+
+def _votes(scope: Scope, annotations: str, items: np.ndarray) -> np.ndarray:
+    """Votes per item (row) and class, int64 ``[N, C]``."""
+    table, metadata = scope.results.table(annotations, ["item", "label"])
+    n_classes = len(metadata["classes"])
+    row = {int(item): k for k, item in enumerate(items)}
+    counts = np.zeros((len(items), n_classes), np.int64)
+    labels = io.vector(table, "label")
+    if len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
+        raise ValueError(f"votes for classes {labels.min()} to {labels.max()} of {n_classes}")
+    np.add.at(counts, ([row[int(item)] for item in io.vector(table, "item")], labels), 1)
+    return counts
+
+
+def _data(scope: Scope, job: Job) -> Iterator[Finding]:
+    path = scope.output(job, "reference")
+    table, metadata = scope.results.table(path, ["item", "p", "votes"])
+    item, p = io.vector(table, "item"), io.matrix(table, "p")
+    yield from _distributions(path, item, p, 1e-9)
+    images = scope.results.array(scope.output(job, "images"))
+    if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(item):
+        yield fail(scope.output(job, "images"), f"{images.dtype} {list(images.shape)}", f"uint8 [{len(item)}, H, W, 3]")
+    counts = _votes(scope, scope.output(job, "annotations"), item)
+    if metadata["reference"] == "exact":
+        return
+    total = counts.sum(axis=1)
+    votes = np.array([-1 if n is None else n for n in table.column("votes").to_pylist()])
+    for wrong, found, expected in (
+        (votes != total, votes, total),
+        (np.abs(p * total[:, None] - counts).max(axis=1) > 1e-6, p * total[:, None], counts),
+    ):
+        if wrong.any():
+            row = int(wrong.argmax())
+            yield fail(
+                f"{path} item {item[row]}",
+                f"{np.asarray(found[row]).tolist()} votes",
+                f"{np.asarray(expected[row]).tolist()} as in the annotations ({wrong.sum()} items)",
+            )
+
+
+def _label(scope: Scope, job: Job) -> Iterator[Finding]:
+    path, options = scope.output(job, "labels"), job.manifest["config"]["label"]
+    table, _ = scope.results.table(path, ["item", "p", "hard", "votes"])
+    p = io.matrix(table, "p").astype(np.float64)
+    yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
+    if options["aggregate"] not in ("average", "majority"):
+        yield unknown(f"{path}: labels of '{options['aggregate']}' are not made again here")
+        return
+    reference, _ = scope.results.table(scope.input(job, "reference"), ["item", "p"])
+    items = io.vector(reference, "item")
+    counts = _votes(scope, scope.input(job, "annotations"), items)
+    voted = counts.any()
+    score = counts if voted else io.matrix(reference, "p")
+    due: dict[int, tuple[list[float], int, int | None]] = {}
+    for item, row in zip(items.tolist(), score, strict=True):
+        top = np.flatnonzero(row == row.max())
+        if not row.sum() or (options["ties"] == "drop" and len(top) > 1):
+            continue
+        hard = int(top[0])
+        if options["ties"] == "random" and len(top) > 1:
+            hard = int(keyed.rng("ties", options["seed"], item).choice(top))
+        soft = options["form"] == "soft" and options["aggregate"] == "average"
+        share = row / row.sum() if voted else row
+        due[item] = (share if soft else np.eye(len(row))[hard], hard, int(row.sum()) if voted else None)
+    columns = (
+        io.vector(table, "item").tolist(),
+        p,
+        table.column("hard").to_pylist(),
+        table.column("votes").to_pylist(),
+    )
+    found = {item: rest for item, *rest in zip(*columns, strict=True)}
+    for item in sorted(found.keys() ^ due.keys()):
+        yield fail(f"{path} item {item}", "a label" if item in found else "no label", "the other")
+    for item in sorted(found.keys() & due.keys()):
+        (p_found, *rest), (p_due, *rest_due) = found[item], due[item]
+        if np.abs(p_found - p_due).max() > 1e-6 or rest != rest_due:
+            yield fail(
+                f"{path} item {item}",
+                f"{p_found.tolist()}, hard {rest[0]}, votes {rest[1]}",
+                f"{np.asarray(p_due).tolist()}, hard {rest_due[0]}, votes {rest_due[1]}",
+            )

@@ -1,0 +1,87 @@
+"""What the configuration says now: needs YAML and JSON Schema, and Snakemake to ask for its view."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+from . import closure
+from .evidence import Results
+
+if TYPE_CHECKING:
+    from ..plan import Plan
+
+REPOSITORY = closure.PACKAGE.parents[1]
+SECONDS = 120  # for one dry run
+
+
+class Absent(Exception):
+    """Something is not here, so that a check cannot be made: the reason."""
+
+
+@cache
+def _plan(path: Path, results: str | None) -> Plan:
+    """The plan of a configuration file, with another results folder if one is given."""
+    from ..config import read
+    from ..plan import Plan
+
+    return Plan(read(path) | ({"results": results} if results else {}))
+
+
+def plan_of(results: Results, study: str, configfile: Path | None) -> tuple[Path, Plan]:
+    """The configuration file that defines a study, and its plan.
+
+    ``configfile`` if it is given, else the one beside the package, where the one that names this results folder is
+    preferred.
+
+    Raises:
+        Absent: no such configuration, or nothing to read it with.
+    """
+    folder = results.root.relative_to(REPOSITORY).as_posix() if results.root.is_relative_to(REPOSITORY) else None
+    found = []
+    try:
+        for path in [configfile.resolve()] if configfile else sorted((REPOSITORY / "config").glob("*.yaml")):
+            try:
+                plan = _plan(path, None)
+            except UserError:
+                continue
+            if study in plan.config["studies"]:
+                found.append((plan.root != folder, path))
+    except ImportError as error:
+        raise Absent(f"the package {error.name} is not installed here") from None
+    if not found:
+        raise Absent(f"no configuration file here defines the study {study}; name one with --configfile")
+    elsewhere, path = min(found)
+    return path, _plan(path, folder if elsewhere else None)
+
+
+def dry_run(path: Path, plan: Plan, studies: list[str]) -> str | None:
+    """What Snakemake would do to build the files of some studies, in one line; None for nothing.
+
+    Raises:
+        Absent: Snakemake is not here, or cannot plan these studies.
+    """
+    targets = [file for study in studies for file in plan.study_files(study)]
+    options = ["--dry-run", "--configfile", str(path), "--config", f"results={plan.root}"]
+    try:
+        process = subprocess.run(
+            [sys.executable, "-m", "snakemake", *targets, *options],
+            cwd=REPOSITORY, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Absent(f"a dry run of Snakemake did not end ({type(error).__name__})") from None
+    text = process.stdout
+    if process.returncode:
+        reason = next((line for line in reversed(text.splitlines()) if line.strip()), f"status {process.returncode}")
+        raise Absent(f"a dry run of Snakemake stopped: {reason.strip()}")
+    found = [match[0] for match in re.finditer(r"^\d+ jobs have \w+ provenance/metadata", text, re.MULTILINE)]
+    if "Nothing to be done" not in text:
+        table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)total", text, re.MULTILINE)
+        jobs = [" ".join(line.split()) for line in table[1].splitlines()] if table else ["see snakemake --dry-run"]
+        found.append(f"jobs to run: {', '.join(jobs)}")
+    return "; ".join(found) or None

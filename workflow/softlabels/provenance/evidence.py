@@ -1,0 +1,349 @@
+"""A results folder as evidence: manifests, ledgers, chains and files, read without trusting any of them.
+
+Every path comes from a file that somebody may have edited, so no path may leave the folder, by ``..``, from ``/`` or by
+a link, and a file that is truncated, foreign, newer or too large is a :class:`UserError` that names it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .. import io
+from ..commands import COMMANDS
+from ..errors import UserError
+
+MANIFEST = ".manifest.json"
+SCHEMA_VERSION = 1
+LARGEST_JSON = 50_000_000  # bytes
+LARGEST_TABLE = 4_000_000_000  # bytes when decompressed
+
+# Where the first output of each command lies, without its suffix; its manifest lies beside it.
+PLACES = {
+    "data": "data/{dataset}/images",
+    "split": "splits/{dataset}/{split}/seed{seed}",
+    "label": "labels/{dataset}/{label}/{draw}",
+    "train": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/model",
+    "evaluate": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/metrics",
+    "references": "references/{dataset}/{split}/seed{seed}",
+    "embed": "studies/{study}/tsne/{dataset}-{split}-{recipe}-{label}-seed{seed}",
+    "study": "studies/{study}/config",
+    "figure": "studies/{study}/figures/embedding-{dataset}-{split}-{recipe}",
+    "curves": "studies/{study}/figures/curves-{dataset}-{split}-{recipe}",
+}
+_WILDCARDS = {"seed": r"\d+", "draw": r"all|seed\d+"}
+_PATTERNS = {
+    command: re.compile(
+        re.sub(r"\{(\w+)\}", lambda m: f"(?P<{m[1]}>{_WILDCARDS.get(m[1], '[a-z0-9][a-z0-9_]*')})", place)
+    )
+    for command, place in PLACES.items()
+}
+
+# What every reader may rely on in a manifest: the type of each value, by key.
+_MANIFEST_SHAPE = {
+    "command": str,
+    "config": dict,
+    "code": {"sha256": str, "modules": dict},
+    "inputs": dict,
+    "outputs": dict,
+    "environment": {"packages": dict, "foreign_modules": list},
+    "machine": dict,
+    "facts": dict,
+}
+# The columns of a ledger (studies/ledger.py), by which a ledger of another make is refused.
+LEDGER_COLUMNS = (
+    "dataset", "split", "recipe", "label", "metric", "kind", "versus", "statistic", "value", "printed", "decimals",
+    "aggregation", "n", "ddof", "level", "interval", "oracle", "metric_code", "runs", "files", "paper_difference",
+)  # fmt: skip
+
+
+class Study(NamedTuple):
+    """A finished study.
+
+    Attributes:
+        name: its folder's name.
+        config: ``config.json``.
+        cells: the ledger, with the facts of its captions in its metadata.
+        chain: path to SHA-256 of every manifest behind its tables.
+    """
+
+    name: str
+    config: dict[str, Any]
+    cells: pa.Table
+    chain: dict[str, str]
+
+
+@contextmanager
+def reading(file: str) -> Iterator[None]:
+    """Turn what goes wrong with a file's content into one message that names the file.
+
+    Raises:
+        UserError: instead of any error that unexpected content can cause.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever a hostile file can cause in any reader
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{file}: found content that cannot be read ({type(error).__name__}: {reason}), expected a file of this "
+            f"workflow. Restore it from a backup, or delete it and run again."
+        ) from None
+
+
+def shaped(value: Any, shape: Any, place: str) -> None:
+    """Refuse a JSON value that lacks a key, or has another type than ``shape`` says.
+
+    Raises:
+        TypeError: naming the place.
+    """
+    kind = dict if isinstance(shape, dict) else shape
+    if not isinstance(value, kind):
+        raise TypeError(f"{place} is {type(value).__name__}, not {kind.__name__}")
+    if isinstance(shape, dict):
+        for key, sub in shape.items():
+            if key not in value:
+                raise TypeError(f"{place} has no '{key}'")
+            shaped(value[key], sub, f"{place}.{key}")
+
+
+def entries(files: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and entry of each file in a manifest's ``inputs`` or ``outputs``."""
+    for name, value in files.items():
+        for entry in value if isinstance(value, list) else [value]:
+            yield name, entry
+
+
+def names_of(path: str, command: str) -> dict[str, str] | None:
+    """The wildcards of a manifest's path (dataset, seed …), or None where a command's manifest cannot lie there."""
+    match = _PATTERNS[command].fullmatch(path.removesuffix(MANIFEST)) if command in _PATTERNS else None
+    return match.groupdict() if match else None
+
+
+class Results:
+    """A results folder. Paths are relative to it, with forward slashes; everything is read once."""
+
+    def __init__(self, root: str | Path):
+        """Open a results folder.
+
+        Raises:
+            UserError: there is no such folder.
+        """
+        self.root = Path(root).resolve()
+        if not self.root.is_dir():
+            raise UserError(f"{root}: no such results folder. Name one, such as results.")
+        self._hashes: dict[str, str] = {}
+        self._json: dict[str, Any] = {}
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def file(self, relative: str) -> Path:
+        """The file at a path of a manifest, chain or ledger.
+
+        Raises:
+            UserError: a path that leaves the results folder, or no file there.
+        """
+        pure = PurePosixPath(relative if isinstance(relative, str) else "/")
+        if pure.is_absolute() or ".." in pure.parts or "\0" in str(pure) or "\\" in str(pure):
+            raise UserError(f"{relative!r}: this path leaves the results folder, and was not opened.")
+        path = self.root / pure
+        with reading(str(relative)):
+            target = path.resolve()
+            if not target.is_relative_to(self.root):
+                raise UserError(f"{relative}: this path leads out of the results folder by a link; it was not opened.")
+            if not target.is_file():
+                raise UserError(
+                    f"{relative}: found no such file. Restore it from a backup, or run again to rebuild it."
+                )
+        return target
+
+    @cached_property
+    def files(self) -> list[str]:
+        """All files, without those of another results folder inside this one."""
+        found = []
+        for folder, subfolders, names in os.walk(self.root):
+            here = Path(folder)
+            subfolders[:] = sorted(name for name in subfolders if not self._is_another(here / name))
+            found += [(here / name).relative_to(self.root).as_posix() for name in names]
+        return sorted(found)
+
+    def _is_another(self, folder: Path) -> bool:
+        """Whether a folder is a results folder of its own, such as results/tiny."""
+        known = {place.partition("/")[0] for place in PLACES.values()} | {"logs", "benchmarks"}
+        return folder.parent == self.root and folder.name not in known and (folder / "data").is_dir()
+
+    def sha256(self, relative: str) -> str:
+        """SHA-256 of a file, read piece by piece."""
+        if relative not in self._hashes:
+            path = self.file(relative)
+            with reading(relative):
+                self._hashes[relative] = io.sha256(path)
+        return self._hashes[relative]
+
+    def text(self, relative: str) -> str:
+        """A text file."""
+        path = self.file(relative)
+        with reading(relative):
+            self._refuse_huge(relative, path)
+            return path.read_bytes().decode("utf-8")
+
+    def _refuse_huge(self, relative: str, path: Path) -> None:
+        size = path.stat().st_size
+        if size > LARGEST_JSON:
+            raise UserError(f"{relative}: found {size:,} bytes, expected at most {LARGEST_JSON:,}; it was not read.")
+
+    def json(self, relative: str) -> Any:
+        """A JSON file."""
+        if relative not in self._json:
+            text = self.text(relative)
+            with reading(relative):
+                self._json[relative] = json.loads(text)
+        return self._json[relative]
+
+    def table(self, relative: str, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
+        """A Parquet file of ours: table and metadata.
+
+        Raises:
+            UserError: not readable, too large, of another schema version, or without one of the columns.
+        """
+        path = self.file(relative)
+        with reading(relative):
+            about = pq.read_metadata(path)
+            size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
+            if size > LARGEST_TABLE or about.num_rows > LARGEST_TABLE:
+                raise UserError(f"{relative}: found {size:,} bytes of data, expected at most {LARGEST_TABLE:,}.")
+            missing = sorted(set(columns or ()) - set(about.schema.to_arrow_schema().names))
+            if missing:
+                raise UserError(f"{relative}: found no column {', '.join(missing)}. Run again to rebuild it.")
+            return io.read_table(path, columns)
+
+    def array(self, relative: str) -> np.ndarray:
+        """A NumPy file, as a read-only memory map."""
+        path = self.file(relative)
+        with reading(relative):
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def safetensors_metadata(self, relative: str) -> dict[str, str]:
+        """The metadata of a safetensors file whose tensors fill it to its last byte."""
+        path = self.file(relative)
+        with reading(relative), path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > LARGEST_JSON:
+                raise ValueError(f"a header of {length:,} bytes")
+            header = json.loads(file.read(length))
+            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+            if path.stat().st_size != 8 + length + end:
+                raise ValueError(f"{path.stat().st_size:,} bytes where the header says {8 + length + end:,}")
+            return header.get("__metadata__", {})
+
+    # -- manifests -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _read(self) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+        manifests, unreadable = {}, {}
+        for path in self.files:
+            if path.endswith(MANIFEST):
+                try:
+                    manifests[path] = self._manifest(path)
+                except UserError as error:
+                    unreadable[path] = str(error)
+        return manifests, unreadable
+
+    @property
+    def manifests(self) -> dict[str, dict[str, Any]]:
+        """All readable manifests by path."""
+        return self._read[0]
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Why each of the other manifests cannot be read, by path."""
+        return self._read[1]
+
+    def _manifest(self, path: str) -> dict[str, Any]:
+        manifest = self.json(path)
+        with reading(path):
+            shaped(manifest, dict, "the manifest")
+            version = manifest.get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise UserError(
+                    f"{path}: found schema version {version}, expected {SCHEMA_VERSION}. Audit it with the version of "
+                    f"softlabels that wrote it."
+                )
+            shaped(manifest, _MANIFEST_SHAPE, "the manifest")
+            if manifest["command"] not in COMMANDS:
+                raise TypeError(f"the manifest's command is {manifest['command']!r}")
+            for side in ("inputs", "outputs"):
+                for name, entry in entries(manifest[side]):
+                    shaped(entry, dict, f"{side}.{name}")
+                    if "source" not in entry:
+                        shaped(entry, {"path": str, "bytes": int, "sha256": str}, f"{side}.{name}")
+        return manifest
+
+    @cached_property
+    def _producers(self) -> dict[str, list[tuple[str, str]]]:
+        found: dict[str, list[tuple[str, str]]] = {}
+        for path, manifest in self.manifests.items():
+            for _, entry in entries(manifest["outputs"]):
+                if "sha256" in entry:
+                    found.setdefault(entry["sha256"], []).append((entry.get("path", ""), path))
+        return found
+
+    def producer(self, sha256: str, path: str | None = None) -> tuple[str, dict[str, Any]] | None:
+        """Path and manifest of the job that wrote a file of this content (at ``path`` if several did), or None."""
+        candidates = self._producers.get(sha256, [])
+        best = [manifest for output, manifest in candidates if output == path] or [m for _, m in candidates]
+        return (best[0], self.manifests[best[0]]) if best else None
+
+    # -- studies ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def studies(self) -> list[str]:
+        """Names of the studies that have a table, a ledger or a chain."""
+        signs = {"config.json", "cells.parquet", "chain.json", "table.csv", "table.md", "table.tex"}
+        parts = [path.split("/") for path in self.files]
+        return sorted({p[1] for p in parts if len(p) == 3 and p[0] == "studies" and p[2] in signs})
+
+    def study(self, name: str) -> Study:
+        """A study's configuration, ledger and chain."""
+        return Study(name, self.study_config(name), self.cells(name), self.chain(name))
+
+    def study_config(self, name: str) -> dict[str, Any]:
+        """``config.json`` of a study."""
+        path = f"studies/{name}/config.json"
+        config = self.json(path)
+        tables = dict.fromkeys(("datasets", "splits", "recipes", "labels"), dict)
+        with reading(path):
+            shaped(
+                config,
+                {**tables, "study": str, "seeds": list, "metrics": list, "level": float, "ddof": int},
+                "the study",
+            )
+        return config
+
+    def cells(self, name: str) -> pa.Table:
+        """The ledger of a study."""
+        return self.table(f"studies/{name}/cells.parquet", list(LEDGER_COLUMNS))[0]
+
+    def chain(self, name: str) -> dict[str, str]:
+        """``chain.json`` of a study: path to SHA-256 of every manifest behind its tables."""
+        path = f"studies/{name}/chain.json"
+        chain = self.json(path)
+        with reading(path):
+            shaped(chain, {"study": str, "manifests": list}, "the chain")
+            for entry in chain["manifests"]:
+                shaped(entry, {"path": str, "sha256": str}, "an entry")
+            listed = [entry["path"] for entry in chain["manifests"]]
+            if len(set(listed)) != len(listed):
+                raise ValueError("a manifest is listed twice")
+        return {entry["path"]: entry["sha256"] for entry in chain["manifests"]}

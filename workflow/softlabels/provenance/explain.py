@@ -1,0 +1,564 @@
+"""`softlabels explain`: one number of a table, followed back to its images and votes.
+
+What is told comes from the study's ledger, its chain and the manifests that the jobs wrote, never from the
+configuration or the code of today. What is not there is told as missing.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import registry
+from ..commands import COMMANDS
+from ..errors import UserError
+from ..studies import paper
+from ..studies.render import HEADINGS, KEY
+from .closure import PACKAGE
+from .evidence import Results, entries, reading
+
+try:
+    from .. import config as configuration
+except ImportError:  # without yaml and jsonschema the defaults are unknown, all else is told
+    configuration = None
+
+Row = dict[str, Any]
+Node = dict[str, Any]  # "name", "facts" (label: value), "below" (nodes)
+
+CHOICES = 20  # how many are listed when a cell is ambiguous
+SMALL = 1_000_000  # bytes; larger files are compared by size here, and by content in the audit
+DEEPEST = 20  # files in a row; the workflow has 5
+# From the checkpoint down to votes and images.
+ORDER = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
+# Words of the printed tables that pick one cell or kind of cell, besides the names in the ledger.
+WORDS = {
+    "measured": ("kind", "measured"),
+    "here": ("kind", "measured"),
+    "here paper": ("kind", "measured"),  # "here − paper"
+    "difference": ("kind", "difference"),
+    "reference": ("kind", "reference"),
+    "paper": ("kind", "paper"),
+    "mean std": ("statistic", "mean"),  # "mean ± std"
+    "interval": ("statistic", "low"),
+    "n": ("statistic", "mean"),
+    "KL here KL_ε": ("metric", "kl_dcic"),
+    "KL_eps": ("metric", "kl_dcic"),
+}
+SEED = re.compile(r"\bseed\s*(\d+)\b", re.IGNORECASE)
+# Headings without a meaning of their own, and what LaTeX calls signs.
+IGNORED = {
+    "row", "data", "set", "class", "label", "metric", "more", "of", "the", "and", "vs", "versus", "minus", "with",
+    "pm", "dag", "uparrow", "downarrow",
+}  # fmt: skip
+
+
+# -- which study ---------------------------------------------------------------------------------------------------
+
+
+def locate(table: str) -> tuple[Results, str]:
+    """Results folder and name of the study that a table's path, a study's folder or a study's name stands for.
+
+    Raises:
+        UserError: no such study; the message lists those there are.
+    """
+    path = Path(table)
+    if path.exists():
+        folder = path.resolve() if path.is_dir() else path.resolve().parent
+        if folder.parent.name != "studies":
+            raise UserError(
+                f"{table}: found no study there, expected a table or a folder such as results/studies/hard_vs_soft."
+            )
+        return Results(folder.parents[1]), folder.name
+    studies = sorted(Path("results").glob("studies/*")) + sorted(Path("results").glob("*/studies/*"))
+    named = [folder for folder in studies if folder.name == table]
+    if len(named) == 1:
+        return Results(named[0].parents[1]), table
+    if named:
+        raise UserError(f"{table}: found {' and '.join(map(str, named))}. Name the folder.")
+    raise UserError(f"{table}: no such table or study. {_nearest(table, {folder.name for folder in studies})}")
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(known)) or 'none'}."
+
+
+# -- which cell ----------------------------------------------------------------------------------------------------
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a heading or a question, of Markdown or LaTeX; arrows, signs and punctuation only separate."""
+    return re.findall(r"[\w.]+", text.replace(r"$_\varepsilon$", "_ε").replace(r"\_", "_"))
+
+
+def vocabulary(rows: list[Row]) -> dict[tuple[str, ...], set[tuple[str, str]]]:
+    """What a sequence of words may mean: (column of the ledger, value) pairs, of which a cell must have one."""
+    meanings: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+
+    def means(text: str, column: str, value: str) -> None:
+        meanings.setdefault(tuple(tokens(text)), set()).add((column, value))
+
+    for row in rows:
+        for column in ("dataset", "split", "recipe", "label", "metric", "statistic"):
+            if row[column]:
+                means(row[column], column, row[column])
+        if row["level"]:
+            means(f"{row['level']:.0%} interval", "statistic", "low")
+        if "." in row["printed"]:
+            means(row["printed"], "printed", row["printed"])
+        means(paper.title(row["dataset"]), "dataset", row["dataset"])
+        means(HEADINGS.get(row["metric"], row["metric"]), "metric", row["metric"])
+        group, _, name = row["metric"].partition(".")
+        if name:  # recall.<class>, structure.<number>, detail.<number>
+            for text in (name, group, f"{group} {name}", f"{name} {group}"):
+                means(text, "metric", row["metric"])
+        if row["versus"]:
+            for sign in ("-", "minus", "vs", "versus"):
+                means(f"{row['label']} {sign} {row['versus']}", "versus", f"{row['label']} - {row['versus']}")
+    for text, (column, value) in WORDS.items():
+        means(text, column, value)
+    return meanings
+
+
+def _has(row: Row, column: str, value: str) -> bool:
+    if column == "versus":
+        return f"{row['label']} - {row['versus']}" == value
+    # A number that does not depend on the recipe or split belongs to all of them.
+    return row[column] == value or (column in ("split", "recipe") and row[column] is None)
+
+
+def understood(question: str, rows: list[Row]) -> list[set[tuple[str, str]]]:
+    """The meanings of a question's words, longest sequence of words first.
+
+    Raises:
+        UserError: a word that means nothing here; the message names the nearest.
+    """
+    exact = vocabulary(rows)
+    folded: dict[tuple[str, ...], set[tuple[str, str]]] = {}
+    for words, meaning in exact.items():
+        folded.setdefault(tuple(word.casefold() for word in words), set()).update(meaning)
+    longest = max(map(len, exact))
+    words, found = tokens(question), []
+    while words:
+        for length in range(min(longest, len(words)), 0, -1):
+            head = tuple(words[:length])
+            meaning = exact.get(head) or folded.get(tuple(word.casefold() for word in head))
+            if meaning:
+                found.append(meaning)
+                words = words[length:]
+                break
+        else:
+            word = words.pop(0)
+            if word.casefold() not in IGNORED:
+                raise UserError(f"'{word}' names no part of a cell of this table. {_nearest(word, _names(rows))}")
+    return found
+
+
+def _names(rows: list[Row]) -> set[str]:
+    """The names in a ledger, as a message lists them."""
+    columns = ("dataset", "split", "recipe", "label", "metric", "kind", "statistic")
+    return {row[column] for row in rows for column in columns if row[column]}
+
+
+def find(rows: list[Row], row: str, column: str) -> Row:
+    """The row of the ledger that words for a table's row and column pick.
+
+    Args:
+        rows: the ledger.
+        row, column: any words that tell the cell from others: data set, split, recipe, label, metric or its heading,
+            kind, statistic, "soft - hard", "uniform", the printed number. Where nothing is said: measured, mean.
+
+    Raises:
+        UserError: an unknown word, no such cell, or several, which are listed.
+    """
+    meanings = understood(f"{row} {column}", rows)
+    hits = [[any(_has(cell, *pair) for pair in meaning) for meaning in meanings] for cell in rows]
+    cells = [cell for cell, hit in zip(rows, hits, strict=True) if all(hit)]
+    asked = f"'{row}' '{column}'"
+    if not cells:
+        best = max(map(sum, hits))
+        near = [cell for cell, hit in zip(rows, hits, strict=True) if sum(hit) == best]
+        near = [cell for cell in near if cell["statistic"] == "mean"] or near
+        raise UserError(f"{asked}: no number is all of this. The nearest:\n{_listed(near, rows)}")
+    said = {column for meaning in meanings for column, _ in meaning}
+    for key, preferred in (("statistic", "mean"), ("kind", "measured")):
+        if key not in said:
+            cells = [cell for cell in cells if cell[key] == preferred] or cells
+    if len(cells) > 1:
+        raise UserError(f"{asked} could be {len(cells)} numbers. Add a word:\n{_listed(cells, rows)}")
+    return cells[0]
+
+
+def title(cell: Row, rows: list[Row]) -> str:
+    """Words that pick a cell; data set, split and recipe only where the ledger has several."""
+    place = [cell[k] for k in ("dataset", "split", "recipe") if cell[k] and len({r[k] for r in rows if r[k]}) > 1]
+    kind = cell["kind"] if cell["kind"] in ("reference", "paper") else ""
+    label = f"{cell['label']} - {cell['versus']}" if cell["versus"] else cell["label"]
+    return " ".join(filter(None, [*place, kind, label, cell["metric"], cell["statistic"]]))
+
+
+def _listed(cells: list[Row], rows: list[Row]) -> str:
+    lines = [f"  {title(cell, rows)}  ({cell['printed']})" for cell in cells[:CHOICES]]
+    return "\n".join(lines + [f"  and {len(cells) - CHOICES} more"] * (len(cells) > CHOICES))
+
+
+# -- the chain of a cell -------------------------------------------------------------------------------------------
+
+
+def explain(table: str, row: str, column: str) -> dict[str, Any]:
+    """Everything behind one number.
+
+    Args:
+        table: a table's path, a study's folder or a study's name.
+        row, column: see :func:`find`; ``seed0`` among them narrows the chain to the runs of that seed.
+
+    Returns:
+        ``study``, ``cell`` (its row of the ledger) and ``tree`` (nodes of ``name``, ``facts`` and ``below``), ready for
+        JSON. A fact "missing" says what could not be followed.
+
+    Raises:
+        UserError: no study, no ledger, or words that pick no cell or several.
+    """
+    results, study = locate(table)
+    ledger = f"studies/{study}/cells.parquet"
+    with reading(ledger):
+        rows = results.cells(study).to_pylist()
+        if not rows:
+            raise UserError(f"{ledger}: found no numbers. Run again to rebuild it.")
+        seeds = set(SEED.findall(f"{row} {column}"))
+        cell = find(rows, SEED.sub("", row), SEED.sub("", column))
+        behind = _of_seeds(cell, seeds)
+        chain = _Chain(results, study)
+        below = [*chain.metric(cell, behind), chain.table(), *(chain.run(cell, *run) for run in behind)]
+        facts = _cell_facts(cell, rows, study)
+        if seeds:
+            facts["shown below"] = f"{len(behind)} of its {len(cell['runs'])} runs"
+        tree = _node(f"{title(cell, rows)} = {cell['printed']}", facts, below)
+        return {"study": study, "cell": {key: _number(value) for key, value in cell.items()}, "tree": tree}
+
+
+def _of_seeds(cell: Row, seeds: set[str]) -> list[tuple[str, str, str]]:
+    """Name, path and hash of the evaluations behind a cell, of some seeds or, if none are given, of all."""
+    runs = [(name, file["path"], file["sha256"]) for name, file in zip(cell["runs"], cell["files"], strict=True)]
+    chosen = [run for run in runs if not seeds or run[0].rpartition("/seed")[2] in seeds]
+    if seeds and not chosen:
+        there = ", ".join(dict.fromkeys(name.rpartition("/")[2] for name, _, _ in runs)) or "none"
+        raise UserError(f"seed{', seed'.join(sorted(seeds))}: no run of this number has it; it has {there}.")
+    return chosen
+
+
+def _node(name: str, facts: dict[str, Any], below: list[Node] | None = None) -> Node:
+    return {
+        "name": name,
+        "facts": {key: value for key, value in facts.items() if value is not None},
+        "below": below or [],
+    }
+
+
+def _number(value: Any) -> Any:
+    """JSON has no infinity."""
+    return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+
+
+def _cell_facts(cell: Row, rows: list[Row], study: str) -> dict[str, Any]:
+    beside = [row for row in rows if all(row[k] == cell[k] for k in KEY) and row["statistic"] != cell["statistic"]]
+    ddof = f", ddof {cell['ddof']}" if cell["ddof"] is not None else ""
+    difference = cell["paper_difference"]
+    return {
+        "value": _number(cell["value"]),
+        "printed": f"{cell['printed']}, rounded to {cell['decimals']} decimals",
+        "aggregation": f"{cell['aggregation']}, n = {cell['n']}{ddof}",
+        "beside it": ", ".join(f"{row['statistic']} {row['printed']}" for row in beside) or None,
+        "interval": f"{cell['interval']}, level {cell['level']:g}" if cell["interval"] else None,
+        "here − paper": f"{difference:+.{cell['decimals']}f}" if difference is not None else None,
+        "kind": f"{cell['kind']}, an oracle: it uses the truth of the test item" if cell["oracle"] else cell["kind"],
+        "of": " / ".join(cell[name] for name in ("dataset", "split", "recipe") if cell[name]),
+        "table": f"studies/{study}/table.md, row of studies/{study}/cells.parquet",
+        "source": f"Table 1 of Grossmann, Schmarje and Koch (2022), kept in {_source('softlabels.studies.paper')}"
+        if cell["kind"] == "paper"
+        else None,
+    }
+
+
+def value_in(evaluation: dict[str, Any], cell: Row) -> Any:
+    """One run's number in its ``metrics.json`` or file of reference rows.
+
+    Raises:
+        LookupError: it is not there.
+    """
+    label, metric = cell["label"], cell["metric"]
+    group, _, name = metric.partition(".")
+    if "rows" in evaluation:
+        row = {row["name"]: row for row in evaluation["rows"]}[label]
+        if metric.startswith("detail.kl_dcic_direction_"):
+            return row["details"]["directions"][int(metric[-1]) - 1]["kl_dcic"]
+        return row["details"][name] if group == "detail" else row["metrics"][metric]
+    if cell["kind"] == "reference":
+        scaled = evaluation["temperature"]
+        return scaled["value"] if metric == "temperature" else scaled["metrics"][metric]
+    if group in ("recall", "structure"):
+        return evaluation[group][name]
+    ties = {"ties": "reference", "tie_credit_acc": "tie_credit_acc"}
+    if metric in ties:
+        return evaluation["ties"][ties[metric]]
+    return evaluation["metrics"][metric] if metric in evaluation["metrics"] else evaluation[metric]
+
+
+class _Chain:
+    """The way from a study back to its data; each file and each job is told once."""
+
+    def __init__(self, results: Results, study: str):
+        self.results, self.study = results, study
+        self.url = _remote()
+        self.told: set[str] = set()
+        try:
+            self.chain, self.no_chain = results.chain(study), None
+        except UserError as error:
+            self.chain, self.no_chain = {}, str(error)
+
+    def metric(self, cell: Row, behind: list[tuple[str, str, str]]) -> list[Node]:
+        """The module that computed the number, as it was when the runs were evaluated."""
+        if not behind:
+            return []
+        _, path, sha256 = behind[0]
+        group = cell["metric"].partition(".")[0]
+        if cell["metric"] in registry.REGISTRY["metric"]:
+            module = registry.location("metric", cell["metric"])[0]
+        elif group == "structure":
+            module = "softlabels.evaluation.structure"
+        else:
+            module = f"softlabels.evaluation.{'references' if path.startswith('references/') else 'evaluate'}"
+        name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
+        if producer is None:
+            return [_node(name, {"missing": f"the manifest of the job that wrote {path}"})]
+        digest, source = self.code(producer[1], module)
+        other = (
+            f"the code that the ledger names, {cell['metric_code']}"
+            if cell["metric_code"] not in ("", digest)
+            else None
+        )
+        return [_node(name, {"code": source, "missing": other})]
+
+    def table(self) -> Node:
+        """The job that wrote the ledger and the tables."""
+        path = f"studies/{self.study}/config.manifest.json"
+        manifest = self.results.manifests.get(path)
+        if manifest is None:
+            return _node("tables", {"missing": self.results.unreadable.get(path, f"{path}: no such manifest")})
+        _, aggregation = self.code(manifest, "softlabels.evaluation.statistics")
+        return _node("tables and ledger", {**self.job(path, manifest), "aggregation": aggregation})
+
+    def run(self, cell: Row, name: str, path: str, sha256: str) -> Node:
+        """One evaluation behind the cell, with its own value, and all that it came from."""
+        facts: dict[str, Any] = {}
+        if cell["kind"] == "difference":
+            facts["side"] = cell["label"] if name.split("/")[-2] == cell["label"] else f"{cell['versus']} (subtracted)"
+        try:
+            with reading(path):
+                facts["value"] = _number(value_in(self.results.json(path), cell))
+        except UserError as error:
+            facts["missing"] = str(error)
+        return _node(f"run {name}", facts, [self.file("evaluation", {"path": path, "sha256": sha256})])
+
+    def file(self, name: str, entry: dict[str, Any], above: tuple[str, ...] = ()) -> Node:
+        """A file, the job that wrote it, and what that job read."""
+        path = entry.get("path") or entry.get("source")
+        facts = {"file": path, "sha256": entry.get("sha256"), "missing": self.problem(entry)}
+        if "path" not in entry:
+            facts["origin"] = "outside of the results folder"
+            return _node(name, facts)
+        if path in above or len(above) > DEEPEST:
+            return _node(name, {**facts, "missing": f"the origin: {path} is said to be made from itself"})
+        if path in self.told:
+            return _node(name, {"file": path, "sha256": entry.get("sha256"), "see": "(see above)"})
+        self.told.add(path)
+        producer = self.results.producer(entry.get("sha256", ""), path)
+        if producer is None:
+            facts["missing"] = facts["missing"] or f"the manifest of the job that wrote {path}"
+            return _node(name, facts)
+        manifest_path, manifest = producer
+        if manifest_path in self.told:
+            return _node(name, {**facts, "see": f"(same job as above: {manifest['command']})"})
+        self.told.add(manifest_path)
+        below = [self.file(*read, (*above, path)) for read in _ordered(manifest["inputs"])]
+        if manifest["command"] == "train" and name != "checkpoint":
+            model = next((file for output, file in entries(manifest["outputs"]) if output == "model"), {})
+            self.told.add(model.get("path", ""))
+            checkpoint = {"file": model.get("path"), "sha256": model.get("sha256"), "missing": self.problem(model)}
+            below = [_node("checkpoint", checkpoint, below)]
+        job = self.job(manifest_path, manifest)
+        missing = "; ".join(filter(None, (facts["missing"], job["missing"])))
+        return _node(name, {**facts, **job, "missing": missing or None}, below)
+
+    def problem(self, entry: dict[str, Any]) -> str | None:
+        """Why a file is not what the entry says, or None. The audit compares the content of large files, too."""
+        if "path" not in entry:
+            return None if "source" in entry else "no file is named"
+        try:
+            size = self.results.file(entry["path"]).stat().st_size
+            same_size = entry.get("bytes", size) == size
+            if same_size and (size > SMALL or self.results.sha256(entry["path"]) == entry.get("sha256")):
+                return None
+        except UserError as error:
+            return str(error)
+        return f"{entry['path']} is not the file that was used: its content has changed"
+
+    def job(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        """What a manifest says of its job, in a few lines."""
+        try:
+            with reading(path):
+                return self._job(path, manifest)
+        except UserError as error:
+            return {"manifest": path, "missing": str(error)}
+
+    def _job(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
+        environment, machine, facts = manifest["environment"], manifest["machine"], manifest["facts"]
+        packages, settings, slurm = environment["packages"], manifest.get("determinism"), machine.get("slurm")
+        started, ended = (datetime.fromisoformat(manifest[key]).astimezone(UTC) for key in ("started", "ended"))
+        where = [machine.get("host"), machine.get("system"), machine.get("gpu") or "no GPU used"]
+        versions = [f"{name} {packages[name]}" for name in ("numpy", "pyarrow") if name in packages]
+        torch = [packages.get("torch")]
+        if settings:
+            torch += [f"threads {settings['threads']}", f"deterministic {settings['deterministic_algorithms']}".lower()]
+        return {
+            "made by": f"softlabels {manifest['command']}, {started:%Y-%m-%d %H:%M:%S} UTC, "
+            f"{(ended - started).total_seconds():.1f} s",
+            "where": ", ".join(filter(None, [*where, f"SLURM job {slurm.get('job')}" if slurm else None])),
+            "environment": ", ".join(
+                [f"Python {environment.get('python')}", *versions, _locked(environment.get("pins"))]
+            ),
+            "torch": ", ".join(filter(None, torch)) or None,
+            "code": self.code(manifest)[1],
+            "configuration": differences(manifest["config"]),
+            "seed": manifest["config"].get("seed"),
+            "resumes": _resumes(facts["resumes"]) if "resumes" in facts else None,
+            "initial weights": facts.get("initial_sha256"),
+            "order of items": facts.get("order_sha256"),
+            "manifest": path,
+            "missing": self.unchained(path),
+        }
+
+    def unchained(self, path: str) -> str | None:
+        """Why the study's chain does not vouch for a manifest, or None."""
+        if self.no_chain:
+            return self.no_chain
+        if path not in self.chain:
+            return f"an entry for {path} in studies/{self.study}/chain.json"
+        if self.chain[path] != self.results.sha256(path):
+            return f"the {path} that studies/{self.study}/chain.json lists: it has changed"
+        return None
+
+    def code(self, manifest: dict[str, Any], module: str | None = None) -> tuple[str | None, str]:
+        """Hash of a module's code (or of all that a job ran), and in words where that code is at its commit."""
+        code = manifest["code"]
+        ran = code["modules"].get(module, {}) if module else {"tree": code["sha256"]}
+        if not isinstance(ran, dict) or "tree" not in ran:
+            return None, f"unknown: the job's manifest does not list {module}"
+        commit, place = code.get("commit"), _source(module or COMMANDS[manifest["command"]].module)
+        link = f"{self.url}/blob/{commit}/{place}" if self.url and commit else f"{place}@{commit or 'unknown commit'}"
+        changes = f", with the uncommitted changes in audit/diffs/{code.get('diff')}.diff" if code.get("dirty") else ""
+        return ran["tree"], f"{link}{changes}, hash {ran['tree']}"
+
+
+def _ordered(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return sorted(entries(inputs), key=lambda read: ORDER.index(read[0]) if read[0] in ORDER else len(ORDER))
+
+
+def _resumes(resumes: list[list[int]]) -> str:
+    return ", ".join(f"from epoch {epoch}, step {step}" for epoch, step in resumes) or "none, trained in one go"
+
+
+def _locked(pins: dict[str, Any] | None) -> str:
+    if not pins:
+        return "no lock file to compare with"
+    pairs = [f"{name} {ran} (locked: {locked})" for name, (ran, locked) in pins["different"].items()]
+    return f"not as in {pins['file']}: {', '.join(pairs)}" if pairs else f"all packages as in {pins['file']}"
+
+
+def _source(module: str) -> str:
+    """A module's file in the repository."""
+    return f"workflow/{module.replace('.', '/')}.py"
+
+
+def _remote() -> str | None:
+    """The web address of this repository, if git knows one."""
+    command = ["git", "-C", str(PACKAGE), "config", "--get", "remote.origin.url"]
+    try:
+        address = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:  # no git here
+        return None
+    match = re.fullmatch(r"(?:https?://|ssh://)?(?:[^@/]+@)?([\w.-]+)(?::\d+/|[:/])(.+?)(?:\.git)?/?", address)
+    return f"https://{match[1]}/{match[2]}" if match and not address.startswith(("/", ".")) else None
+
+
+# -- what is not default -------------------------------------------------------------------------------------------
+
+
+def differences(config: dict[str, Any]) -> str | None:
+    """What of a job's configuration differs from the schema's defaults, or has none; None for other commands."""
+    rules = {"recipe": "recipe", "label": "label", "split": "split", "source": "dataset"}
+    parts = {key: config[key] for key in rules if isinstance(config.get(key), dict)}
+    if not parts:
+        return None
+    if configuration is None:
+        return "unknown: comparing with the defaults needs PyYAML and jsonschema"
+    found = []
+    for key, ran in parts.items():
+        rule = configuration.schema()["$defs"][rules[key]]
+        if key == "source":
+            rule = rule["properties"]["source"]
+        kind = {"kind": ran["kind"]} if "kind" in ran else {}
+        defaults = dict(_flat(configuration._complete(kind, rule)))
+        for name, value in _flat(ran):
+            if name in kind or name not in defaults:
+                found.append(f"{name} {_text(value)}")
+            elif value != defaults[name]:
+                found.append(f"{name} {_text(value)} (default {_text(defaults[name])})")
+    return f"{', '.join(found)}; the rest as by default"
+
+
+def _flat(value: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, sub in value.items():
+        if isinstance(sub, dict) and sub:
+            yield from _flat(sub, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", sub
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+# -- printing ------------------------------------------------------------------------------------------------------
+
+
+def render(explained: dict[str, Any]) -> str:
+    """The tree as text: hashes shortened; machine and environment where they change from one job to the next."""
+    said: dict[str, Any] = {}
+
+    def lines(node: Node, first: str, rest: str) -> Iterator[str]:
+        facts = dict(node["facts"])
+        file = [facts.pop(key) for key in ("file", "sha256", "see") if key in facts]
+        yield _short(first + "  ".join([node["name"], *file]))
+        for key, value in facts.items():
+            if key not in ("where", "environment", "torch") or said.get(key) != value:
+                yield _short(f"{rest}{'│' if node['below'] else ' '}    {key}: {value}")
+                said[key] = value
+        for position, below in enumerate(node["below"], start=1):
+            last = position == len(node["below"])
+            yield from lines(below, rest + ("└─ " if last else "├─ "), rest + ("   " if last else "│  "))
+
+    note = "Short hashes; --json has them whole. `softlabels audit` checks that all files and all code still have them."
+    return "\n".join([*lines(explained["tree"], "", ""), "", note]) + "\n"
+
+
+def _short(line: str) -> str:
+    """A line with its SHA-256 and commit hashes cut to 12 digits, but for those of a web address."""
+    return re.sub(r"(?<![0-9a-f])(?<!blob/)([0-9a-f]{12})[0-9a-f]{28}(?:[0-9a-f]{24})?(?![0-9a-f])", r"\1", line)
