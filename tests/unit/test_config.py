@@ -72,7 +72,7 @@ def test_every_default_satisfies_the_schema():
     validator = jsonschema.Draft202012Validator(config.schema())
     for path, rule in properties(config.schema()):
         if "default" in rule:
-            completed = config._complete(rule["default"], rule)
+            completed = config.complete(rule["default"], rule)
             assert list(validator.evolve(schema=rule).iter_errors(completed)) == [], path
 
 

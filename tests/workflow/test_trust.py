@@ -175,7 +175,6 @@ def test_a_source_changed_under_its_old_time_is_not_seen_by_snakemake(changed):
     assert project.planned(config=MINE["config"])["data"] == 1
 
 
-@pytest.mark.xfail(reason="the audit does not read sources outside the results folder yet", strict=True)
 def test_a_source_changed_under_its_old_time_is_seen_by_the_audit(changed):
     project, path = changed
     verdicts = audit(project, status=1, **MINE)

@@ -87,7 +87,7 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
     Raises:
         UserError: all problems in one list, each with its key, what was found and what was expected.
     """
-    config = _complete(raw, schema())
+    config = complete(raw, schema())
     errors = list(_Validator(schema()).iter_errors(config))
     problems = [problem for error in errors for problem in _explain(error)] + _unregistered(config, schema())
     if not errors:
@@ -115,22 +115,22 @@ def _branches(value: Any, rule: dict[str, Any]) -> list[dict[str, Any]]:
     return rules
 
 
-def _complete(value: Any, rule: dict[str, Any]) -> Any:
+def complete(value: Any, rule: dict[str, Any]) -> Any:
     """``value`` with the defaults of ``rule`` filled in and numbers normalised; what is wrong is left as it is."""
     rules = _branches(value, rule)
     kinds = {r["type"] for r in rules if isinstance(r.get("type"), str)}
     if isinstance(value, dict):
         properties = {key: sub for r in reversed(rules) for key, sub in r.get("properties", {}).items()}
         others = next((r["additionalProperties"] for r in rules if isinstance(r.get("additionalProperties"), dict)), {})
-        result = {str(key): _complete(sub, properties.get(key, others)) for key, sub in value.items()}
+        result = {str(key): complete(sub, properties.get(key, others)) for key, sub in value.items()}
         for key, sub in properties.items():
             default = next((r["default"] for r in _branches(None, sub) if "default" in r), ...)
             if key not in result and default is not ...:
-                result[key] = _complete(default, sub)
+                result[key] = complete(default, sub)
         return result
     if isinstance(value, list):
         items = next((r["items"] for r in rules if "items" in r), {})
-        return [_complete(sub, items) for sub in value]
+        return [complete(sub, items) for sub in value]
     if isinstance(value, str):
         # YAML 1.1 reads 1e-4 as text, Snakemake every value inside `--config key={...}`.
         if kinds & {"number", "integer"} and re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", value):

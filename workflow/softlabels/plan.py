@@ -114,22 +114,21 @@ class Plan:
         """A path of the configuration, starting from ``data_folder`` if it is relative."""
         return str(Path(self.config["data_folder"]) / path)
 
+    def source_files(self, dataset: str) -> dict[str, str]:
+        """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""
+        source = self.config["datasets"][dataset]["source"]
+        keys = {"folder": "images", "counts": "counts", "votes": "votes"}
+        return {name: self.source_path(source[key]) for name, key in keys.items() if isinstance(source.get(key), str)}
+
     def data_inputs(self, dataset: str) -> dict[str, Any]:
         """The input files of a data set: its votes and every image, so that a changed image is noticed."""
-        source = self.config["datasets"][dataset]["source"]
-        inputs: dict[str, Any] = {
-            key: self.source_path(source[key]) for key in ("counts", "votes") if isinstance(source.get(key), str)
-        }
-        if "images" in source:
-            inputs["images"] = [str(path) for path in image_files(Path(self.source_path(source["images"])))]
-        return inputs
+        inputs: dict[str, Any] = self.source_files(dataset)
+        folder = inputs.pop("folder", None)
+        return inputs if folder is None else {**inputs, "images": [str(path) for path in image_files(Path(folder))]}
 
     def data_options(self, dataset: str) -> str:
         """The command line's options for the sources of a data set."""
-        source = self.config["datasets"][dataset]["source"]
-        keys = {"images": "--folder", "counts": "--counts", "votes": "--votes"}
-        options = [(option, source[key]) for key, option in keys.items() if isinstance(source.get(key), str)]
-        return " ".join(f"{option} {shlex.quote(self.source_path(path))}" for option, path in options)
+        return " ".join(f"--{name} {shlex.quote(path)}" for name, path in self.source_files(dataset).items())
 
     def weights(self, recipe: str) -> list[str]:
         """The file of initial weights, if the recipe has one."""

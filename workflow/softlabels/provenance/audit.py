@@ -62,7 +62,7 @@ CHECKS: dict[str, tuple[str, Callable[[Scope], Iterator[Finding]], str]] = {
         "delete the metrics.json that is named and run again; if it stays, one of the two implementations is wrong",
     ),
     "A05": (
-        "every file of the results folder has the hash that its manifest says",
+        "every file of the results, and the sources they came from, have the hashes of the manifests",
         checks_files.files_are_unchanged,
         AGAIN,
     ),

@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from .. import commands
@@ -98,13 +99,18 @@ def _code(job: Job) -> Iterator[Finding]:
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     if digest != code["sha256"]:
         yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its modules")
-    entry = commands.modules(job.manifest["command"], job.manifest["config"])
-    now = {module: closure.module_hash(module) for module in closure.closure(entry)}
+    now = _hashes(commands.modules(job.manifest["command"], job.manifest["config"]))
     for module in sorted(ran.keys() | now.keys()):
         if ran.get(module) != now.get(module):
             yield fail(
                 f"{job.path} code of {module}", ran.get(module, "not run"), f"{now.get(module, 'no such module')} now"
             )
+
+
+@cache
+def _hashes(modules: tuple[str, ...]) -> dict[str, str]:
+    """The hash of each module in a closure as it is here."""
+    return {module: closure.module_hash(module) for module in closure.closure(modules)}
 
 
 def _metric_code(scope: Scope, study: str) -> Iterator[Finding]:
@@ -143,13 +149,9 @@ def packages_are_pinned(scope: Scope) -> Iterator[Finding]:
 
 
 def _environment(job: Job) -> dict[str, Any]:
+    """What ran; not the hash of the lock file, which also changes with packages that no job loads."""
     environment = job.manifest["environment"]
-    pins = environment.get("pins") or {}
-    return {
-        **environment["packages"],
-        "python": environment.get("python"),
-        LOCK: pins.get("sha256"),
-    }
+    return {**environment["packages"], "python": environment.get("python")}
 
 
 def _pinned(job: Job) -> Iterator[Finding]:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from .. import io
 from . import configured
 from .evidence import MANIFEST, entries, names_of
-from .findings import Finding, Job, Scope, each, fail, note, stem, unknown
+from .findings import Finding, Job, Scope, each, fail, stem, unknown, where
 
 # Written by Snakemake, by the audit and by unfinished trainings; no manifest lists them.
 UNLISTED = ("logs/", "benchmarks/", "bench/", ".resume/", "audit/")
@@ -20,20 +21,16 @@ UNLISTED = ("logs/", "benchmarks/", "bench/", ".resume/", "audit/")
 def files_are_unchanged(scope: Scope) -> Iterator[Finding]:
     """A05: every file of the results folder that a manifest lists has the bytes that it had then."""
     recorded: dict[tuple[str, str, int], str] = {}
-    outside: set[str] = set()
     for job in scope.jobs:
         for side in ("inputs", "outputs"):
             for _, entry in entries(job.manifest[side]):
                 if "path" in entry:
                     recorded.setdefault((entry["path"], entry["sha256"], entry["bytes"]), job.path)
-                else:
-                    outside.add(entry["source"])
     yield from each(recorded.items(), lambda item: _unchanged(scope, *item), lambda item: item[0][0])
     for path, reason in scope.results.unreadable.items():
         if path in scope.paths:
             yield Finding("fail", reason)
-    if outside:
-        yield note(f"{len(outside)} source files lie outside the results folder; their hashes are in the manifests")
+    yield from each(scope.of("data"), lambda job: _sources(scope, job), where)
 
 
 def _unchanged(scope: Scope, entry: tuple[str, str, int], manifest: str) -> Iterator[Finding]:
@@ -43,6 +40,41 @@ def _unchanged(scope: Scope, entry: tuple[str, str, int], manifest: str) -> Iter
         yield fail(path, f"{found:,} bytes", f"{size:,} as {manifest} says")
     elif scope.results.sha256(path) != sha256:
         yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{sha256} as {manifest} says")
+
+
+def _sources(scope: Scope, job: Job) -> Iterator[Finding]:
+    """The images and votes that a data set was imported from, where the configuration of today says that they lie.
+
+    Its paths come from the user's own configuration, never from a manifest.
+    """
+    sources = {name: entry for name, entry in entries(job.manifest["inputs"]) if "source" in entry}
+    if not sources:
+        return
+    dataset = job.names["dataset"]
+    studies = [name for name in scope.studies if dataset in scope.results.study_config(name)["datasets"]]
+    try:
+        _, plan = configured.plan_of(scope.results, studies[0], scope.configfile)
+    except configured.Absent as reason:
+        yield unknown(f"the sources of {dataset} were not looked at: {reason}")
+        return
+    now = {name: configured.REPOSITORY / path for name, path in plan.source_files(dataset).items()}
+    absent = [str(path) for path in now.values() if not path.exists()]
+    if absent:
+        yield unknown(f"the sources of {dataset} were not looked at: there is no {absent[0]} here")
+        return
+    due = [(now[name], entry["sha256"]) for name, entry in sources.items() if name != "folder"]
+    if "folder" in now:
+        folder = now["folder"].resolve()
+        items, _ = scope.results.table(scope.output(job, "items"), ["name", "sha256"])
+        due += [((folder / row["name"]).resolve(), row["sha256"]) for row in items.to_pylist()]
+        for path, _ in due[-len(items) :]:
+            if not path.is_relative_to(folder):
+                yield fail(scope.output(job, "items"), f"the image {path}", f"images in {folder} only; none was opened")
+                return
+    for path, sha256 in due:
+        found = io.sha256(path) if path.is_file() else "no file"
+        if found != sha256:
+            yield fail(str(path), found, f"sha256 {sha256} as when {dataset} was imported")
 
 
 # -- A06 ---------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from .. import io
-from ..errors import UserError
 from ..studies import render
 from . import recompute
 from .evidence import LEDGER_COLUMNS
@@ -212,15 +211,6 @@ def reference(scope: Scope, path: str) -> tuple[np.ndarray, np.ndarray]:
     return io.vector(table, "item"), io.matrix(table, "p")
 
 
-def parts(scope: Scope, path: str) -> dict[int, str]:
-    """Which part each item is in."""
-    table, _ = scope.results.table(path, ["item", "split"])
-    items = table.column("item").to_pylist()
-    if len(set(items)) != len(items):
-        raise UserError(f"{path}: found an item twice, expected one row an item.")
-    return dict(zip(items, table.column("split").to_pylist(), strict=True))
-
-
 def _rows_of(item: np.ndarray, wanted: list[int]) -> list[int]:
     row = {int(number): k for k, number in enumerate(item)}
     return [row[number] for number in wanted]
@@ -230,7 +220,7 @@ def _evaluation(scope: Scope, job: Job) -> Iterator[Finding]:
     path = scope.output(job, "metrics")
     content = scope.results.json(path)
     item, p = reference(scope, scope.input(job, "reference"))
-    part = parts(scope, scope.input(job, "split"))
+    part = scope.parts(scope.input(job, "split"))
     test = sorted(number for number, name in part.items() if name == "test")
     predictions, _ = scope.results.table(scope.input(job, "predictions"), ["item", "logits"])
     rows = _rows_of(io.vector(predictions, "item"), test)
@@ -238,7 +228,10 @@ def _evaluation(scope: Scope, job: Job) -> Iterator[Finding]:
     p = p[_rows_of(item, test)]
     log_q = recompute.log_softmax(logits)
     yield from _compare(path, "n_items", content["n_items"], len(test))
-    yield from _scores(path, "metrics", content["metrics"], recompute.scores(p, log_q))
+    expected = recompute.scores(p, log_q)
+    yield from _scores(path, "metrics", content["metrics"], expected)
+    for name in sorted(content["metrics"].keys() - expected.keys()):
+        yield note(f"{name} has no second implementation here")
     yield from _scores(
         path, "recall", content["recall"], dict(zip(content["classes"], recompute.recall(p, log_q), strict=True))
     )
@@ -251,7 +244,7 @@ def _evaluation(scope: Scope, job: Job) -> Iterator[Finding]:
 def _reference_rows(scope: Scope, job: Job) -> Iterator[Finding]:
     path = scope.output(job, "references")
     item, p = reference(scope, scope.input(job, "reference"))
-    part = parts(scope, scope.input(job, "split"))
+    part = scope.parts(scope.input(job, "split"))
     train, test = (
         np.array(_rows_of(item, sorted(number for number, name in part.items() if name == wanted)), int)
         for wanted in ("train", "test")

@@ -11,7 +11,6 @@ import numpy as np
 
 from .. import io, keyed
 from . import recompute
-from .checks_numbers import parts
 from .findings import Finding, Job, Scope, each, fail, note, unknown, where
 
 PARTS = ("train", "val", "test")
@@ -106,7 +105,7 @@ def nothing_leaks(scope: Scope) -> Iterator[Finding]:
 
 def _split(scope: Scope, job: Job) -> Iterator[Finding]:
     path = scope.output(job, "split")
-    part = parts(scope, path)  # refuses an item that is there twice
+    part = scope.parts(path)  # refuses an item that is there twice
     items, _ = scope.results.table(scope.input(job, "items"), ["item", "group"])
     known = set(items.column("item").to_pylist())
     if part.keys() != known:
@@ -131,9 +130,9 @@ def _split(scope: Scope, job: Job) -> Iterator[Finding]:
 
 
 def _used(scope: Scope, job: Job) -> Iterator[Finding]:
-    part = parts(scope, scope.input(job, "split"))
+    part = scope.parts(scope.input(job, "split"))
     path = scope.output(job, "predictions")
-    used = parts(scope, path)
+    used = scope.parts(path)
     different = sorted(item for item in part.keys() | used.keys() if part.get(item) != used.get(item))
     if different:
         item = different[0]
@@ -213,31 +212,36 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     counts = _votes(scope, scope.input(job, "annotations"), items)
     voted = counts.any()
     score = counts if voted else io.matrix(reference, "p")
-    due: dict[int, tuple[list[float], int, int | None]] = {}
-    for item, row in zip(items.tolist(), score, strict=True):
-        top = np.flatnonzero(row == row.max())
-        if not row.sum() or (options["ties"] == "drop" and len(top) > 1):
-            continue
-        hard = int(top[0])
-        if options["ties"] == "random" and len(top) > 1:
-            hard = int(keyed.rng("ties", options["seed"], item).choice(top))
-        soft = options["form"] == "soft" and options["aggregate"] == "average"
-        share = row / row.sum() if voted else row
-        due[item] = (share if soft else np.eye(len(row))[hard], hard, int(row.sum()) if voted else None)
-    columns = (
-        io.vector(table, "item").tolist(),
-        p,
-        table.column("hard").to_pylist(),
-        table.column("votes").to_pylist(),
-    )
-    found = {item: rest for item, *rest in zip(*columns, strict=True)}
-    for item in sorted(found.keys() ^ due.keys()):
-        yield fail(f"{path} item {item}", "a label" if item in found else "no label", "the other")
-    for item in sorted(found.keys() & due.keys()):
-        (p_found, *rest), (p_due, *rest_due) = found[item], due[item]
-        if np.abs(p_found - p_due).max() > 1e-6 or rest != rest_due:
-            yield fail(
-                f"{path} item {item}",
-                f"{p_found.tolist()}, hard {rest[0]}, votes {rest[1]}",
-                f"{np.asarray(p_due).tolist()}, hard {rest_due[0]}, votes {rest_due[1]}",
-            )
+    total = score.sum(axis=1)
+    top = score == score.max(axis=1, keepdims=True)
+    tied = top.sum(axis=1) > 1
+    hard = top.argmax(axis=1)
+    if options["ties"] == "random":
+        for row in np.flatnonzero(tied):
+            draw = keyed.rng("ties", options["seed"], int(items[row]))
+            hard[row] = draw.choice(np.flatnonzero(top[row]))
+    labelled = np.flatnonzero((total > 0) & ~(tied & (options["ties"] == "drop")))
+    labelled = labelled[np.argsort(items[labelled])]
+    item = io.vector(table, "item")
+    if not np.array_equal(item, items[labelled]):
+        odd = sorted(set(item.tolist()) ^ set(items[labelled].tolist()))
+        yield fail(path, f"labels of {len(item)} items", f"{len(labelled)}, in order, once each; see items {odd[:5]}")
+        return
+    soft = options["form"] == "soft" and options["aggregate"] == "average"
+    share = score[labelled] / total[labelled, None] if voted else score[labelled]
+    due = share if soft else np.eye(score.shape[1])[hard[labelled]]
+    votes = total[labelled].tolist() if voted else [None] * len(labelled)
+    for name, wrong, expected in (
+        ("p", np.abs(p - due).max(axis=1) > 1e-6, due),
+        ("hard", io.vector(table, "hard") != hard[labelled], hard[labelled]),
+        (
+            "votes",
+            np.array([a != b for a, b in zip(table.column("votes").to_pylist(), votes, strict=True)], bool),
+            votes,
+        ),
+    ):
+        if wrong.any():
+            row = int(wrong.argmax())
+            found = table.column(name)[row].as_py()
+            more = f" ({wrong.sum()} such items)"
+            yield fail(f"{path} item {item[row]} {name}", found, f"{np.asarray(expected[row]).tolist()}{more}")

@@ -117,8 +117,8 @@ def vocabulary(rows: list[Row]) -> dict[tuple[str, ...], set[tuple[str, str]]]:
         means(HEADINGS.get(row["metric"], row["metric"]), "metric", row["metric"])
         group, _, name = row["metric"].partition(".")
         if name:  # recall.<class>, structure.<number>, detail.<number>
-            for text in (name, group, f"{group} {name}", f"{name} {group}"):
-                means(text, "metric", row["metric"])
+            means(name, "metric", row["metric"])
+            means(group, "metric", row["metric"])
         if row["versus"]:
             for sign in ("-", "minus", "vs", "versus"):
                 means(f"{row['label']} {sign} {row['versus']}", "versus", f"{row['label']} - {row['versus']}")
@@ -179,18 +179,22 @@ def find(rows: list[Row], row: str, column: str) -> Row:
         UserError: an unknown word, no such cell, or several, which are listed.
     """
     meanings = understood(f"{row} {column}", rows)
-    hits = [[any(_has(cell, *pair) for pair in meaning) for meaning in meanings] for cell in rows]
-    cells = [cell for cell, hit in zip(rows, hits, strict=True) if all(hit)]
+    hits = [[sum(_has(cell, *pair) for pair in meaning) for meaning in meanings] for cell in rows]
+    found = [(cell, sum(hit)) for cell, hit in zip(rows, hits, strict=True) if all(hit)]
     asked = f"'{row}' '{column}'"
-    if not cells:
-        best = max(map(sum, hits))
-        near = [cell for cell, hit in zip(rows, hits, strict=True) if sum(hit) == best]
+    if not found:
+        counts = [sum(map(bool, hit)) for hit in hits]
+        best = max(counts)
+        near = [cell for cell, count in zip(rows, counts, strict=True) if count == best]
         near = [cell for cell in near if cell["statistic"] == "mean"] or near
         raise UserError(f"{asked}: no number is all of this. The nearest:\n{_listed(near, rows)}")
     said = {column for meaning in meanings for column, _ in meaning}
     for key, preferred in (("statistic", "mean"), ("kind", "measured")):
         if key not in said:
-            cells = [cell for cell in cells if cell[key] == preferred] or cells
+            found = [(cell, fit) for cell, fit in found if cell[key] == preferred] or found
+    # A class may be called what a label is: of "hard recall.hard", the label's own number fits in two columns.
+    best = max(fit for _, fit in found)
+    cells = [cell for cell, fit in found if fit == best]
     if len(cells) > 1:
         raise UserError(f"{asked} could be {len(cells)} numbers. Add a word:\n{_listed(cells, rows)}")
     return cells[0]
@@ -515,7 +519,7 @@ def differences(config: dict[str, Any]) -> str | None:
         if key == "source":
             rule = rule["properties"]["source"]
         kind = {"kind": ran["kind"]} if "kind" in ran else {}
-        defaults = dict(_flat(configuration._complete(kind, rule)))
+        defaults = dict(_flat(configuration.complete(kind, rule)))
         for name, value in _flat(ran):
             if name in kind or name not in defaults:
                 found.append(f"{name} {_text(value)}")

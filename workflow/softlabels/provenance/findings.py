@@ -77,6 +77,7 @@ class Scope:
         self.studies = studies
         self.configfile = configfile
         self.dry_run = dry_run
+        self._parts: dict[str, dict[int, str]] = {}
 
     @cached_property
     def paths(self) -> list[str]:
@@ -110,6 +111,21 @@ class Scope:
         """The jobs of some commands behind one study's tables."""
         chain = self.results.chain(study)
         return [job for job in self.of(*commands) if job.path in chain]
+
+    def parts(self, path: str) -> dict[int, str]:
+        """Which part each item is in, from a split or from predictions.
+
+        Raises:
+            UserError: an item that is there twice.
+        """
+        if path not in self._parts:
+            table, _ = self.results.table(path, ["item", "split"])
+            items = table.column("item").to_pylist()
+            self._parts[path] = dict(zip(items, table.column("split").to_pylist(), strict=True))
+            if len(self._parts[path]) != len(items):
+                del self._parts[path]
+                raise UserError(f"{path}: found an item twice, expected one row an item.")
+        return self._parts[path]
 
     def input(self, job: Job, name: str) -> str:
         """The path of a job's only input of a name."""

@@ -1,7 +1,7 @@
 """The numbers of a study once more, by a second implementation: plain NumPy and ``math``, nothing of ``evaluation/``.
 
-Formulas: metrics.py of the evaluation says where each comes from; here they are written again, so that a mistake in
-one of the two shows.
+``evaluation/`` says where each formula comes from; here they are written again, so that a mistake in one of the two
+shows.
 """
 
 from __future__ import annotations

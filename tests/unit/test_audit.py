@@ -1,0 +1,236 @@
+"""What the audit recomputes, what it needs, and how it reports. The faults that it finds: test_audit_mutations.py."""
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import finished_run
+import numpy as np
+import pytest
+from scipy import stats
+
+from softlabels import cli, io, registry
+from softlabels.errors import UserError
+from softlabels.evaluation import references, statistics
+from softlabels.provenance import manifest, recompute
+from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
+from softlabels.provenance.checks_files import log_name
+from softlabels.provenance.evidence import Results
+from softlabels.provenance.findings import Scope
+
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
+VOTES = {
+    "source": {"kind": "synthetic", "items": 120, "pixels": 12, "seed": 0, "votes": 5},
+    "reference": "votes",
+    "paper": None,
+}
+
+
+def with_logs(root: Path) -> Path:
+    """The logs and benchmarks that Snakemake writes."""
+    names = [log_name(job) for job in Scope(Results(root), ["small"], None, False).jobs]
+    for name in [*names, "studies/small/chain"]:
+        io.write_text(root / f"logs/{name}.log", "")
+        io.write_text(root / f"benchmarks/{name}.tsv", "")
+    return root
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A finished small study; no test may change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "_foreign_modules", list)  # the tests themselves are foreign
+        return with_logs(finished_run.build(tmp_path_factory.mktemp("finished") / "results"))
+
+
+@pytest.fixture(scope="module")
+def voted(tmp_path_factory):
+    """A finished small study whose reference is made of votes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "_foreign_modules", list)
+        patch.setitem(finished_run.CONFIG["datasets"], "shapes", VOTES)
+        return with_logs(finished_run.build(tmp_path_factory.mktemp("voted") / "results"))
+
+
+def failed(root):
+    return {verdict.id for verdict in audit(root, dry_run=False) if verdict.verdict == "fail"}
+
+
+# -- what it recomputes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
+@pytest.mark.parametrize("freedom", [1, 2, 4, 9, 100, 1000])
+def test_students_t_is_that_of_scipy(level, freedom):
+    assert recompute.student_t(level, freedom) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), rel=1e-11)
+
+
+@pytest.mark.parametrize("values", [[0.1, 0.2, 0.4], [1e-9, 1.0, 3.0, 7.0], [5.0], [math.inf, 1.0]])
+def test_mean_and_deviation_are_those_of_the_evaluation_to_the_last_bit(values):
+    for ddof in (0, 1):
+        assert recompute.mean_and_std(values, ddof) == statistics.summary(values, ddof)[:2]
+
+
+def test_metrics_are_computed_a_second_way():
+    rng = np.random.default_rng(0)
+    p, logits = rng.dirichlet([0.3] * 5, 200), rng.normal(size=(200, 5))
+    p[:20] = np.eye(5)[rng.integers(5, size=20)]  # with zeros
+    log_q = recompute.log_softmax(logits)
+    second = recompute.scores(p, log_q)
+    assert {"kl", "macro_acc", "kl_dcic", "acc", "ce", "tvd"} == second.keys()
+    for name, value in second.items():
+        assert value == pytest.approx(registry.load("metric", name)(p, log_q), rel=1e-9)
+
+
+def test_a_prediction_of_zero_where_there_is_mass_is_infinitely_far():
+    with np.errstate(divide="ignore"):
+        found = recompute.scores(np.array([[0.5, 0.5]]), np.log(np.array([[1.0, 0.0]])))
+    assert found["kl"] == found["ce"] == math.inf
+    assert math.isfinite(found["kl_dcic"])
+
+
+def test_reference_rows_are_those_of_the_evaluation():
+    p = np.random.default_rng(1).dirichlet([0.5] * 4, 60)
+    train, test = np.arange(40), np.arange(40, 60)
+    rows = references.rows(["kl_dcic", "tvd"], p, None, train, test, seed=0, draws=1)
+    found = recompute.reference_predictions(p, train, test)
+    assert found.keys() == {row["name"] for row in rows}
+    with np.errstate(divide="ignore"):
+        for row in rows:
+            scores = recompute.scores(p[test], np.log(found[row["name"]]))
+            assert row["metrics"] == pytest.approx({name: scores[name] for name in row["metrics"]}, rel=1e-9)
+
+
+# -- the verdicts of sound results -------------------------------------------------------------------------------------
+
+
+def test_sound_results_have_no_fault(results):
+    assert failed(results) == set()
+
+
+def test_sound_results_made_of_votes_have_no_fault(voted):
+    assert failed(voted) == set()
+
+
+@pytest.mark.parametrize("column", ["votes", "p"])
+def test_a_reference_that_is_not_the_share_of_its_votes_is_named(voted, tmp_path, column):
+    root = Path(shutil.copytree(voted, tmp_path / "results"))
+    path = root / "data/shapes/reference.parquet"
+    table, metadata = io.read_table(path)
+    rows = table.to_pylist()
+    rows[3][column] = 6 if column == "votes" else [1.0, *[0.0] * 5] if rows[3]["p"][0] < 1 else [0.0, 1.0, *[0.0] * 4]
+    del metadata["schema_version"]
+    io.write_table(path, type(table).from_pylist(rows, schema=table.schema), metadata)
+    verdict = next(verdict for verdict in audit(root, dry_run=False) if verdict.id == "A19")
+    assert verdict.verdict == "fail"
+    assert verdict.evidence[0].startswith("data/shapes/reference.parquet item 3: found")
+
+
+def test_another_results_folder_inside_this_one_is_left_alone(results, tmp_path):
+    root = Path(shutil.copytree(results, tmp_path / "results"))
+    shutil.copytree(results, root / "tiny")
+    assert failed(root) == set()
+    assert not any(path.startswith("tiny/") for path in Results(root).files)
+
+
+def test_only_the_study_that_is_named_is_audited(results, tmp_path):
+    root = Path(shutil.copytree(results, tmp_path / "results"))
+    shutil.copytree(root / "studies/small", root / "studies/other")
+    (root / "studies/other/table.md").unlink()
+    assert not {verdict.id for verdict in audit(root, ["small"], dry_run=False) if verdict.verdict == "fail"} - {"A16"}
+    assert {"A01", "A06"} <= {v.id for v in audit(root, ["other"], dry_run=False) if v.verdict == "fail"}
+
+
+# -- what it needs -----------------------------------------------------------------------------------------------------
+
+WITHOUT = """
+import json, socket, sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocked())
+def refuse(*arguments, **options): raise OSError("no network here")
+socket.socket.connect = refuse
+from pathlib import Path
+from softlabels.provenance.audit import audit
+print(json.dumps({{verdict.id: verdict.verdict for verdict in audit(Path({root!r}))}}))
+"""
+BLOCKED = ["torch", "snakemake", "yaml", "jsonschema", "scipy", "pandas", "sklearn", "matplotlib", "safetensors", "PIL"]
+
+
+def test_numpy_and_pyarrow_are_all_that_an_audit_needs(results, tmp_path):
+    root = shutil.copytree(results, tmp_path / "elsewhere")
+    process = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(blocked=set(BLOCKED), root=str(root))],
+        cwd=tmp_path, env={"PYTHONPATH": str(WORKFLOW), "PATH": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    verdicts = json.loads(process.stdout)
+    assert [name for name, verdict in verdicts.items() if verdict == "fail"] == []
+    assert {"A07", "A16"} <= {name for name, verdict in verdicts.items() if verdict == "unknown"}
+    assert {"A01", "A02", "A03", "A04", "A05", "A06", "A08", "A12", "A13", "A14", "A19"} <= {
+        name for name, verdict in verdicts.items() if verdict == "pass"
+    }
+
+
+# -- how it reports ----------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_counts_the_verdicts(results):
+    verdicts = audit(results, dry_run=False)
+    lines = printed(verdicts).splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("A")] == list(CHECKS)
+    counts = [sum(v.verdict == kind for v in verdicts) for kind in ("pass", "fail", "unknown")]
+    assert lines[-1] == summary(verdicts) == "{} pass, {} fail, {} unknown".format(*counts)
+
+
+def test_the_command_writes_a_report_and_its_status_tells_the_outcome(results, tmp_path, capsys):
+    root = Path(shutil.copytree(results, tmp_path / "results"))
+    assert command([root], strict=False, configfile=None, dry_run=False) == 0
+    assert command([root], strict=True, configfile=None, dry_run=False) == 1  # Snakemake was not asked
+    with (root / "studies/small/table.md").open("a") as file:
+        file.write("one more line\n")
+    assert command([root / "studies/small/table.md"], strict=False, configfile=None, dry_run=False) == 1
+    said = capsys.readouterr().out
+    assert "studies/small/table.md line" in said
+    assert "→ delete studies/<study>/cells.parquet and table.*, and run again" in said
+    report = json.loads((root / "audit/report.json").read_text())
+    assert report["studies"] == ["small"]
+    assert {check["id"] for check in report["checks"] if check["verdict"] == "fail"} == {"A02", "A05"}
+    assert set(report["checks"][0]) == {"id", "title", "verdict", "evidence", "remedy"}
+    assert "| A02 | fail |" in (root / "audit/report.md").read_text()
+
+
+def test_the_command_line_ends_with_the_status_of_the_audit(results, tmp_path, monkeypatch, capsys):
+    root = shutil.copytree(results, tmp_path / "results")
+    monkeypatch.setattr(sys, "argv", ["softlabels", "audit", str(root), "--no-dry-run", "--strict"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 1
+    assert " unknown" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["", "studies/small", "studies/small/table.csv", "studies/small/cells.parquet"])
+def test_a_path_means_a_results_folder_or_a_study(results, place):
+    assert located(results / place) == (results.resolve(), "small" if place else None)
+
+
+@pytest.mark.parametrize("place", ["nowhere", "data", "studies/small/nothing.csv", "data/shapes/items.parquet"])
+def test_any_other_path_is_refused(results, place):
+    with pytest.raises(UserError, match="expected a results folder, a study's folder or a table in it"):
+        located(results / place)
+
+
+def test_a_study_that_is_not_there_is_named_with_those_that_are(results):
+    with pytest.raises(UserError, match="found no study another; there are: small"):
+        audit(results, ["another"])
+
+
+def test_a_folder_without_a_study_is_no_results_folder(tmp_path):
+    (tmp_path / "studies").mkdir()
+    with pytest.raises(UserError, match="Run the workflow first"):
+        audit(tmp_path)

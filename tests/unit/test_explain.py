@@ -1,0 +1,416 @@
+"""One number of a table, followed back to its votes and images."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import finished_run
+import pyarrow.parquet as pq
+import pytest
+import study_files
+
+from softlabels import cli, io
+from softlabels.errors import UserError
+from softlabels.provenance import explain as module
+from softlabels.provenance.explain import explain, find, render, title, value_in
+from softlabels.studies.render import document
+
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """A finished small study; no test may change it."""
+    return finished_run.build(tmp_path_factory.mktemp("finished") / "results")
+
+
+@pytest.fixture
+def broken(results, tmp_path):
+    """A copy of it, to be broken."""
+    return Path(shutil.copytree(results, tmp_path / "results"))
+
+
+@pytest.fixture
+def cells(results):
+    return io.read_table(results / "studies/small/cells.parquet")[0]
+
+
+def study(results):
+    return str(results / "studies/small")
+
+
+def nodes(tree):
+    yield tree
+    for below in tree["below"]:
+        yield from nodes(below)
+
+
+def missing(explained):
+    return [node["facts"]["missing"] for node in nodes(explained["tree"]) if "missing" in node["facts"]]
+
+
+# -- the chain -----------------------------------------------------------------------------------------------------
+
+
+def test_every_number_of_the_ledger_is_explained_without_a_gap(results, cells):
+    rows = cells.to_pylist()
+    assert {row["kind"] for row in rows} == {"measured", "difference", "reference", "paper"}
+    for row in rows:
+        assert find(rows, title(row, rows), "") == row
+    for row in (row for row in rows if row["statistic"] == "mean"):  # the others have the same chain
+        explained = explain(study(results), title(row, rows), "")
+        assert explained["cell"] == json.loads(json.dumps({**row, "value": module._number(row["value"])}))
+        assert missing(explained) == [], title(row, rows)
+        runs = [node["name"] for node in nodes(explained["tree"]) if node["name"].startswith("run ")]
+        assert runs == [f"run {name}" for name in row["runs"]]
+
+
+def test_every_printed_number_is_found_by_its_row_and_column(results, cells):
+    # Cells of the printed tables, by their own headings: what is found must print what stands there.
+    rows, asked = cells.to_pylist(), 0
+    for table in document(cells)[1]:
+        for printed in table.rows:
+            names = [text for text in printed if not re.search(r"\d", text)]
+            for heading, text in zip(table.header, printed, strict=True):
+                if not re.fullmatch(r"\**\[?[-+]?\d+\.\d+[^;]*", text) or heading == "here − paper":
+                    continue
+                cell = find(rows, " ".join(names), heading.removesuffix(" ↓"))
+                assert text.strip("*[").startswith(cell["printed"]), (table.title, names, heading)
+                asked += 1
+    assert asked > 60
+
+
+def test_the_values_of_the_runs_average_to_the_number(results, cells):
+    for row in cells.to_pylist():
+        if row["statistic"] == "mean" and row["runs"]:
+            evaluations = [json.loads((results / file["path"]).read_text()) for file in row["files"]]
+            values = [float(value_in(evaluation, row)) for evaluation in evaluations]
+            signs = [1, 1, -1, -1] if row["kind"] == "difference" else [1, 1]
+            mean = sum(sign * value for sign, value in zip(signs, values, strict=True)) / 2
+            assert mean == pytest.approx(row["value"], rel=1e-12, abs=1e-15), row
+
+
+def test_numbers_that_only_votes_have_are_found_in_their_file(tmp_path):
+    study_files.write_references(tmp_path / "seed0.json", 30, ["a", "b"], votes=True)
+    evaluation = json.loads((tmp_path / "seed0.json").read_text())
+    cell = {"kind": "reference", "label": "split_half"}
+    assert value_in(evaluation, {**cell, "metric": "detail.kl_dcic_direction_2"}) == 0.142
+    assert value_in(evaluation, {**cell, "metric": "detail.n_items"}) == 10
+    assert value_in(evaluation, {**cell, "label": "sampling_floor", "metric": "detail.first_order_kl"}) == 0.009
+    with pytest.raises(LookupError):
+        value_in(evaluation, {**cell, "label": "nobody", "metric": "kl"})
+
+
+def test_the_chain_of_a_run_leads_to_its_votes_and_images(results):
+    explained = explain(study(results), "soft", "kl seed1")
+    found = {node["name"]: node["facts"] for node in reversed(list(nodes(explained["tree"])))}
+    run = "runs/shapes/random/quick/soft/seed1"
+    files = {
+        "evaluation": f"{run}/metrics.json",
+        "predictions": f"{run}/predictions.parquet",
+        "checkpoint": f"{run}/model.safetensors",
+        "labels": "labels/shapes/soft/all.parquet",
+        "annotations": "data/shapes/annotations.parquet",
+        "reference": "data/shapes/reference.parquet",
+        "images": "data/shapes/images.npy",
+        "split": "splits/shapes/random/seed1.parquet",
+    }
+    for name, path in files.items():
+        assert (found[name]["file"], found[name]["sha256"]) == (path, io.sha256(results / path)), name
+    assert not any("seed0" in json.dumps(facts) for facts in found.values())
+    assert found["predictions"]["configuration"] == (
+        "batch 32 (default 128), epochs 1 (default 60), network compact; the rest as by default"
+    )
+    assert found["predictions"]["resumes"] == "none, trained in one go"
+    assert found["predictions"]["made by"].startswith("softlabels train, 20")
+    manifest = json.loads((results / run / "model.manifest.json").read_text())
+    assert manifest["environment"]["packages"]["torch"] in found["predictions"]["torch"]
+    assert manifest["machine"]["host"] in found["predictions"]["where"]
+    assert manifest["facts"]["initial_sha256"] == found["predictions"]["initial weights"]
+
+
+def test_the_metric_is_named_with_the_hash_of_its_code(results):
+    explained = explain(study(results), "soft", "kl")
+    code = next(node["facts"]["code"] for node in nodes(explained["tree"]) if node["name"] == "metric kl")
+    assert code.startswith("workflow/softlabels/evaluation/metrics/kl.py@") or "/blob/" in code
+    assert code.endswith(f"hash {explained['cell']['metric_code']}")
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("git@example.org:group/softlabels.git", "https://example.org/group/softlabels"),
+        ("https://user:secret@example.org/group/softlabels.git", "https://example.org/group/softlabels"),
+        ("ssh://git@example.org:22/group/softlabels", "https://example.org/group/softlabels"),
+        ("/srv/git/softlabels.git", None),
+        ("../softlabels", None),
+        ("", None),
+    ],
+)
+def test_the_link_to_the_code_is_made_from_the_remote_without_secrets(monkeypatch, address, url):
+    answer = subprocess.CompletedProcess([], 0, f"{address}\n")
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
+    assert module._remote() == url
+
+
+def test_with_a_remote_code_is_linked_at_its_commit(monkeypatch, results):
+    monkeypatch.setattr(module, "_remote", lambda: "https://example.org/softlabels")
+    manifest = json.loads((results / "runs/shapes/random/quick/soft/seed0/model.manifest.json").read_text())
+    text = render(explain(study(results), "soft", "kl seed0"))
+    if manifest["code"]["commit"]:
+        assert f"https://example.org/softlabels/blob/{manifest['code']['commit']}/workflow/softlabels/training" in text
+
+
+def test_a_file_is_told_in_full_only_once(results):
+    text = render(explain(study(results), "soft - hard", "kl"))
+    assert text.count("made by: softlabels data") == 1
+    assert text.count("made by: softlabels train") == 4
+
+
+def test_the_tree_shortens_hashes_and_json_does_not(results):
+    explained = explain(study(results), "soft", "kl")
+    assert not re.search(r"(?<!blob/)\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b", render(explained))
+    assert io.sha256(results / "data/shapes/images.npy") in json.dumps(explained)
+
+
+# -- which cell ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "expected"),
+    [
+        ("soft", "kl", "soft kl mean"),
+        ("kl", "soft", "soft kl mean"),
+        ("shapes random quick hard", "macro_acc", "hard macro_acc mean"),
+        ("shapes", "hard: ACC ↑", "hard macro_acc mean"),
+        ("hard", "ACC", "hard macro_acc mean"),
+        ("hard", "acc", "hard acc mean"),
+        ("hard", "plain ACC", "hard acc mean"),
+        ("HARD", "Macro_Acc STD", "hard macro_acc std"),
+        ("soft", "KL_ε", "soft kl_dcic mean"),
+        ("soft", "KL_eps", "soft kl_dcic mean"),
+        ("soft", r"KL$_\varepsilon$ $\downarrow$", "soft kl_dcic mean"),
+        ("soft − hard", "KL ↓", "soft - hard kl mean"),
+        ("soft vs hard", "kl 95% interval", "soft - hard kl low"),
+        ("soft-hard kl", "high", "soft - hard kl high"),
+        ("uniform", "kl", "reference uniform kl mean"),
+        ("one_hot †", "KL", "reference one_hot kl mean"),
+        ("hard + temperature", "temperature", "reference hard + temperature temperature mean"),
+        ("best_smoothing", "alpha", "reference best_smoothing detail.alpha mean"),
+        ("bc", "soft: recall", "soft recall.bc mean"),
+        ("soft", "silhouette ↑", "soft structure.silhouette mean"),
+        ("paper hard", "ACC", "paper hard macro_acc mean"),
+        ("hard KL ↓ (here KL_ε)", "here", "hard kl_dcic mean"),
+        ("hard KL ↓ (here KL_ε)", "here − paper", "hard kl_dcic mean"),
+        ("paper", "0.8247", "paper hard macro_acc mean"),
+    ],
+)
+def test_a_cell_is_found_by_what_people_call_it(cells, row, column, expected):
+    rows = cells.to_pylist()
+    assert title(find(rows, row, column), rows) == expected
+
+
+def test_a_class_called_like_a_label_is_told_from_it(cells):
+    rows = [
+        {**row, "metric": row["metric"].replace("recall.bc", "recall.hard").replace("recall.be", "recall.polar bear 2")}
+        for row in cells.to_pylist()
+    ]
+    expected = {
+        ("hard", "hard: recall"): "hard recall.hard mean",
+        ("hard", "soft: recall"): "soft recall.hard mean",
+        ("polar bear 2", "hard: recall"): "hard recall.polar bear 2 mean",
+        ("shapes", "hard: KL"): "hard kl mean",
+    }
+    assert {question: title(find(rows, *question), rows) for question in expected} == expected
+
+
+def test_an_ambiguous_cell_lists_the_choices(results):
+    with pytest.raises(UserError, match="could be 2 numbers") as error:
+        explain(study(results), "shapes", "kl")
+    assert re.search(r"\n  hard kl mean  \(\d.*\n  soft kl mean  \(\d", str(error.value))
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "message"),
+    [
+        ("sotf", "kl", "'sotf' names no part.*Did you mean soft"),
+        ("soft", "macro_ac", "Did you mean macro_acc"),
+        ("soft", "xyzzy", "There are: acc, "),
+        ("uniform", "kl seed7", "seed7: no run of this number has it; it has seed0, seed1"),
+        ("paper hard", "ACC seed0", "it has none"),
+    ],
+)
+def test_an_unknown_word_names_the_nearest(results, row, column, message):
+    with pytest.raises(UserError, match=message):
+        explain(study(results), row, column)
+
+
+def test_a_difference_the_other_way_round_is_not_taken_for_its_opposite(results):
+    with pytest.raises(UserError, match="no number is all of this") as error:
+        explain(study(results), "hard - soft", "kl")
+    assert "soft - hard kl mean" in str(error.value)
+
+
+def test_a_study_is_found_by_table_folder_and_name(results, monkeypatch):
+    monkeypatch.chdir(results.parent)
+    tables = [
+        "small",
+        "results/studies/small",
+        *(f"results/studies/small/table.{kind}" for kind in ("csv", "md", "tex")),
+    ]
+    trees = [explain(table, "soft", "kl")["tree"] for table in tables]
+    assert all(tree == trees[0] for tree in trees)
+
+
+def test_an_unknown_study_names_those_there_are(results, monkeypatch):
+    monkeypatch.chdir(results.parent)
+    with pytest.raises(UserError, match="Did you mean small"):
+        explain("smal", "soft", "kl")
+    with pytest.raises(UserError, match="found no study there"):
+        explain("results/data", "soft", "kl")
+
+
+# -- what is broken ------------------------------------------------------------------------------------------------
+
+RUN = "runs/shapes/random/quick/soft/seed0"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (f"{RUN}/metrics.json", "metrics.json"),
+        (f"{RUN}/metrics.manifest.json", "the manifest of the job that wrote"),
+        (f"{RUN}/predictions.parquet", "no such file"),
+        (f"{RUN}/model.safetensors", "no such file"),
+        (f"{RUN}/model.manifest.json", "the manifest of the job that wrote"),
+        ("labels/shapes/soft/all.parquet", "no such file"),
+        ("data/shapes/images.npy", "no such file"),
+        ("data/shapes/images.manifest.json", "the manifest of the job that wrote"),
+        ("studies/small/config.manifest.json", "no such manifest"),
+        ("studies/small/chain.json", "chain.json"),
+    ],
+)
+def test_what_is_deleted_or_truncated_is_told_as_missing(broken, path, told):
+    file = broken / path
+    content = file.read_bytes()
+    file.unlink()
+    assert any(told in text for text in missing(explain(study(broken), "soft", "kl")))
+    file.write_bytes(content[: len(content) // 2])
+    assert missing(explain(study(broken), "soft", "kl"))
+    assert "missing: " in render(explain(study(broken), "soft", "kl"))
+
+
+def test_a_changed_file_and_a_changed_manifest_are_told(broken):
+    labels = broken / "labels/shapes/soft/all.parquet"
+    content = bytearray(labels.read_bytes())
+    content[100] ^= 1
+    labels.write_bytes(content)
+    assert missing(explain(study(broken), "soft", "kl")) == [
+        "labels/shapes/soft/all.parquet is not the file that was used: its content has changed"
+    ]
+    labels.write_bytes(bytes(content[:100]) + bytes([content[100] ^ 1]) + bytes(content[101:]))
+    manifest = broken / RUN / "model.manifest.json"
+    manifest.write_text(manifest.read_text().replace('"batch": 32', '"batch": 64'))
+    assert missing(explain(study(broken), "soft", "kl")) == [
+        f"the {RUN}/model.manifest.json that studies/small/chain.json lists: it has changed"
+    ]
+
+
+def edit(path, change):
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+
+
+def test_a_file_made_from_itself_ends_the_chain(broken):
+    def own_input(manifest):
+        manifest["inputs"] = {"reference": manifest["outputs"]["labels"]}
+
+    edit(broken / "labels/shapes/soft/all.manifest.json", own_input)
+    assert any("made from itself" in text for text in missing(explain(study(broken), "soft", "kl")))
+
+
+def test_a_path_out_of_the_results_folder_is_not_opened(broken, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+
+    def outside(manifest):
+        manifest["inputs"]["images"]["path"] = "../secret"
+
+    edit(broken / RUN / "model.manifest.json", outside)
+    assert any("leaves the results folder" in text for text in missing(explain(study(broken), "soft", "kl")))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.update(machine={"slurm": 3}),
+        lambda m: m.update(started="yesterday"),
+        lambda m: m["environment"].update(pins={"file": 1}),
+        lambda m: m["facts"].update(resumes=7),
+        lambda m: m["code"].update(modules={"softlabels.evaluation.metrics.kl": 5}),
+        lambda m: m["config"].update(recipe={"augment": 3}),
+        lambda m: m.update(schema_version=99),
+        lambda m: m.pop("code"),
+    ],
+)
+def test_nonsense_in_a_manifest_is_no_traceback(broken, change):
+    for name in ("model", "metrics"):
+        edit(broken / RUN / f"{name}.manifest.json", change)
+    assert missing(explain(study(broken), "soft", "kl"))
+
+
+def test_a_ledger_without_a_column_is_refused(broken):
+    path = broken / "studies/small/cells.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns("files"), path)
+    with pytest.raises(UserError, match=r"cells\.parquet.*files"):
+        explain(study(broken), "soft", "kl")
+    path.write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"cells\.parquet"):
+        explain(study(broken), "soft", "kl")
+    path.unlink()
+    with pytest.raises(UserError, match=r"cells\.parquet: found no such file"):
+        explain(study(broken), "soft", "kl")
+
+
+# -- the command line ----------------------------------------------------------------------------------------------
+
+
+def test_the_command_prints_a_tree_or_json(results, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["softlabels", "explain", study(results), "soft", "kl"])
+    cli.main()
+    assert capsys.readouterr().out == render(explain(study(results), "soft", "kl"))
+    monkeypatch.setattr(sys, "argv", ["softlabels", "explain", study(results), "one_hot", "kl", "--json"])
+    cli.main()
+    explained = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert explained == explain(study(results), "one_hot", "kl")
+    assert explained["cell"]["value"] == "inf"
+
+
+def test_a_reader_that_stops_early_is_no_error(results):
+    command = [sys.executable, "-m", "softlabels", "explain", study(results), "soft", "kl", "--json"]
+    process = subprocess.Popen(command, cwd=WORKFLOW, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (b"", 0)
+
+
+def test_numpy_and_pyarrow_are_all_that_it_needs(results):
+    program = f"""
+import sys
+
+class Blocked:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] not in {{"numpy", "pyarrow", "softlabels", *sys.stdlib_module_names}}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Blocked())
+sys.argv = ["softlabels", "explain", {study(results)!r}, "soft", "kl"]
+from softlabels.cli import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=WORKFLOW, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "configuration: unknown: comparing with the defaults needs PyYAML and jsonschema" in done.stdout

@@ -1,0 +1,618 @@
+"""Each fault is put into a finished study, and the audit must name it: one check a fault, and no false alarm.
+
+Most faults are sealed: all hashes are made again, up to the chain, so that only content can give the fault away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from softlabels import io
+from softlabels.provenance import configured
+from softlabels.provenance.audit import audit
+from softlabels.provenance.evidence import entries
+from softlabels.studies import render, study
+
+STUDY = "studies/tiny"
+RUN = "runs/tiny_synthetic/random/tiny_compact"
+SOFT, SOFT_1, HARD = f"{RUN}/soft/seed0", f"{RUN}/soft/seed1", f"{RUN}/hard/seed0"
+DATA = "data/tiny_synthetic"
+SPLIT = "splits/tiny_synthetic/random/seed0.parquet"
+LABEL = "labels/tiny_synthetic/soft/all.parquet"
+LONG_AGO = 1_000_000_000  # seconds: in 2001
+
+FAULTS: list = []
+
+
+def fault(*expected: str, sealed: bool = True) -> Callable:
+    """Register a function that puts a fault into a results folder, and the checks that must notice it."""
+
+    def register(function: Callable[[Path], None]) -> Callable[[Path], None]:
+        FAULTS.append(pytest.param(function, set(expected), sealed, id=function.__name__))
+        return function
+
+    return register
+
+
+def verdicts(root: Path) -> dict[str, str]:
+    """The verdict of each check, without asking Snakemake."""
+    return {verdict.id: verdict.verdict for verdict in audit(root, dry_run=False)}
+
+
+def having(found: dict[str, str], verdict: str) -> set[str]:
+    return {name for name, value in found.items() if value == verdict}
+
+
+def seal(root: Path) -> None:
+    """Write the hashes of all files as they are now into the manifests, and those of the manifests into the chain."""
+    for path in root.rglob("*.manifest.json"):
+        manifest = io.read_json(path)
+        for side in ("inputs", "outputs"):
+            for _, entry in entries(manifest[side]):
+                file = root / entry["path"]
+                entry |= {"bytes": file.stat().st_size, "sha256": io.sha256(file)}
+        io.write_json(path, manifest)
+    chain = io.read_json(root / STUDY / "chain.json")
+    for entry in chain["manifests"]:
+        entry["sha256"] = io.sha256(root / entry["path"])
+    io.write_json(root / STUDY / "chain.json", chain)
+
+
+def gather(root: Path, **changes) -> None:
+    """Make the study's tables again from the files as they are."""
+    manifest = io.read_json(root / STUDY / "config.manifest.json")
+    inputs, outputs = ({} for _ in range(2))
+    for side, paths in (("inputs", inputs), ("outputs", outputs)):
+        for name, value in manifest[side].items():
+            listed = isinstance(value, list)
+            paths[name] = [root / entry["path"] for entry in value] if listed else root / value["path"]
+    study.run(manifest["config"] | changes, inputs, outputs)
+
+
+def edit_json(path: Path, change: Callable[[dict], None]) -> None:
+    content = io.read_json(path)
+    change(content)
+    io.write_json(path, content)
+
+
+def edit_text(path: Path, pattern: str, replacement: str) -> None:
+    text = path.read_text()
+    changed = re.sub(pattern, replacement, text, count=1, flags=re.MULTILINE)
+    assert changed != text
+    path.write_text(changed)
+
+
+def edit_table(path: Path, change: Callable[[list[dict]], list[dict] | None], **facts) -> None:
+    """Change the rows of a Parquet file of ours, and its metadata."""
+    table = pq.read_table(path)
+    metadata = json.loads(table.schema.metadata[b"softlabels"]) | facts
+    rows = table.to_pylist()
+    rows = change(rows) or rows
+    metadata.pop("schema_version")
+    io.write_table(path, pa.Table.from_pylist(rows, schema=table.schema), metadata)
+
+
+def edit_ledger(root: Path, change: Callable[[list[dict]], list[dict] | None], **facts) -> None:
+    """Change the ledger, and print the tables from it again."""
+    path = root / STUDY / "cells.parquet"
+    edit_table(path, change, **facts)
+    cells, _ = io.read_table(path)
+    for name in ("csv", "markdown", "latex"):
+        suffix = {"csv": "csv", "markdown": "md", "latex": "tex"}[name]
+        io.write_text(root / STUDY / f"table.{suffix}", getattr(render, f"render_{name}")(cells))
+
+
+def row_of(rows: list[dict], **wanted) -> dict:
+    return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
+
+
+def all_manifests(root: Path, change: Callable[[dict], None]) -> None:
+    for path in root.rglob("*.manifest.json"):
+        edit_json(path, change)
+
+
+# -- tables and ledger -------------------------------------------------------------------------------------------------
+
+
+@fault("A01", "A02", "A05", sealed=False)
+def a_digit_of_table_csv(root):
+    edit_text(root / STUDY / "table.csv", r",measured,,0\.(\d)", lambda m: f",measured,,0.{(int(m[1]) + 1) % 10}")
+
+
+@fault("A02", "A05", sealed=False)
+def a_digit_of_table_md(root):
+    edit_text(root / STUDY / "table.md", r"(\d)(\*\*)? ±", lambda m: f"{(int(m[1]) + 1) % 10}{m[2] or ''} ±")
+
+
+@fault("A02", "A05", sealed=False)
+def a_digit_of_table_tex(root):
+    edit_text(root / STUDY / "table.tex", r"(\d)(\})? \$\\pm", lambda m: f"{(int(m[1]) + 1) % 10}{m[2] or ''} $\\\\pm")
+
+
+@fault("A01", "A02")
+def a_cell_of_table_md_and_its_hash(root):
+    edit_text(root / STUDY / "table.md", r"\| (\*\*)?0\.\d\d\d\d", r"| \g<1>0.9999")
+
+
+@fault("A03")
+def a_value_of_the_ledger(root):
+    def change(rows):
+        row = row_of(rows, label="soft", metric="tie_credit_acc", statistic="mean")
+        row["value"] = np.nextafter(row["value"], 1)
+
+    edit_ledger(root, change)
+
+
+@fault("A02")
+def a_printed_text_of_the_ledger(root):
+    edit_ledger(root, lambda rows: row_of(rows, metric="kl", statistic="mean").update(printed="0.1234"))
+
+
+@fault("A01", "A02")
+def a_row_of_the_ledger_twice(root):
+    edit_table(root / STUDY / "cells.parquet", lambda rows: [*rows, dict(rows[0], value=rows[0]["value"] + 1)])
+
+
+@fault("A03")
+def a_number_that_is_left_out(root):
+    edit_ledger(root, lambda rows: [row for row in rows if row["metric"] != "structure.silhouette"])
+
+
+@fault("A03")
+def an_end_of_an_interval(root):
+    def change(rows):
+        row = row_of(rows, kind="difference", metric="kl", statistic="low")
+        row["value"] *= 1 + 1e-7
+
+    edit_ledger(root, change)
+
+
+@fault("A03")
+def the_papers_number(root):
+    edit_ledger(root, lambda rows: row_of(rows, kind="paper", statistic="mean").update(value=0.5, printed="0.5000"))
+
+
+@fault("A03")
+def the_difference_from_the_paper(root):
+    edit_ledger(root, lambda rows: row_of(rows, metric="macro_acc", label="soft").update(paper_difference=0.0))
+
+
+@fault("A03")
+def another_run_behind_a_number(root):
+    edit_ledger(root, lambda rows: rows[0]["files"][0].update(sha256="0" * 64))
+
+
+@fault("A03")
+def another_epsilon_in_the_captions(root):
+    edit_ledger(root, lambda rows: None, eps=1e-3)
+
+
+@fault("A08")
+def the_metric_code_of_the_ledger(root):
+    edit_ledger(root, lambda rows: row_of(rows, metric="kl").update(metric_code="0" * 64))
+
+
+@fault("A06", "A07")
+def a_table_of_another_study(root):
+    gather(root, study="another")
+
+
+# -- evaluations -------------------------------------------------------------------------------------------------------
+
+
+@fault("A04")
+def kl_in_metrics_json(root):
+    edit_json(root / SOFT / "metrics.json", lambda m: m["metrics"].update(kl=m["metrics"]["kl"] * (1 - 3e-6)))
+    gather(root)
+
+
+@fault("A04")
+def macro_accuracy_in_metrics_json(root):
+    edit_json(root / SOFT / "metrics.json", lambda m: m["metrics"].update(macro_acc=m["metrics"]["macro_acc"] + 0.01))
+    gather(root)
+
+
+@fault("A04")
+def a_metric_after_temperature(root):
+    edit_json(root / SOFT / "metrics.json", lambda m: m["temperature"]["metrics"].update(kl_dcic=0.01))
+    gather(root)
+
+
+@fault("A04")
+def a_row_without_a_network(root):
+    path = root / "references/tiny_synthetic/random/seed0.json"
+    edit_json(path, lambda content: content["rows"][1]["metrics"].update(kl=0.3))
+    gather(root)
+
+
+@fault("A05", sealed=False)
+def one_byte_of_a_checkpoint(root):
+    path = root / SOFT / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@fault("A05", sealed=False)
+def an_old_file_restored_with_its_old_time(root):
+    path = root / LABEL
+    shutil.copyfile(root / "labels/tiny_synthetic/hard/all.parquet", path)
+    os.utime(path, (LONG_AGO, LONG_AGO))
+
+
+@fault("A05", sealed=False)
+def the_list_of_items(root):
+    edit_text(root / STUDY / "items.csv", "0", "1")
+
+
+# -- manifests and chain -----------------------------------------------------------------------------------------------
+
+
+@fault("A06", sealed=False)
+def a_space_in_a_manifest(root):
+    path = root / SOFT / "model.manifest.json"
+    path.write_text(path.read_text() + " ")
+
+
+@fault("A06", sealed=False)
+def a_manifest_that_is_gone(root):
+    (root / SOFT / "model.manifest.json").unlink()
+
+
+@fault("A06")
+def an_entry_less_in_the_chain(root):
+    edit_json(root / STUDY / "chain.json", lambda chain: chain["manifests"].pop(0))
+
+
+@fault("A06")
+def an_entry_more_in_the_chain(root):
+    more = {"path": f"{STUDY}/figures/curves-tiny_synthetic-random-tiny_compact.manifest.json", "sha256": ""}
+    edit_json(root / STUDY / "chain.json", lambda chain: chain["manifests"].append(more))
+
+
+@fault("A06", sealed=False)
+def a_hash_in_the_chain(root):
+    edit_json(root / STUDY / "chain.json", lambda chain: chain["manifests"][0].update(sha256="0" * 64))
+
+
+@fault("A06")
+def a_label_file_that_no_job_here_wrote(root):
+    edit_json(root / "labels/tiny_synthetic/soft/all.manifest.json", lambda manifest: manifest.update(outputs={}))
+
+
+# -- configuration, code, environment, machine -------------------------------------------------------------------------
+
+
+@fault("A07")
+def two_hyperparameters_swapped_in_a_manifest(root):
+    def change(manifest):
+        recipe = manifest["config"]["recipe"]
+        recipe["epochs"], recipe["batch"] = recipe["batch"], recipe["epochs"]
+
+    edit_json(root / SOFT / "model.manifest.json", change)
+
+
+@fault("A07")
+def another_recipe_in_the_study_and_all_its_runs(root):
+    for path in (root / RUN).rglob("model.manifest.json"):
+        edit_json(path, lambda manifest: manifest["config"]["recipe"].update(epochs=200))
+    path = root / STUDY / "config.manifest.json"
+    edit_json(path, lambda manifest: manifest["config"]["recipes"]["tiny_compact"].update(epochs=200))
+    gather(root)
+
+
+@fault("A08")
+def another_code_in_a_manifest(root):
+    def change(manifest):
+        manifest["code"]["modules"]["softlabels.training.train"]["tree"] = "0" * 64
+
+    edit_json(root / SOFT / "model.manifest.json", change)
+
+
+@fault("A09")
+def one_run_with_another_numpy(root):
+    path = root / SOFT / "metrics.manifest.json"
+    edit_json(path, lambda manifest: manifest["environment"]["packages"].update(numpy="1.26.4"))
+
+
+@fault("A09")
+def all_runs_with_a_package_that_is_not_pinned(root):
+    all_manifests(root, lambda manifest: manifest["environment"]["packages"].update(unknownpackage="1.0"))
+
+
+@fault("A09")
+def one_run_with_another_python(root):
+    path = root / SOFT / "metrics.manifest.json"
+    edit_json(path, lambda manifest: manifest["environment"].update(python="3.9.1"))
+
+
+@fault("A10")
+def a_foreign_module(root):
+    path = root / SOFT / "model.manifest.json"
+    edit_json(path, lambda manifest: manifest["environment"].update(foreign_modules=["random"]))
+
+
+@fault("A11")
+def one_run_on_another_gpu(root):
+    edit_json(root / SOFT / "model.manifest.json", lambda manifest: manifest["machine"].update(gpu="NVIDIA H200"))
+
+
+@fault("A11")
+def no_run_deterministic(root):
+    for path in (root / RUN).rglob("model.manifest.json"):
+        edit_json(path, lambda manifest: manifest["determinism"].update(deterministic_algorithms=False))
+
+
+@fault("A15")
+def a_commit_that_git_does_not_know(root):
+    all_manifests(root, lambda manifest: manifest["code"].update(commit="1" * 40))
+
+
+@fault("A15")
+def uncommitted_changes_that_are_not_archived(root):
+    edit_json(root / SOFT / "model.manifest.json", lambda manifest: manifest["code"].update(dirty=True, diff="1" * 64))
+
+
+@fault("A15")
+def an_archived_diff_of_other_changes(root):
+    uncommitted_changes_that_are_not_archived(root)
+    io.write_text(root / f"audit/diffs/{'1' * 64}.diff", "something else")
+
+
+# -- runs, splits, data ------------------------------------------------------------------------------------------------
+
+
+@fault("A05", "A06", "A12", sealed=False)
+def a_run_that_is_gone(root):
+    shutil.rmtree(root / SOFT_1)
+
+
+@fault("A12")
+def a_seed_that_counts_twice(root):
+    edit_json(root / STUDY / "config.manifest.json", lambda manifest: manifest["config"].update(seeds=[0, 0]))
+    gather(root, seeds=[0, 0])
+
+
+@fault("A12")
+def a_seed_that_is_missing(root):
+    edit_json(root / STUDY / "config.manifest.json", lambda manifest: manifest["config"].update(seeds=[0, 1, 2]))
+    edit_json(root / STUDY / "config.json", lambda config: config.update(seeds=[0, 1, 2]))
+
+
+@fault("A12")
+def the_model_of_another_label(root):
+    shutil.copy(root / HARD / "model.safetensors", root / SOFT / "model.safetensors")
+
+
+@fault("A12", "A14")
+def the_predictions_of_another_seed(root):
+    shutil.copy(root / SOFT_1 / "predictions.parquet", root / SOFT / "predictions.parquet")
+
+
+@fault("A12")
+def the_same_initial_weights_for_two_seeds(root):
+    facts = io.read_json(root / SOFT / "model.manifest.json")["facts"]
+    edit_json(
+        root / SOFT_1 / "model.manifest.json", lambda m: m["facts"].update(initial_sha256=facts["initial_sha256"])
+    )
+
+
+@fault("A13")
+def other_initial_weights_for_one_label(root):
+    edit_json(root / SOFT / "model.manifest.json", lambda manifest: manifest["facts"].update(initial_sha256="0" * 64))
+
+
+@fault("A13")
+def another_order_in_a_history(root):
+    edit_table(root / SOFT / "history.parquet", lambda rows: None, order_sha256="0" * 64)
+
+
+@fault("A13")
+def another_split_for_one_label(root):
+    other = SPLIT.replace("seed0", "seed1")
+    edit_json(root / SOFT / "model.manifest.json", lambda manifest: manifest["inputs"]["split"].update(path=other))
+
+
+@fault("A14")
+def a_test_item_that_is_also_trained_on(root):
+    def change(rows):
+        item = row_of(rows, split="test")["item"]
+        return [*rows, {"item": item, "split": "train", "fold": None}]
+
+    edit_table(root / SPLIT, change)
+
+
+@fault("A14")
+def an_item_without_a_part(root):
+    edit_table(root / SPLIT, lambda rows: rows[1:])
+
+
+@fault("A14")
+def a_group_in_two_parts(root):
+    edit_table(root / DATA / "items.parquet", lambda rows: [dict(row, group=str(row["item"] // 10)) for row in rows])
+
+
+@fault("A14")
+def a_test_item_moved_to_training_in_the_predictions(root):
+    edit_table(root / SOFT / "predictions.parquet", lambda rows: row_of(rows, split="test").update(split="train"))
+
+
+@fault("A14")
+def features_of_another_split(root):
+    path = root / SOFT / "features.npy"
+    np.save(path, np.load(path)[:-1])
+
+
+@fault("A19")
+def a_label_changed_by_hand(root):
+    def change(rows):
+        row = next(row for row in rows if max(row["p"]) < 0.9)
+        row["p"] = row["p"][::-1]
+
+    edit_table(root / LABEL, change)
+
+
+@fault("A19")
+def a_hard_class_changed_by_hand(root):
+    edit_table(root / LABEL, lambda rows: rows[0].update(hard=(rows[0]["hard"] + 1) % 6))
+
+
+@fault("A19")
+def a_distribution_that_does_not_sum_to_one(root):
+    edit_table(root / DATA / "reference.parquet", lambda rows: rows[0].update(p=[0.5] * 6))
+
+
+@fault("A19")
+def votes_that_do_not_belong_to_the_labels(root):
+    edit_table(root / DATA / "annotations.parquet", lambda rows: [{"item": 0, "annotator": None, "label": 1}])
+
+
+# -- what is left over, and what is lost -------------------------------------------------------------------------------
+
+
+@fault("A16")
+def a_file_that_nobody_wrote(root):
+    (root / SOFT / "model_final_2.safetensors").write_bytes(b"better")
+
+
+@fault("A20")
+def a_log_that_is_gone(root):
+    (root / "logs" / SOFT / "train.log").unlink()
+
+
+@fault("A20")
+def a_benchmark_that_is_gone(root):
+    (root / "benchmarks" / SOFT / "evaluate.tsv").unlink()
+
+
+@fault("A20")
+def a_slurm_job_without_a_number(root):
+    slurm = {"job": None, "partition": "gpu", "nodes": "n1", "restarts": "0"}
+    edit_json(root / SOFT / "model.manifest.json", lambda manifest: manifest["machine"].update(slurm=slurm))
+
+
+# -- the tests ---------------------------------------------------------------------------------------------------------
+
+# What else follows from a fault because the numbers behind it change too, or are computed from what changed.
+FOLLOWS = {
+    "a_row_of_the_ledger_twice": {"A03"},
+    "a_table_of_another_study": {"A03"},
+    "a_label_file_that_no_job_here_wrote": {"A16", "A19"},
+    "another_split_for_one_label": {"A14"},
+    "a_seed_that_counts_twice": {"A03", "A07"},
+    "a_seed_that_is_missing": {"A03", "A07"},
+    "the_predictions_of_another_seed": {"A04"},
+    "a_test_item_that_is_also_trained_on": {"A04"},
+    "an_item_without_a_part": {"A04"},
+    "a_distribution_that_does_not_sum_to_one": {"A04"},
+    "the_same_initial_weights_for_two_seeds": {"A13"},
+}
+
+
+@pytest.fixture
+def results(tiny, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of the finished results of its own, audited as part of the checkout that they were made in."""
+    monkeypatch.setattr(configured, "REPOSITORY", tiny.folder)
+    return Path(shutil.copytree(tiny.folder / "results/tiny", tmp_path / "results"))
+
+
+def test_the_untouched_run_has_no_fault(results):
+    found = verdicts(results)
+    assert having(found, "fail") == set()
+    assert having(found, "unknown") == {"A16"}  # Snakemake is not asked here
+
+
+def test_sealing_an_untouched_run_is_no_fault(results):
+    gather(results)
+    seal(results)
+    assert having(verdicts(results), "fail") == set()
+
+
+@pytest.mark.parametrize(("put", "expected", "sealed"), FAULTS)
+def test_the_audit_names_the_fault(results, put, expected, sealed):
+    put(results)
+    if sealed:
+        seal(results)
+    failed = having(verdicts(results), "fail")
+    assert expected <= failed
+    if sealed:
+        assert failed <= expected | FOLLOWS.get(put.__name__, set())
+
+
+def test_there_are_many_different_faults_and_each_check_has_one():
+    assert len(FAULTS) >= 25
+    covered = set().union(*(parameter.values[1] for parameter in FAULTS))
+    assert covered == {f"A{number:02}" for number in [*range(1, 17), 19, 20]}
+
+
+# -- the command, in the checkout --------------------------------------------------------------------------------------
+
+
+def command(project, *options: str, status: int) -> dict[str, str]:
+    """Verdicts of the command line."""
+    printed = project.softlabels("audit", "results/tiny", *options, status=status)
+    found = dict(re.findall(r"^(A\d\d)  (\w+)", printed, re.MULTILINE))
+    assert len(found) == 18
+    return found
+
+
+def test_after_a_run_in_a_git_checkout_nothing_may_be_unknown(finished):
+    assert having(command(finished, "--strict", status=0), "unknown") == set()
+
+
+def test_in_a_bare_copy_configuration_lock_git_and_snakemake_are_unknown(tiny, tmp_path):
+    bare = type(tiny)(tmp_path)
+    shutil.copytree(tiny.folder / "results/tiny", tmp_path / "results/tiny")
+    shutil.copytree(tiny.folder / "workflow/softlabels", tmp_path / "workflow/softlabels")
+    assert having(command(bare, status=0), "unknown") == {"A07", "A09", "A15", "A16"}
+    command(bare, "--strict", status=1)
+
+
+def test_a_changed_line_of_metric_code_fails_and_names_the_module(finished):
+    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", (".mean()", ".mean() * 1.0"))
+    printed = finished.softlabels("audit", "results/tiny", "--no-dry-run", status=1)
+    assert "A08  fail" in printed
+    assert "code of softlabels.evaluation.metrics.kl:" in printed
+    assert "→ run again with the code as it is" in printed
+
+
+def test_a_comment_in_the_code_is_no_fault(finished):
+    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", ("import numpy", "# more of it\nimport numpy"))
+    assert having(command(finished, "--no-dry-run", status=0), "fail") == set()
+
+
+def test_a_changed_configuration_fails_and_names_the_key(finished):
+    finished.edit("config/tiny.yaml", ("batch: 32", "batch: 16"))
+    printed = finished.softlabels("audit", "results/tiny/studies/tiny/table.csv", status=1)
+    assert "config.recipe.batch: found 32, expected 16" in printed
+    assert having(dict(re.findall(r"^(A\d\d)  (\w+)", printed, re.MULTILINE)), "fail") == {"A07", "A16"}
+
+
+def test_snakemakes_records_are_missed(finished):
+    shutil.rmtree(finished.folder / ".snakemake/metadata")
+    (finished.folder / ".snakemake/metadata").mkdir()
+    assert having(command(finished, status=1), "fail") == {"A16"}
+
+
+# -- the target, in Snakemake ------------------------------------------------------------------------------------------
+
+
+def test_the_target_audits_every_time_and_keeps_the_report_of_a_failure(finished):
+    report = finished.folder / "results/tiny/audit/report.md"
+    for _ in range(2):
+        finished.snakemake("audit")
+        assert "18 pass, 0 fail, 0 unknown" in report.read_text()
+        report.unlink()
+    a_digit_of_table_md(finished.folder / "results/tiny")
+    finished.snakemake("audit", status=1)
+    assert "A02 | fail" in report.read_text()
