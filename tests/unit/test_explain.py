@@ -254,8 +254,10 @@ def test_a_difference_the_other_way_round_is_not_taken_for_its_opposite(results)
     assert "soft - hard kl mean" in str(error.value)
 
 
-def test_a_study_is_found_by_table_folder_and_name(results, monkeypatch):
-    monkeypatch.chdir(results.parent)
+def test_a_study_is_found_by_table_folder_and_name(broken, monkeypatch):
+    monkeypatch.chdir(broken.parent)
+    for folder in ("logs", "benchmarks"):  # of the jobs of the study: no studies
+        (broken / folder / "studies" / "small").mkdir(parents=True, exist_ok=True)
     tables = [
         "small",
         "results/studies/small",

@@ -77,6 +77,7 @@ def locate(table: str) -> tuple[Results, str]:
             )
         return Results(folder.parents[1]), folder.name
     studies = sorted(Path("results").glob("studies/*")) + sorted(Path("results").glob("*/studies/*"))
+    studies = [folder for folder in studies if folder.parents[1].name not in ("logs", "benchmarks")]
     named = [folder for folder in studies if folder.name == table]
     if len(named) == 1:
         return Results(named[0].parents[1]), table
