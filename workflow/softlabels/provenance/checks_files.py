@@ -60,7 +60,10 @@ def _sources(scope: Scope, job: Job) -> Iterator[Finding]:
     now = {name: configured.REPOSITORY / path for name, path in plan.source_files(dataset).items()}
     absent = [str(path) for path in now.values() if not path.exists()]
     if absent:
-        yield unknown(f"the sources of {dataset} were not looked at: there is no {absent[0]} here")
+        yield unknown(
+            f"the sources of {dataset} were not looked at: there is no {absent[0]} here; name a "
+            f"configuration that says where they are with --configfile"
+        )
         return
     due = [(now[name], entry["sha256"]) for name, entry in sources.items() if name != "folder"]
     if "folder" in now:
