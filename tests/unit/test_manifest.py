@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 
 import PIL
 import pytest
@@ -74,6 +75,13 @@ def test_the_job_is_identified(written):
     started, ended = (datetime.fromisoformat(written[key]) for key in ("started", "ended"))
     assert started.tzinfo == UTC
     assert started <= ended
+
+
+def test_it_says_where_modules_came_from(written):
+    origins = written["environment"]["origins"]
+    assert Path(PIL.__file__).is_relative_to(origins["environment (compiled)"])
+    assert Path(json.__file__).is_relative_to(origins["standard library"])
+    assert written["environment"]["foreign_modules"] == manifest._foreign_modules()
 
 
 def test_a_slurm_job_is_named(monkeypatch):

@@ -12,9 +12,9 @@ rule audit:
         gpu=0,
     params:
         studies=[f"{RESULTS}/studies/{study}" for study in plan.config["studies"]],
-        configfile=[f"--configfile {path}" for path in workflow.configfiles[-1:]],
+        configfile=workflow.configfiles[-1:],
     message:
         "Auditing {params.studies}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels audit {params.studies:q} {params.configfile}'
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels audit {params.studies:q} --configfile {params.configfile:q}'
         " 2>&1 | tee {log:q}"

@@ -161,7 +161,9 @@ def parser() -> argparse.ArgumentParser:
         help="a results folder, a study's folder or one of its tables (default: results)",
     )
     audit.add_argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here")
-    audit.add_argument("--configfile", type=Path, help="configuration of the studies (default: search config/)")
+    audit.add_argument(
+        "--configfile", type=Path, nargs="?", help="configuration of the studies (default: search config/)"
+    )
     audit.add_argument(
         "--no-dry-run", dest="dry_run", action="store_false", help="do not ask Snakemake what it would do"
     )

@@ -25,6 +25,8 @@ SCHEMA_VERSION = 1
 REPOSITORY = closure.PACKAGE.parents[1]
 LOCK = REPOSITORY / "requirements.lock"
 
+# Where modules come from that are not foreign, besides the package itself.
+ORIGINS = {"environment": "purelib", "environment (compiled)": "platlib", "standard library": "stdlib"}
 # Distributions whose module has another name.
 MODULES = {
     "crowd-kit": "crowdkit",
@@ -140,6 +142,7 @@ def _environment() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "packages": packages,
+        "origins": {name: sysconfig.get_paths()[key] for name, key in ORIGINS.items()},
         "pins": _pins(packages),
         "conda": bool(os.environ.get("CONDA_PREFIX")),
         "foreign_modules": _foreign_modules(),
