@@ -69,12 +69,17 @@ def test_the_results_folder_is_found_from_every_first_output(command, tmp_path):
 def test_the_job_is_identified(written):
     assert set(written) == {
         "schema_version", "command", "config", "code", "inputs", "outputs", "environment", "machine", "determinism",
-        "started", "ended", "facts",
+        "started", "ended", "facts", "seal",
     }  # fmt: skip
     assert (written["command"], written["config"], written["facts"]) == ("split", CONFIG, {"resumed": 1})
     started, ended = (datetime.fromisoformat(written[key]) for key in ("started", "ended"))
     assert started.tzinfo == UTC
     assert started <= ended
+
+
+def test_the_seal_is_that_of_the_rest(written):
+    assert written["seal"] == manifest.seal(written)
+    assert written["seal"] != manifest.seal(written | {"ended": "never"})
 
 
 def test_it_says_where_modules_came_from(written):

@@ -19,6 +19,7 @@ import pytest
 
 from softlabels import io
 from softlabels.provenance import configured
+from softlabels.provenance import manifest as manifests
 from softlabels.provenance.audit import audit
 from softlabels.provenance.evidence import entries
 from softlabels.studies import render, study
@@ -61,7 +62,7 @@ def seal(root: Path) -> None:
             for _, entry in entries(manifest[side]):
                 file = root / entry["path"]
                 entry |= {"bytes": file.stat().st_size, "sha256": io.sha256(file)}
-        io.write_json(path, manifest)
+        io.write_json(path, manifest | {"seal": manifests.seal(manifest)})
     chain = io.read_json(root / STUDY / "chain.json")
     for entry in chain["manifests"]:
         entry["sha256"] = io.sha256(root / entry["path"])
@@ -119,6 +120,18 @@ def row_of(rows: list[dict], **wanted) -> dict:
 def all_manifests(root: Path, change: Callable[[dict], None]) -> None:
     for path in root.rglob("*.manifest.json"):
         edit_json(path, change)
+
+
+@fault("A06", sealed=False)
+def a_digit_of_a_figures_manifest(root):
+    path = next((root / STUDY / "figures").glob("curves-*.manifest.json"))
+    edit_text(path, r'"ended": "2', '"ended": "3')
+
+
+@fault("A06", sealed=False)
+def a_blank_of_an_embeddings_manifest(root):
+    path = next((root / STUDY / "tsne").glob("*.manifest.json"))
+    edit_text(path, r'^ "command": ', '  "command": ')
 
 
 # -- tables and ledger -------------------------------------------------------------------------------------------------

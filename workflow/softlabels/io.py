@@ -51,9 +51,14 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def json_text(value: Any) -> str:
+    """Readable JSON with sorted keys: equal values give equal text (NaN and infinity are refused)."""
+    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: str | Path, value: Any) -> None:
-    """Write readable JSON with sorted keys atomically."""
-    write_text(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write :func:`json_text` atomically."""
+    write_text(path, json_text(value))
 
 
 def read_json(path: str | Path) -> Any:

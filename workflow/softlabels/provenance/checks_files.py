@@ -10,6 +10,7 @@ from .. import io
 from . import configured
 from .evidence import MANIFEST, entries, names_of
 from .findings import Finding, Job, Scope, each, fail, stem, unknown, where
+from .manifest import seal
 
 # Written by Snakemake, by the audit and by unfinished trainings; no manifest lists them.
 UNLISTED = ("logs/", "benchmarks/", "bench/", ".resume/", "audit/")
@@ -128,10 +129,19 @@ def _chain(scope: Scope, study: str) -> Iterator[Finding]:
                 )
             else:
                 open_jobs.append((producer[0], (*above, manifest_path)))
+    drawn = [job for job in scope.jobs if job.names.get("study") == study and job.path not in listed]
+    yield from each(drawn, lambda job: _sealed(scope, job), where)
     for extra in sorted(listed.keys() - reached):
         yield fail(path, extra, "only manifests behind this study's tables")
     for missing in sorted(reached - listed.keys()):
         yield fail(path, f"no entry for {missing}", "every manifest behind this study's tables")
+
+
+def _sealed(scope: Scope, job: Job) -> Iterator[Finding]:
+    """A manifest that no chain lists (of a figure) still has the bytes that its seal was put on."""
+    due = job.manifest | {"seal": seal(job.manifest)}
+    if scope.results.text(job.path) != io.json_text(due):
+        yield fail(f"{job.path} seal", job.manifest.get("seal"), f"{due['seal']}, that of its content")
 
 
 def _listed(scope: Scope, chain: str, path: str, sha256: str) -> Iterator[Finding]:

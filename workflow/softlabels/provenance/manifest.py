@@ -67,23 +67,31 @@ def write(
         facts: what the command itself has to say (hashes of initial weights and order, resumes, times).
     """
     root = root_of(path, command)
-    io.write_json(
-        path,
-        {
-            "schema_version": SCHEMA_VERSION,
-            "command": command,
-            "config": config,
-            "code": _code(command, config, root),
-            "inputs": {name: _describe(value, root) for name, value in inputs.items()},
-            "outputs": {name: _describe(value, root) for name, value in outputs.items()},
-            "environment": _environment(),
-            "machine": _machine(),
-            "determinism": _determinism(),
-            "started": started,
-            "ended": now(),
-            "facts": facts,
-        },
-    )
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "config": config,
+        "code": _code(command, config, root),
+        "inputs": {name: _describe(value, root) for name, value in inputs.items()},
+        "outputs": {name: _describe(value, root) for name, value in outputs.items()},
+        "environment": _environment(),
+        "machine": _machine(),
+        "determinism": _determinism(),
+        "started": started,
+        "ended": now(),
+        "facts": facts,
+    }
+    io.write_json(path, manifest | {"seal": seal(manifest)})
+
+
+def seal(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's content without its seal.
+
+    A study's chain lists the hashes of the manifests behind its tables; nothing lists those of figures, so that a new
+    figure leaves the tables alone. The seal tells that somebody changed one of these.
+    """
+    content = {key: value for key, value in manifest.items() if key != "seal"}
+    return hashlib.sha256(io.json_text(content).encode()).hexdigest()
 
 
 def _describe(value: Any, root: Path) -> Any:
