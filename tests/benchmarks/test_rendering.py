@@ -6,27 +6,10 @@ from time import perf_counter
 
 import numpy as np
 
+from softlabels import config
 from softlabels.datasets import synthetic
 
-SOURCE = {
-    "items": 24,
-    "pixels": 224,
-    "seed": 0,
-    "pure_share": 0.4,
-    "interpolate": "joint",
-    "mixed_shares": [1, 0, 0],
-    "colour_path": "hsv_hue",
-    "ratio_min": 0.5,
-    "balance": "exact",
-    "radius": [0.12, 0.26],
-    "centre": None,
-    "margin": 0.02,
-    "clip": False,
-    "size": "area",
-    "supersampling": 4,
-    "noise": 0.0,
-    "background": "black",
-}
+SOURCE = config.complete({"kind": "synthetic", "items": 24}, config.schema()["$defs"]["source_synthetic"])
 
 
 def every_sample_point(source: dict, items: dict[str, np.ndarray]) -> np.ndarray:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from softlabels.commands import COMMANDS
-from softlabels.plan import DATA, NAME, RUN, Plan
+from softlabels.plan import NAME, RUN, Plan
 
 RAW = {
     "results": "out",
@@ -97,7 +97,6 @@ def test_two_studies_share_the_runs_that_both_want(plan):
 
 
 def test_paths_are_those_of_the_contracts(plan):
-    assert DATA == ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
     assert plan.data_files("one", "items.parquet") == [
         "out/data/shapes/items.parquet",
         "out/data/animals/items.parquet",

@@ -15,7 +15,10 @@ from .registry import location
 
 NAME = "[a-z0-9][a-z0-9_]*"
 RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"
-DATA = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
+# Of the nearest-neighbour numbers: half of the usual perplexity. Recorded in every evaluation's configuration.
+NEIGHBOURS = 15
+# Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
+DRAWS = 20
 
 
 class Plan:
@@ -181,7 +184,7 @@ class Plan:
         return {
             "metrics": self._metrics_of(dataset, split),
             "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
-            "structure": {"neighbours": 15},
+            "structure": {"neighbours": NEIGHBOURS},
         }
 
     def _references(self, dataset: str, split: str, seed: str) -> dict[str, Any]:
@@ -189,11 +192,11 @@ class Plan:
             "metrics": self._metrics_of(dataset, split),
             "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
             "seed": int(seed),
-            "draws": 20,
+            "draws": DRAWS,
         }
 
     def _embed(self, study: str, **_: Any) -> dict[str, Any]:
-        return {**self.config["studies"][study]["embedding"], "neighbours": 15}
+        return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
 
     def _study(self, study: str) -> dict[str, Any]:
         grid = self.config["studies"][study]

@@ -15,6 +15,7 @@ from ..io import canonical_json
 from ..registry import location
 from . import closure, configured
 from .findings import Finding, Job, Scope, each, fail, unknown, where
+from .manifest import unpinned
 
 LOCK = "requirements.lock"
 
@@ -166,18 +167,6 @@ def _pinned(job: Job) -> Iterator[Finding]:
         yield unknown(f"there is no {LOCK} here to compare the packages with")
     for name, (ran, pinned) in sorted(different.items()):
         yield fail(f"{job.path} {name}", ran, f"{pinned} as in {LOCK}")
-
-
-def unpinned(packages: dict[str, str], lock: str) -> dict[str, tuple[str, str]]:
-    """Packages that ran in a version that a lock file does not have: (ran, pinned) by name."""
-    pinned: dict[str, set[str]] = defaultdict(set)
-    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE):
-        pinned[name.lower().replace("_", "-")].add(version)
-    return {
-        name: (version, " or ".join(sorted(pinned.get(name, {"no version"}))))
-        for name, version in packages.items()
-        if version not in pinned.get(name, set())
-    }
 
 
 def modules_are_ours(scope: Scope) -> Iterator[Finding]:

@@ -158,21 +158,26 @@ def _environment() -> dict[str, Any]:
 
 
 def _pins(packages: dict[str, str]) -> dict[str, Any] | None:
-    """Which packages ran in another version than the lock file has; None without a lock file.
+    """Which packages ran in another version than the lock file has; None without a lock file."""
+    if not LOCK.is_file():
+        return None
+    different = unpinned(packages, LOCK.read_text(encoding="utf-8"))
+    return {"file": LOCK.name, "sha256": io.sha256(LOCK), "different": different}
+
+
+def unpinned(packages: dict[str, str], lock: str) -> dict[str, list[str]]:
+    """Packages that ran in a version that the text of a lock file does not have: ``[ran, pinned]`` by name.
 
     A package that the lock has in several versions (one a Python version) may have any of them.
     """
-    if not LOCK.is_file():
-        return None
     pinned: dict[str, list[str]] = {}
-    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE):
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE):
         pinned.setdefault(name.lower().replace("_", "-"), []).append(version)
-    different = {
+    return {
         name: [version, " or ".join(pinned.get(name, ["not in the lock file"]))]
         for name, version in packages.items()
         if version not in pinned.get(name, [])
     }
-    return {"file": LOCK.name, "sha256": io.sha256(LOCK), "different": different}
 
 
 def _foreign_modules() -> list[str]:
