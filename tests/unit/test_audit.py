@@ -9,13 +9,16 @@ from pathlib import Path
 
 import finished_run
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats
 
 from softlabels import cli, io, registry
+from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
-from softlabels.provenance import manifest, recompute
+from softlabels.labels import label, splits
+from softlabels.provenance import checks_runs, manifest, recompute
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
 from softlabels.provenance.checks_files import log_name
 from softlabels.provenance.evidence import Results
@@ -142,6 +145,132 @@ def test_only_the_study_that_is_named_is_audited(results, tmp_path):
     (root / "studies/other/table.md").unlink()
     assert not {verdict.id for verdict in audit(root, ["small"], dry_run=False) if verdict.verdict == "fail"} - {"A16"}
     assert {"A01", "A06"} <= {v.id for v in audit(root, ["other"], dry_run=False) if v.verdict == "fail"}
+
+
+# -- splits and labels of imported data --------------------------------------------------------------------------------
+
+PLACES = {"split": ("split", "splits/d/s/seed0.parquet"), "label": ("labels", "labels/d/l/all.parquet")}
+WORK = {"split": splits.run, "label": label.run}
+
+
+def imported(root, command, config, annotations=None, **columns):
+    """A folder with one split or label file of 60 items, made by its command; the path of the file."""
+    files = {name: root / f"data/d/{name}.parquet" for name in ("items", "annotations", "reference")}
+    contract.write_items(files["items"], [f"{i}.png" for i in range(60)], columns=columns)
+    item, kind, weight = annotations or (np.arange(60), np.arange(60) % 2, None)
+    contract.write_annotations(files["annotations"], item, None, kind, ["cat", "dog"], weight=weight)
+    contract.write_reference(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
+    name, place = PLACES[command]
+    inputs = {key: files[key] for key in ("reference", "items" if command == "split" else "annotations")}
+    WORK[command](config, inputs, {name: root / place})
+    path = (root / place).with_suffix(".manifest.json")
+    manifest.write(path, command, config, inputs, {name: root / place}, manifest.now(), {})
+    return root / place
+
+
+def faults(root, check):
+    scope = Scope(Results(root), [], None, False)
+    scope.paths = sorted(scope.results.manifests)  # of no study
+    return [finding.text for finding in check(scope) if finding.kind == "fail"]
+
+
+def rewrite(path, change, **facts):
+    """Change the rows of a table and its metadata."""
+    table, metadata = io.read_table(path)
+    rows = table.to_pylist()
+    change(rows)
+    del metadata["schema_version"]
+    io.write_table(path, pa.Table.from_pylist(rows, schema=table.schema), metadata | facts)
+
+
+def split_config(**options):
+    return {"split": {"groups": True, "duplicates": "together", "allow_missing_class": False, **options}, "seed": 0}
+
+
+FOLDS = split_config(kind="folds", column="part")
+RANDOM = split_config(kind="random", train=0.6, val=0.2, test=0.2, stratify=[])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folds_in_rotation_have_no_fault_and_another_rotation_has(tmp_path, seed):
+    path = imported(tmp_path, "split", FOLDS | {"seed": seed}, part=np.arange(60) % 5 + 1)
+    assert faults(tmp_path, checks_runs.nothing_leaks) == []
+    other = {"train": "val", "val": "test", "test": "train"}
+    rewrite(path, lambda rows: rows[0].update(split=other[rows[0]["split"]]))
+    due = ["train", "train", "train", "test", "val"][seed]  # of fold 1
+    assert f"splits/d/s/seed0.parquet item 0: found fold 1 in {other[due]}, expected fold 1 in {due}" in faults(
+        tmp_path, checks_runs.nothing_leaks
+    )
+
+
+def test_a_fold_that_is_not_that_of_the_item_is_named(tmp_path):
+    path = imported(tmp_path, "split", FOLDS, part=np.arange(60) % 5 + 1)
+    rewrite(path, lambda rows: rows[3].update(fold=5))
+    (fault,) = faults(tmp_path, checks_runs.nothing_leaks)
+    assert fault.startswith("splits/d/s/seed0.parquet item 3: found fold 5 in train, expected fold 4 in train")
+
+
+@pytest.mark.parametrize("options", [RANDOM, FOLDS])
+def test_equal_pixels_in_two_parts_are_named(tmp_path, options):
+    first = pa.array([None] * 30 + list(range(30)), pa.int32())
+    path = imported(tmp_path, "split", options, duplicate=first, part=np.arange(60) % 5 + 1)
+    assert faults(tmp_path, checks_runs.nothing_leaks) == []
+    rows = io.read_table(path)[0].to_pylist()
+    other = next(row["item"] for row in rows if row["item"] >= 30 and row["split"] == "test")
+
+    def swap(rows):
+        trained = next(row for row in rows if row["split"] == "train")
+        rows[other]["split"], trained["split"] = "train", "test"
+
+    rewrite(path, swap)
+    found = faults(tmp_path, checks_runs.nothing_leaks)
+    assert any(f"the pixels of item {other - 30} in test and train, expected in one part" in text for text in found)
+
+
+def test_equal_pixels_may_be_apart_where_the_configuration_says_so(tmp_path):
+    first = pa.array([None] * 30 + list(range(30)), pa.int32())
+    imported(tmp_path, "split", split_config(**RANDOM["split"] | {"duplicates": "apart"}), duplicate=first)
+    assert faults(tmp_path, checks_runs.nothing_leaks) == []
+
+
+def weighted(n=2000):
+    """Votes with weights of which many sum to a tie, on 60 items."""
+    rng = np.random.default_rng(0)
+    weight = rng.choice([0.25, 0.5, 1.0, 0.1], n, p=[0.4, 0.3, 0.2, 0.1]).astype(np.float32)
+    return rng.integers(0, 60, n, np.int32), rng.integers(0, 2, n).astype(np.int16), weight
+
+
+@pytest.mark.parametrize("aggregate", ["average", "majority"])
+def test_weighted_labels_are_made_again_from_the_weights(tmp_path, aggregate):
+    options = {"label": {"aggregate": aggregate, "form": "soft", "ties": "random", "seed": 0}}
+    path = imported(tmp_path, "label", options, weighted(100))
+    assert io.read_table(path)[1]["weighted"] is True
+    assert faults(tmp_path, checks_runs.labels_follow_from_votes) == []
+    rewrite(path, lambda rows: None, weighted=False)
+    assert any(
+        "weighted: found False, expected True" in t for t in faults(tmp_path, checks_runs.labels_follow_from_votes)
+    )
+
+
+def test_sums_of_weights_tie_as_they_do_in_the_order_of_the_rows(tmp_path):
+    heavy = np.random.default_rng(0).lognormal(0, 8, 100_000).astype(np.float32)  # so unequal that sums are rounded
+    item, kind = np.repeat([0, *range(1, 60)], [200_000, *[1] * 59]), np.repeat([0, 1, 0], [100_000, 100_000, 59])
+    options = {"label": {"aggregate": "average", "form": "soft", "ties": "drop", "seed": 0}}
+    path = imported(tmp_path, "label", options, (item, kind, np.concatenate([heavy, heavy, np.ones(59, np.float32)])))
+    assert io.read_table(path)[0].column("item").to_pylist() == list(range(1, 60))
+    assert faults(tmp_path, checks_runs.labels_follow_from_votes) == []
+
+
+def test_a_changed_weight_gives_another_label(tmp_path):
+    options = {"label": {"aggregate": "average", "form": "soft", "ties": "lowest_index", "seed": 0}}
+    imported(tmp_path, "label", options, weighted())
+    rewrite(tmp_path / "data/d/annotations.parquet", lambda rows: rows[0].update(weight=50.0))
+    assert any(
+        "labels/d/l/all.parquet item 0 p" in text for text in faults(tmp_path, checks_runs.labels_follow_from_votes)
+    )
+    rewrite(tmp_path / "data/d/annotations.parquet", lambda rows: rows[0].update(weight=-1.0))
+    (fault,) = faults(tmp_path, checks_runs.labels_follow_from_votes)
+    assert "a vote whose weight is not positive" in fault
 
 
 # -- what it needs -----------------------------------------------------------------------------------------------------

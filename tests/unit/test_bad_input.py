@@ -120,19 +120,25 @@ def import_data(monkeypatch, capsys, tmp_path, option, path, **source):
             "counts.csv: line 2, column 'cat': found 'nan'",
             "Correct",
         ),
-        ("--counts", COUNTS.replace("2,1", "0,0"), {"order": "name"}, "counts.csv: line 2 has no vote", "Add votes"),
         (
             "--counts",
-            COUNTS.replace("b.png", "c.png"),
+            COUNTS.replace("2,1", "0,0"),
             {"order": "name"},
-            "counts.csv: line 3: found no image",
-            "Add the image",
+            "a.png: found no vote for this image (1 of 2",
+            "Add votes",
+        ),
+        (
+            "--counts",
+            COUNTS + "c.png,1,1\n",
+            {"order": "name"},
+            "counts.csv: line 4: found no image 'c.png'",
+            "add the image",
         ),
         ("--votes", VOTES.replace("b.png", "c.png"), {}, "votes.csv: line 4: found no image 'c.png'", "add the image"),
         ("--votes", VOTES.replace("p2,dog", "p2,"), {}, "votes.csv: line 3: the label is empty", "Write one of"),
         ("--votes", VOTES + "b.png,p1,cat\n", {}, "votes.csv: line 4 and line 5 are both votes of 'p1'", "Keep one"),
         ("--votes", VOTES.replace("label", "lable"), {}, "votes.csv", "source.columns.label"),
-        ("--votes", "item,annotator,label\na.png,p1,cat\n", {}, "votes.csv: found 1 class", "two or more"),
+        ("--votes", "item,annotator,label\na.png,p1,cat\n", {}, "found 1 class", "two or more"),
     ],
 )
 def test_wrong_votes_leave_no_data_set(monkeypatch, capsys, tmp_path, option, text, source, place, remedy):
@@ -179,11 +185,11 @@ def test_the_same_sources_without_a_mistake_are_accepted(monkeypatch, capsys, tm
 def test_a_folder_or_file_that_is_not_there_is_named(monkeypatch, capsys, tmp_path):
     status, message, left = import_data(monkeypatch, capsys, tmp_path, "--votes", tmp_path / "votes.csv")
     assert (status, left) == (2, set())
-    assert f"{tmp_path / 'images'}: no such folder of images. Correct source.images" in message
+    assert f"{tmp_path / 'images'}: no such folder. Correct the paths of the source" in message
     folder_of(tmp_path)
     status, message, left = import_data(monkeypatch, capsys, tmp_path, "--votes", tmp_path / "votes.csv")
     assert (status, left) == (2, set())
-    assert "votes.csv: no such file. Correct source.votes" in message
+    assert "votes.csv: no such file. Correct the paths of the source" in message
 
 
 # -- later steps -------------------------------------------------------------------------------------------------------

@@ -99,9 +99,12 @@ def test_a_source_gets_the_defaults_of_its_own_kind():
         "order": "index",
         "name_column": "name",
         "group_column": None,
+        "separator": ",",
         "classes": None,
+        "unvoted": "refuse",
         "pixels": None,
         "resize": "stretch",
+        "deep": "refuse",
     }
 
 
@@ -162,7 +165,7 @@ def test_what_looks_like_a_number_stays_text_where_text_is_due():
         ("datasets.shapes.source.radius", [0.2, 0.1], ["datasets.shapes.source.radius: found [0.2, 0.1]"]),
         ("datasets.shapes.source.centre", 0.5, ["datasets.shapes.source.centre: found 0.5, expected a list"]),
         ("datasets.shapes.paper", "mice", ['found "mice", expected one of synthetic, mice_bone, null.']),
-        ("datasets.shapes.reference", "votes", ["datasets.shapes.reference: 'votes' needs source.votes of at least 1"]),
+        ("datasets.shapes.reference", "votes", ["datasets.shapes.reference: 'votes' needs a source with votes"]),
         ("splits", {"random": {"train": 0.7}}, ["splits.random: train + val + test is 1.1, expected 1."]),
         ("studies", {}, ["studies: found {}, expected at least one entry."]),
         ("studies.one.datasets", ["shape"], ["studies.one.datasets: 'shape' is not defined", "mean 'shapes'?"]),

@@ -4,57 +4,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from data_files import import_data, save_images, votes_of
 from PIL import Image
 
 from softlabels import io
-from softlabels.datasets import contract, counts
+from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.labels import label
 
 CIFAR10H = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
 CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-SOURCE = {
-    "kind": "counts",
-    "classes": None,
-    "order": "index",
-    "pixels": None,
-    "resize": "stretch",
-    "name_column": "name",
-    "group_column": None,
-}
 NAMES = ["a.png", "b.png", "sub/c.png"]
 COUNTS = np.array([[3, 0, 1], [0, 2, 2], [1, 0, 0]])
 
 
-def folder_of(path, names=NAMES):
-    for index, name in enumerate(names):
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (2, 2), (index, 0, 0)).save(path / name)
-    return path
-
-
-def create(tmp_path, content, folder=None, reference="votes", **source):
-    """Run the source on a CSV text or a matrix; its outputs by name."""
+def create(tmp_path, content, folder=None, **source):
+    """Import a CSV text or a matrix; the outputs by name."""
     if isinstance(content, str):
         path = tmp_path / "counts.csv"
         path.write_bytes(content.encode())
     else:
         path = tmp_path / "counts.npy"
         np.save(path, content)
-    folder = folder or folder_of(tmp_path / "images")
-    images = [path for path in folder.rglob("*") if path.is_file()]
-    names = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
-    outputs = {name.split(".")[0]: tmp_path / "data" / name for name in names}
-    config = {"source": SOURCE | source, "reference": reference}
-    counts.create(config, {"images": images, "folder": folder, "counts": path}, outputs)
-    return outputs
+    folder = folder or save_images(tmp_path / "images", NAMES)
+    return import_data(tmp_path / "data", {"folder": folder, "counts": path}, kind="counts", **source)
 
 
 def read(outputs):
     items, _ = io.read_table(outputs["items"])
-    annotations, metadata = io.read_table(outputs["annotations"])
-    found = contract.vote_counts(annotations, items.num_rows, len(metadata["classes"]))
-    return items, found, metadata["classes"]
+    return items, votes_of(outputs), io.read_table(outputs["annotations"])[1]["classes"]
 
 
 def test_row_i_of_the_matrix_is_the_i_th_file_name(tmp_path):
@@ -87,7 +65,9 @@ def test_given_classes_set_the_order_of_the_columns(tmp_path):
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path):
-    first, second = (create(tmp_path / name, COUNTS, folder_of(tmp_path / "images")) for name in _made(tmp_path))
+    first, second = (
+        create(tmp_path / name, COUNTS, save_images(tmp_path / "images", NAMES)) for name in _made(tmp_path)
+    )
     assert [io.sha256(path) for path in first.values()] == [io.sha256(path) for path in second.values()]
 
 
@@ -98,20 +78,21 @@ def _made(tmp_path):
 
 
 BAD_CSV = {
-    "": "found 0 lines",
-    "y,z\n": "found 1 lines",
+    "": "is empty",
+    "y,z\n": "found no rows below the header",
     "y,z\n1,2\n1,-2\n1,1\n": r"line 3, column 'z': found '-2'",
     "y,z\n1,2\n1,1\nnan,1\n": r"line 4, column 'y': found 'nan'",
     "y,z\n1,2\n1,1.5\n1,1\n": r"line 3, column 'z': found '1.5'",
     "y,z\n1,2\n1,\n1,1\n": r"line 3, column 'z': found ''",
     "y,z\n1,2\n1,1e30\n1,1\n": r"line 3, column 'z': found '1e30'",
-    "y,z\n1,2\n\n0,0\n1,1\n": r"line 4 has no vote",
+    "y,z\n1,2\n1,1_0\n1,1\n": r"line 3, column 'z': found '1_0'",
+    "y,z\n1,2\n\n0,0\n1,1\n": r"b\.png: found no vote for this image \(1 of 3",
     "y,z\n1,2\n3\n1,1\n": r"line 3 has 1 cells, expected 2",
     "y,y\n1,2\n3,3\n1,1\n": r"column 'y' twice",
     ",y,z\n0,1,2\n1,1,1\n2,1,1\n": r"column 1 has no name",
-    "y\n1\n2\n3\n": r"found 1 classes",
+    "y\n1\n2\n3\n": r"found 1 class \(y\)",
     "y,z\n1,2\n1,1\n": r"found 2 rows, expected 3, .*'sub/c.png' is the first",
-    "y,z\n1,2\n1,1\n1,1\n1,1\n": r"found 4 rows, expected 3, .*line 5 is the first",
+    "y,z\n1,2\n1,1\n1,1\n1,1\n": r"found 4 rows, expected 3, .*row 3 \(counted from 0\) is the first",
     "name,y,z\na.png,1,2\nb.png,1,1\nc.png,1,1\n": r"source\.order to 'name'",
     'y,z\n1,2\n1,"1\n': r"line 3 is not CSV",
 }
@@ -128,7 +109,7 @@ BAD_NAMES = {
     "name,y,z\na.png,1,2\nb.png,1,1\nx.png,1,1\n": r"line 4: found no image 'x.png'",
     "name,y,z\na.png,1,2\nb.png,1,1\n../secret.png,1,1\n": r"line 4: found no image '\.\./secret.png'",
     "name,y,z\na.png,1,2\nb.png,1,1\n": r"1 of 3 images have no row, the first is 'sub/c.png'",
-    "name,y,z\na.png,1,2\nb.png,1,1\na,1,1\n": r"lines 2 and 4 are both for image 'a.png'",
+    "name,y,z\na.png,1,2\nb.png,1,1\na,1,1\n": r"line 2 and line 4 are both for the image 'a.png'",
     "nome,y,z\na.png,1,2\nb.png,1,1\na,1,1\n": r"no column 'name' \(source.name_column\).*Did you mean 'nome'",
 }
 
@@ -145,8 +126,8 @@ def test_rows_and_images_that_do_not_match_are_refused(tmp_path, text):
         (COUNTS / 4, "found float64"),
         (COUNTS[0], r"found int64 \[3\]"),
         (np.array([[1, 2], [1, -1], [1, 1]]), r"row 1 \(counted from 0\), column '1': found -1"),
-        (np.array([[1, 2], [1, 1], [0, 0]]), r"row 2 \(counted from 0\) has no vote"),
-        (COUNTS[:, :1] + 1, "found 1 classes"),
+        (np.array([[1, 2], [1, 1], [0, 0]]), r"sub/c\.png: found no vote for this image \(1 of 3"),
+        (COUNTS[:, :1] + 1, "found 1 class"),
         (np.array([[{}]]), "cannot be read as a NumPy array"),
     ],
 )
@@ -163,20 +144,37 @@ def test_the_number_of_classes_must_fit(tmp_path):
 
 
 def test_a_matrix_has_neither_names_nor_groups(tmp_path):
-    with pytest.raises(UserError, match=r"source\.order to 'index'"):
+    with pytest.raises(UserError, match=r"source\.order to index"):
         create(tmp_path, COUNTS, order="name")
     with pytest.raises(UserError, match=r"source\.group_column to null"):
         create(tmp_path, COUNTS, group_column="patient")
 
 
 def test_text_that_is_not_utf_8_names_the_line(tmp_path):
-    (tmp_path / "latin.csv").write_bytes("y,z\n1,1\n1,é\n".encode("latin-1"))
+    path = tmp_path / "latin.csv"
+    path.write_bytes("y,z\n1,1\n1,é\n".encode("latin-1"))
     with pytest.raises(UserError, match=r"latin\.csv: line 3 is not UTF-8"):
-        counts.read_csv(tmp_path / "latin.csv")
+        import_data(tmp_path, {"folder": save_images(tmp_path / "images", NAMES), "counts": path}, kind="counts")
+
+
+def test_all_mistakes_of_a_file_are_in_one_message(tmp_path):
+    with pytest.raises(UserError) as error:
+        create(tmp_path, "y,z\n-1,2\n1,x\n1\n")
+    assert str(error.value).splitlines()[0] == "3 problems:"
+    assert all(part in str(error.value) for part in ("line 4 has 1 cells", "'y': found '-1'", "'z': found 'x'"))
+
+
+def test_images_without_a_vote_can_be_left_out(tmp_path):
+    outputs = create(tmp_path, "y,z\n1,2\n0,0\n1,1\n", unvoted="leave_out")
+    assert io.read_table(outputs["items"])[0].column("name").to_pylist() == ["a.png", "sub/c.png"]
+    assert votes_of(outputs).tolist() == [[1, 2], [1, 1]]
+    assert contract.read_images(outputs["images"])[:, 0, 0, 0].tolist() == [0, 2]
+    remarks = io.read_table(outputs["annotations"])[1]["notes"]["remarks"]
+    assert remarks == ["1 of 3 images have no vote and were left out."]
 
 
 def test_unpadded_numbers_are_refused_where_rows_follow_the_order_of_names(tmp_path):
-    folder = folder_of(tmp_path / "numbers", ["2.png", "3.png", "10.png"])
+    folder = save_images(tmp_path / "numbers", ["2.png", "3.png", "10.png"])
     with pytest.raises(UserError, match=r"'10\.png' comes before '2\.png' as text"):
         create(tmp_path, COUNTS, folder)
 

@@ -19,14 +19,17 @@ def save(path, array, **options):
     return path
 
 
-def pixels_of(path, tmp_path, pixels=None, resize="stretch"):
-    import_images([path], tmp_path / "images.npy", pixels, resize)
+PLAIN = {"pixels": None, "resize": "stretch", "deep": "refuse"}
+
+
+def pixels_of(path, tmp_path, pixels=None, resize="stretch", deep="refuse"):
+    import_images([path], {"pixels": pixels, "resize": resize, "deep": deep}, tmp_path / "images.npy")
     return np.array(read_images(tmp_path / "images.npy")[0])
 
 
 def test_lossless_rgb_pixels_and_file_hashes_arrive_unchanged(tmp_path):
     paths = [save(tmp_path / "a.png", RGB), save(tmp_path / "b.bmp", 255 - RGB)]
-    hashes = import_images(paths, tmp_path / "images.npy", None, "stretch")
+    hashes = import_images(paths, PLAIN, tmp_path / "images.npy")["sha256"]
     np.testing.assert_array_equal(read_images(tmp_path / "images.npy"), [RGB, 255 - RGB])
     assert hashes == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
@@ -75,7 +78,7 @@ def test_stretch_is_bicubic(tmp_path):
 def test_several_sizes_name_the_first_other_file_and_the_key(tmp_path):
     paths = [save(tmp_path / f"{name}.png", RGB[:side]) for name, side in (("a", 6), ("b", 6), ("c", 5), ("d", 4))]
     with pytest.raises(UserError, match=r"c\.png: found 4 × 5 pixels, expected 4 × 6 .*source\.pixels"):
-        import_images(paths, tmp_path / "images.npy", None, "stretch")
+        import_images(paths, PLAIN, tmp_path / "images.npy")
     assert not list(tmp_path.glob("*images.npy*"))
 
 
@@ -128,6 +131,59 @@ def test_sixteen_bits_and_several_frames_are_refused(tmp_path):
     frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(UserError, match=r"film\.gif: .*2 frames"):
         pixels_of(tmp_path / "film.gif", tmp_path)
+
+
+@pytest.mark.parametrize(("deep", "expected"), [("scale", [0, 1, 128, 255]), ("stretch", [0, 2, 128, 255])])
+def test_sixteen_bits_become_eight_as_asked(tmp_path, deep, expected):
+    high = 65535 if deep == "scale" else 40000
+    values = np.array([[0, 257 if deep == "scale" else 314, (high + 1) // 2, high]], np.uint16)
+    image = pixels_of(save(tmp_path / "deep.png", values), tmp_path, deep=deep)
+    assert image[0, :, 0].tolist() == expected
+    assert (image == image[..., :1]).all()
+
+
+def test_a_flat_image_of_sixteen_bits_stays_flat(tmp_path):
+    path = save(tmp_path / "deep.png", np.full((2, 2), 500, np.uint16))
+    assert not pixels_of(path, tmp_path, deep="stretch").any()
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    Image.new("CMYK", (2, 2), (0, 255, 255, 0)).save(tmp_path / "a.tif")
+    assert pixels_of(tmp_path / "a.tif", tmp_path).tolist() == [[[255, 0, 0]] * 2] * 2
+
+
+def test_any_number_of_threads_gives_the_same_bytes(tmp_path):
+    draw = np.random.default_rng(1)
+    paths = [save(tmp_path / f"{i:02d}.jpg", draw.integers(0, 256, (9, 7, 3), np.uint8)) for i in range(40)]
+    options = PLAIN | {"pixels": 8}
+    columns = [import_images(paths, options, tmp_path / f"{threads}.npy", threads) for threads in (1, 3)]
+    assert (tmp_path / "1.npy").read_bytes() == (tmp_path / "3.npy").read_bytes()
+    assert columns[0] == columns[1]
+
+
+def test_the_same_pixels_are_found_in_files_that_differ(tmp_path):
+    paths = [
+        save(tmp_path / name, array)
+        for name, array in (("a.png", RGB), ("b.png", 255 - RGB), ("c.bmp", RGB), ("d.png", 255 - RGB), ("e.png", RGB))
+    ]
+    assert import_images(paths, PLAIN, tmp_path / "images.npy")["duplicate"].to_pylist() == [None, None, 0, 1, 0]
+
+
+def test_all_bad_files_are_in_one_message_and_nothing_is_left(tmp_path):
+    paths = [save(tmp_path / "a.png", RGB), tmp_path / "b.png", save(tmp_path / "c.png", RGB), tmp_path / "d.png"]
+    for path in paths[1::2]:
+        path.write_bytes(b"none")
+    for output in (tmp_path / "images.npy", None):
+        with pytest.raises(UserError, match=r"(?s)2 problems:.*b\.png: is no image.*d\.png: is no image"):
+            import_images(paths, PLAIN, output, threads=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "d.png"]
+
+
+def test_looking_only_finds_the_same_and_writes_nothing(tmp_path):
+    paths = [save(tmp_path / "a.png", RGB), save(tmp_path / "b.png", RGB)]
+    looked = import_images(paths, PLAIN, None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+    assert looked == import_images(paths, PLAIN, tmp_path / "images.npy")
 
 
 @pytest.mark.parametrize("limit", [12, 20])  # 24 pixels: Pillow's error from twice the limit, its warning below

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from crowdkit.aggregation import MajorityVote
 
@@ -15,12 +16,12 @@ OPTIONS = {"ties": "lowest_index", "seed": 0}
 
 def of_counts(counts):
     counts = np.array(counts)
-    return evidence.Evidence(counts, None, None, [f"class{k}" for k in range(counts.shape[1])])
+    return evidence.Evidence([f"class{k}" for k in range(counts.shape[1])], counts)
 
 
 def of_distribution(p):
     p = np.array(p)
-    return evidence.Evidence(None, p, None, [f"class{k}" for k in range(p.shape[1])])
+    return evidence.Evidence([f"class{k}" for k in range(p.shape[1])], distribution=p)
 
 
 @pytest.fixture
@@ -35,7 +36,8 @@ def untied():
 def write_votes(tmp_path, counts, classes):
     counts = np.array(counts)
     inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
-    contract.write_votes_of_counts(inputs["annotations"], counts, classes)
+    votes = contract.Votes.of_counts(counts)
+    contract.write_annotations(inputs["annotations"], votes.item, None, votes.label, classes)
     votes = counts.sum(axis=1)
     contract.write_reference(inputs["reference"], counts / votes[:, None], votes, classes)
     return inputs
@@ -158,3 +160,64 @@ def test_the_hard_form_is_the_one_hot_of_the_hard_class(tmp_path):
     hard, _ = make(tmp_path, inputs, "average", "hard", "random")
     np.testing.assert_array_equal(io.matrix(hard, "p"), np.eye(3)[io.vector(hard, "hard")])
     assert hard.equals(make(tmp_path, inputs, "majority", "soft", "random")[0])
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+
+ITEM = np.array([0, 0, 0, 1, 1, 1, 3], np.int32)
+LABEL = np.array([0, 0, 1, 0, 1, 2, 2], np.int16)
+WEIGHT = np.array([0.5, 1, 4, 2, 1, 2, 0.25], np.float32)
+
+
+def write_weighted(tmp_path, item=ITEM, label=LABEL, weight=WEIGHT, n=4):
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
+    contract.write_annotations(inputs["annotations"], item, None, label, ["a", "b", "c"], weight=weight)
+    contract.write_reference(inputs["reference"], np.full((n, 3), 1 / 3), None, ["a", "b", "c"])
+    return inputs
+
+
+def test_weighted_votes_are_shared_out_by_weight(tmp_path):
+    inputs = write_weighted(tmp_path)
+    table, metadata = make(tmp_path, inputs)
+    assert table.column("item").to_pylist() == [0, 1, 3]  # nobody voted on item 2
+    np.testing.assert_allclose(io.matrix(table, "p"), [[1.5 / 5.5, 4 / 5.5, 0], [0.4, 0.2, 0.4], [0, 0, 1]], rtol=1e-6)
+    assert table.column("hard").to_pylist() == [1, 0, 2]  # item 0: two votes for a, the heavier one for b
+    assert table.column("votes").to_pylist() == [3, 3, 1]  # still whole votes
+    assert metadata["ties"]["count"] == 1
+    assert metadata["weighted"] is True
+    assert make(tmp_path, inputs, "majority")[0].column("hard").to_pylist() == [1, 0, 2]
+
+
+def test_weights_of_one_give_the_labels_of_unweighted_votes(tmp_path):
+    rng = np.random.default_rng(0)
+    item, label = rng.integers(0, 50, 400, np.int32), rng.integers(0, 3, 400).astype(np.int16)
+    (tmp_path / "plain").mkdir()
+    weighted, _ = make(tmp_path, write_weighted(tmp_path, item, label, np.ones(400, np.float32), 50))
+    plain, metadata = make(tmp_path / "plain", write_weighted(tmp_path / "plain", item, label, None, 50))
+    assert weighted.equals(plain)
+    assert "weighted" not in metadata
+
+
+def test_weights_are_summed_in_the_order_of_the_rows_wherever_a_piece_ends(tmp_path):
+    rng = np.random.default_rng(0)
+    item, label = np.zeros(150_000, np.int32), rng.integers(0, 3, 150_000).astype(np.int16)
+    weight = rng.lognormal(0, 8, 150_000).astype(np.float32)  # so unequal that sums are rounded
+    inputs = write_weighted(tmp_path, item, label, weight, 1)
+    table, _ = io.read_table(inputs["annotations"])
+    label, weight = io.vector(table, "label"), io.vector(table, "weight").astype(float)
+    expected = [np.add.accumulate(weight[label == k])[-1] for k in range(3)]  # one after the other
+    read = evidence.read(**inputs)
+    assert read.weights.tolist() == [expected]
+    assert read.counts.tolist() == [np.bincount(label).tolist()]
+
+
+def test_votes_are_counted_whatever_their_order(tmp_path):
+    rng = np.random.default_rng(0)
+    item, label = rng.permutation(np.arange(200_000, dtype=np.int32) % 1000), rng.integers(0, 3, 200_000)
+    inputs = write_weighted(tmp_path, n=1000)
+    table = pa.table({"item": item, "label": pa.array(label, pa.int16())})
+    io.write_table(inputs["annotations"], table, {"classes": ["a", "b", "c"]})
+    expected = np.zeros((1000, 3), int)
+    for k in range(3):
+        expected[:, k] = np.bincount(item[label == k], minlength=1000)
+    np.testing.assert_array_equal(evidence.read(**inputs).counts, expected)

@@ -37,6 +37,8 @@ RAW = {
     },
 }
 WILDCARDS = {
+    "download": {"file": "MiceBone.zip"},
+    "card": {"dataset": "animals"},
     "data": {"dataset": "animals"},
     "split": {"dataset": "shapes", "split": "other", "seed": "1"},
     "label": {"dataset": "shapes", "label": "hard", "draw": "all"},

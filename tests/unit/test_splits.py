@@ -1,8 +1,9 @@
-"""Random splits: exact shares, strata, groups."""
+"""Splits: exact shares, strata, groups, duplicates; folds in rotation."""
 
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from softlabels import io
@@ -10,6 +11,7 @@ from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.labels import splits
 
+FOLDS = {"kind": "folds", "column": "fold", "groups": True, "duplicates": "together", "allow_missing_class": False}
 SPLIT = {
     "kind": "random",
     "train": 0.6,
@@ -17,6 +19,7 @@ SPLIT = {
     "test": 0.2,
     "stratify": ["hard", "pure"],
     "groups": True,
+    "duplicates": "together",
     "allow_missing_class": False,
 }
 
@@ -33,10 +36,10 @@ def data_set(tmp_path, hard, classes=None, groups=None, **columns):
     return inputs
 
 
-def split_of(inputs, seed=0, **changed):
+def split_of(inputs, seed=0, kind=SPLIT, **changed):
     """The part of each item."""
     path = inputs["items"].parent / f"seed{seed}.parquet"
-    splits.run({"split": SPLIT | changed, "seed": seed}, inputs, {"split": path})
+    splits.run({"split": kind | changed, "seed": seed}, inputs, {"split": path})
     return io.read_table(path)[0].column("split").to_numpy()
 
 
@@ -142,7 +145,9 @@ def test_an_empty_part_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"part '\w+' has no item \(2 items\)"):
         split_of(data_set(tmp_path, [0, 1]), allow_missing_class=True)
     one = data_set(tmp_path, [0, 1] * 10, groups=["herd"] * 20)
-    with pytest.raises(UserError, match=r"part '\w+' has no item \(20 items in 1 groups, the largest of 20\)"):
+    with pytest.raises(
+        UserError, match=r"part '\w+' has no item \(20 items in 1 blocks that stay whole, the largest of 20\)"
+    ):
         split_of(one, allow_missing_class=True)
 
 
@@ -150,3 +155,135 @@ def test_only_boolean_columns_stratify(tmp_path):
     inputs = data_set(tmp_path, np.arange(50) % 2, angle=np.linspace(0, 1, 50))
     with pytest.raises(UserError, match=r"column 'angle' is double, expected boolean"):
         split_of(inputs, stratify=["hard", "angle"])
+
+
+# -- duplicates --------------------------------------------------------------------------------------------------------
+
+
+def nulls(values):
+    return pa.array(values, pa.int32())
+
+
+def copied(tmp_path, groups=None, n=400):
+    """Items of which one in four has the pixels of another one before it."""
+    first = [int(np.random.default_rng(i).integers(i)) // 4 * 4 if i % 4 == 3 else None for i in range(n)]
+    return data_set(tmp_path, np.arange(n) // 2 % 2, groups=groups, duplicate=nulls(first)), first
+
+
+def test_items_with_the_same_pixels_are_in_one_part_unless_told_otherwise(tmp_path):
+    inputs, first = copied(tmp_path)
+    together, apart = split_of(inputs, seed=0), split_of(inputs, seed=1, duplicates="apart")
+    pairs = [(item, original) for item, original in enumerate(first) if original is not None]
+    assert all(together[item] == together[original] for item, original in pairs)
+    assert any(apart[item] != apart[original] for item, original in pairs)
+    assert np.abs(np.bincount([splits.PARTS.index(p) for p in together]) - [240, 80, 80]).max() <= 2
+    blocks = len({original for _, original in pairs})
+    assert io.read_table(tmp_path / "seed0.parquet")[1]["duplicate_blocks"] == blocks
+    assert "duplicate_blocks" not in io.read_table(tmp_path / "seed1.parquet")[1]
+
+
+def test_a_column_without_a_duplicate_changes_no_byte(tmp_path):
+    hard = np.arange(50) % 2
+    split_of(data_set(tmp_path, hard))
+    digest = io.sha256(tmp_path / "seed0.parquet")
+    split_of(data_set(tmp_path, hard, duplicate=nulls([None] * 50)))
+    assert io.sha256(tmp_path / "seed0.parquet") == digest
+
+
+def test_groups_that_share_pixels_are_one_block(tmp_path):
+    groups = [f"animal{i // 4}" for i in range(400)]
+    inputs, first = copied(tmp_path, groups)
+    graph = {name: {name} for name in groups}
+    for item, original in enumerate(first):  # join by hand what the pixels join
+        if original is not None:
+            joined = graph[groups[item]] | graph[groups[original]]
+            graph.update(dict.fromkeys(joined, joined))
+    block = np.array([min(graph[name]) for name in groups])
+    assert 1 < len(set(block)) < 100
+    part = split_of(inputs, allow_missing_class=True)
+    assert all(len(set(part[block == name])) == 1 for name in set(block))
+
+
+# -- folds -------------------------------------------------------------------------------------------------------------
+
+
+def folded(tmp_path, numbers=(1, 2, 3, 4, 5), n=60, **columns):
+    fold = np.array(numbers)[np.arange(n) % len(numbers)]
+    return data_set(tmp_path, np.arange(n) // 6 % 2, **({"fold": fold} | columns)), fold
+
+
+@pytest.mark.parametrize(
+    ("numbers", "seed", "val", "test"),
+    [
+        ((1, 2, 3, 4, 5), 0, 2, 3),
+        ((1, 2, 3, 4, 5), 2, 4, 5),
+        ((1, 2, 3, 4, 5), 3, 5, 1),
+        ((1, 2, 3, 4, 5), 4, 1, 2),
+        ((1, 2, 3), 1, 3, 1),
+        ((0, 4, 7, 9), 2, 9, 0),
+    ],
+)
+def test_slices_rotate_the_folds_as_the_benchmarks_code_does(tmp_path, numbers, seed, val, test):
+    inputs, fold = folded(tmp_path, numbers)
+    part = split_of(inputs, seed, FOLDS)
+    np.testing.assert_array_equal(part, np.select([fold == val, fold == test], ["val", "test"], "train"))
+    table, metadata = io.read_table(tmp_path / f"seed{seed}.parquet")
+    assert [str(field.type) for field in table.schema] == ["int32", "string", "int8"]
+    assert table.column("fold").to_pylist() == fold.tolist()
+    assert metadata["kind"] == "folds"
+    assert metadata["folds"] == {"val": val, "test": test}
+
+
+def test_every_item_is_tested_once_over_all_seeds(tmp_path):
+    inputs, _ = folded(tmp_path)
+    assert (sum((split_of(inputs, seed, FOLDS) == "test").astype(int) for seed in range(5)) == 1).all()
+
+
+def test_a_seed_beyond_the_folds_names_the_seeds_that_exist(tmp_path):
+    inputs, _ = folded(tmp_path, (1, 2, 3))
+    with pytest.raises(UserError, match="seed 3 with 3 folds, expected a seed from 0 to 2"):
+        split_of(inputs, 3, FOLDS)
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ({"part": [1, 2, 3] * 20}, r"has no column 'fold' \(it has item, name, group, part\)"),
+        ({"fold": [1.0, 2.0, 3.0] * 20}, "column 'fold' is double, expected the number"),
+        ({"fold": nulls([1, 2, None] * 20)}, r"item 2 \(2\.png\) has no fold \(20 such items\)"),
+        ({"fold": [1, 2] * 30}, r"found the folds \[1, 2\], expected at least three"),
+        ({"fold": [1, 2, 300] * 20}, "found folds 1 to 300, expected 0 to 127"),
+    ],
+)
+def test_a_column_that_is_no_fold_is_named(tmp_path, column, message):
+    inputs = data_set(tmp_path, np.arange(60) // 6 % 2, **column)
+    with pytest.raises(UserError, match=message):
+        split_of(inputs, 0, FOLDS)
+    assert not (tmp_path / "seed0.parquet").exists()
+
+
+def test_folds_that_separate_a_group_are_refused_unless_accepted(tmp_path):
+    inputs, fold = folded(tmp_path, groups=[None] * 5 + ["hen", "hen"] + [None] * 53)
+    with pytest.raises(UserError, match=r"group 'hen' in fold 1 \(5\.png\) and in fold 2 \(6\.png\).*groups: false"):
+        split_of(inputs, 0, FOLDS)
+    assert len(split_of(inputs, 0, FOLDS, groups=False)) == len(fold)
+
+
+def test_folds_that_separate_equal_pixels_are_refused_unless_accepted(tmp_path):
+    inputs, fold = folded(tmp_path, duplicate=nulls([None] * 8 + [2] + [None] * 51))
+    with pytest.raises(UserError, match=r"same pixels in fold 3 \(2\.png\) and in fold 4 \(8.*duplicates: apart"):
+        split_of(inputs, 0, FOLDS)
+    assert len(split_of(inputs, 0, FOLDS, duplicates="apart")) == len(fold)
+
+
+def test_equal_pixels_in_one_fold_are_counted(tmp_path):
+    inputs, _ = folded(tmp_path, duplicate=nulls([None] * 7 + [2] + [None] * 52))
+    split_of(inputs, 0, FOLDS)
+    assert io.read_table(tmp_path / "seed0.parquet")[1]["duplicate_blocks"] == 1
+
+
+def test_a_fold_without_a_class_is_refused_without_talk_of_shares(tmp_path):
+    inputs = data_set(tmp_path, [0, 1] * 20 + [0] * 20, classes=["cat", "dog"], fold=[1] * 20 + [2] * 20 + [3] * 20)
+    with pytest.raises(UserError, match=r"class 'dog' has no item in part 'test' \(20 in all\)\. Add items, or set"):
+        split_of(inputs, 0, FOLDS)
+    assert len(split_of(inputs, 0, FOLDS, allow_missing_class=True)) == 60

@@ -1,16 +1,22 @@
-"""The synthetic data set: its definition, its label distributions, its pixels and its votes."""
+"""The synthetic data set: its definition, its label distributions, its pixels and its files."""
 
 from __future__ import annotations
 
 import colorsys
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
+from dcic_files import write_archive
+from PIL import Image
 from scipy.stats import chisquare, entropy
 
-from softlabels import io
-from softlabels.datasets import contract, synthetic
-from softlabels.errors import UserError
+from softlabels import config, io
+from softlabels.datasets import contract, data, synthetic
+from softlabels.errors import Problems, UserError
 
 DEFAULT = {
     "kind": "synthetic",
@@ -23,6 +29,8 @@ DEFAULT = {
     "colour_path": "hsv_hue",
     "ratio_min": 0.5,
     "balance": "exact",
+    "classes": "colour_shape",
+    "class_shares": None,
     "radius": [0.12, 0.26],
     "centre": None,
     "margin": 0.02,
@@ -33,7 +41,12 @@ DEFAULT = {
     "background": "black",
     "votes": 0,
     "annotators": 0,
+    "complete_annotators": 0,
+    "load": "even",
+    "annotator_model": "ambiguity",
     "annotator_accuracy": 1.0,
+    "accuracy_at_end": 0.6,
+    "spammer_share": 0.2,
 }
 DCIC_LIKE = {"radius": [0.15, 0.55], "centre": [0.3, 0.7], "clip": True}
 
@@ -44,8 +57,9 @@ def options(**changes):
 
 def draw(**changes):
     """Parameters and exact label distributions."""
-    items = synthetic.draw_items(options(**changes))
-    return items, synthetic.label_distributions(items["u"], items["s"])
+    source = options(**changes)
+    items = synthetic.draw_items(source)
+    return items, synthetic.label_distributions(items["u"], items["s"], source["classes"])
 
 
 def written(folder, reference="exact", **changes):
@@ -56,7 +70,7 @@ def written(folder, reference="exact", **changes):
         "annotations": folder / "annotations.parquet",
         "reference": folder / "reference.parquet",
     }
-    synthetic.create({"source": options(**changes), "reference": reference}, {}, paths)
+    data.run({"source": options(**changes), "reference": reference}, {}, paths)
     return paths
 
 
@@ -166,6 +180,57 @@ def test_mixed_items_follow_their_shares():
     items, _ = draw(items=1_000, interpolate="mixed", mixed_shares=[0.5, 0.2, 0.3])
     colour, shape = items["u"] % 1 > 0, items["s"] % 1 > 0
     assert [(colour & shape).sum(), (colour & ~shape).sum(), (shape & ~colour).sum()] == [300, 120, 180]
+
+
+# --- three classes, and classes of unequal size ------------------------------------------------------------------
+
+
+def test_the_colours_alone_are_the_sums_over_the_shapes(paper):
+    items, p = paper
+    colours = synthetic.label_distributions(items["u"], items["s"], "colour")
+    np.testing.assert_allclose(colours, p.reshape(-1, 3, 2).sum(axis=2), atol=1e-15)
+
+
+def test_other_classes_change_no_item_and_no_image(tmp_path):
+    six = written(tmp_path / "six", items=30, pixels=16)
+    three = written(tmp_path / "three", items=30, pixels=16, classes="colour")
+    for name in ("images", "items"):
+        assert six[name].read_bytes() == three[name].read_bytes()
+    assert io.read_table(three["annotations"])[1]["classes"] == ["b", "g", "r"]
+    assert io.matrix(io.read_table(three["reference"])[0], "p").shape == (30, 3)
+
+
+@pytest.mark.parametrize("interpolate", ["joint", "colour", "shape", "mixed"])
+@pytest.mark.parametrize(
+    ("classes", "shares"),
+    [("colour", [0.15, 0.7, 0.15]), ("colour_shape", [0.05, 0.3, 0.1, 0.15, 0.333333, 0.066667])],
+)
+def test_every_kind_of_item_has_the_hard_classes_in_their_shares(interpolate, classes, shares):
+    items, p = draw(items=1_500, interpolate=interpolate, classes=classes, class_shares=shares)
+    corner = np.floor(items["u"] + 0.5).astype(int) % 3  # by distance on the ring, whatever p says
+    hard = 2 - corner if classes == "colour" else 2 * (2 - corner) + (items["s"] >= 0.5)
+    np.testing.assert_array_equal(hard, p.argmax(axis=1))
+    for kind in (items["pure"], ~items["pure"]):
+        counts = np.bincount(hard[kind], minlength=len(shares))
+        np.testing.assert_allclose(counts, kind.sum() * np.array(shares), atol=6)  # 3 kinds of interpolated items
+
+
+def test_classes_with_shares_take_turns():
+    _, p = draw(items=2_000, classes="colour", class_shares=[0.15, 0.7, 0.15])
+    for part in np.split(p.argmax(axis=1), 20):
+        np.testing.assert_allclose(np.bincount(part, minlength=3), [15, 70, 15], atol=4)
+
+
+def test_items_of_a_class_with_a_share_lie_on_both_sides_of_its_corner():
+    items, p = draw(items=3_000, pure_share=0, classes="colour", class_shares=[0.15, 0.7, 0.15])
+    green = items["u"][p.argmax(axis=1) == 1]
+    assert chisquare(np.histogram(green, 40, (0.5, 1.5))[0]).pvalue > 0.001
+    assert chisquare(np.histogram(items["s"], 40, (0, 1))[0]).pvalue > 0.001
+
+
+def test_more_items_change_no_item_of_a_class_with_a_share():
+    few, many = (draw(items=n, interpolate="mixed", class_shares=[0.1, 0.3, 0.1, 0.2, 0.2, 0.1])[1] for n in (100, 300))
+    np.testing.assert_array_equal(few, many[:100])
 
 
 # --- an item depends on nothing but the seed and its index -------------------------------------------------------
@@ -359,34 +424,10 @@ def test_a_voted_reference_is_the_mean_of_the_votes_on_file(tmp_path):
     annotations, _ = io.read_table(paths["annotations"])
     reference, _ = io.read_table(paths["reference"])
     assert annotations.num_rows == 280 and annotations.column("annotator").null_count == 280
-    counts = contract.vote_counts(annotations, 40, 6)
+    counts = np.zeros((40, 6))
+    np.add.at(counts, (io.vector(annotations, "item"), io.vector(annotations, "label")), 1)
     np.testing.assert_array_equal(io.matrix(reference, "p"), counts / 7)
     np.testing.assert_array_equal(io.vector(reference, "votes"), 7)
-
-
-def test_votes_are_multinomial():
-    p = np.tile([0.0, 0.0, 0.1875, 0.0625, 0.5625, 0.1875], (2_000, 1))
-    _, label = synthetic.draw_votes(p, options(votes=50))
-    counts = np.stack([(label == c).sum(axis=1) for c in range(6)], axis=1)
-    assert (counts[:, :2] == 0).all()
-    assert chisquare(counts[:, 2:].sum(axis=0), 100_000 * p[0, 2:]).pvalue > 0.001
-    expected = 50 * (np.diag(p[0]) - np.outer(p[0], p[0]))  # the multinomial's covariance
-    np.testing.assert_allclose(np.cov(counts.T), expected, atol=0.8)
-
-
-@pytest.mark.parametrize("votes, agreement", [(1, 0.739), (10, 0.857), (100, 0.948)])
-def test_majorities_agree_with_the_truth_as_often_as_expected(paper, votes, agreement):
-    p = paper[1][:6_000]
-    _, label = synthetic.draw_votes(p, options(votes=votes))
-    counts = np.stack([(label == c).sum(axis=1) for c in range(6)], axis=1)
-    assert np.mean(counts.argmax(axis=1) == p.argmax(axis=1)) == pytest.approx(agreement, abs=0.015)
-
-
-def test_imperfect_annotators_report_through_their_confusion_matrix():
-    p = np.tile([1.0, 0, 0, 0, 0, 0], (1_000, 1))
-    _, label = synthetic.draw_votes(p, options(votes=20, annotator_accuracy=0.7))
-    expected = 20_000 * np.array([0.7 + 0.3 / 6] + [0.3 / 6] * 5)
-    assert chisquare(np.bincount(label.ravel(), minlength=6), expected).pvalue > 0.001
 
 
 def test_nobody_of_the_pool_votes_twice_on_an_item(tmp_path):
@@ -398,22 +439,36 @@ def test_nobody_of_the_pool_votes_twice_on_an_item(tmp_path):
     np.testing.assert_array_equal(io.vector(annotations, "item"), np.repeat(np.arange(60), 4))
 
 
-def test_the_pool_of_annotators_changes_no_label():
-    p = draw(items=50)[1]
-    np.testing.assert_array_equal(
-        synthetic.draw_votes(p, options(votes=9))[1], synthetic.draw_votes(p, options(votes=9, annotators=20))[1]
-    )
+def test_what_annotators_are_like_is_noted_with_their_votes(tmp_path):
+    pool = {"votes": 3, "annotators": 5, "annotator_model": "spammer_hammer"}
+    _, metadata = io.read_table(written(tmp_path, items=10, pixels=8, **pool)["annotations"])
+    roles = {name: facts["role"] for name, facts in metadata["notes"]["annotators"].items()}
+    assert list(roles) == ["a000", "a001", "a002", "a003", "a004"]
+    assert sorted(roles.values()) == ["hammer"] * 4 + ["spammer"]
+
+
+def test_votes_of_drifting_annotators_have_times(tmp_path):
+    pool = {"votes": 3, "annotators": 5, "annotator_model": "drift"}
+    drifting = io.read_table(written(tmp_path / "drift", items=20, pixels=8, **pool)["annotations"])[0].to_pandas()
+    for _, time in drifting.groupby("annotator", observed=True)["time"]:
+        assert sorted(time) == list(range(len(time)))
+    steady = written(tmp_path / "steady", items=20, pixels=8, votes=3, annotators=5)
+    assert "time" not in io.read_table(steady["annotations"])[0].column_names
 
 
 @pytest.mark.parametrize(
     "changes, reference, words",
     [
-        ({}, "votes", ["reference", "source.votes"]),
+        ({}, "votes", ["reference", "'votes'"]),
         ({"votes": 5, "annotators": 3}, "exact", ["source.annotators", "source.votes"]),
         ({"radius": [0.15, 0.55]}, "exact", ["clip", "radius", "ratio_min", "margin"]),
         ({"centre": [0.3, 0.7]}, "exact", ["clip", "centre", "0.300"]),
         ({"radius": [0.3, 0.2]}, "exact", ["source.radius", "[0.3, 0.2]"]),
         ({"interpolate": "mixed", "mixed_shares": [0, 0, 0]}, "exact", ["mixed_shares"]),
+        ({"class_shares": [0.2, 0.6, 0.2]}, "exact", ["class_shares", "expected 6", "bc, be"]),
+        ({"classes": "colour", "class_shares": [0.2, 0.6, 0.3]}, "exact", ["class_shares", "1.1", "b, g, r"]),
+        ({"classes": "colour", "class_shares": [0.4, 0.6, 0]}, "exact", ["class_shares", "positive"]),
+        ({"class_shares": [1 / 6] * 6, "balance": "random"}, "exact", ["source.balance", "class_shares"]),
     ],
 )
 def test_options_that_contradict_each_other_are_named_and_nothing_is_written(tmp_path, changes, reference, words):
@@ -423,5 +478,89 @@ def test_options_that_contradict_each_other_are_named_and_nothing_is_written(tmp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_all_contradictions_are_named_at_once(tmp_path):
+    with pytest.raises(UserError, match=r"(?s)2 problems.*complete_annotators.*source\.radius"):
+        written(tmp_path, items=5, pixels=8, radius=[0.3, 0.2], clip=True, complete_annotators=1, annotators=2)
+
+
 def test_a_small_shape_about_a_given_centre_needs_no_clipping():
-    synthetic.check(options(centre=[0.45, 0.55], radius=[0.1, 0.2]), "exact")
+    problems = Problems()
+    synthetic.check(options(centre=[0.45, 0.55], radius=[0.1, 0.2]), problems)
+    problems.stop()
+
+
+# --- the configuration with the shape of MiceBone ----------------------------------------------------------------
+
+
+def test_the_configuration_like_mice_bone_measures_what_its_comment_says():
+    raw = config.read(Path(__file__).resolve().parents[2] / "config" / "mice_bone_like.yaml")
+    source = config.resolve(raw)["datasets"]["mice_bone_like"]["source"]
+    content = synthetic.read(source, {}, Problems())
+    votes, counts = content.votes, content.votes.counts(7_240, 3)
+    majority = counts.argmax(axis=1)
+    np.testing.assert_allclose(np.bincount(majority) / 7_240, [0.15, 0.7, 0.15], atol=0.01)
+    assert entropy(counts, axis=1).mean() == pytest.approx(0.313, abs=0.001)
+    assert (counts > 0).sum(axis=1).mean() == pytest.approx(1.65, abs=0.005)
+    who, agrees = votes.annotator.indices.to_numpy(), votes.label == majority[votes.item]
+    loads = np.bincount(who, minlength=79)
+    assert (loads[:8] == 7_240).all() and loads[8:].max() == loads[8] and loads[8] > 20 * loads[8:].min()
+    complete = [agrees[who == k].mean() for k in range(8)]
+    assert min(complete) == pytest.approx(0.82, abs=0.005) and max(complete) == pytest.approx(0.86, abs=0.005)
+
+
+# --- the same votes in the format of the DCIC archives -----------------------------------------------------------
+
+MICE = {"classes": "colour", "class_shares": [0.15, 0.7, 0.15], "votes": 6, "annotators": 9, "complete_annotators": 3}
+
+
+def archived(folder):
+    """Images and annotations of a small set with the shape of MiceBone, and the archive made of it."""
+    paths = written(folder, items=80, pixels=8, reference="votes", **MICE)
+    write_archive(folder / "MiceBone.zip", "MiceBone", folder)
+    return paths, zipfile.ZipFile(folder / "MiceBone.zip")
+
+
+def test_an_archive_holds_the_images_and_the_counts_of_its_data(tmp_path):
+    paths, archive = archived(tmp_path)
+    files = sorted((name for name in archive.namelist() if name.endswith(".png")), key=lambda name: name[-9:])
+    assert {name.split("/")[1] for name in files} == {"fold1", "fold2", "fold3", "fold4", "fold5"}
+    pixels = [np.asarray(Image.open(BytesIO(archive.read(name)))) for name in files]
+    np.testing.assert_array_equal(pixels, contract.read_images(paths["images"]))
+
+    sets = json.loads(archive.read("MiceBone/annotations.json"))
+    counts = np.zeros((80, 3))
+    for entry in (entry for one in sets for entry in one["annotations"]):
+        if entry["class_label"] is not None:
+            counts[files.index(entry["image_path"]), ["g", "nr", "ug"].index(entry["class_label"])] += 1
+    reference, _ = io.read_table(paths["reference"])  # of b, g (the large one) and r
+    np.testing.assert_array_equal(counts, np.round(6 * io.matrix(reference, "p")))
+
+
+def test_an_archive_has_the_form_and_the_traps_of_the_published_one(tmp_path):
+    _, archive = archived(tmp_path)
+    sets = json.loads(archive.read("MiceBone/annotations.json"))
+    assert [list(one) for one in sets] == [
+        ["name", "dataset_name", "user_mail", "annotation_time", "annotations"]
+    ] * len(sets)
+    assert [one["name"] for one in sets] == [f"INVALID{k:03d}" for k in range(9)]
+    assert {(one["dataset_name"], one["user_mail"], one["annotation_time"]) for one in sets} == {
+        ("MiceBone", "INVALID", -1)
+    }
+    entries = [entry for one in sets for entry in one["annotations"]]
+    assert {tuple(entry) for entry in entries} == {("image_path", "created_at", "class_label")}
+    answers: dict[str, list[str]] = {}
+    for entry in entries:
+        answers.setdefault(entry["image_path"], []).append(entry["class_label"])
+    assert sum(label is None for labels in answers.values() for label in labels) > 0
+    majority = {path: max(["g", "nr", "ug"], key=labels.count) for path, labels in answers.items()}
+    named = {path: path.split("/")[2].split("#")[0] for path in majority}
+    assert 0 < sum(named[path] != majority[path] for path in majority) < 40
+    for one in sets[:3]:  # the complete ones
+        assert len([entry for entry in one["annotations"] if entry["class_label"]]) == 80
+
+
+def test_the_same_data_make_the_same_archive(tmp_path):
+    for name in ("one", "two"):
+        _, archive = archived(tmp_path / name)
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert io.sha256(tmp_path / "one" / "MiceBone.zip") == io.sha256(tmp_path / "two" / "MiceBone.zip")

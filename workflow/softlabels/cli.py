@@ -37,6 +37,8 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
                 metavar="PATH",
                 help=f"{kind} file{'s' if nargs == '+' else ', where there is one' if nargs == '?' else ''}",
             )
+    if command.threads:
+        parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads to use (default: 1)")
     parser.add_argument("--manifest", type=Path, metavar="PATH", help="where to write what was read, run and written")
     parser.set_defaults(call=lambda arguments: _run_rule_command(name, command, vars(arguments)))
 
@@ -49,8 +51,9 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
         for prefix in ("input:", "output:")
     )
     started = manifest.now()
-    code = {"code": code_hash(name, arguments["config"])} if command.resumes else {}
-    facts = importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **code)
+    extra = {"code": code_hash(name, arguments["config"])} if command.resumes else {}
+    extra |= {"threads": arguments["threads"]} if command.threads else {}
+    facts = importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **extra)
     if arguments["manifest"]:
         manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
 
@@ -59,6 +62,12 @@ def _run(arguments: argparse.Namespace) -> None:
     from .launch import run
 
     sys.exit(run(arguments.cores, arguments.configfile, arguments.overrides, arguments.rest))
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from .check import command
+
+    command(arguments.configfile, arguments.overrides)
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -115,6 +124,18 @@ def parser() -> argparse.ArgumentParser:
     )
     run.add_argument("rest", nargs=argparse.REMAINDER, help="-- and further options of snakemake")
     run.set_defaults(call=_run)
+
+    check = commands.add_parser(
+        "check",
+        help="check a configuration and its data, without training",
+        allow_abbrev=False,
+        description="Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
+    )
+    check.add_argument("configfile", type=Path, metavar="CONFIG", help="configuration")
+    check.add_argument(
+        "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"
+    )
+    check.set_defaults(call=_check)
 
     predict = commands.add_parser(
         "predict", help="write the label distributions that a model predicts for a folder of images", allow_abbrev=False

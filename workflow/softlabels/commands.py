@@ -28,6 +28,7 @@ class Command:
         registered: the (kind, name) pairs of the registry that a configuration of this command names.
         levels: how many folders lie between the results folder and the first output.
         resumes: whether ``run`` takes ``code``, the code hash, because it saves state that only that code may load.
+        threads: whether ``run`` takes ``threads``, how many it may use (its result does not depend on it).
     """
 
     module: str
@@ -37,6 +38,7 @@ class Command:
     registered: Callable[[dict[str, Any]], Names] = lambda config: []
     levels: int = 3
     resumes: bool = False
+    threads: bool = False
 
 
 def _of_recipe(config: dict[str, Any]) -> Names:
@@ -49,12 +51,22 @@ def _metrics(config: dict[str, Any]) -> Names:
 
 
 COMMANDS = {
+    "download": Command("softlabels.datasets.download", "fetch a published file", (), ("file",), levels=0),
     "data": Command(
         "softlabels.datasets.data",
         "generate or import a data set",
-        ("folder?", "counts?", "votes?"),
+        ("folder?", "archive?", "votes?", "about?", "counts?", "distributions?", "labels?", "annotators?", "compare?"),
         ("images", "items", "annotations", "reference"),
         lambda config: [("source", config["source"]["kind"])],
+        levels=2,
+        threads=True,
+    ),
+    "card": Command(
+        "softlabels.cards.card",
+        "describe a data set: its votes, agreement, classes, splits",
+        ("images", "items", "annotations", "reference", "splits*"),
+        ("card_md", "card_json", "sheet", "votes"),
+        lambda config: [("metric", "kl_dcic"), ("metric", "tvd")],
         levels=2,
     ),
     "split": Command("softlabels.labels.splits", "split a data set", ("items", "reference"), ("split",)),

@@ -72,6 +72,29 @@ def read(path: str | Path) -> dict[str, Any]:
     return config
 
 
+def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """``raw`` with ``key=value`` pairs laid over it: mappings are merged, all else is replaced, as Snakemake does.
+
+    Raises:
+        UserError: a pair without "=", or a value that is not YAML.
+    """
+
+    def merge(below: Any, above: Any) -> Any:
+        if not (isinstance(below, dict) and isinstance(above, dict)):
+            return above
+        return {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
+
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise UserError(f"--config {override}: expected key=value, such as data_folder=../images.")
+        try:
+            raw = merge(raw, {key: yaml.safe_load(value)})
+        except yaml.YAMLError:
+            raise UserError(f"--config {override}: the value is not YAML. Quote it, or correct it.") from None
+    return raw
+
+
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the configuration."""
@@ -96,6 +119,8 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
         distinct = list(dict.fromkeys(problems))
         lines = "\n".join(f"  - {problem}" for problem in distinct)
         raise UserError(f"The configuration has {len(distinct)} problem{'s'[: len(distinct) > 1]}:\n{lines}")
+    for dataset in config["datasets"].values():
+        dataset["reference"] = dataset["reference"] or ("votes" if _has_votes(dataset["source"]) else "exact")
     return config
 
 
@@ -110,7 +135,7 @@ def _branches(value: Any, rule: dict[str, Any]) -> list[dict[str, Any]]:
             rules += _branches(value, option)
     for case in rule.get("allOf", []):
         wanted = case["if"]["properties"]["kind"]["const"]
-        if isinstance(value, dict) and value.get("kind") == wanted:
+        if isinstance(value, dict) and value.get("kind", rule["properties"]["kind"].get("default")) == wanted:
             rules += _branches(value, case["then"])
     return rules
 
@@ -243,15 +268,19 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
         if len(study["labels"]) > 1 and "macro_acc" not in study["metrics"]:
             problems.append(f"studies.{study_name}.metrics: 'macro_acc' is missing; Table 1 needs it.")
     for name, split in config["splits"].items():
+        if split["kind"] != "random":
+            continue
         total = sum(Fraction(str(split[part])) for part in ("train", "val", "test"))  # as they are written
         if total != 1:
             problems.append(f"splits.{name}: train + val + test is {float(total)}, expected 1.")
     for name, dataset in config["datasets"].items():
         source = dataset["source"]
-        if dataset["reference"] == "exact" and source["kind"] != "synthetic":
-            problems.append(f"datasets.{name}.reference: 'exact' is known for synthetic sources only; use votes.")
-        if dataset["reference"] == "votes" and source["kind"] == "synthetic" and source["votes"] == 0:
-            problems.append(f"datasets.{name}.reference: 'votes' needs source.votes of at least 1; or use exact.")
+        if dataset["reference"] == "exact" and source["kind"] not in ("synthetic", "distributions"):
+            problems.append(f"datasets.{name}.reference: 'exact' is not known for {source['kind']}; use votes.")
+        if dataset["reference"] == "votes" and not _has_votes(source):
+            problems.append(f"datasets.{name}.reference: 'votes' needs a source with votes; use exact.")
+        if source["kind"] == "dcic" and (source["images"] is None) == (source["archive"] is None):
+            problems.append(f"datasets.{name}.source: expected either images (a folder) or archive (a .zip).")
         if source["kind"] == "synthetic" and source["pixels"] * source["supersampling"] > 32767:
             problems.append(
                 f"datasets.{name}.source: pixels times supersampling is {source['pixels'] * source['supersampling']}, "
@@ -272,6 +301,11 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
             )
         problems += _reversed(f"recipes.{name}.augment", recipe["augment"], ("saturation", "contrast"))
     return problems
+
+
+def _has_votes(source: dict[str, Any]) -> bool:
+    """Whether a source has votes, and not distributions alone."""
+    return source["kind"] != "distributions" and source.get("votes") != 0
 
 
 def _reversed(place: str, values: dict[str, Any], keys: tuple[str, ...]) -> list[str]:

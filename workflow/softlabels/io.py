@@ -95,12 +95,8 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> tuple[pa.T
     Raises:
         UserError: not a readable Parquet file, or not one written by this package's schema.
     """
-    try:
+    with _readable(path):
         table = pq.read_table(path, columns=columns)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{path}: cannot be read as Parquet ({error}). Delete it and run again to rebuild it."
-        ) from None
     metadata = json.loads((table.schema.metadata or {}).get(b"softlabels", b"{}"))
     if metadata.get("schema_version") != SCHEMA_VERSION:
         found = metadata.get("schema_version", "none")
@@ -108,6 +104,27 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> tuple[pa.T
             f"{path}: found schema version {found}, expected {SCHEMA_VERSION}. Delete it and run again to rebuild it."
         )
     return table, metadata
+
+
+def read_batches(path: str | Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file piece by piece, with those of ``columns`` that it has; memory does not grow with it.
+
+    Raises:
+        UserError: not a readable Parquet file.
+    """
+    with _readable(path), pq.ParquetFile(path) as file:
+        yield from file.iter_batches(columns=columns)
+
+
+@contextmanager
+def _readable(path: str | Path) -> Iterator[None]:
+    """Turn what goes wrong while reading Parquet into one message."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path}: cannot be read as Parquet ({error}). Delete it and run again to rebuild it."
+        ) from None
 
 
 def distribution_column(p: np.ndarray, dtype: pa.DataType) -> pa.FixedSizeListArray:

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import yaml
 
 from . import io, locks
 from .commands import COMMANDS
-from .config import read, resolve
+from .config import overridden, read, resolve
 from .errors import UserError
 
 LOCKS = Path(".snakemake/locks")
@@ -73,29 +72,6 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     for study in config["studies"]:
         print(f"Table and figures: {Path(config['results'], 'studies', study, 'table.md')}", file=sys.stderr)
     return 0
-
-
-def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """``raw`` with ``key=value`` pairs laid over it: mappings are merged, all else is replaced, as Snakemake does.
-
-    Raises:
-        UserError: a pair without "=", or a value that is not YAML.
-    """
-
-    def merge(below: Any, above: Any) -> Any:
-        if not (isinstance(below, dict) and isinstance(above, dict)):
-            return above
-        return {**below, **{key: merge(below.get(key), value) for key, value in above.items()}}
-
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise UserError(f"--config {override}: expected key=value, such as data_folder=../images.")
-        try:
-            raw = merge(raw, {key: yaml.safe_load(value)})
-        except yaml.YAMLError:
-            raise UserError(f"--config {override}: the value is not YAML. Quote it, or correct it.") from None
-    return raw
 
 
 def announcement(config: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import commands, config
+from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
 from .provenance.closure import module_hash
@@ -19,6 +20,15 @@ RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
 DRAWS = 20
+# Of an import: more threads than this wait for the disk.
+DECODERS = 4
+# The keys of a source that are paths, and the names of the command's inputs.
+PATHS = {
+    "images": "folder",
+    **{key: key for key in ("archive", "votes", "counts", "distributions", "labels", "annotators", "compare")},
+}
+# Files that a kind of source has in its folder.
+INSIDE = {"dcic": {"votes": "annotations.json"}, "peerannot": {"votes": "answers.json", "about": "metadata.json"}}
 
 
 class Plan:
@@ -84,6 +94,15 @@ class Plan:
             for label in grid["labels"]
         ]
 
+    def card_splits(self, dataset: str) -> list[tuple[str, int]]:
+        """The splits of a data set, and their seeds, that any study uses."""
+        studies = [study for study in self.config["studies"].values() if dataset in study["datasets"]]
+        return sorted({(split, seed) for study in studies for split in study["splits"] for seed in study["seeds"]})
+
+    def split_files_of(self, dataset: str) -> list[str]:
+        """The files of :meth:`card_splits`."""
+        return [f"{self.root}/splits/{dataset}/{s}/seed{seed}.parquet" for s, seed in self.card_splits(dataset)]
+
     def study_files(self, study: str) -> list[str]:
         """What a study is for: tables and figures."""
         folder = f"{self.root}/studies/{study}"
@@ -93,7 +112,8 @@ class Plan:
 
     def targets(self) -> list[str]:
         """What ``all`` asks for."""
-        return [file for study in self.config["studies"] for file in self.study_files(study)]
+        cards = [file for study in self.config["studies"] for file in self.data_files(study, "card.md")]
+        return [*dict.fromkeys(cards), *(file for study in self.config["studies"] for file in self.study_files(study))]
 
     def prepared(self) -> list[str]:
         """Data, labels and splits of all studies. Built first, unchanged bytes stop a rebuild of what follows."""
@@ -117,11 +137,19 @@ class Plan:
         """A path of the configuration, starting from ``data_folder`` if it is relative."""
         return str(Path(self.config["data_folder"]) / path)
 
+    @property
+    def downloads(self) -> str:
+        """Where a published file is put, as a pattern of Snakemake with the wildcard ``file``."""
+        return self.source_path("").replace("{", "{{").replace("}", "}}") + "/{file}"
+
     def source_files(self, dataset: str) -> dict[str, str]:
         """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""
         source = self.config["datasets"][dataset]["source"]
-        keys = {"folder": "images", "counts": "counts", "votes": "votes"}
-        return {name: self.source_path(source[key]) for name, key in keys.items() if isinstance(source.get(key), str)}
+        files = {PATHS[key]: self.source_path(source[key]) for key in PATHS if isinstance(source.get(key), str)}
+        if "folder" in files:
+            inside = INSIDE.get(source["kind"], {})
+            files |= {name: str(Path(files["folder"], file)) for name, file in inside.items()}
+        return files
 
     def data_inputs(self, dataset: str) -> dict[str, Any]:
         """The input files of a data set: its votes and every image, so that a changed image is noticed."""
@@ -132,6 +160,10 @@ class Plan:
     def data_options(self, dataset: str) -> str:
         """The command line's options for the sources of a data set."""
         return " ".join(f"--{name} {shlex.quote(path)}" for name, path in self.source_files(dataset).items())
+
+    def data_threads(self, dataset: str) -> int:
+        """How many threads an import may use; a generator takes one."""
+        return DECODERS if self.source_files(dataset) else 1
 
     def weights(self, recipe: str) -> list[str]:
         """The file of initial weights, if the recipe has one."""
@@ -157,9 +189,29 @@ class Plan:
 
     def _data(self, dataset: str) -> dict[str, Any]:
         entry = self.config["datasets"][dataset]
-        paths = ("images", "counts", "votes")
-        source = {k: v for k, v in entry["source"].items() if not (k in paths and isinstance(v, str))}
+        source = {k: v for k, v in entry["source"].items() if not (k in PATHS and isinstance(v, str))}
+        if source.get("checksum") == "published":
+            known = FILES.get(Path(entry["source"]["archive"] or "").name)
+            hashes = {"sha256": known.sha256, "md5": known.md5} if known else {}
+            source["checksum"] = next((f"{kind}:{digest}" for kind, digest in hashes.items() if digest), None)
         return {"source": source, "reference": entry["reference"]}
+
+    def _download(self, file: str) -> dict[str, Any]:
+        return {"file": file}
+
+    def _card(self, dataset: str) -> dict[str, Any]:
+        names = [Path(path).name for path in self.source_files(dataset).values()]
+        known = next((FILES[name] for name in names if name in FILES), None)
+        published = {"licence": known.licence, "citation": known.citation} if known else {}
+        about = self.config["datasets"][dataset]["about"]
+        return {
+            "dataset": dataset,
+            "about": published | {key: text for key, text in about.items() if text or key not in published},
+            **self._data(dataset),
+            "splits": [list(split) for split in self.card_splits(dataset)],
+            "seed": 0,
+            "draws": DRAWS,
+        }
 
     def _split(self, split: str, seed: str, **_: Any) -> dict[str, Any]:
         return {"split": self.config["splits"][split], "seed": int(seed)}

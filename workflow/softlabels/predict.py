@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from tqdm import tqdm
 
 from . import io
 from .datasets.folder import image_files
 from .datasets.images import FIT, read_image, relative_names
 from .errors import UserError
 from .networks.base import Classifier, build
+from .progress import progress
 
 BATCH = 64
 
@@ -83,7 +83,7 @@ def predict_folder(model: Path, folder: Path, out: Path, device: str = "cpu", re
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", *trained.classes])
         names = list(named)
-        for start in tqdm(range(0, len(names), BATCH), "predict", disable=None):
+        for start in progress(range(0, len(names), BATCH), "predict"):
             batch = names[start : start + BATCH]
             images = [read_image(named[name])[0] for name in batch]
             images = [image if image.size == size else FIT[resize](image, size) for image in images]

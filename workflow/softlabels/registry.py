@@ -13,11 +13,15 @@ from collections.abc import Callable
 from .errors import UserError
 
 REGISTRY: dict[str, dict[str, str]] = {
-    # source(config, inputs, outputs): writes the data set contract
+    # source(options, files, problems) -> Content
     "source": {
-        "synthetic": "softlabels.datasets.synthetic:create",
-        "counts": "softlabels.datasets.counts:create",
-        "table": "softlabels.datasets.table:create",
+        "synthetic": "softlabels.datasets.synthetic:read",
+        "counts": "softlabels.datasets.counts:read",
+        "table": "softlabels.datasets.table:read",
+        "distributions": "softlabels.datasets.distributions:read",
+        "dcic": "softlabels.datasets.dcic:read",
+        "cifar10n": "softlabels.datasets.cifar10n:read",
+        "peerannot": "softlabels.datasets.peerannot:read",
     },
     # aggregate(evidence, options) -> LabelTable
     "aggregate": {

@@ -2,33 +2,73 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import registry
-from ..errors import UserError
+from .. import io, registry
+from ..errors import Problems, UserError
+from . import archives, contract
 from .folder import image_files
 
 
-def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
+def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path], threads: int = 1) -> None:
     """Write the data set contract.
 
     Args:
         config: ``source`` (its ``kind`` and options, without paths) and ``reference``.
-        inputs: as the source needs: ``folder`` of images, ``counts``, ``votes``.
+        inputs: as the source needs: ``folder`` of images, ``counts``, ``votes``, ``archive`` …
         outputs: ``images``, ``items``, ``annotations``, ``reference``.
+        threads: how many threads may decode images.
 
     Raises:
-        UserError: a source file is missing or wrong.
+        UserError: everything that is wrong with the source's files; nothing is written.
     """
-    files: dict[str, Any] = dict(inputs)
-    if "folder" in files:
-        if not files["folder"].is_dir():
-            raise UserError(f"{files['folder']}: no such folder of images. Correct source.images or data_folder.")
-        files["images"] = image_files(files["folder"])
-        if not files["images"]:
-            raise UserError(f"{files['folder']}: found no image file. Correct source.images or data_folder.")
-    for name in ("counts", "votes"):
-        if name in files and not files[name].is_file():
-            raise UserError(f"{files[name]}: no such file. Correct source.{name} or data_folder.")
-    registry.load("source", config["source"]["kind"])(config, files, outputs)
+    with opened(config, inputs, outputs["images"].parent, Problems()) as content:
+        contract.write(content, config["reference"], outputs, threads)
+
+
+@contextmanager
+def opened(
+    config: dict[str, Any], inputs: dict[str, Path], scratch: Path, problems: Problems
+) -> Iterator[contract.Content]:
+    """The content of a source, as long as its files are at hand: an archive is unpacked in ``scratch`` until the end.
+
+    Raises:
+        UserError: all problems that were found.
+    """
+    source, reference = config["source"], config["reference"]
+    for key, path in inputs.items():
+        if not path.exists() or path.is_dir() != (key == "folder"):
+            kind = "folder" if key == "folder" else "file"
+            problems.add(f"{path}: no such {kind}. Correct the paths of the source, or data_folder.")
+    problems.stop()
+    with ExitStack() as stack:
+        files: dict[str, Any] = dict(inputs)
+        if "archive" in files:
+            archives.verify(files["archive"], expected(source["checksum"]))
+            for left in scratch.glob(".unpacked-*"):  # by a job that was killed
+                shutil.rmtree(left)
+            files["folder"] = stack.enter_context(archives.unpacked(files["archive"], scratch / "images"))
+        if "folder" in files:
+            files["images"] = image_files(files["folder"])
+        content = registry.load("source", source["kind"])(source, files, problems)
+        problems.stop()
+        if (content.votes if reference == "votes" else content.p) is None:
+            other = {"votes": "exact", "exact": "votes"}[reference]
+            raise UserError(f"reference: found '{reference}', which this source does not know. Set it to '{other}'.")
+        noted = {
+            path.name: {"bytes": path.stat().st_size, "sha256": io.sha256(path)}
+            for path in inputs.values()
+            if path.is_file()
+        }
+        yield replace(content, notes={"files": noted, **content.notes})
+
+
+def expected(checksum: str | None) -> archives.Expected:
+    """What is known of an archive, from ``sha256:HEX`` or ``md5:HEX``; nothing from None."""
+    algorithm, _, digest = (checksum or "").partition(":")
+    return archives.Expected(**({algorithm: digest.lower()} if digest else {}))

@@ -1,8 +1,9 @@
 """Image files of any kind to ``images.npy``.
 
 How a file becomes uint8 RGB: the EXIF orientation is applied; grey values are repeated in the three channels, palettes
-looked up; transparent images are laid over black; colour profiles are ignored. Grey values of more than 8 bits (no way
-down is agreed upon), other colour models (CMYK, LAB) and files with several frames are refused.
+looked up, CMYK converted by Pillow's formula; transparent images are laid over black; colour profiles are ignored. Grey
+values of 16 bits are refused unless ``deep`` says how they become 8. Other pixel types (LAB, floating point) and files
+with several frames are refused.
 """
 
 from __future__ import annotations
@@ -10,21 +11,28 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-import warnings
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm import tqdm
 
-from ..errors import UserError
+from ..errors import Problems, UserError
+from ..progress import progress
 from . import contract
 
 # Named, because Pillow's full list includes formats that start other programs (EPS: Ghostscript).
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr")
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr", "CMYK")
+DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # grey values of 16 bits, as Pillow opens them
 FIT = {"stretch": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
+AHEAD = 4  # images a thread may have ready before they are written
 
 
 def relative_names(images: list[Path], folder: Path) -> dict[str, Path]:
@@ -57,19 +65,29 @@ def spellings(names: list[str]) -> dict[str, int]:
     return unique | {name: index for index, name in enumerate(names)}
 
 
-def decode(content: bytes) -> Image.Image:
+def decode(content: bytes, deep: str = "refuse") -> Image.Image:
     """An RGB image from a file's bytes, by the rules above.
+
+    Args:
+        content: the file.
+        deep: how grey values of 16 bits become 8: ``refuse``, ``scale`` (65535 becomes 255) or ``stretch`` (each
+            image's lowest value becomes 0, its highest 255).
 
     Raises:
         ValueError, OSError and others of Pillow's: not a whole image of a kind that the rules cover.
     """
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # up to twice as many, Pillow only warns
+            raise Image.DecompressionBombError
         image.verify()  # checksums; the image cannot be used afterwards
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a JPEG photograph with previews
             raise ValueError(f"{image.n_frames} frames, expected one image")
+        if image.mode in DEEP_MODES and deep != "refuse":
+            image = Image.fromarray(eight_bits(np.asarray(image), deep))
         if image.mode not in MODES:
-            raise ValueError(f"pixel type {image.mode}, expected 8-bit grey, palette or RGB")
+            hint = "; source.deep says how 16-bit grey becomes 8-bit" if image.mode in DEEP_MODES else ""
+            raise ValueError(f"pixel type {image.mode}, expected 8-bit grey, palette or colour{hint}")
         image.load()
         image = ImageOps.exif_transpose(image)
         if not image.has_transparency_data:
@@ -78,7 +96,14 @@ def decode(content: bytes) -> Image.Image:
         return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
 
 
-def read_image(path: Path) -> tuple[Image.Image, str]:
+def eight_bits(grey: np.ndarray, deep: str) -> np.ndarray:
+    """Grey values of 16 bits ``[H, W]`` as uint8, rounded: see :func:`decode` for ``deep``."""
+    low, high = (0, 65535) if deep == "scale" else (int(grey.min()), int(grey.max()))
+    share = (grey.astype(np.float64) - low) / max(high - low, 1)
+    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+
+
+def read_image(path: Path, deep: str = "refuse") -> tuple[Image.Image, str]:
     """An RGB image and the SHA-256 of the same bytes of its file.
 
     Raises:
@@ -86,10 +111,8 @@ def read_image(path: Path) -> tuple[Image.Image, str]:
     """
     try:
         content = path.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = decode(content)
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        image = decode(content, deep)
+    except Image.DecompressionBombError:
         raise UserError(f"{path}: has more than {Image.MAX_IMAGE_PIXELS} pixels. Make it smaller first.") from None
     except UnidentifiedImageError:
         raise UserError(f"{path}: is no image of the types {', '.join(FORMATS)}. Convert or remove the file.") from None
@@ -98,33 +121,87 @@ def read_image(path: Path) -> tuple[Image.Image, str]:
     return image, hashlib.sha256(content).hexdigest()
 
 
-def import_images(paths: list[Path], output: Path, pixels: int | None, resize: str) -> list[str]:
-    """Write ``images.npy`` uint8 ``[N, H, W, 3]``, one image in memory at a time.
+def decoded(
+    paths: list[Path], options: Mapping[str, Any], threads: int, problems: Problems
+) -> Iterator[tuple[np.ndarray, str]]:
+    """Pixels uint8 ``[H, W, 3]`` and the file's SHA-256 of each image that can be used, in the order of the paths.
+
+    Args:
+        paths: N files.
+        options: ``pixels`` (the side of the square that images are resized to, bicubic; None: all must have the size of
+            the first), ``resize`` (``stretch``: the proportions change, ``crop``: the centre of the long side stays,
+            ``pad``: black) and ``deep``.
+        threads: how many images are decoded at once; some more wait for their turn, so memory is bounded.
+        problems: gets the files that cannot be used.
+    """
+    pixels = options["pixels"]
+
+    def read(path: Path) -> tuple[np.ndarray, str]:
+        image, digest = read_image(path, options["deep"])
+        if pixels:
+            image = FIT[options["resize"]](image, (pixels, pixels), Image.Resampling.BICUBIC)
+        return np.asarray(image), digest
+
+    first: tuple[int, ...] | None = None
+    todo, waiting = iter(paths), deque()
+    with ThreadPoolExecutor(threads) as pool, progress(total=len(paths), desc="images") as bar:
+        try:
+            while True:
+                while len(waiting) < threads * AHEAD and (path := next(todo, None)):
+                    waiting.append((path, pool.submit(read, path)))
+                if not waiting:
+                    return
+                path, future = waiting.popleft()
+                bar.update()
+                try:
+                    image, digest = future.result()
+                except UserError as error:
+                    problems.add(str(error))
+                    continue
+                first = first or image.shape
+                if image.shape == first:
+                    yield image, digest
+                else:
+                    problems.add(
+                        f"{path}: found {image.shape[1]} × {image.shape[0]} pixels, expected {first[1]} × {first[0]} "
+                        f"as in {paths[0]}. Set source.pixels to resize all images to one square."
+                    )
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def import_images(
+    paths: list[Path], options: Mapping[str, Any], output: Path | None, threads: int = 1
+) -> dict[str, list[str] | pa.Array]:
+    """Write ``images.npy`` uint8 ``[N, H, W, 3]``, a few images in memory at a time.
 
     Args:
         paths: the N files, in item order.
-        output: the file to write.
-        pixels: the side of the square that images are resized to (bicubic); None: all images must have one size.
-        resize: ``stretch`` (the proportions change), ``crop`` (the centre of the long side stays) or ``pad`` (black).
+        options: see :func:`decoded`.
+        output: the file to write; None only looks whether that could be done.
+        threads: how many images are decoded at once.
 
     Returns:
-        The SHA-256 of each file's bytes, in hexadecimal.
+        Columns of the items: ``sha256`` of each file's bytes, and ``duplicate``, the first item with the same pixels
+        (null where this is the first).
 
     Raises:
-        UserError: an unreadable file, or images of several sizes without ``pixels``.
+        UserError: all unreadable files, or images of several sizes without ``pixels``.
     """
-    size = (pixels, pixels) if pixels else read_image(paths[0])[0].size
-    hashes = []
-    with contract.new_images(output, (len(paths), size[1], size[0], 3)) as images:
-        for row, path in enumerate(tqdm(paths, "images", disable=None)):
-            image, digest = read_image(path)
-            if pixels:
-                image = FIT[resize](image, size, Image.Resampling.BICUBIC)
-            elif image.size != size:
-                raise UserError(
-                    f"{path}: found {image.width} × {image.height} pixels, expected {size[0]} × {size[1]} as in "
-                    f"{paths[0]}. Set source.pixels to resize all images to one square."
-                )
-            images[row] = np.asarray(image)
+    problems = Problems()
+    images = decoded(paths, options, threads, problems)
+    first = next(images, None)
+    if first is None:
+        problems.stop()
+        raise UserError("found no image. Add images to the folder of the source.")
+    shape = (len(paths), *first[0].shape)
+    hashes, duplicate, seen = [], [], {}
+    with nullcontext() if output is None else contract.appended_images(output, shape) as append:
+        for row, (image, digest) in enumerate(chain([first], images)):
+            if append:
+                append(image)
             hashes.append(digest)
-    return hashes
+            same = seen.setdefault(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest(), row)
+            duplicate.append(same if same < row else None)
+        problems.stop()
+    return {"sha256": hashes, "duplicate": pa.array(duplicate, pa.int32())}

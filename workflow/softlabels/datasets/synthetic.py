@@ -2,8 +2,9 @@
 
 A class is a colour (blue, green, red) and a shape (circle, ellipse). Colour moves on a ring red, green, blue, red;
 shape moves from the circle to the narrowest ellipse. An item's label distribution is the outer product of its position
-on both, so it can be read off the image. Item i depends on the seed and on i alone: neither the number of items nor the
-order or the chunks of the work change it.
+on both, so it can be read off the image; where the classes are the colours alone, it is the position on the ring. Item
+i depends on the seed and on i alone: neither the number of items nor the order or the chunks of the work change it (nor
+its votes, but for annotators who drift).
 """
 
 from __future__ import annotations
@@ -14,62 +15,66 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from ..errors import UserError
-from . import contract
+from ..errors import Problems
+from ..progress import progress
+from . import annotators
+from .contract import Content, new_images
 
-CLASSES = ["bc", "be", "gc", "ge", "rc", "re"]  # blue, green, red x circle, ellipse: the order of the public archive
+CLASSES = {
+    "colour_shape": ["bc", "be", "gc", "ge", "rc", "re"],  # blue, green, red x circle, ellipse: as the public archive
+    "colour": ["b", "g", "r"],
+}
+SUM_TOLERANCE = 1e-6  # of shares that are written with few decimals
 CHUNK_BYTES = 16_000_000  # of pixels held at once
 GEOMETRY, TEXTURE, NOISE, VOTES = (), (1,), (2,), (3,)  # an item's streams: SeedSequence children, none shared
 TEXTURE_CELLS = 8  # grid cells along a side of the image
 TEXTURE_MAX = 127.0  # at most half as bright as a shape
 
 
-def create(config: dict[str, Any], inputs: Mapping[str, Path], outputs: Mapping[str, Path]) -> None:
-    """Write the data set contract for ``config = {"source": …, "reference": "exact" | "votes"}``.
-
-    Raises:
-        UserError: options that contradict each other; nothing is written.
-    """
-    source = config["source"]
-    check(source, config["reference"])
+def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of a generated data set; ``source`` holds the options, ``problems`` gets those that contradict."""
+    check(source, problems)
+    problems.stop()
     items = draw_items(source)
-    p = label_distributions(items["u"], items["s"])
-    annotator, label = draw_votes(p, source)
-    with contract.new_images(outputs["images"], (len(p), source["pixels"], source["pixels"], 3)) as images:
-        for chunk in tqdm(chunks(source), desc="render", disable=None):
-            images[chunk] = render(source, {key: column[chunk] for key, column in items.items()}, chunk.start)
-    contract.write_items(outputs["items"], [f"synthetic-{i:05d}" for i in range(len(p))], columns=items)
-    item = np.repeat(np.arange(len(p)), source["votes"])
-    names = annotator_names(source)[annotator.ravel()].tolist() if source["annotators"] else None
-    contract.write_annotations(outputs["annotations"], item, names, label.ravel(), CLASSES)
-    if config["reference"] == "votes":
-        counts = np.bincount(item * len(CLASSES) + label.ravel(), minlength=p.size).reshape(p.shape)
-        p, votes = counts / source["votes"], counts.sum(axis=1)
-    else:
-        votes = None
-    contract.write_reference(outputs["reference"], p, votes, CLASSES)
+    p = label_distributions(items["u"], items["s"], source["classes"])
+
+    def images(path: Path | None, threads: int) -> dict[str, Any]:
+        if path is None:
+            return {}
+        with new_images(path, (len(p), source["pixels"], source["pixels"], 3)) as rows:
+            for chunk in progress(chunks(source), desc="render"):
+                rows[chunk] = render(source, {key: column[chunk] for key, column in items.items()}, chunk.start)
+        return {}
+
+    names = [f"synthetic-{i:05d}" for i in range(len(p))]
+    votes, notes = None, {}
+    if source["votes"]:
+        votes, people = annotators.vote(p, source, lambda item: generator(source, item, VOTES))
+        notes = {"annotators": people} if people else {}
+    return Content(names, CLASSES[source["classes"]], images, votes, p, columns=items, notes=notes)
 
 
-def check(source: dict[str, Any], reference: str) -> None:
-    """Raise a UserError where options of the source contradict each other."""
-    votes, annotators = source["votes"], source["annotators"]
-    if reference == "votes" and votes == 0:
-        raise UserError(
-            "reference: found 'votes' with source.votes 0, expected at least one vote an item. "
-            "Raise source.votes, or set reference to 'exact'."
-        )
-    if 0 < annotators < votes:
-        raise UserError(
-            f"source.annotators: found {annotators}, expected at least source.votes = {votes}, as nobody votes twice "
-            f"on an item. Raise annotators, or set it to 0 for anonymous votes."
-        )
+def check(source: Mapping[str, Any], problems: Problems) -> None:
+    """Note options that contradict each other."""
+    annotators.check(source, problems)
+    shares, n_classes = source["class_shares"], len(CLASSES[source["classes"]])
+    if shares is not None:
+        if len(shares) != n_classes or min(shares) <= 0 or abs(sum(shares) - 1) > SUM_TOLERANCE:
+            problems.add(
+                f"source.class_shares: found {shares} with the sum {sum(shares):g}, expected {n_classes} positive "
+                f"numbers that sum to 1, in the order {', '.join(CLASSES[source['classes']])}. Correct them."
+            )
+        if source["balance"] != "exact":
+            problems.add(
+                f"source.balance: found '{source['balance']}' with source.class_shares, expected 'exact'. Set that, "
+                f"or remove class_shares."
+            )
     for key in ("radius", "centre"):
         if source[key] is not None and source[key][0] > source[key][1]:
-            raise UserError(f"source.{key}: found {source[key]}, expected [lowest, highest]. Swap the two numbers.")
+            problems.add(f"source.{key}: found {source[key]}, expected [lowest, highest]. Swap the two numbers.")
     if source["interpolate"] == "mixed" and sum(source["mixed_shares"]) <= 0:
-        raise UserError(
+        problems.add(
             f"source.mixed_shares: found {source['mixed_shares']}, expected a share above 0. Set the shares of joint, "
             f"colour and shape."
         )
@@ -77,7 +82,7 @@ def check(source: dict[str, Any], reference: str) -> None:
         room = 0.5 if source["centre"] is None else min(source["centre"][0], 1 - source["centre"][1])
         longest, _ = semi_axes(source["radius"][1], source["ratio_min"], source["size"])
         if longest + source["margin"] > room:
-            raise UserError(
+            problems.add(
                 f"source.clip: found false, but semi-axes of up to {longest:.3f} (source.radius, size, ratio_min) and "
                 f"source.margin {source['margin']} exceed the {room:.3f} of the side that source.centre leaves; "
                 f"expected shapes that fit. Lower radius, narrow centre, or set clip to true."
@@ -88,6 +93,16 @@ def evenly(n: int, share: Fraction) -> np.ndarray:
     """Which of n things a share takes, spread evenly: bool ``[n]``; entry k is the same for every n > k."""
     taken = np.array([k * share.numerator // share.denominator for k in range(n + 1)])
     return np.diff(taken) > 0
+
+
+def evenly_shared(n: int, shares: list[Fraction]) -> np.ndarray:
+    """Which of K shares takes each of n things, spread evenly: int ``[n]``; entry k is the same for every n > k."""
+    taker, left = np.empty(n, dtype=np.int64), np.arange(n)
+    for k, share in enumerate(shares):
+        taken = evenly(len(left), share / sum(shares[k:]))
+        taker[left[taken]] = k
+        left = left[~taken]
+    return taker
 
 
 def kinds(source: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +128,9 @@ def draw_items(source: dict[str, Any]) -> dict[str, np.ndarray]:
     uniform = np.array([generator(source, i, GEOMETRY).random(6) for i in range(source["items"])]).T
     u, s = 3 * uniform[0], uniform[1]
     if source["balance"] == "exact":
-        u, s = (half_cells(colour, shape) + uniform[:2]) / 2
+        shares = source["class_shares"]
+        cells = shared_cells(colour, shape, shares) if shares else half_cells(colour, shape)
+        u, s = (cells + uniform[:2]) / 2
     u = np.where(colour, u, np.floor(u + 0.5) % 3)
     s = np.where(shape, s, np.floor(s + 0.5))
     rho = 1 - s * (1 - source["ratio_min"])
@@ -143,6 +160,25 @@ def half_cells(colour: np.ndarray, shape: np.ndarray) -> np.ndarray:
     return np.stack(np.divmod(cell, 2))
 
 
+def shared_cells(colour: np.ndarray, shape: np.ndarray, shares: list[float]) -> np.ndarray:
+    """As :func:`half_cells`, with the hard classes in these shares, in each kind of item: int ``[2, N]``.
+
+    Each kind and class cycles over the cells of that class: the half arcs on both sides of its corner, and its half of
+    the shape axis, or both halves where the classes are the colours alone.
+    """
+    arc, half = np.divmod(np.arange(12), 2)
+    blue_green_red = 2 - (arc + 1) // 2 % 3
+    class_of_cell = blue_green_red if len(shares) == 3 else 2 * blue_green_red + half
+    cell = np.empty(len(colour), dtype=np.int64)
+    for kind in (colour & shape, colour & ~shape, shape & ~colour, ~(colour | shape)):
+        items = np.flatnonzero(kind)
+        hard = evenly_shared(len(items), [Fraction(str(share)) for share in shares])
+        for k in range(len(shares)):
+            of_class, cells = items[hard == k], np.flatnonzero(class_of_cell == k)
+            cell[of_class] = cells[np.arange(len(of_class)) % len(cells)]
+    return np.stack(np.divmod(cell, 2))
+
+
 def generator(source: dict[str, Any], item: int, purpose: tuple[int, ...]) -> np.random.Generator:
     """The stream of one item for one purpose."""
     return np.random.default_rng(np.random.SeedSequence(source["seed"], spawn_key=(item, *purpose)))
@@ -163,33 +199,16 @@ def ring_weights(u: np.ndarray) -> np.ndarray:
     return weights
 
 
-def label_distributions(u: np.ndarray, s: np.ndarray) -> np.ndarray:
-    """The exact label distributions, float64 ``[N, 6]`` in the order of CLASSES: shares of colour x shares of shape."""
-    blue_green_red = ring_weights(u)[:, ::-1]
-    circle_ellipse = np.stack([1 - s, s], axis=1)
-    return (blue_green_red[:, :, None] * circle_ellipse[:, None, :]).reshape(len(u), len(CLASSES))
+def label_distributions(u: np.ndarray, s: np.ndarray, classes: str = "colour_shape") -> np.ndarray:
+    """The exact label distributions, float64 ``[N, C]`` in the order of CLASSES: shares of colour x shares of shape.
 
-
-def draw_votes(p: np.ndarray, source: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Annotators and their labels, two int ``[N, votes]``.
-
-    An annotator samples the item's distribution and reports through the confusion matrix M = accuracy I + (1 -
-    accuracy) / C, so votes follow p M. With an accuracy of 1 an item's counts are multinomial(votes, p).
+    Of the classes ``colour`` they are the shares of colour, the sums over the shapes.
     """
-    accuracy, votes = source["annotator_accuracy"], source["votes"]
-    seen = p @ (accuracy * np.eye(len(CLASSES)) + (1 - accuracy) / len(CLASSES))
-    annotator, label = np.zeros((2, len(p), votes), dtype=np.int64)
-    for i in range(len(p) if votes else 0):
-        rng = generator(source, i, VOTES)
-        label[i] = rng.choice(len(CLASSES), votes, p=seen[i])
-        if source["annotators"]:
-            annotator[i] = rng.choice(source["annotators"], votes, replace=False)
-    return annotator, label
-
-
-def annotator_names(source: dict[str, Any]) -> np.ndarray:
-    """a000, a001, … for the annotators of the pool."""
-    return np.array([f"a{k:03d}" for k in range(source["annotators"])])
+    blue_green_red = ring_weights(u)[:, ::-1]
+    if classes == "colour":
+        return blue_green_red
+    circle_ellipse = np.stack([1 - s, s], axis=1)
+    return (blue_green_red[:, :, None] * circle_ellipse[:, None, :]).reshape(len(u), -1)
 
 
 def colours(u: np.ndarray, path: str) -> np.ndarray:

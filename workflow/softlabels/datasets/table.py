@@ -1,160 +1,186 @@
-"""Images with a table of votes: one row a vote, with the image, who voted (where known) and the label."""
+"""Images with a table of votes: one row a vote (long), or one row an image and a column of counts a class (wide)."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ..errors import UserError
-from . import contract
-from .counts import column_index, read_csv, write
-from .images import relative_names, spellings
+from ..errors import Problems
+from . import cells, imported
+from .cells import Cells
+from .contract import Content, Votes
+from .counts import matrix, read_array, rows_of_images
+from .images import relative_names
 
-
-def read_votes(path: Path, columns: Mapping[str, str | None]) -> tuple[dict[str, list[str]], list[str]]:
-    """The named columns as text ("" where a cell is empty), and the place of each row for messages.
-
-    Raises:
-        UserError: not a readable CSV or Parquet file with rows, or a column that is missing.
-    """
-    wanted = {role: name for role, name in columns.items() if name is not None}
-    kind = path.suffix.lower()
-    if kind == ".csv":
-        header, rows, lines = read_csv(path)
-        at = {role: column_index(path, header, name, f"source.columns.{role}") for role, name in wanted.items()}
-        return {role: [row[index] for row in rows] for role, index in at.items()}, [f"line {line}" for line in lines]
-    if kind != ".parquet":
-        raise UserError(f"{path}: found a file of type '{path.suffix}', expected .csv or .parquet.")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: cannot be read as Parquet ({error}). Save the votes again.") from None
-    if table.num_rows == 0:
-        raise UserError(f"{path}: found no rows, expected one for each vote.")
-    votes = {}
-    for role, name in wanted.items():
-        column_index(path, table.column_names, name, f"source.columns.{role}")
-        votes[role] = ["" if value is None else str(value) for value in table.column(name).to_pylist()]
-    return votes, [f"row {row}" for row in range(1, table.num_rows + 1)]
+TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
-def class_names(path: Path, labels: list[str], classes: list[str] | None) -> list[str]:
-    """The classes given, or the distinct labels sorted as text.
-
-    Raises:
-        UserError: fewer than two, or labels that differ only in case or in blanks around them.
-    """
-    names = classes or sorted(set(labels))
-    alike: dict[str, str] = {}
-    for name in () if classes else names:
-        other = alike.setdefault(name.strip().casefold(), name)
-        if other != name:
-            raise UserError(
-                f"{path}: found the labels '{other}' and '{name}'. Write them alike, or, if both are classes, list "
-                f"them in source.classes."
-            )
-    if len(names) < 2:
-        raise UserError(f"{path}: found {len(names)} class ({', '.join(names)}), expected two or more.")
-    return names
-
-
-def pseudonyms(annotators: list[str]) -> dict[str, str]:
-    """A number for each annotator, in the order of the SHA-256 of their names.
-
-    A pseudonym, not anonymity: who can guess the names can repeat the numbering.
-    """
-    names = sorted(set(annotators) - {""}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
-    width = max(4, len(str(len(names))))
-    return {name: f"annotator-{number:0{width}}" for number, name in enumerate(names, start=1)}
-
-
-def indices(
-    path: Path, places: list[str], cells: list[str], known: Mapping[str, int], what: str, todo: str
-) -> np.ndarray:
-    """The index of each cell's text, int ``[V]``.
-
-    Raises:
-        UserError: an empty cell, or a text that is not known; the message ends with ``todo``.
-    """
-    for place, text in zip(places, cells, strict=True):
-        if text not in known:
-            found = f"found no {what} '{text}'" if text else f"the {what} is empty"
-            raise UserError(f"{path}: {place}: {found}. {todo}")
-    return np.array([known[text] for text in cells], np.int64)
-
-
-def check_one_vote_each(
-    path: Path, places: list[str], names: list[str], item: np.ndarray, annotators: list[str]
-) -> None:
-    """Refuse two votes of one known annotator on one item."""
-    first: dict[tuple[int, str], int] = {}
-    for row, key in enumerate(zip(item.tolist(), annotators, strict=True)):
-        if key[1] and first.setdefault(key, row) != row:
-            raise UserError(
-                f"{path}: {places[first[key]]} and {places[row]} are both votes of '{key[1]}' on the image "
-                f"'{names[key[0]]}'. Keep one."
-            )
-
-
-def item_groups(
-    path: Path, places: list[str], names: list[str], item: np.ndarray, cells: list[str]
-) -> list[str | None]:
-    """The group of each item (None where its cells are empty).
-
-    Raises:
-        UserError: an item with two groups.
-    """
-    first: dict[int, int] = {}
-    for row, index in enumerate(item.tolist()):
-        before = first.setdefault(index, row)
-        if cells[before] != cells[row]:
-            raise UserError(
-                f"{path}: {places[before]} and {places[row]} put the image '{names[index]}' in the groups "
-                f"'{cells[before]}' and '{cells[row]}'. Give it one group."
-            )
-    return [cells[first[index]] or None for index in range(len(names))]
-
-
-def create(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]) -> None:
-    """Write the data set contract of an image folder with a table of votes.
+def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of an image folder with a table of votes.
 
     Args:
-        config: ``source`` with ``columns`` (``item``, ``label``, and ``annotator`` and ``group`` or null), ``classes``,
-            ``pixels``, ``resize``, ``pseudonymise``. An item is named by its path below the folder, or by its file name
-            or stem where only one image has it.
-        inputs: ``images`` (list of files below ``folder``), ``folder``, ``votes`` (``.csv`` or ``.parquet``).
-        outputs: ``images``, ``items``, ``annotations``, ``reference``.
-
-    Raises:
-        UserError: a vote that names no image or no class, an image without votes, one person's second vote on an image.
+        source: ``columns`` (names of columns, or null: ``item``, ``label``, ``annotator``, ``group``, ``weight``,
+            ``time``), ``layout`` (``long``, ``wide``), ``item_by`` and ``label_by`` (``name``, ``index``), ``classes``,
+            ``where``, ``attention``, ``separator``, and the options of :func:`imported.content`.
+        files: ``images`` (list of files below ``folder``), ``folder``, ``votes``, and ``compare`` if there is one.
+        problems: gets votes that name no image or no class, and whatever else is wrong.
     """
-    source, path, folder = config["source"], inputs["votes"], inputs["folder"]
-    named = relative_names(inputs["images"], folder)
-    names = list(named)
-    votes, places = read_votes(path, source["columns"])
-    todo = f"Write a path below {folder} (or a file name that occurs once there), add the image, or remove the vote."
-    item = indices(path, places, votes["item"], spellings(names), "image", todo)
-    classes = class_names(path, [label for label in votes["label"] if label], source["classes"])
-    number = {name: index for index, name in enumerate(classes)}
-    label = indices(path, places, votes["label"], number, "label", f"Write one of {', '.join(classes)}.")
-    counts = np.bincount(item * len(classes) + label, minlength=len(names) * len(classes)).reshape(len(names), -1)
-    missing = np.flatnonzero(counts.sum(axis=1) == 0)
-    if len(missing):
-        raise UserError(
-            f"{path}: {len(missing)} of {len(names)} images have no vote, the first is '{names[missing[0]]}'. Remove "
-            f"these images, or add votes."
-        )
-    annotators = votes.get("annotator")
-    if annotators is not None:
-        check_one_vote_each(path, places, names, item, annotators)
-        aliases = pseudonyms(annotators) if source["pseudonymise"] else {}
-        annotators = [aliases.get(name, name) or None for name in annotators]
-    groups = item_groups(path, places, names, item, votes["group"]) if "group" in votes else None
-    write(outputs, source, named, counts, classes, groups)
-    contract.write_annotations(outputs["annotations"], item, annotators, label, classes)
+    path, folder = files["votes"], files["folder"]
+    images = relative_names(files["images"], folder)
+    table, classes = open_table(path, source, problems)
+    remarks: list[str] = []
+    table = chosen(table, source["where"], remarks, problems)
+    table = attentive(table, source["attention"], remarks, problems)
+    layout = wide if source["layout"] == "wide" else long
+    votes, classes, groups = layout(table, source, classes, images, folder, problems)
+    problems.stop()
+    if "compare" in files:
+        remarks.append(comparison(files["compare"], votes.counts(len(images), len(classes))))
+    return imported.content(source, images, classes, problems, votes=votes, groups=groups, remarks=remarks)
+
+
+def open_table(path: Path, source: Mapping[str, Any], problems: Problems) -> tuple[Cells, list[str] | None]:
+    """The columns that the configuration names, by role, and the classes of a wide table."""
+    roles = {f"columns.{role}": name for role, name in source["columns"].items() if name is not None}
+    roles |= {f"where.{name}": name for name in source["where"]}
+    if source["attention"]:
+        roles |= {f"attention.{role}": source["attention"][role] for role in ("check", "correct")}
+    classes = source["classes"]
+    if source["layout"] == "wide":
+        for role in ("label", "annotator", "weight", "time"):
+            roles.pop(f"columns.{role}", None)
+        names = cells.header(path, source["separator"])
+        classes = classes or [name for name in names if name not in roles.values()]
+        roles |= {f"classes.{name}": name for name in classes}
+    return cells.read(path, roles, "source.", problems, source["separator"]), classes
+
+
+def chosen(table: Cells, where: Mapping[str, Any], remarks: list[str], problems: Problems) -> Cells:
+    """The rows whose columns have the values that ``where`` asks for: a value, one of a list, or ``{not: …}``."""
+    for name, wanted in where.items():
+        negated = isinstance(wanted, dict)
+        values = wanted["not"] if negated else wanted
+        texts = {as_text(value) for value in (values if isinstance(values, list) else [values])}
+        column = table.columns[f"where.{name}"]
+        keep = np.array([(text.casefold() in texts) != negated for text in column.texts], bool)[column.code]
+        if not keep.any():
+            found = ", ".join([repr(text) for text in column.texts[:5]] + ["…"] * (len(column.texts) > 5))
+            problems.add(
+                f"{table.path}: source.where leaves no row: column '{name}' holds {found}. Correct source.where."
+            )
+            problems.stop()
+        if not keep.all():
+            remarks.append(f"{(~keep).sum()} of {len(table)} rows were left out by `where` on column '{name}'.")
+        table = table.kept(keep)
+    return table
+
+
+def as_text(value: Any) -> str:
+    """A value of the configuration as a table may write it, in lower case."""
+    return str(value).casefold()
+
+
+def yes(table: Cells, role: str, problems: Problems) -> np.ndarray:
+    """A column of yes and no, bool ``[R]``."""
+    known = dict.fromkeys(TRUE, 1) | dict.fromkeys(FALSE, 0)
+    column = table.columns[role]
+    known |= {text: known[text.casefold()] for text in column.texts if text.casefold() in known}
+    remedy = f"Write one of {', '.join(TRUE + FALSE)}."
+    return imported.lookup(table, role, known, "answer", remedy, problems) > 0
+
+
+def attentive(table: Cells, attention: Mapping[str, Any] | None, remarks: list[str], problems: Problems) -> Cells:
+    """The rows that are no attention checks, of annotators who passed a large enough share of their checks."""
+    if not attention:
+        return table
+    check = yes(table, "attention.check", problems)
+    correct = yes(table.kept(check), "attention.correct", problems)
+    problems.stop()
+    annotator = table.columns["columns.annotator"]
+    n = len(annotator.texts)
+    checks = np.bincount(annotator.code[check], minlength=n)
+    passed = np.bincount(annotator.code[check][correct], minlength=n)
+    failed = passed < attention["minimum"] * checks
+    present = np.bincount(annotator.code, minlength=n) > 0
+    remarks.append(
+        f"{check.sum()} of {len(table)} rows are attention checks; {failed.sum()} of {present.sum()} annotators passed "
+        f"fewer than {attention['minimum']:.0%} of theirs and were left out with all their votes."
+    )
+    if (unchecked := present & (checks == 0)).any():
+        remarks.append(f"{unchecked.sum()} annotators met no attention check; their votes were kept.")
+    return table.kept(~check & ~failed[annotator.code])
+
+
+def long(
+    table: Cells,
+    source: Mapping[str, Any],
+    classes: list[str] | None,
+    images: Mapping[str, Path],
+    folder: Path,
+    problems: Problems,
+) -> tuple[Votes, list[str], list[str | None] | None]:
+    """Votes, classes and groups of a table with one vote a row."""
+    names = list(images)
+    item = imported.items(table, "columns.item", images, folder, source["item_by"], problems)
+    column = table.columns["columns.label"]
+    if source["label_by"] == "index":
+        texts = [name for name in column.texts if name.isdecimal()]
+        classes = classes or [str(index) for index in range(1 + max(map(int, texts), default=-1))]
+        known, expected = {str(index): index for index in range(len(classes))}, f"from 0 to {len(classes) - 1}"
+    else:
+        used = np.unique(column.code)
+        classes = imported.class_names(str(table.path), [column.texts[code] for code in used], classes, problems)
+        known, expected = {name: index for index, name in enumerate(classes)}, f"of {', '.join(classes)}"
+    label = imported.lookup(table, "columns.label", known, "label", f"Write one {expected}.", problems)
+    optional = {role: f"columns.{role}" for role in ("annotator", "group", "weight", "time")}
+    roles = {role: name for role, name in optional.items() if name in table.columns}
+    if "annotator" in roles:
+        imported.one_vote_each(table, roles["annotator"], item, names, problems)
+    groups = imported.one_group_each(table, roles["group"], item, names, problems) if "group" in roles else None
+    weight = time = None
+    if "weight" in roles:
+        weight = imported.numbers(
+            table, roles["weight"], source["columns"]["weight"],
+            lambda values: (values > 0) & np.isfinite(values), "a positive number", problems,
+        )  # fmt: skip
+    if "time" in roles:
+        empty = np.array([text == "" for text in table.columns[roles["time"]].texts], bool)
+        time = imported.numbers(
+            table, roles["time"], source["columns"]["time"],
+            lambda values: np.isfinite(values) | empty, "a number, or nothing", problems,
+        )  # fmt: skip
+    annotator = imported.annotators(table.columns[roles["annotator"]]) if "annotator" in roles else None
+    return Votes(item, label, annotator, weight, time), classes, groups
+
+
+def wide(
+    table: Cells,
+    source: Mapping[str, Any],
+    classes: list[str],
+    images: Mapping[str, Path],
+    folder: Path,
+    problems: Problems,
+) -> tuple[Votes, list[str], list[str | None] | None]:
+    """Votes, classes and groups of a table with one image a row and a column of counts a class."""
+    counts = matrix(table, classes, problems)
+    rows = rows_of_images(table, "columns.item", images, folder, source, problems, source["item_by"])
+    problems.stop()
+    groups = None
+    if "columns.group" in table.columns:
+        groups = [table.columns["columns.group"].each(row) or None for row in rows]
+    return Votes.of_counts(counts[rows]), classes, groups
+
+
+def comparison(path: Path, counts: np.ndarray) -> str:
+    """One sentence on how the counts int ``[N, C]`` differ from published ones."""
+    published = read_array(path, "iu", "integer counts")
+    if published.shape != counts.shape:
+        return f"The counts are {list(counts.shape)}, those in {path.name} {list(published.shape)}: not compared."
+    differ = (published != counts).any(axis=1).sum()
+    return (
+        f"Compared with {path.name}: {counts.sum()} votes here, {published.sum()} there; {differ} of {len(counts)} "
+        f"items have other counts."
+    )

@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from .. import io, keyed
-from ..datasets.contract import vote_counts
 from ..errors import UserError
 
 
@@ -19,16 +17,21 @@ class Evidence:
     """Votes, or where there are none the exact distribution, of N items.
 
     Attributes:
-        counts: votes per class, int64 ``[N, C]``, or None.
-        distribution: probabilities, float64 ``[N, C]``, or None; exactly one of the two is there.
-        annotations: one row a vote (item, annotator, label), or None.
         classes: names of the C classes.
+        counts: votes per class, int64 ``[N, C]``, or None.
+        weights: the sum of the weights of these votes, float64 ``[N, C]``, or None where votes have no weight.
+        distribution: probabilities, float64 ``[N, C]``, or None; exactly one of this and ``counts`` is there.
     """
 
-    counts: np.ndarray | None
-    distribution: np.ndarray | None
-    annotations: pa.Table | None
     classes: list[str]
+    counts: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    distribution: np.ndarray | None = None
+
+    @property
+    def score(self) -> np.ndarray:
+        """What speaks for each class, ``[N, C]``: weights where there are any, else votes, else probabilities."""
+        return next(a for a in (self.weights, self.counts, self.distribution) if a is not None)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class LabelTable:
     Attributes:
         item: int32 ``[K]``, ascending.
         p: the label, float32 ``[K, C]``; rows sum to 1.
-        hard: the class with the most votes, int16 ``[K]``.
+        hard: the class with the highest score, int16 ``[K]``.
         votes: how many votes the label is made of, int32 ``[K]``, or None.
         weight: weight in the loss, float32 ``[K]``.
         metadata: JSON values; ``ties`` is the rule and the number of items with a tied top.
@@ -54,12 +57,19 @@ class LabelTable:
 
 def read(annotations: Path, reference: Path) -> Evidence:
     """The votes where there are any, else the exact distribution."""
-    votes, metadata = io.read_table(annotations)
-    table, _ = io.read_table(reference)
-    classes = metadata["classes"]
-    if votes.num_rows:
-        return Evidence(vote_counts(votes, table.num_rows, len(classes)), None, votes, classes)
-    return Evidence(None, io.matrix(table, "p"), None, classes)
+    votes, metadata = io.read_table(annotations, [])
+    if not votes.num_rows:
+        return Evidence(metadata["classes"], distribution=io.matrix(io.read_table(reference, ["p"])[0], "p"))
+    shape = io.read_table(reference, [])[0].num_rows, len(metadata["classes"])
+    counts, weights = np.zeros(shape, np.int64), None
+    for batch in io.read_batches(annotations, ["item", "label", "weight"]):
+        cell = batch["item"].to_numpy().astype(np.intp) * shape[1] + batch["label"].to_numpy()
+        np.add.at(counts.reshape(-1), cell, 1)
+        if "weight" in batch.schema.names:
+            weights = np.zeros(shape) if weights is None else weights
+            # vote by vote, so that a sum does not depend on where a batch ends
+            np.add.at(weights.reshape(-1), cell, batch["weight"].to_numpy().astype(np.float64))
+    return Evidence(metadata["classes"], counts, weights)
 
 
 def one_hot(label: np.ndarray, n_classes: int) -> np.ndarray:
@@ -68,18 +78,22 @@ def one_hot(label: np.ndarray, n_classes: int) -> np.ndarray:
 
 
 def average(evidence: Evidence) -> np.ndarray:
-    """Each class's share of an item's votes, or the distribution itself: float64 ``[N, C]`` (nan without votes)."""
+    """Each class's share of an item's votes or of their weight, or the distribution itself: float64 ``[N, C]``.
+
+    Items without votes are nan.
+    """
     if evidence.counts is None:
         return evidence.distribution
     with np.errstate(invalid="ignore"):
-        return evidence.counts / evidence.counts.sum(axis=1, keepdims=True)
+        return evidence.score / evidence.score.sum(axis=1, keepdims=True)
 
 
 def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any]) -> LabelTable:
-    """Labels ``p`` with the most voted class beside them.
+    """Labels ``p`` with the class of the highest score beside them.
 
-    The top is compared in whole votes where there are votes, so that rounding makes and breaks no tie. Items without a
-    vote get no row.
+    The top is compared in whole votes where there are votes, so that rounding makes and breaks no tie. Where these have
+    weights, their sums, made in float64 in the order of the rows, are compared exactly: weights such as 0.1 may differ
+    in the last bit where they tie on paper. Items without a vote get no row.
 
     Args:
         evidence: votes or distribution of N items.
@@ -89,7 +103,7 @@ def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any
     Raises:
         UserError: no item is left.
     """
-    score = evidence.distribution if evidence.counts is None else evidence.counts
+    score = evidence.score
     top = score == score.max(axis=1, keepdims=True)
     known = score.sum(axis=1) > 0
     tied = known & (top.sum(axis=1) > 1)
@@ -107,5 +121,6 @@ def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any
         hard=hard,
         votes=None if evidence.counts is None else evidence.counts[item].sum(axis=1).astype(np.int32),
         weight=np.ones(len(item), np.float32),
-        metadata={"ties": {"rule": options["ties"], "count": int(tied.sum())}},
+        metadata={"ties": {"rule": options["ties"], "count": int(tied.sum())}}
+        | ({} if evidence.weights is None else {"weighted": True}),
     )

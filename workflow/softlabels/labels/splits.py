@@ -1,4 +1,4 @@
-"""Random splits into train, val and test: stratified, with groups kept whole."""
+"""Splits into train, val and test: drawn at random and stratified, or a rotation of folds that the data set gives."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from .. import io, keyed
 from ..errors import UserError
@@ -97,86 +100,208 @@ def assign_items(stratum: np.ndarray, draw: np.ndarray, fractions: list[Fraction
     return part
 
 
-def assign_groups(stratum: np.ndarray, draw: np.ndarray, group: np.ndarray, fractions: list[Fraction]) -> np.ndarray:
-    """The part of each item, int ``[N]``, the same within a group.
+def assign_blocks(stratum: np.ndarray, draw: np.ndarray, block: np.ndarray, fractions: list[Fraction]) -> np.ndarray:
+    """The part of each item, int ``[N]``, the same within a block.
 
-    From the largest group to the smallest (equal sizes in random order), each goes where the squared deviations from
+    From the largest block to the smallest (equal sizes in random order), each goes where the squared deviations from
     the shares of every stratum, and of all items, fall the most.
     """
-    n_groups = int(group.max()) + 1
-    counts = np.zeros((n_groups, int(stratum.max()) + 2))
-    np.add.at(counts, (group, stratum), 1)
+    n_blocks = int(block.max()) + 1
+    counts = np.zeros((n_blocks, int(stratum.max()) + 2))
+    np.add.at(counts, (block, stratum), 1)
     counts[:, -1] = counts.sum(axis=1)
     missing = np.outer([float(fraction) for fraction in fractions], counts.sum(axis=0))
-    key = np.ones(n_groups)
-    np.minimum.at(key, group, draw)
-    part = np.empty(n_groups, np.int64)
+    key = np.ones(n_blocks)
+    np.minimum.at(key, block, draw)
+    part = np.empty(n_blocks, np.int64)
     for index in np.lexsort((key, -counts[:, -1])):
         # (m - c)^2 - m^2 = c (c - 2 m)
         change = (counts[index] * (counts[index] - 2 * missing)).sum(axis=1)
         part[index] = change.argmin()
         missing[part[index]] -= counts[index]
-    return part[group]
+    return part[block]
 
 
-def group_indices(items: pa.Table) -> np.ndarray | None:
-    """The group of each item, int ``[N]`` from 0, items without one as groups of their own; None if no item has one."""
-    names = items.column("group").to_pylist()
-    if not any(name is not None for name in names):
-        return None
-    keys = [(0, name) if name is not None else (1, index) for index, name in enumerate(names)]
-    index = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return np.array([index[key] for key in keys])
+def joined(items: pa.Table, split: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What keeps items together, ``groups`` and ``duplicates``: the first item that each is joined to, int ``[N]``.
+
+    An item that is joined to no other has its own number. What the split ignores (``groups: false``, ``duplicates:
+    apart``), and what no item of the data set has, is left out.
+    """
+    relations = {}
+    names = items.column("group")
+    if split["groups"] and names.null_count < len(names):
+        first: dict[str, int] = {}
+        found = [i if name is None else first.setdefault(name, i) for i, name in enumerate(names.to_pylist())]
+        relations["groups"] = np.array(found)
+    if split["duplicates"] == "together" and "duplicate" in items.column_names:
+        same = items.column("duplicate")
+        if same.null_count < len(same):
+            relations["duplicates"] = pc.coalesce(same, items.column("item")).to_numpy()
+    return relations
 
 
-def check(
-    part: np.ndarray, group: np.ndarray | None, hard: np.ndarray, classes: list[str], allow_missing_class: bool
-) -> None:
-    """Refuse a split with an empty part, or (unless allowed) with a part that lacks a class."""
+def blocks(relations: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    """The block of each of ``n`` items, int ``[n]`` from 0: items that a relation joins, directly or through others."""
+    rows, columns = np.tile(np.arange(n), len(relations)), np.concatenate(list(relations.values()))
+    return connected_components(coo_array((np.ones(len(rows), bool), (rows, columns)), (n, n)), directed=False)[1]
+
+
+def random_parts(
+    config: dict[str, Any], items: pa.Table, hard: np.ndarray, relations: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, None, dict[str, Any]]:
+    """A draw of the seed: the part of each item, int ``[N]``; no folds; and which strata were used.
+
+    Raises:
+        UserError: shares that do not sum to 1, or an empty part.
+    """
+    split = config["split"]
+    fractions = exact_fractions(split)
+    stratum, used = strata(items, hard, split["stratify"])
+    draw = keyed.rng("split", config["seed"]).random(len(hard))
+    whole = ""
+    if relations:
+        block = blocks(relations, len(hard))
+        whole = f" in {block.max() + 1} blocks that stay whole, the largest of {np.bincount(block).max()}"
+        part = assign_blocks(stratum, draw, block, fractions)
+    else:
+        part = assign_items(stratum, draw, fractions)
     for number, name in enumerate(PARTS):
         if not (part == number).any():
-            blocks = "" if group is None else f" in {group.max() + 1} groups, the largest of {np.bincount(group).max()}"
             raise UserError(
-                f"split: part '{name}' has no item ({len(part)} items{blocks}). Add items, or raise split.{name}."
+                f"split: part '{name}' has no item ({len(part)} items{whole}). Add items, or raise split.{name}."
             )
+    return part, None, {"stratify": used}
+
+
+def read_folds(items: pa.Table, name: str) -> np.ndarray:
+    """The number of each item's fold, int8 ``[N]``, from a column of the items.
+
+    Raises:
+        UserError: no such column, one that is not of whole numbers up to 127, an item without a fold, or fewer than
+            three folds.
+    """
+    expected = "expected the number of each item's fold"
+    if name not in items.column_names:
+        found = ", ".join(items.column_names)
+        raise UserError(
+            f"split.column: items.parquet has no column '{name}' (it has {found}), {expected}. Name another."
+        )
+    column = items.column(name)
+    if not pa.types.is_integer(column.type):
+        raise UserError(f"split.column: items.parquet column '{name}' is {column.type}, {expected}. Name another.")
+    if column.null_count:
+        item = pc.index(column.is_null(), True).as_py()
+        raise UserError(
+            f"items.parquet column '{name}': item {item} ({items.column('name')[item]}) has no fold "
+            f"({column.null_count} such items), expected one for every item. Complete the column, or use kind: random."
+        )
+    fold = column.to_numpy()
+    if fold.min() < 0 or fold.max() > 127:
+        raise UserError(f"items.parquet column '{name}': found folds {fold.min()} to {fold.max()}, expected 0 to 127.")
+    if len(np.unique(fold)) < 3:
+        raise UserError(
+            f"items.parquet column '{name}': found the folds {np.unique(fold).tolist()}, expected at least three: for "
+            f"training, validation and test. Use kind: random."
+        )
+    return fold.astype(np.int8)
+
+
+def refuse_straddling(items: pa.Table, fold: np.ndarray, column: str, relations: Mapping[str, np.ndarray]) -> None:
+    """Refuse folds that separate what belongs together: given folds cannot be moved.
+
+    Raises:
+        UserError: a group, or items with the same pixels, in two folds.
+    """
+    for relation, first in relations.items():
+        straddling = np.flatnonzero(fold != fold[first])
+        if len(straddling):
+            item = straddling[0]
+            names = items.column("name")
+            what, accept = "items with the same pixels", "duplicates: apart"
+            if relation == "groups":
+                what, accept = f"items of group '{items.column('group')[item]}'", "groups: false"
+            raise UserError(
+                f"split: found {what} in fold {fold[first[item]]} ({names[first[item]]}) and in fold {fold[item]} "
+                f"({names[item]}), expected them in one fold ({len(straddling)} such items). Correct column "
+                f"'{column}', or set split.{accept} to accept it."
+            )
+
+
+def fold_parts(
+    config: dict[str, Any], items: pa.Table, hard: np.ndarray, relations: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """The slice ``seed + 1`` of the DCIC benchmark: the part of each item, int ``[N]``; its fold; which folds are what.
+
+    Of the F folds in ascending order, slice v validates on the one at index v mod F, tests on the next and trains on
+    the others. This is the rotation of the benchmark's code; its README tells another.
+
+    Raises:
+        UserError: a seed whose slice there was before; see also :func:`read_folds`, :func:`refuse_straddling`.
+    """
+    split, seed = config["split"], config["seed"]
+    fold = read_folds(items, split["column"])
+    numbers = np.unique(fold)
+    if seed >= len(numbers):
+        raise UserError(
+            f"split: found seed {seed} with {len(numbers)} folds, expected a seed from 0 to {len(numbers) - 1}: later "
+            f"ones repeat these slices."
+        )
+    refuse_straddling(items, fold, split["column"], relations)
+    val, test = (int(numbers[(seed + step) % len(numbers)]) for step in (1, 2))
+    part = np.select([fold == val, fold == test], [1, 2], 0)
+    return part, fold, {"kind": "folds", "folds": {"val": val, "test": test}}
+
+
+KINDS = {"random": random_parts, "folds": fold_parts}
+
+
+def check_classes(part: np.ndarray, hard: np.ndarray, classes: list[str], split: Mapping[str, Any]) -> None:
+    """Refuse a split with a part that lacks a class, unless that is allowed."""
+    if split["allow_missing_class"]:
+        return
     for number, name in enumerate(PARTS):
         found = np.bincount(hard[part == number], minlength=len(classes))
-        if not allow_missing_class and (found == 0).any():
+        if (found == 0).any():
             missing = int(found.argmin())
+            shares = f"raise split.{name}, " if split["kind"] == "random" else ""
             raise UserError(
                 f"split: class '{classes[missing]}' has no item in part '{name}' ({(hard == missing).sum()} in all). "
-                f"Add items, raise split.{name}, or set split.allow_missing_class: true."
+                f"Add items, {shares}or set split.allow_missing_class: true."
             )
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write one split: item int32, split (train, val or test), fold int8 (null).
+    """Write one split: item int32, split (train, val or test), fold int8 (null where the parts are drawn).
 
     Args:
-        config: ``split`` with ``train``, ``val``, ``test`` (shares), ``stratify`` (``hard``, and boolean columns of the
-            items), ``groups`` (keep them whole), ``allow_missing_class``; and ``seed``.
+        config: ``seed``, and ``split`` with ``kind`` (``random`` or ``folds``), ``groups`` (keep them whole),
+            ``duplicates`` (items with the same pixels ``together``, or ``apart`` as it comes), ``allow_missing_class``;
+            of random splits also ``train``, ``val``, ``test`` (shares) and ``stratify`` (``hard``, and boolean columns
+            of the items); of folds ``column`` (of the items, with the fold's number).
         inputs: ``items``, ``reference`` (its argmax, lowest index first, is the hard class).
         outputs: ``split``.
 
     Raises:
-        UserError: shares that do not sum to 1, an empty part, or a part without an item of some class.
+        UserError: shares that do not sum to 1, an empty part, a part without an item of some class, or folds that
+            cannot be used as they are.
     """
-    split, seed = config["split"], config["seed"]
-    fractions = exact_fractions(split)
+    split = config["split"]
     items, _ = io.read_table(inputs["items"])
     reference, metadata = io.read_table(inputs["reference"])
     hard = io.matrix(reference, "p").argmax(axis=1)
-    stratum, used = strata(items, hard, split["stratify"])
-    draw = keyed.rng("split", seed).random(len(hard))
-    group = group_indices(items) if split["groups"] else None
-    part = assign_items(stratum, draw, fractions) if group is None else assign_groups(stratum, draw, group, fractions)
-    check(part, group, hard, metadata["classes"], split["allow_missing_class"])
+    relations = joined(items, split)
+    part, fold, facts = KINDS[split["kind"]](config, items, hard, relations)
+    check_classes(part, hard, metadata["classes"], split)
+    if "duplicates" in relations:
+        again = relations["duplicates"] != np.arange(len(part))
+        facts["duplicate_blocks"] = len(np.unique(blocks(relations, len(part))[again]))
     table = pa.table(
         {
             "item": pa.array(np.arange(len(part), dtype=np.int32)),
             "split": pa.array(np.array(PARTS, object)[part], pa.string()),
-            "fold": pa.nulls(len(part), pa.int8()),
+            "fold": pa.nulls(len(part), pa.int8()) if fold is None else pa.array(fold),
         }
     )
     counts = dict(zip(PARTS, np.bincount(part, minlength=len(PARTS)).tolist(), strict=True))
-    io.write_table(outputs["split"], table, {"seed": seed, "counts": counts, "stratify": used})
+    io.write_table(outputs["split"], table, {"seed": config["seed"], "counts": counts} | facts)

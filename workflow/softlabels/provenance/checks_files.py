@@ -129,7 +129,9 @@ def _chain(scope: Scope, study: str) -> Iterator[Finding]:
                 )
             else:
                 open_jobs.append((producer[0], (*above, manifest_path)))
+    datasets = results.study_config(study)["datasets"]
     drawn = [job for job in scope.jobs if job.names.get("study") == study and job.path not in listed]
+    drawn += [job for job in scope.of("card") if job.names["dataset"] in datasets]
     yield from each(drawn, lambda job: _sealed(scope, job), where)
     for extra in sorted(listed.keys() - reached):
         yield fail(path, extra, "only manifests behind this study's tables")
@@ -138,7 +140,7 @@ def _chain(scope: Scope, study: str) -> Iterator[Finding]:
 
 
 def _sealed(scope: Scope, job: Job) -> Iterator[Finding]:
-    """A manifest that no chain lists (of a figure) still has the bytes that its seal was put on."""
+    """A manifest that no chain lists (of a figure, of a data card) still has the bytes that its seal was put on."""
     due = job.manifest | {"seal": seal(job.manifest)}
     if scope.results.text(job.path) != io.json_text(due):
         yield fail(f"{job.path} seal", job.manifest.get("seal"), f"{due['seal']}, that of its content")
@@ -213,6 +215,6 @@ def log_name(job: Job) -> str:
     command, place = job.manifest["command"], PurePosixPath(stem(job))
     if command in ("train", "evaluate", "study"):
         return str(place.with_name(command))
-    if command == "data":
-        return str(place.parent)
+    if command in ("data", "card"):
+        return str(place.parent) if command == "data" else f"cards/{place.parent.name}"
     return str(place).replace("/figures/", "/")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from .. import io, keyed
 from . import recompute
@@ -98,7 +101,7 @@ def _paired(scope: Scope, job: Job, first: Job) -> Iterator[Finding]:
 
 
 def nothing_leaks(scope: Scope) -> Iterator[Finding]:
-    """A14: each item is in one part of the split, a group in one part only, and each run used this split."""
+    """A14: each item is in one part of the split, groups and equal pixels in one only, and each run used this split."""
     yield from each(scope.of("split"), lambda job: _split(scope, job), where)
     yield from each(scope.of("train"), lambda job: _used(scope, job), where)
 
@@ -106,7 +109,8 @@ def nothing_leaks(scope: Scope) -> Iterator[Finding]:
 def _split(scope: Scope, job: Job) -> Iterator[Finding]:
     path = scope.output(job, "split")
     part = scope.parts(path)  # refuses an item that is there twice
-    items, _ = scope.results.table(scope.input(job, "items"), ["item", "group"])
+    config, source = job.manifest["config"]["split"], scope.input(job, "items")
+    items, _ = scope.results.table(source, ["item", "group"])
     known = set(items.column("item").to_pylist())
     if part.keys() != known:
         odd = min(part.keys() ^ known)
@@ -117,16 +121,56 @@ def _split(scope: Scope, job: Job) -> Iterator[Finding]:
     recorded = scope.results.table(path, [])[1].get("counts")
     if recorded != {name: counted[name] for name in PARTS}:
         yield fail(f"{path} counts", recorded, {name: counted[name] for name in PARTS})
-    if not job.manifest["config"]["split"]["groups"]:
+    if config["kind"] == "folds":
+        yield from _rotation(scope, job, part)
+    if config["groups"]:
+        group = zip(items.column("item").to_pylist(), items.column("group").to_pylist(), strict=True)
+        yield from _straddling(path, part, ((item, f"group {name}") for item, name in group if name is not None))
+    else:
         yield note(f"{path}: groups may straddle parts, as its configuration says")
+    if "duplicate" not in _columns(scope, source):
         return
+    if config["duplicates"] == "together":
+        table, _ = scope.results.table(source, ["item", "duplicate"])
+        again = [(row["item"], row["duplicate"]) for row in table.to_pylist() if row["duplicate"] is not None]
+        same = [*again, *((first, first) for _, first in again)]
+        yield from _straddling(path, part, ((item, f"the pixels of item {first}") for item, first in same))
+    else:
+        yield note(f"{path}: items with the same pixels may straddle parts, as its configuration says")
+
+
+def _columns(scope: Scope, path: str) -> list[str]:
+    """The names of a table's columns."""
+    return pq.read_schema(scope.results.file(path)).names
+
+
+def _straddling(path: str, part: dict[int, str], members: Iterable[tuple[int, str]]) -> Iterator[Finding]:
+    """A fail for each block with items in several parts; ``members`` are items, each with the name of its block."""
     places: dict[str, set[str]] = defaultdict(set)
-    for row in items.to_pylist():
-        if row["group"] is not None and row["item"] in part:
-            places[row["group"]].add(part[row["item"]])
-    for group, found in places.items():
+    for item, block in members:
+        if item in part:
+            places[block].add(part[item])
+    for block, found in places.items():
         if len(found) > 1:
-            yield fail(path, f"group {group} in {' and '.join(sorted(found))}", "in one part")
+            yield fail(path, f"{block} in {' and '.join(sorted(found))}", "in one part")
+
+
+def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Iterator[Finding]:
+    """A fail if the parts are not the folds of the items, the one of the seed for validation, the next one for test."""
+    path, config = scope.output(job, "split"), job.manifest["config"]
+    column = config["split"]["column"]
+    items, _ = scope.results.table(scope.input(job, "items"), ["item", column])
+    given = dict(zip(items.column("item").to_pylist(), items.column(column).to_pylist(), strict=True))
+    numbers = sorted(set(given.values())) * 2  # the turn of the last seed ends at the first fold
+    due = dict.fromkeys(numbers, "train")
+    due |= {numbers[config["seed"] + 1]: "val", numbers[config["seed"] + 2]: "test"}
+    table, _ = scope.results.table(path, ["item", "fold"])
+    written = dict(zip(table.column("item").to_pylist(), table.column("fold").to_pylist(), strict=True))
+    for item, fold in given.items():
+        if (written.get(item), part.get(item)) != (fold, due[fold]):
+            found = f"fold {written.get(item)} in {part.get(item)}"
+            yield fail(f"{path} item {item}", found, f"fold {fold} in {due[fold]}")
+            return
 
 
 def _used(scope: Scope, job: Job) -> Iterator[Finding]:
@@ -160,17 +204,27 @@ def _distributions(path: str, item: np.ndarray, p: np.ndarray, tolerance: float)
         yield fail(f"{path} item {item[row]}", p[row].tolist(), f"a distribution ({bad.sum()} items)")
 
 
-def _votes(scope: Scope, annotations: str, items: np.ndarray) -> np.ndarray:
-    """Votes per item (row) and class, int64 ``[N, C]``."""
-    table, metadata = scope.results.table(annotations, ["item", "label"])
-    n_classes = len(metadata["classes"])
-    row = {int(item): k for k, item in enumerate(items)}
-    counts = np.zeros((len(items), n_classes), np.int64)
-    labels = io.vector(table, "label")
-    if len(labels) and (labels.min() < 0 or labels.max() >= n_classes):
-        raise ValueError(f"votes for classes {labels.min()} to {labels.max()} of {n_classes}")
-    np.add.at(counts, ([row[int(item)] for item in io.vector(table, "item")], labels), 1)
-    return counts
+def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Votes per item (row) and class, int64 ``[N, C]``, and the sums of their weights, float64 ``[N, C]``, or None."""
+    weight = ["weight"] if "weight" in _columns(scope, annotations) else []
+    table, metadata = scope.results.table(annotations, ["item", "label", *weight])
+    shape = len(items), len(metadata["classes"])
+    numbers = [("label", "count"), *((name, number) for name in weight for number in ("sum", "min"))]
+    cells = table.group_by(["item", "label"], use_threads=False).aggregate(numbers)  # one thread adds in row order
+    row, label = pc.index_in(cells.column("item"), pa.array(items)), io.vector(cells, "label")
+    if row.null_count:
+        raise ValueError(f"votes for item {cells.column('item').filter(row.is_null())[0]}, which has no reference")
+    if len(label) and (label.min() < 0 or label.max() >= shape[1]):
+        raise ValueError(f"votes for classes {label.min()} to {label.max()} of {shape[1]}")
+    counts = np.zeros(shape, np.int64)
+    counts[row.to_numpy(), label] = io.vector(cells, "label_count")
+    if not weight:
+        return counts, None
+    if not (io.vector(cells, "weight_min") > 0).all():
+        raise ValueError("a vote whose weight is not positive")
+    weights = np.zeros(shape)
+    weights[row.to_numpy(), label] = io.vector(cells, "weight_sum")
+    return counts, weights
 
 
 def _data(scope: Scope, job: Job) -> Iterator[Finding]:
@@ -181,7 +235,7 @@ def _data(scope: Scope, job: Job) -> Iterator[Finding]:
     images = scope.results.array(scope.output(job, "images"))
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(item):
         yield fail(scope.output(job, "images"), f"{images.dtype} {list(images.shape)}", f"uint8 [{len(item)}, H, W, 3]")
-    counts = _votes(scope, scope.output(job, "annotations"), item)
+    counts, _ = _votes(scope, scope.output(job, "annotations"), item)
     if metadata["reference"] == "exact":
         return
     total = counts.sum(axis=1)
@@ -201,7 +255,7 @@ def _data(scope: Scope, job: Job) -> Iterator[Finding]:
 
 def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     path, options = scope.output(job, "labels"), job.manifest["config"]["label"]
-    table, _ = scope.results.table(path, ["item", "p", "hard", "votes"])
+    table, metadata = scope.results.table(path, ["item", "p", "hard", "votes"])
     p = io.matrix(table, "p").astype(np.float64)
     yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
     if options["aggregate"] not in ("average", "majority"):
@@ -209,9 +263,12 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
         return
     reference, _ = scope.results.table(scope.input(job, "reference"), ["item", "p"])
     items = io.vector(reference, "item")
-    counts = _votes(scope, scope.input(job, "annotations"), items)
+    counts, weights = _votes(scope, scope.input(job, "annotations"), items)
     voted = counts.any()
-    score = counts if voted else io.matrix(reference, "p")
+    weighted = bool(voted and weights is not None)
+    if metadata.get("weighted", False) != weighted:
+        yield fail(f"{path} weighted", metadata.get("weighted", False), f"{weighted} as in the annotations")
+    score = weights if weighted else counts if voted else io.matrix(reference, "p")
     total = score.sum(axis=1)
     top = score == score.max(axis=1, keepdims=True)
     tied = top.sum(axis=1) > 1
@@ -230,7 +287,7 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     soft = options["form"] == "soft" and options["aggregate"] == "average"
     share = score[labelled] / total[labelled, None] if voted else score[labelled]
     due = share if soft else np.eye(score.shape[1])[hard[labelled]]
-    votes = total[labelled].tolist() if voted else [None] * len(labelled)
+    votes = counts[labelled].sum(axis=1).tolist() if voted else [None] * len(labelled)
     for name, wrong, expected in (
         ("p", np.abs(p - due).max(axis=1) > 1e-6, due),
         ("hard", io.vector(table, "hard") != hard[labelled], hard[labelled]),

@@ -15,9 +15,9 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
-# Modules that cannot change a result: the version, messages, the table of names, locks. A release, a better error
-# message or a new registration must leave finished runs fresh.
-PLUMBING = {"softlabels", "softlabels.errors", "softlabels.registry", "softlabels.locks"}
+# Modules that cannot change a result: the version, messages, the table of names, locks, bars of progress. A release, a
+# better error message or a new registration must leave finished runs fresh.
+PLUMBING = {"softlabels", "softlabels.errors", "softlabels.registry", "softlabels.locks", "softlabels.progress"}
 
 
 def path_of(module: str) -> Path | None:

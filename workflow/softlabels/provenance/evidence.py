@@ -31,6 +31,7 @@ LARGEST_TABLE = 4_000_000_000  # bytes when decompressed
 # Where the first output of each command lies, without its suffix; its manifest lies beside it.
 PLACES = {
     "data": "data/{dataset}/images",
+    "card": "data/{dataset}/card",
     "split": "splits/{dataset}/{split}/seed{seed}",
     "label": "labels/{dataset}/{label}/{draw}",
     "train": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/model",

@@ -81,7 +81,10 @@ class Scope:
 
     @cached_property
     def paths(self) -> list[str]:
-        """Manifests that the chains of the studies list, or that lie in their folders; all where a chain is broken."""
+        """Manifests that the chains of the studies list, that lie in their folders, or that describe their data sets.
+
+        All where a chain is broken.
+        """
         wanted: set[str] = set()
         for study in self.studies:
             try:
@@ -89,7 +92,8 @@ class Scope:
             except UserError:
                 wanted |= set(self.results.manifests)
             wanted |= {path for path in self.results.manifests if path.startswith(f"studies/{study}/")}
-        return sorted(wanted)
+        cards = {path.replace("/images.", "/card.") for path in wanted if path.startswith("data/")}
+        return sorted(wanted | (cards & set(self.results.manifests)))
 
     @cached_property
     def jobs(self) -> list[Job]:

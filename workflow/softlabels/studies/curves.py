@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .. import io
-from . import drawing
+from .. import drawing, io
 from .ledger import expect, named
 
 PANELS = {

@@ -15,10 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 
-from .. import io
+from .. import drawing, io
 from ..errors import UserError
 from ..evaluation.tables import read_reference, rows_of
-from . import drawing
 from .ledger import evaluations, expect, named
 
 CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -8,10 +8,11 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .. import io
+from . import io
 
 # Okabe and Ito (2008), told apart by colour-blind readers: vermilion, blue, bluish green, orange, purple, sky, black
 LABEL_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000")
+DPI = 200  # dots an inch
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same letters
     "font.size": 9,
@@ -27,13 +28,15 @@ def label_colour(position: int) -> str:
     return LABEL_COLOURS[position % len(LABEL_COLOURS)]
 
 
-def save(figure: Figure, png: Path, pdf: Path) -> None:
-    """Write a figure as PNG (200 dots an inch) and PDF, atomically and without dates or versions of the writer."""
+def save(figure: Figure, png: Path, pdf: Path | None = None) -> None:
+    """Write a figure as PNG, and as PDF if asked to, atomically and without dates or versions of the writer."""
     FigureCanvasAgg(figure)
     with io.atomic(png) as part:
-        figure.savefig(part, format="png", dpi=200, metadata={"Software": None})
-    with io.atomic(pdf) as part:
-        figure.savefig(part, format="pdf", dpi=200, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+    if pdf is not None:
+        no_dates = {"CreationDate": None, "Creator": None, "Producer": None}
+        with io.atomic(pdf) as part:
+            figure.savefig(part, format="pdf", dpi=DPI, metadata=no_dates)
 
 
 def style() -> matplotlib.rc_context:

@@ -1,0 +1,62 @@
+"""Small sources of data, and their import as the workflow does it."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from softlabels import io
+from softlabels.config import resolve
+from softlabels.datasets import data
+from softlabels.labels import label
+from softlabels.plan import PATHS
+
+FILES = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
+
+
+def save_images(folder, names, size=(2, 2)):
+    """Images that all differ, by name."""
+    for index, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, (index % 256, index // 256, 0)).save(folder / name)
+    return folder
+
+
+def options(source):
+    """The options of a source with every default, as the workflow hands them to the import."""
+    raw = {
+        "datasets": {"d": {"source": source}},
+        "recipes": {"r": {"network": "compact"}},
+        "studies": {"s": {"datasets": ["d"], "recipes": ["r"]}},
+    }
+    dataset = resolve(raw)["datasets"]["d"]
+    kept = {key: value for key, value in dataset["source"].items() if not (key in PATHS and isinstance(value, str))}
+    return {"source": kept, "reference": dataset["reference"]}
+
+
+def import_data(out: Path, inputs: dict[str, Path], threads: int = 1, **source):
+    """Import a source whose files are ``inputs`` (by the names of the command's inputs); the outputs by name."""
+    keys = {name: key for key, name in PATHS.items()}
+    named = {keys[name]: str(path) for name, path in inputs.items() if name in keys}
+    outputs = {name.split(".")[0]: out / name for name in FILES}
+    data.run(options({**named, **source}), inputs, outputs, threads)
+    return outputs
+
+
+def votes_of(outputs):
+    """The counts int64 ``[N, C]`` of imported votes."""
+    table, metadata = io.read_table(outputs["annotations"])
+    n = io.read_table(outputs["items"])[0].num_rows
+    counts = np.zeros((n, len(metadata["classes"])), np.int64)
+    np.add.at(counts, (io.vector(table, "item"), io.vector(table, "label")), 1)
+    return counts
+
+
+def label_files(outputs, folder):
+    """Hard and soft label files of imported data, by name."""
+    made = {}
+    for aggregate, form in (("majority", "hard"), ("average", "soft")):
+        made[form] = folder / f"{form}.parquet"
+        config = {"label": {"aggregate": aggregate, "form": form, "ties": "lowest_index", "seed": 0}, "draw": "all"}
+        label.run(config, outputs, {"labels": made[form]})
+    return made

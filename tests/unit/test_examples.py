@@ -1,0 +1,242 @@
+"""The examples of config/README.md: checked, imported and described, on small files of the form that they name."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from data_files import save_images
+
+from softlabels import check, io
+from softlabels.cards import card
+from softlabels.datasets import data
+from softlabels.errors import Problems
+from softlabels.labels import label, splits
+from softlabels.plan import Plan
+
+README = Path(__file__).resolve().parents[2] / "config" / "README.md"
+BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)]
+EXAMPLES = {
+    name: {"datasets": {name: dataset}, **{key: block[key] for key in ("splits",) if key in block}}
+    for block in BLOCKS
+    for name, dataset in block["datasets"].items()
+}
+N = 60
+NUMBERED = [f"{i:05d}.png" for i in range(N)]
+DRAW = np.random.default_rng(0)
+CIFAR10 = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+
+def images(folder: Path, names=NUMBERED) -> None:
+    save_images(folder, names, size=(16, 16))
+
+
+def text(path: Path, rows) -> None:
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+
+
+def counts_of(n_classes: int) -> np.ndarray:
+    """Counts of 5 votes whose most frequent class goes round."""
+    counts = DRAW.multinomial(2, np.ones(n_classes) / n_classes, N)
+    counts[np.arange(N), np.arange(N) % n_classes] += 3
+    return counts
+
+
+def my_data(folder: Path) -> None:
+    images(folder / "images")
+    votes = [f"{name},{who},{'cat' if i % 2 else 'dog'}" for i, name in enumerate(NUMBERED) for who in ("Ann", "Bob")]
+    text(folder / "votes.csv", ["item,annotator,label", *votes])
+
+
+def bones(folder: Path) -> None:
+    images(folder / "images", [f"pig{i % 20}/{i}.png" for i in range(N)])
+    votes = [
+        f"{i};{who};{'broken' if i % 2 else 'healthy'};pig{i % 20};{i + k};{k + 1};{'unsure' if k == 2 else ''}"
+        for i in range(N - 1)
+        for k, who in enumerate(("Ann", "Bob", "Cem", "Dan"))
+    ]
+    text(folder / "votes.csv", ["file;reader;answer;animal;seconds;round;comment", *votes])
+
+
+def fer_plus(folder: Path) -> None:
+    names = [f"fer{i:07d}.png" for i in range(N)]
+    images(folder / "images", [f"FER2013Train/{name}" for name in names])
+    source = EXAMPLES["fer_plus"]["datasets"]["fer_plus"]["source"]
+    rows = [
+        f"Training,{name},{','.join(map(str, row))}" for name, row in zip(names, counts_of(10).tolist(), strict=True)
+    ]
+    text(folder / "fer2013new.csv", [f"Usage,Image name,{','.join(source['classes'])}", *rows, f"Training,{',1' * 10}"])
+
+
+def cifar10h_raw(folder: Path) -> None:
+    images(folder / "images")
+    counts, rows = counts_of(10), []
+    for i, row in enumerate(counts):
+        for k, chosen in enumerate(np.repeat(np.arange(10), row)):
+            rows.append(f"{k},0,{chosen},1,{i},{700 * i}")
+    rows += [f"{who},1,0,{int(who < 5)},-99999,1" for who in range(7) for _ in range(4)]
+    rows += [f"{who},0,0,1,{i},2" for who in (5, 6) for i in range(N)]  # these two failed their checks
+    header = "annotator_id,is_attn_check,chosen_label,correct_guess,cifar10_test_test_idx,time_elapsed"
+    text(folder / "cifar10h-raw.csv", [header, *rows])
+    np.save(folder / "cifar10h-counts.npy", counts)
+
+
+def cells(folder: Path) -> None:
+    images(folder / "images")
+    np.save(folder / "counts.npy", counts_of(2))
+
+
+def slides(folder: Path) -> None:
+    images(folder / "images")
+    rows = [f"{name},p{i // 3},{a},{b}" for i, (name, (a, b)) in enumerate(zip(NUMBERED, counts_of(2), strict=True))]
+    text(folder / "counts.csv", ["name,patient,round,long", *rows])
+
+
+def soft(folder: Path) -> None:
+    images(folder / "images")
+    np.save(folder / "soft.npy", counts_of(3) / 5)
+
+
+def soft_table(folder: Path) -> None:
+    images(folder / "images")
+    rows = [
+        f"{name},{','.join(map(repr, row))}" for name, row in zip(NUMBERED, (counts_of(3) / 5).tolist(), strict=True)
+    ]
+    text(folder / "soft.csv", ["name,cat,dog,fox", *rows])
+
+
+def imagefolder(folder: Path) -> None:
+    images(folder / "train")
+    lines = [
+        json.dumps({"file_name": name, "p_label": {"cat": row[0], "dog": row[1]}})
+        for name, row in zip(NUMBERED, (counts_of(2) / 5).tolist(), strict=True)
+    ]
+    text(folder / "train" / "metadata.jsonl", lines)
+
+
+def dcic(folder: Path, name: str) -> None:
+    files = [f"fold{i % 5 + 1}/g#{i:03d}.png" for i in range(N)]
+    images(folder, files)
+    sets = [
+        {
+            "name": f"INVALID{who}",
+            "dataset_name": name,
+            "user_mail": "INVALID",
+            "annotation_time": -1,
+            "annotations": [
+                {
+                    "image_path": f"{name}/{file}",
+                    "created_at": "08-07-2022-13-05-59",
+                    "class_label": "gnu"[(i // 5) % 3],
+                }
+                for i, file in enumerate(files)
+            ],
+        }
+        for who in (290, 533)
+    ]
+    (folder / "annotations.json").write_text(json.dumps(sets))
+
+
+def cifar10n(folder: Path) -> None:
+    images(folder / "train")
+    labels = {"clean_label": np.arange(N) % 10, "aggre_label": np.arange(N) % 10, "worse_label": np.arange(N) % 10}
+    labels |= {f"random_label{j}": (np.arange(N) + (np.arange(N) % 7 == j)) % 10 for j in (1, 2, 3)}
+    torch.save(labels, folder / "CIFAR-10_human.pt")
+    rows = [f"{start}--{start + 9},{j},60,{j + 1},61,{j + 2},62" for j, start in enumerate(range(0, N, 10))]
+    header = ["Image-batch", *(f"Worker{j}-id,Work-time-in-seconds.{j}" for j in (1, 2, 3))]
+    text(folder / "side_info_cifar10N.csv", [",".join(header), *rows])
+
+
+def birds(folder: Path) -> None:
+    images(folder / "birds" / "train", [f"{('owl', 'wren')[i % 2]}/bird-{i}.png" for i in range(N)])
+    answers = {str(i): {"3": i % 2, "8": (i + (i % 5 == 0)) % 2} for i in range(N)}
+    (folder / "birds" / "answers.json").write_text(json.dumps(answers))
+    (folder / "birds" / "metadata.json").write_text(
+        json.dumps({"name": "birds", "n_classes": 2, "n_workers": 9, "n_task": N})
+    )
+
+
+FILES: dict[str, Callable[[Path], None]] = {
+    "my_data": my_data,
+    "bones": bones,
+    "fer_plus": fer_plus,
+    "cifar10h_raw": cifar10h_raw,
+    "cells": cells,
+    "slides": slides,
+    "soft": soft,
+    "soft_table": soft_table,
+    "imagefolder": imagefolder,
+    "mice_bone": lambda folder: dcic(folder / "MiceBone", "MiceBone"),
+    "benthic": lambda folder: dcic(folder / "raw_datasets" / "Benthic", "Benthic"),
+    "cifar10n": cifar10n,
+    "birds": birds,
+    "shapes": lambda folder: None,
+}
+# What the small files cannot have: the published archive and its hash, the published numbers of images.
+UNLIKE = {
+    "mice_bone": {"images": "MiceBone", "archive": None, "published_sizes": False},
+    "benthic": {"published_sizes": False},
+}
+
+
+def test_there_is_an_example_of_every_kind_and_small_files_for_every_example():
+    from softlabels.registry import REGISTRY
+
+    assert {example["datasets"][name]["source"]["kind"] for name, example in EXAMPLES.items()} == set(
+        REGISTRY["source"]
+    )
+    assert set(FILES) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_checked_imported_split_and_described(name, tmp_path):
+    FILES[name](tmp_path)
+    example = json.loads(json.dumps(EXAMPLES[name]))
+    example["datasets"][name]["source"] |= UNLIKE.get(name, {})
+    used = list(example.get("splits", {"random": {}}))
+    study = {"datasets": [name], "recipes": ["quick"], "splits": used, "seeds": [0]}
+    raw = example | {
+        "data_folder": str(tmp_path),
+        "recipes": {"quick": {"network": "compact"}},
+        "studies": {"s": study},
+    }
+
+    problems = Problems()
+    lines = list(check.check(raw, problems))
+    problems.stop()
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{name}: ")
+
+    plan, out = Plan(raw), tmp_path / "out"
+    inputs = {key: Path(path) for key, path in plan.source_files(name).items()}
+    files = {key: out / f"{key}.parquet" for key in ("items", "annotations", "reference")} | {
+        "images": out / "images.npy"
+    }
+    data.run(plan.of("data", dataset=name), inputs, files, threads=2)
+    for form in ("hard", "soft"):
+        label.run(plan.of("label", label=form, draw="all"), files, {"labels": out / f"{form}.parquet"})
+        assert io.read_table(out / f"{form}.parquet")[0].num_rows == io.read_table(files["items"])[0].num_rows
+    splits.run(plan.of("split", split=used[0], seed=0), files, {"split": out / "split.parquet"})
+    outputs = {
+        "card_md": out / "card.md",
+        "card_json": out / "card.json",
+        "sheet": out / "s.png",
+        "votes": out / "v.png",
+    }
+    card.run(plan.of("card", dataset=name), {**files, "splits": [out / "split.parquet"]}, outputs)
+    assert outputs["card_md"].read_text().startswith(f"# Data card: {name}")
+
+
+def test_the_votes_of_the_raw_table_are_the_published_ones(tmp_path):
+    cifar10h_raw(tmp_path)
+    raw = EXAMPLES["cifar10h_raw"] | {"data_folder": str(tmp_path), "recipes": {"quick": {"network": "compact"}}}
+    plan = Plan(raw | {"studies": {"s": {"datasets": ["cifar10h_raw"], "recipes": ["quick"]}}})
+    inputs = {key: Path(path) for key, path in plan.source_files("cifar10h_raw").items()}
+    with data.opened(plan.of("data", dataset="cifar10h_raw"), inputs, tmp_path, Problems()) as content:
+        assert len(content.votes.item) == 5 * N
+        assert content.notes["remarks"][-1].endswith(f"0 of {N} items have other counts.")
+        assert "2 of 7 annotators passed fewer than 75%" in content.notes["remarks"][0]

@@ -1,0 +1,419 @@
+"""The card for people: the facts of ``card.json`` as Markdown, each number with a few words on what it means."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..labels.splits import PARTS
+
+Facts = Mapping[str, Any]
+NOT_STATED = "not stated"
+BAR = 24  # characters of the longest bar
+MOST_CLASSES = 20  # of a table with a row or a column a class
+MOST_ANNOTATORS = 20
+SHOWN_ANNOTATORS = 10  # lowest agreement, and most votes, where there are more
+
+
+def render(card: Facts, links: Mapping[str, str]) -> str:
+    """The card as Markdown.
+
+    Args:
+        card: the content of ``card.json``.
+        links: file names beside it: ``sheet``, ``votes`` (figures) and ``card_json``.
+    """
+    parts = [f"# Data card: {card['dataset']}"]
+    if card["source"]["description"]:
+        parts.append(card["source"]["description"].strip())
+    parts += _glance(card)
+    parts.append(f"![Histograms of what is known of votes, entropy and agreement]({links['votes']})")
+    parts.append(f"![The clearest and the most ambiguous images]({links['sheet']})")
+    for title, section in SECTIONS.items():
+        parts += [f"## {title}", *section(card)]
+    every = f"All numbers at full precision, and what is too long for a page, are in [{links['card_json']}]"
+    parts.append(f"---\n\n{every}({links['card_json']}).")
+    return "\n\n".join(parts) + "\n"
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------------
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: str = "") -> str:
+    """A table; ``right`` has an ``r`` for each column that is aligned to the right."""
+    lines = [header, *rows]
+    cells = ["| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines]
+    align = ["---:" if k < len(right) and right[k] == "r" else "---" for k in range(len(header))]
+    return "\n".join([cells[0], "| " + " | ".join(align) + " |", *cells[1:]])
+
+
+def _cell(value: Any) -> str:
+    """Text for a cell; whole numbers with thousands separated."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return re.sub(r"\s+", " ", str(value)).replace("|", "\\|")
+
+
+def _bar(share: float) -> str:
+    """A bar of block characters for a share of the longest."""
+    return "█" * round(BAR * share) or ("▏" if share else "")
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "not defined" if value is None else f"{value:.{digits}f}"
+
+
+def _short(value: float) -> str:
+    """A number as a person would write it: 51, 51.1, 0.25."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _percent(share: float) -> str:
+    """One decimal, and never 0 or 100 where it is not."""
+    if 0 < share < 0.0005:
+        return "<0.1 %"
+    return ">99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
+
+
+def _of(n: int, total: int, what: str) -> str:
+    return f"{n:,} of {total:,} {what} ({_percent(n / total)})"
+
+
+def _histogram(rows: Sequence[Facts], header: Sequence[str]) -> str:
+    most = max(row["n"] for row in rows)
+    return _table(
+        [*header, ""], [(_ends(row["from"], row["to"]), row["n"], _bar(row["n"] / most)) for row in rows], "rr"
+    )
+
+
+def _ends(low: int, high: int) -> str:
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _range(summary: Facts) -> str:
+    return (
+        f"min {_short(summary['min'])}, median {_short(summary['median'])}, mean {_short(summary['mean'])}, "
+        f"max {_short(summary['max'])}"
+    )
+
+
+# -- sections ----------------------------------------------------------------------------------------------------------
+
+
+def _glance(card: Facts) -> Iterator[str]:
+    items, votes, annotators = card["items"], card["votes"], card["annotators"]
+    entropy = card["reference"]["entropy"]
+    rows = [
+        ("images", f"{items['n']:,} of {items['width']} × {items['height']} pixels (width × height)"),
+        ("classes", len(card["classes"])),
+        ("votes", f"{votes['n']:,}, {_short(votes['an_item']['mean'])} an image on average" if votes else "none"),
+        ("annotators", annotators["n"] if annotators else "unknown" if votes else "none"),
+        ("Krippendorff's alpha", _number(card["agreement"]["krippendorff_alpha"]) if votes else "needs votes"),
+        ("mean entropy", f"{_number(entropy['mean'])} nats (of at most {math.log(len(card['classes'])):.3f})"),
+        ("licence", _stated(card["source"]["licence"])),
+    ]
+    yield _table(["", ""], [(f"**{name}**", value) for name, value in rows])
+
+
+def _stated(statements: Sequence[Facts]) -> str:
+    if len(statements) == 1:
+        return statements[0]["text"]
+    return "; ".join(f"{each['text']} (says {each['stated_in']})" for each in statements) or NOT_STATED
+
+
+def _source(card: Facts) -> Iterator[str]:
+    source = card["source"]
+    rows = [
+        ("licence", _stated(source["licence"])),
+        ("citation", _stated(source["citation"])),
+        ("homepage", source["homepage"] or NOT_STATED),
+    ]
+    yield _table(["", ""], rows)
+    yield "Made with these options:"
+    options = sorted(source["options"].items())
+    yield _table(["option", "value"], [(f"`{key}`", _option(value)) for key, value in options])
+    digest = source["digest"]
+    yield f"Digest of all images: `{digest['sha256']}` (the SHA-256 of {digest['of']})."
+    if source["files"]:
+        yield _table(
+            ["source file", "bytes", "SHA-256"],
+            [(name, file["bytes"], f"`{file['sha256']}`") for name, file in sorted(source["files"].items())],
+            " r",
+        )
+    else:
+        yield f"Checksums of source files: {NOT_STATED}."
+    if source["remarks"]:
+        yield "Remarks of the import:\n\n" + "\n".join(f"- {remark}" for remark in source["remarks"])
+
+
+def _option(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_option(each)}" for key, each in sorted(value.items()))
+    if isinstance(value, list):
+        return ", ".join(map(_option, value)) or "none"
+    return str(value)
+
+
+def _classes(card: Facts) -> Iterator[str]:
+    classes = card["classes"]
+    yield (
+        "**Hard** counts the images by their most probable class (ties: the class listed first). **Soft** is the mean "
+        "of the label distributions: what the classes hold once every doubt is counted."
+    )
+    shown = sorted(classes, key=lambda each: -each["items"])
+    if len(classes) > MOST_CLASSES:
+        half = MOST_CLASSES // 2
+        shown = [*shown[:half], *shown[-half:]]
+        yield f"The {half} largest and the {half} smallest of {len(classes)} classes:"
+    else:
+        shown = classes
+    most = max(each["items"] for each in classes)
+    yield _table(
+        ["class", "images", "hard", "soft", ""],
+        [
+            (each["name"], each["items"], _percent(each["share"]), _percent(each["mean_probability"]),
+             _bar(each["items"] / most))
+            for each in shown
+        ],
+        " rrr",
+    )  # fmt: skip
+    empty = sum(each["items"] == 0 for each in classes)
+    if empty:
+        yield f"{empty} classes are nobody's most probable class."
+
+
+def _votes(card: Facts) -> Iterator[str]:
+    votes = card["votes"]
+    if votes is None:
+        yield "There are no votes: the source gives distributions alone."
+        return
+    yield f"{votes['n']:,} votes. Votes an image: {_range(votes['an_item'])}."
+    yield _histogram(votes["an_item"]["histogram"], ["votes an image", "images"])
+    if votes["items_with_one"]:
+        yield f"{_of(votes['items_with_one'], card['items']['n'], 'images')} have one vote: no agreement shows there."
+    if votes["weight"]:
+        yield f"Votes have weights: {_range(votes['weight'])}. Every number on this page counts each vote once."
+    if votes["time"]:
+        yield f"Times of {votes['time']['n']:,} votes, in the source's unit: {_range(votes['time'])}."
+
+
+def _agreement(card: Facts) -> Iterator[str]:
+    found, classes = card["agreement"], [each["name"] for each in card["classes"]]
+    if found is None:
+        yield "Agreement needs votes; there are none."
+        return
+    yield _table(
+        ["", "", "what it says"],
+        [
+            ("**Krippendorff's alpha**", _number(found["krippendorff_alpha"]),
+             "agreement beyond chance (nominal): 1 is full agreement, 0 is labels dealt out at random"),
+            ("**pairwise agreement**", _number(found["observed_agreement"]),
+             "how often two votes on the same image are equal (Fleiss' observed agreement, mean over images)"),
+        ],
+        " r",
+    )  # fmt: skip
+    yield f"Over the {_of(found['items'], card['items']['n'], 'images')} with two votes or more."
+    yield from _confusion(np.array(found["confusion"]), classes)
+
+
+def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[str]:
+    """Shares of each row: all of a few classes, else the most frequent confusions."""
+    total = votes.sum(axis=1, keepdims=True)
+    share = votes / np.maximum(total, 1)
+    what = (
+        "what people say (columns) where the majority of the others says a class (rows), as shares of the row over all "
+        "votes. Each vote is left out of the majority that it is compared with (ties: the class listed first)."
+    )
+    if len(classes) <= MOST_CLASSES:
+        yield f"**Mean confusion**: {what}"
+        rows = [
+            (f"**{name}**", *(_share(value, k == row) for k, value in enumerate(share[row])))
+            for row, name in enumerate(classes)
+            if total[row]
+        ]
+        yield _table(["", *classes], rows, " " + "r" * len(classes))
+        return
+    yield f"**Most frequent confusions**: {what}"
+    off = votes * (1 - np.eye(len(classes), dtype=votes.dtype))
+    order = np.argsort(-off, axis=None, kind="stable")[:MOST_CLASSES]
+    pairs = [np.unravel_index(cell, off.shape) for cell in order if off.flat[cell]]
+    yield _table(
+        ["the others say", "one says", "votes", "share"],
+        [(classes[a], classes[b], int(off[a, b]), _percent(share[a, b])) for a, b in pairs],
+        "  rr",
+    )
+
+
+def _share(value: float, diagonal: bool) -> str:
+    """Per cent with one decimal; nothing where no vote is, bold on the diagonal."""
+    text = "·" if value == 0 else "<0.1" if value < 0.0005 else f"{100 * value:.1f}"
+    return f"**{text}**" if diagonal else text
+
+
+def _annotators(card: Facts) -> Iterator[str]:
+    found, votes = card["annotators"], card["votes"]
+    if found is None:
+        yield "Who voted is not known, so nothing can be said of single annotators." if votes else "There are no votes."
+        return
+    yield f"{found['n']:,} annotators. Votes an annotator: {_range(found['votes_each'])}."
+    if votes["without_annotator"]:
+        nobody = _of(votes["without_annotator"], votes["n"], "votes")
+        yield f"{nobody} have no known annotator; they count as votes of others."
+    yield _histogram(found["votes_each"]["histogram"], ["votes an annotator", "annotators"])
+    yield (
+        "**Agreement** is the mean share of the other votes on an image that equal the annotator's own. A low value is "
+        "a reason to look, not a verdict: it also falls on harder images."
+    )
+    each = found["each"]
+    if len(each) <= MOST_ANNOTATORS:
+        yield _annotator_table(each)
+        return
+    rated = [one for one in each if one["agreement"] is not None]
+    yield f"The {min(SHOWN_ANNOTATORS, len(rated))} with the lowest agreement:"
+    yield _annotator_table(sorted(rated, key=lambda one: one["agreement"])[:SHOWN_ANNOTATORS])
+    yield f"The {SHOWN_ANNOTATORS} with the most votes:"
+    yield _annotator_table(sorted(each, key=lambda one: -one["votes"])[:SHOWN_ANNOTATORS])
+
+
+def _annotator_table(each: Sequence[Facts]) -> str:
+    rows = [(one["name"], one["votes"], one["compared"], _number(one["agreement"])) for one in each]
+    return _table(["annotator", "votes", "on images with others", "agreement"], rows, " rrr")
+
+
+def _ambiguity(card: Facts) -> Iterator[str]:
+    found, n = card["reference"], card["items"]["n"]
+    entropy = found["entropy"]
+    single = card["votes"]["items_with_one"] if card["votes"] and found["kind"] == "votes" else 0
+    because = f"; {single:,} of them have no second vote" if single else ""
+    whole = "the shares of the votes" if found["kind"] == "votes" else "the exact distribution"
+    rows = [
+        ("**mean entropy**", _number(entropy["mean"]),
+         f"nats; 0 where all agree, at most ln {len(card['classes'])} = {math.log(len(card['classes'])):.3f}"),
+        ("**median, 90 % below, max**",
+         ", ".join(_number(value) for value in (entropy["median"], entropy["quantiles"]["0.9"], entropy["max"])),
+         "nats; the spread of it"),
+        ("**mean top probability**", _number(found["mean_top_probability"]),
+         "how sure the label is of its most probable class"),
+        ("**unanimous**", f"{found['unanimous']:,} ({_percent(found['unanimous'] / n)})",
+         f"images whose whole label is one class{because}"),
+        ("**ties**", f"{found['ties']:,} ({_percent(found['ties'] / n)})",
+         "images with several most probable classes, whose hard label is a matter of the tie rule"),
+    ]  # fmt: skip
+    yield f"Of the reference, which predictions are scored against: here {whole}."
+    yield _table(["", "", "what it says"], rows, " r")
+
+
+def _sampling(card: Facts) -> Iterator[str]:
+    found = card["sampling"]
+    if found["why_not"]:
+        yield found["why_not"]
+        return
+    floor, halves = found["floor"], found["split_half"]
+    first, second = halves["directions"]
+    yield (
+        "An image's votes are a sample of what people would say, so even a perfect model is not scored 0. KL_ε is in "
+        f"nats with both sides clipped to [ε, 1 − ε], ε = {found['eps']:g}; TVD is the total variation distance."
+    )
+    yield _table(
+        ["", "KL_ε", "TVD", "what it says"],
+        [
+            ("**sampling floor**", _number(floor["kl_dcic"]), _number(floor["tvd"]),
+             f"about what a perfect model would score: the mean of {floor['draws']} draws of the votes from "
+             f"(votes + k · class mean) / (n + k), where k = {floor['k']:.1f}; errs upwards"),
+            ("**first order**", _number(floor["first_order_kl"]), "",
+             "(S − 1) / (2 n), with S classes among n votes: the same, erring downwards"),
+            ("**split half**, one way", _number(first["kl_dcic"]), _number(first["tvd"]),
+             "one random half of an image's votes predicted by the other: an agreement, not a floor"),
+            ("**split half**, other way", _number(second["kl_dcic"]), _number(second["tvd"]),
+             "the other half predicted by the first"),
+            ("**split half**, mean", _number(halves["kl_dcic"]), _number(halves["tvd"]), "of both ways"),
+        ],
+        " rr",
+    )  # fmt: skip
+    some = f"a keyed random sample of {found['items']:,} of the {found['of_items']:,} images with votes"
+    every = f"all {found['items']:,} images with votes"
+    yield f"Over {some if found['sampled'] else every}; split half: {halves['items']:,} with two votes or more."
+
+
+def _splits(card: Facts) -> Iterator[str]:
+    splits, classes = card["splits"], [each["name"] for each in card["classes"]]
+    if not splits:
+        yield "No split is configured."
+        return
+    yield _table(
+        ["split", "seed", *PARTS, *(f"{part}: a class" for part in PARTS)],
+        [
+            (each["split"], each["seed"], *(each["items"][part] for part in PARTS),
+             *(f"{min(each['classes'][part]):,} to {max(each['classes'][part]):,}" for part in PARTS))
+            for each in splits
+        ],
+        " " + "r" * 7,
+    )  # fmt: skip
+    yield "Images of each part, and those of its smallest and its largest hard class."
+    outside = [f"{each['split']} {each['seed']}: {each['in_no_part']:,}" for each in splits if each["in_no_part"]]
+    if outside:
+        yield f"In no part: {', '.join(outside)}."
+    if len(classes) <= MOST_CLASSES:
+        yield f"Images of each hard class ({' / '.join(PARTS)}):"
+        yield _table(
+            ["class", *(f"{each['split']} {each['seed']}" for each in splits)],
+            [
+                (name, *(" / ".join(f"{each['classes'][part][k]:,}" for part in PARTS) for each in splits))
+                for k, name in enumerate(classes)
+            ],
+            " " + "r" * len(splits),
+        )
+
+
+def _sets(card: Facts) -> Iterator[str]:
+    groups, duplicates = card["groups"], card["duplicates"]
+    if groups is None:
+        yield "**Groups**: no image has one."
+    else:
+        yield f"**Groups**: {_sizes(groups, 'groups')} {_straddling(card['splits'], 'straddling_groups')}"
+    if duplicates is None:
+        yield "**Duplicates**: nobody looked for any."
+    elif duplicates["sets"] == 0:
+        yield "**Duplicates**: no two images have the same pixels."
+    else:
+        straddling = _straddling(card["splits"], "straddling_duplicates")
+        yield f"**Duplicates** (exactly the same pixels): {_sizes(duplicates, 'sets')} {straddling}"
+
+
+def _sizes(sets: Facts, what: str) -> str:
+    return f"{sets['sets']:,} {what} with {sets['items']:,} images in all, the largest with {sets['largest']:,}."
+
+
+def _straddling(splits: Sequence[Facts], key: str) -> str:
+    """A line for each split in which a set has images in several parts."""
+    if not splits:
+        return ""
+    lines = [
+        f"- ⚠ split {each['split']}, seed {each['seed']}: {each[key]['sets']:,} in several parts, such as "
+        f"{', '.join(each[key]['first'])}"
+        for each in splits
+        if each[key]["sets"]
+    ]
+    return (
+        "\n\n".join(["Some straddle the parts of a split:", "\n".join(lines)]) if lines else "None straddles a split."
+    )
+
+
+SECTIONS = {
+    "Source": _source,
+    "Classes": _classes,
+    "Votes": _votes,
+    "Agreement": _agreement,
+    "Annotators": _annotators,
+    "Ambiguity": _ambiguity,
+    "What the votes can tell": _sampling,
+    "Splits": _splits,
+    "Groups and duplicates": _sets,
+}

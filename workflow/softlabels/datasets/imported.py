@@ -1,0 +1,273 @@
+"""What all sources with image files share: which vote belongs to which image, and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import Problems, UserError
+from .cells import Cells, Column
+from .contract import Content, Votes
+from .images import import_images, spellings
+
+MOST_NAMED = 25  # more messages of one kind than are shown help nobody
+
+
+def content(
+    source: Mapping[str, Any],
+    images: Mapping[str, Path],
+    classes: list[str],
+    problems: Problems,
+    *,
+    votes: Votes | None = None,
+    p: np.ndarray | None = None,
+    groups: Sequence[str | None] | None = None,
+    columns: Mapping[str, np.ndarray] | None = None,
+    remarks: Sequence[str] = (),
+    **notes: Any,
+) -> Content:
+    """The content of a source of N image files.
+
+    Args:
+        source: options; ``pixels``, ``resize``, ``deep`` and, with votes, ``unvoted`` (``refuse`` or ``leave_out``
+            images without a vote) and ``pseudonymise``.
+        images: files by item name, in item order.
+        classes: names of the C classes, in index order.
+        problems: gets what is wrong; raised with all that was noted before.
+        votes: with annotators by their own names.
+        p, groups, columns: see :class:`Content`.
+        remarks: what the import did to the data, a sentence each.
+        notes: further notes (``licence``, ``citation``).
+
+    Raises:
+        UserError: fewer than two classes, an image without votes, or anything noted before.
+    """
+    if len(classes) < 2:
+        problems.add(
+            f"source.classes: found {len(classes)} class ({', '.join(classes) or 'none'}), expected two or more. Add "
+            f"votes for others, or list all classes in source.classes."
+        )
+    problems.stop()
+    names, remarks = list(images), list(remarks)
+    if votes is not None:
+        voted = np.bincount(votes.item, minlength=len(names)) > 0
+        if not voted.all():
+            if source["unvoted"] == "refuse" or not voted.any():
+                problems.add(
+                    f"{images[names[voted.argmin()]]}: found no vote for this image ({len(voted) - voted.sum()} of "
+                    f"{len(names)} images have none). Add votes, remove these images, or set source.unvoted to "
+                    f"'leave_out'."
+                )
+                problems.stop()
+            remarks.append(f"{len(voted) - voted.sum()} of {len(names)} images have no vote and were left out.")
+            votes = Votes((np.cumsum(voted) - 1)[votes.item], votes.label, votes.annotator, votes.weight, votes.time)
+            names = [name for name, keep in zip(names, voted, strict=True) if keep]
+            groups = groups and [group for group, keep in zip(groups, voted, strict=True) if keep]
+            columns = {key: value[voted] for key, value in (columns or {}).items()}
+        if votes.annotator is not None and source["pseudonymise"]:
+            aliases = pseudonyms(votes.annotator.dictionary.to_pylist())
+            annotator = pa.DictionaryArray.from_arrays(votes.annotator.indices, pa.array(aliases, pa.string()))
+            votes = Votes(votes.item, votes.label, annotator, votes.weight, votes.time)
+    return Content(
+        names=names,
+        classes=classes,
+        images=partial(import_images, [images[name] for name in names], source),
+        votes=votes,
+        p=p,
+        groups=list(groups) if groups is not None else None,
+        columns=columns or {},
+        notes={"remarks": remarks, **notes},
+    )
+
+
+def pseudonyms(names: list[str]) -> list[str]:
+    """``annotator-0001`` and so on for distinct names, numbered in the order of the SHA-256 of the names.
+
+    A pseudonym, not anonymity: who can guess the names can repeat the numbering.
+    """
+    width = max(4, len(str(len(names))))
+    order = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    alias = {name: f"annotator-{number:0{width}}" for number, name in enumerate(order, start=1)}
+    return [alias[name] for name in names]
+
+
+def annotators(column: Column) -> pa.DictionaryArray:
+    """The annotator of each row; an empty cell is an unknown one."""
+    names = [text for text in column.texts if text]
+    place = {name: index for index, name in enumerate(names)}
+    code = np.array([place.get(text, -1) for text in column.texts], np.int32)[column.code]
+    return pa.DictionaryArray.from_arrays(pa.array(code, mask=code < 0), pa.array(names, pa.string()))
+
+
+def lookup(cells: Cells, role: str, known: Mapping[str, int], what: str, remedy: str, problems: Problems) -> np.ndarray:
+    """The number that each cell's text stands for, int64 ``[R]`` (-1: none).
+
+    Args:
+        cells: has a column of that role.
+        known: numbers by text.
+        what: what the texts name, for messages.
+        remedy: the end of each message.
+        problems: gets the first place of each text that is not known, and of empty cells.
+    """
+    column = cells.columns[role]
+    number = np.array([known.get(text, -1) for text in column.texts], np.int64)
+    used = np.bincount(column.code, minlength=len(column.texts))
+    for code in np.flatnonzero((number < 0) & (used > 0))[:MOST_NAMED]:
+        text = column.texts[code]
+        found = f"found no {what} '{text}'" if text else f"the {what} is empty"
+        times = f" ({used[code]} rows)" if used[code] > 1 else ""
+        problems.add(f"{cells.place(column.first(code))}: {found}{times}. {remedy}")
+    return number[column.code]
+
+
+def items(cells: Cells, role: str, images: Mapping[str, Path], folder: Path, by: str, problems: Problems) -> np.ndarray:
+    """The item that each row is about, int64 ``[R]`` (-1: none).
+
+    Args:
+        by: ``name``: a path below the folder, or a file name or stem that occurs once; ``index``: the place, from 0, of
+            the file in the order of the names.
+    """
+    names = list(images)
+    if by == "index":
+        check_order(names, folder, problems)
+        known = {str(index): index for index in range(len(names))}
+        remedy = f"Write a whole number from 0 to {len(names) - 1}, the place of the image in {folder} in name order."
+    else:
+        known = spellings(names)
+        remedy = (
+            f"Write a path below {folder} (or a file name that occurs once there), add the image, or remove the row."
+        )
+    return lookup(cells, role, known, "image", remedy, problems)
+
+
+def check_order(names: Sequence[str], folder: Path, problems: Problems) -> None:
+    """Refuse names whose order as text differs from their order as numbers: rows would meet the wrong images."""
+    by_number = sorted(
+        names, key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+    )
+    for text, number in zip(names, by_number, strict=True):
+        if text != number:
+            problems.add(
+                f"{folder}: '{text}' comes before '{number}' as text but after it as a number, so the row of each is "
+                f"not certain. Pad the numbers with zeros, or name the images in the table."
+            )
+            return
+
+
+def class_names(place: str, labels: Sequence[str], classes: list[str] | None, problems: Problems) -> list[str]:
+    """The classes given, or the distinct labels sorted as text; labels that look like a mistake are noted."""
+    if classes:
+        return classes
+    names = sorted(set(labels) - {""})
+    alike: dict[str, str] = {}
+    for name in names:
+        other = alike.setdefault(name.strip().casefold(), name)
+        if other != name:
+            problems.add(
+                f"{place}: found the labels '{other}' and '{name}'. Write them alike, or, if both are classes, list "
+                f"them in source.classes."
+            )
+    decimal = [name for name in names if re.fullmatch(r"[-+]?\d*\.\d+", name) or name.casefold() in ("nan", "inf")]
+    if decimal:
+        problems.add(
+            f"{place}: found the label '{decimal[0]}', expected the name or number of a class. Write class numbers "
+            f"without decimals, or, if it is a class, list it in source.classes."
+        )
+    return names
+
+
+def one_group_each(
+    cells: Cells, role: str, item: np.ndarray, names: Sequence[str], problems: Problems
+) -> list[str | None]:
+    """The group of each item, a list of N (None: its cells are empty); an item with two groups is noted."""
+    column = cells.columns[role]
+    code = np.full(len(names), -1, np.int64)
+    rows = np.flatnonzero(item >= 0)
+    code[item[rows][::-1]] = column.code[rows][::-1]  # the first row of each item is written last
+    for row in rows[column.code[rows] != code[item[rows]]][:MOST_NAMED]:
+        problems.add(
+            f"{cells.place(row)} puts the image '{names[item[row]]}' in the group '{column.each(row)}', an earlier row "
+            f"in '{column.texts[code[item[row]]]}'. Give it one group."
+        )
+    return [column.texts[index] or None if index >= 0 else None for index in code]
+
+
+def one_vote_each(cells: Cells, role: str, item: np.ndarray, names: Sequence[str], problems: Problems) -> None:
+    """Refuse two votes of one known annotator on one item."""
+    column = cells.columns[role]
+    known = np.array([text != "" for text in column.texts], bool)[column.code] & (item >= 0)
+    rows = np.flatnonzero(known)
+    key = item[rows] * len(column.texts) + column.code[rows]
+    order = np.argsort(key, kind="stable")
+    again = np.flatnonzero(np.diff(key[order]) == 0)
+    for place in again[:MOST_NAMED]:
+        before, row = rows[order[place]], rows[order[place + 1]]
+        problems.add(
+            f"{cells.place(before)} and {cells.unit} {cells.number[row]} are both votes of '{column.each(row)}' on the "
+            f"image '{names[item[row]]}'. Keep one, or set the annotator's column to null."
+        )
+
+
+def numbers(cells: Cells, role: str, what: str, test: Any, expected: str, problems: Problems) -> np.ndarray:
+    """The numbers of a column, float64 ``[R]`` (nan where a cell holds none); cells that fail ``test`` are noted."""
+    column = cells.columns[role]
+    values = np.array([number(text) for text in column.texts], np.float64)
+    with np.errstate(invalid="ignore"):
+        bad = ~test(values)
+    used = np.bincount(column.code, minlength=len(column.texts)) > 0
+    for code in np.flatnonzero(bad & used)[:MOST_NAMED]:
+        problems.add(
+            f"{cells.place(column.first(code))}, column '{what}': found '{column.texts[code]}', expected {expected}. "
+            f"Correct that cell."
+        )
+    return values[column.code]
+
+
+def number(text: str) -> float:
+    """The number that a cell holds; nan where it holds none."""
+    try:
+        return np.nan if "_" in text else float(text)  # Python would read 1_0 as 10
+    except ValueError:
+        return np.nan
+
+
+def document(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        UserError: not UTF-8, not JSON, or an object with one key twice, of which readers of JSON keep the last.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read as JSON ({error}). Correct it, or get the file again.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, if its keys differ."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"an object has the key {shown(key)} twice")
+    return found
+
+
+def shown(value: Any) -> str:
+    """A JSON value in a message: a list or an object by its kind alone, text with its odd characters escaped."""
+    if isinstance(value, dict | list):
+        return "a list" if isinstance(value, list) else "an object"
+    return (repr(value) if isinstance(value, str) else json.dumps(value))[:100]
+
+
+def is_name(value: Any) -> bool:
+    """Whether a JSON value can name something: text that shows, without control characters or half characters."""
+    return isinstance(value, str) and value.isprintable() and not value.isspace() and value != ""
