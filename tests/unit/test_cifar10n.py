@@ -247,7 +247,7 @@ BAD_LABELS = {
     "decimals": (changed(random_label1=[0.0] * N), "entry 'random_label1' holds no list of whole numbers"),
     "ragged": (changed(random_label1=[[0]] * 39 + [[1, 2]]), "entry 'random_label1' holds no list of whole numbers"),
     "text": (changed(worse_label="0123"), "entry 'worse_label' holds no list of whole numbers"),
-    "none": ({name: np.zeros(0, int) for name in LABELS}, "entry 'random_label1' holds no list of whole numbers"),
+    "none": ({name: torch.zeros(0, dtype=torch.int64) for name in LABELS}, "entry 'random_label1' holds no list"),
     "ten": (changed(random_label2=[0, 10] * 20), "entry 'random_label2', image 1 (counted from 0): found the label 10"),
     "negative": (changed(aggre_label=[0] * 39 + [-1]), "entry 'aggre_label', image 39 (counted from 0): found"),
     "huge": (changed(random_label2=np.full(N, 2**64 - 1, np.uint64)), "image 0 (counted from 0): found the label -1"),

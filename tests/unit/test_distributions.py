@@ -382,6 +382,14 @@ def test_a_damaged_header_of_a_matrix_is_refused(tmp_path):
             import_data(tmp_path / "data", inputs, kind="distributions")
 
 
+def test_a_damaged_name_of_a_column_is_refused(tmp_path):
+    path = save(tmp_path / "p.parquet", pa.table({"first": [0.5] * 4, "other": [0.5] * 4}))
+    path.write_bytes(path.read_bytes().replace(b"other", b"\xff\xff\xff\xff\xff"))
+    inputs = {"folder": save_images(tmp_path / "images", NAMES), "distributions": path}
+    with pytest.raises(UserError, match=r"p\.parquet: cannot be read as Parquet"):
+        import_data(tmp_path / "data", inputs, kind="distributions")
+
+
 def test_a_cell_of_csv_holds_no_list(tmp_path):
     assert "p.csv: a cell of it cannot hold a whole distribution" in refused(
         tmp_path, "p.csv", 'p\n"[1,0]"\n', distribution_column="p"

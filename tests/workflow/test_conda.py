@@ -29,9 +29,9 @@ SPECS = [spec for path in ENVIRONMENTS for spec in yaml.safe_load(path.read_text
 # Which environment each command of the workflow runs in.
 COMMANDS = {
     "analysis.yaml": {
-        "data", "split", "label", "evaluate", "references", "embed", "study", "figure", "curves", "chain",
+        "card", "split", "label", "evaluate", "references", "embed", "study", "figure", "curves", "chain",
     },
-    "train.yaml": {"train"},
+    "train.yaml": {"data", "train"},
 }  # fmt: skip
 
 # The dummy Python notes which command it was asked for, and leaves the rest to the Python that runs the tests.

@@ -10,12 +10,21 @@ import yaml
 from conftest import REPOSITORY
 
 FILES = {
+    "card.md",
+    "card-images.png",
+    "card-votes.png",
     "table.csv",
     "table.md",
     "items.csv",
     "embedding-tiny_synthetic-random-tiny_compact.png",
     "curves-tiny_synthetic-random-tiny_compact.png",
 }
+
+
+def cells_of(text):
+    """The cells of a Markdown text's tables."""
+    lines = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
+    return [cell.strip("*` ") for line in lines for cell in line.split("|")]
 
 
 @pytest.fixture(scope="module")
@@ -48,17 +57,16 @@ def test_every_result_has_a_caption_and_labels(report):
     assert figure["labels"] == {"data set": "tiny_synthetic", "split": "random", "recipe": "tiny_compact"}
 
 
-def test_the_tables_can_be_read_in_the_page(report):
+@pytest.mark.parametrize("file", ["studies/tiny/table.md", "data/tiny_synthetic/card.md"])
+def test_the_tables_can_be_read_in_the_page(report, file):
     # A browser only offers Markdown and CSV as downloads, so the caption has the tables.
     project, _, _, results = report
-    caption = next(result["caption"] for result in results.values() if result["name"] == "table.md")
+    caption = next(result["caption"] for path, result in results.items() if path.endswith(file))
     assert "system-message" not in caption  # docutils understood all of it
-    text = (project.folder / "results/tiny/studies/tiny/table.md").read_text()
-    lines = [line for line in text.splitlines() if line.startswith("| ") and "---" not in line]
-    cells = [cell.strip("* ") for line in lines for cell in line.split("|")]
+    text = (project.folder / "results/tiny" / file).read_text()
     shown = words(caption)
-    assert len(cells) > 100
-    assert all(cell in shown for cell in cells)
+    assert len(cells_of(text)) > 100
+    assert [cell for cell in cells_of(text) if cell not in shown] == []
     assert caption.count("<table") == sum(line.startswith("| ---") for line in text.splitlines())
 
 

@@ -5,13 +5,13 @@ rule download:
         f"{RESULTS}/logs/downloads/{{file}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/downloads/{{file}}.tsv"
+    wildcard_constraints:
+        file="|".join(map(re.escape, FILES)),
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
         gpu=0,
-    wildcard_constraints:
-        file="|".join(map(re.escape, FILES)),
     params:
         # No code=: a published file is fetched once, whatever happens to the code.
         config=lambda wc: plan.json("download", file=wc.file),

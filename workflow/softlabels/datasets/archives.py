@@ -89,8 +89,8 @@ def verify(path: str | Path, expected: Expected) -> None:
         raise UserError(f"{path}: found no file. Put it there, or let it be downloaded.")
     if found := difference(path, expected):
         half = expected.bytes is not None and path.stat().st_size < expected.bytes
-        remedy = "It is half a download: continue it, or delete" if half else "It is another file: delete"
-        raise UserError(f"{path}: {found}. {remedy} it and download it again.")
+        why = "It is half a download: continue it, or" if half else "It is half a download or another file:"
+        raise UserError(f"{path}: {found}. {why} delete it and download it again, or correct source.checksum.")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import csv
 import difflib
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +78,14 @@ def header(path: Path, separator: str = ",") -> list[str]:
     """
     if path.suffix.lower() == ".parquet":
         with readable_parquet(path) as file:
-            return file.schema_arrow.names
-    if path.suffix.lower() not in (".csv", ".tsv", ".txt"):
-        raise UserError(f"{path}: found a file of type '{path.suffix}', expected .csv or .parquet.")
-    with csv_rows(path, separator) as rows:
-        names = next(rows, (0, []))[1]
+            names = file.schema_arrow.names
+    elif path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        with csv_rows(path, separator) as rows:
+            names = next(rows, (0, []))[1]
+    else:
+        raise UserError(f"{path}: found a file of type '{path.suffix}', expected .csv or .parquet. Save it as one.")
     if not names:
-        raise UserError(f"{path}: is empty, expected a header line and one line or more below it.")
+        raise UserError(f"{path}: is empty, expected a header line and lines below it. Save the table again.")
     if "" in names:
         raise UserError(
             f"{path}: column {names.index('') + 1} has no name in the header. Name or remove it (row numbers that "
@@ -110,19 +111,24 @@ def read(path: Path, roles: Mapping[str, str], key: str, problems: Problems, sep
         UserError: an unreadable file, a missing column, or no rows.
     """
     names = header(path, separator)
-    for role, name in roles.items():
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            other = [word for mark, word in SEPARATORS.items() if len(names) == 1 and mark in names[0]]
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            hint = f" Set source.separator if a {other[0]} separates the columns." if other else hint
-            problems.add(f"{path}: found no column '{name}' ({key}{role}) among {', '.join(names)}.{hint}")
+    missing = {role: name for role, name in roles.items() if name not in names}
+    other = [word for mark, word in SEPARATORS.items() if len(names) == 1 and mark in names[0]]
+    if missing and other:
+        raise UserError(
+            f"{path}: found one column, '{names[0]}', expected {', '.join(roles.values())}. Set source.separator if a "
+            f"{other[0]} separates the columns."
+        )
+    for role, name in missing.items():
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"Did you mean '{near[0]}'? " if near else ""
+        place = f"{path}: found no column '{name}' ({key}{role}) among {', '.join(names)}"
+        problems.add(f"{place}. {hint}Correct the key or the header.")
     problems.stop()
     read_columns = read_parquet if path.suffix.lower() == ".parquet" else read_csv
     cells = read_columns(path, names, roles, separator, problems)
     if not len(cells):
         problems.stop()
-        raise UserError(f"{path}: found no rows below the header, expected at least one.")
+        raise UserError(f"{path}: found no rows below the header, expected at least one. Save the table again.")
     return cells
 
 
@@ -134,7 +140,7 @@ def csv_rows(path: Path, separator: str) -> Iterator[Iterator[tuple[int, list[st
         UserError: not UTF-8, or not CSV; the message names the line.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, delimiter=separator, strict=True)
+        reader = csv.reader(without_nul(file), delimiter=separator, strict=True)
         try:
             yield ((reader.line_num, row) for row in reader if row)
         except UnicodeDecodeError:
@@ -145,12 +151,20 @@ def csv_rows(path: Path, separator: str) -> Iterator[Iterator[tuple[int, list[st
             raise UserError(f"{path}: line {reader.line_num} is not CSV ({error}). Correct that line.") from None
 
 
+def without_nul(lines: Iterable[str]) -> Iterator[str]:
+    """The same lines; a NUL in one, as in half of the bytes of UTF-16, ends them as text that is not UTF-8 does."""
+    for line in lines:
+        if "\0" in line:
+            raise UnicodeDecodeError("utf-8", b"\0", 0, 1, "NUL")
+        yield line
+
+
 def first_bad_line(path: Path) -> int:
-    """The first line (from 1) that is not UTF-8."""
+    """The first line (from 1) that is not UTF-8, or holds a NUL."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
-                line.decode("utf-8")
+                list(without_nul([line.decode("utf-8")]))
             except UnicodeDecodeError:
                 return number
     return number
@@ -188,7 +202,7 @@ def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: cannot be read as Parquet ({reason}). Save the table again.") from None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -92,7 +93,7 @@ def load(path: Path) -> dict[str, Any]:
         *((reconstruct, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")),
     ]  # fmt: skip
     try:
-        with torch.serialization.safe_globals(allowed):
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings(action="ignore"):
             entries = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's own message advises to run the code in the file
         raise UserError(

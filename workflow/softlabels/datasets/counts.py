@@ -49,8 +49,11 @@ def read_array(path: Path, kinds: str, what: str) -> np.ndarray:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # a damaged header is read as Python's syntax and fails in as many ways
         raise UserError(f"{path}: cannot be read as a NumPy array ({error}). Save {what} there.") from None
-    if array.ndim != 2 or array.dtype.kind not in kinds:
-        raise UserError(f"{path}: found {array.dtype} {list(array.shape)}, expected {what} [images, classes].")
+    if array.ndim != 2 or array.dtype.kind not in kinds or array.shape[1] > imported.MOST_CLASSES:
+        raise UserError(
+            f"{path}: found {array.dtype} {list(array.shape)}, expected {what} [images, classes], of at most "
+            f"{imported.MOST_CLASSES} classes. Save such an array there."
+        )
     return array
 
 

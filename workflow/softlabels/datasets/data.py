@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -45,6 +46,8 @@ def opened(
         if not path.exists() or path.is_dir() != (key == "folder"):
             kind = "folder" if key == "folder" else "file"
             problems.add(f"{path}: no such {kind}. Correct the paths of the source, or data_folder.")
+        elif not os.access(path, os.R_OK):
+            problems.add(f"{path}: may not be read. Change its permissions.")
     problems.stop()
     with ExitStack() as stack:
         files: dict[str, Any] = dict(inputs)
@@ -53,6 +56,7 @@ def opened(
             for left in scratch.glob(".unpacked-*"):  # by a job that was killed
                 shutil.rmtree(left)
             files["folder"] = stack.enter_context(archives.unpacked(files["archive"], scratch / "images"))
+            stack.enter_context(named(files["folder"], files["archive"]))
         if "folder" in files:
             files["images"] = image_files(files["folder"])
         content = registry.load("source", source["kind"])(source, files, problems)
@@ -66,6 +70,15 @@ def opened(
             if path.is_file()
         }
         yield replace(content, notes={"files": noted, **content.notes})
+
+
+@contextmanager
+def named(folder: Path, archive: Path) -> Iterator[None]:
+    """Name the archive, not the folder that it is unpacked in and that will be gone, in a message on its content."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace(str(folder), str(archive))) from None
 
 
 def expected(checksum: str | None) -> archives.Expected:

@@ -94,7 +94,8 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     sets = imported.document(path)
     if not isinstance(sets, list) or not sets:
         raise UserError(
-            f"{path}: found {imported.shown(sets)}, expected a list of annotation sets. Get the published file again."
+            f"{path}: found {imported.shown(sets)}, expected a list of annotation sets, one or more. Get the published "
+            f"file again."
         )
     name = sets[0].get("dataset_name") if isinstance(sets[0], dict) else None
     name = name.replace("#", "") if isinstance(name, str) else ""

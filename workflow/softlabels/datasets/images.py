@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import struct
+import warnings
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,19 +35,24 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr", "CMYK")
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # grey values of 16 bits, as Pillow opens them
 FIT = {"stretch": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
 AHEAD = 4  # images a thread may have ready before they are written
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode() refuses what it is about
 
 
 def relative_names(images: list[Path], folder: Path) -> dict[str, Path]:
     """The images by their path below ``folder`` (with ``/``), sorted by it.
 
     Raises:
-        UserError: no image, or one that is not inside the folder (``..``, another folder, a link out of it).
+        UserError: no image, or one that is not inside the folder (``..``, another folder, a link out of it), or whose
+            name is no text.
     """
     root = folder.resolve()
     named = {}
     for path in images:
+        readable = os.fsencode(path).decode(errors="backslashreplace")
+        if readable != str(path):
+            raise UserError(f"{readable}: has a name that is not UTF-8 text. Rename the file.")
         inside = path.is_relative_to(folder) and ".." not in path.relative_to(folder).parts
-        if not inside or not path.resolve().is_relative_to(root):
+        if not inside or not Path(os.path.realpath(path)).is_relative_to(root):  # resolve() fails on circles of links
             raise UserError(
                 f"{path}: is not in the image folder {folder}, or links out of it. Put the file itself there."
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -15,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import Problems, UserError
-from .cells import Cells, Column
+from .cells import Cells, Column, first_bad_line
 from .contract import Content, Votes
 from .images import import_images, spellings
 
 MOST_NAMED = 25  # more messages of one kind than are shown help nobody
+MOST_CLASSES = 32_767  # that the labels of votes, int16, can tell apart
 
 
 def content(
@@ -55,6 +57,11 @@ def content(
         problems.add(
             f"source.classes: found {len(classes)} class ({', '.join(classes) or 'none'}), expected two or more. Add "
             f"votes for others, or list all classes in source.classes."
+        )
+    if len(classes) > MOST_CLASSES:
+        problems.add(
+            f"source.classes: found {len(classes)} classes, expected at most {MOST_CLASSES}. Correct the classes, or "
+            f"swap the rows and columns of the source's file."
         )
     problems.stop()
     names, remarks = list(images), list(remarks)
@@ -170,7 +177,7 @@ def class_names(place: str, labels: Sequence[str], classes: list[str] | None, pr
     names = sorted(set(labels) - {""})
     alike: dict[str, str] = {}
     for name in names:
-        other = alike.setdefault(name.strip().casefold(), name)
+        other = alike.setdefault(unicodedata.normalize("NFKC", name).strip().casefold(), name)
         if other != name:
             problems.add(
                 f"{place}: found the labels '{other}' and '{name}'. Write them alike, or, if both are classes, list "
@@ -248,6 +255,9 @@ def document(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
+    except UnicodeDecodeError:
+        reason = f"line {first_bad_line(path)} is not UTF-8 text"
+        raise UserError(f"{path}: cannot be read as JSON ({reason}). Save it in UTF-8, or get it again.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: cannot be read as JSON ({error}). Correct it, or get the file again.") from None
 

@@ -16,6 +16,8 @@ from .counts import matrix, read_array, rows_of_images
 from .images import relative_names
 
 TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
+LIGHTEST, HEAVIEST = 1e-30, 1e30  # weights are kept with 32 bits, which end at about 1e-38 and 3e38
+MOST_DIGITS = 4  # of a class's number where classes are not listed: a longer one is a slip, and would name them all
 
 
 def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
@@ -109,9 +111,16 @@ def attentive(table: Cells, attention: Mapping[str, Any] | None, remarks: list[s
         f"{check.sum()} of {len(table)} rows are attention checks; {failed.sum()} of {present.sum()} annotators passed "
         f"fewer than {attention['minimum']:.0%} of theirs and were left out with all their votes."
     )
+    keep = ~check & ~failed[annotator.code]
+    if not keep.any():
+        problems.add(
+            f"{table.path}: source.attention leaves no vote: {remarks[-1]} Correct the columns in source.attention, or "
+            f"lower its minimum."
+        )
+        problems.stop()
     if (unchecked := present & (checks == 0)).any():
         remarks.append(f"{unchecked.sum()} annotators met no attention check; their votes were kept.")
-    return table.kept(~check & ~failed[annotator.code])
+    return table.kept(keep)
 
 
 def long(
@@ -126,15 +135,18 @@ def long(
     names = list(images)
     item = imported.items(table, "columns.item", images, folder, source["item_by"], problems)
     column = table.columns["columns.label"]
+    used = [column.texts[code] for code in np.unique(column.code)]
     if source["label_by"] == "index":
-        texts = [name for name in column.texts if name.isdecimal()]
-        classes = classes or [str(index) for index in range(1 + max(map(int, texts), default=-1))]
-        known, expected = {str(index): index for index in range(len(classes))}, f"from 0 to {len(classes) - 1}"
+        numbers = [int(text) for text in used if text.isdecimal() and len(text) <= MOST_DIGITS]
+        classes = classes or [str(index) for index in range(1 + max(numbers, default=1))]
+        known = {str(index): index for index in range(len(classes))}
+        remedy = f"Write one from 0 to {len(classes) - 1}, or set source.classes to all classes, or label_by to 'name'."
     else:
-        used = np.unique(column.code)
-        classes = imported.class_names(str(table.path), [column.texts[code] for code in used], classes, problems)
-        known, expected = {name: index for index, name in enumerate(classes)}, f"of {', '.join(classes)}"
-    label = imported.lookup(table, "columns.label", known, "label", f"Write one {expected}.", problems)
+        listed = ", or add it to source.classes" if classes else ""
+        classes = imported.class_names(str(table.path), used, classes, problems)
+        known = {name: index for index, name in enumerate(classes)}
+        remedy = f"Write one of {', '.join(classes)}{listed}." if classes else "Write the name of a class."
+    label = imported.lookup(table, "columns.label", known, "label", remedy, problems)
     optional = {role: f"columns.{role}" for role in ("annotator", "group", "weight", "time")}
     roles = {role: name for role, name in optional.items() if name in table.columns}
     if "annotator" in roles:
@@ -144,7 +156,7 @@ def long(
     if "weight" in roles:
         weight = imported.numbers(
             table, roles["weight"], source["columns"]["weight"],
-            lambda values: (values > 0) & np.isfinite(values), "a positive number", problems,
+            lambda values: (values >= LIGHTEST) & (values <= HEAVIEST), "a positive number", problems,
         )  # fmt: skip
     if "time" in roles:
         empty = np.array([text == "" for text in table.columns[roles["time"]].texts], bool)
