@@ -21,13 +21,17 @@ def _option(name: str) -> str:
 
 
 def _add_rule_command(commands: Any, name: str, command: Command) -> None:
-    parser = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
+    # @FILE stands for the arguments in a file, one a line: a big grid has more of them than a command line can hold.
+    parser = commands.add_parser(
+        name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars="@"
+    )
     parser.add_argument(
         "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
     )
     for kind, paths in (("input", command.inputs), ("output", command.outputs)):
         for path in paths:
             nargs = {"*": "+", "?": "?"}.get(path[-1])
+            note = {"+": "s, or @FILE that lists them", "?": ", where there is one"}.get(nargs, "")
             parser.add_argument(
                 _option(path.rstrip("*?")),
                 dest=f"{kind}:{path.rstrip('*?')}",
@@ -35,7 +39,7 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
                 nargs=nargs,
                 required=nargs != "?",
                 metavar="PATH",
-                help=f"{kind} file{'s' if nargs == '+' else ', where there is one' if nargs == '?' else ''}",
+                help=f"{kind} file{note}",
             )
     if command.threads:
         parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads to use (default: 1)")
