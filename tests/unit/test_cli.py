@@ -13,7 +13,7 @@ from softlabels import __version__, cli, commands
 from softlabels.errors import UserError
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-SUBCOMMANDS = ["run", "predict", "audit", "explain", *commands.COMMANDS]
+SUBCOMMANDS = ["run", "check", "status", "predict", "audit", "explain", *commands.COMMANDS]
 
 
 def run(monkeypatch, capsys, *arguments):

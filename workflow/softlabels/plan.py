@@ -78,10 +78,14 @@ class Plan:
         grid = self.config["studies"][study]
         return [f"{self.root}/labels/{d}/{label}/all{suffix}" for d in grid["datasets"] for label in grid["labels"]]
 
-    def panels(self, study: str) -> list[str]:
-        """``dataset-split-recipe`` of each figure of embeddings."""
+    def blocks(self, study: str) -> list[tuple[str, str, str]]:
+        """Data set, split and recipe of each figure of embeddings."""
         grid = self.config["studies"][study]
-        return [f"{d}-{s}-{r}" for d in grid["datasets"] for s in grid["splits"] for r in grid["recipes"]]
+        return list(itertools.product(grid["datasets"], grid["splits"], grid["recipes"]))
+
+    def panels(self, study: str) -> list[str]:
+        """:meth:`blocks` as ``dataset-split-recipe``."""
+        return ["-".join(block) for block in self.blocks(study)]
 
     def embeddings(self, study: str, dataset: str, split: str, recipe: str) -> list[str]:
         """The embeddings of one figure, label by label: the first seed's."""
