@@ -13,6 +13,7 @@ from safetensors import safe_open
 from training_files import contents, divergence, fit, recipe, trainer, write_data
 
 from softlabels import io, predict
+from softlabels.stopping import Stopped
 from softlabels.training import augmentation, train
 from softlabels.training.data import Images
 
@@ -103,7 +104,7 @@ def test_an_interrupted_training_resumes_to_the_same_result(monkeypatch, tmp_pat
             os.kill(os.getpid(), signal.SIGTERM)
         step(self, *arguments)
 
-    with monkeypatch.context() as patch, pytest.raises(SystemExit, match="state saved"):
+    with monkeypatch.context() as patch, pytest.raises(Stopped, match="state is saved"):
         patch.setattr(train.Trainer, "step", asked)
         fit(tmp_path / "resumed", inputs, whole)
     facts, resumed = fit(tmp_path / "resumed", inputs, whole)
