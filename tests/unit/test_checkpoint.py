@@ -246,6 +246,7 @@ def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp
         passed.update(more)
 
     monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(cli.stopping, "end_at_once", lambda: None)
     config = {"recipe": RECIPE, "seed": 0}
     names = ("images", "split", "labels", "reference", "model", "history", "predictions", "features")
     paths = [text for name in names for text in (f"--{name}", str(tmp_path / name))]

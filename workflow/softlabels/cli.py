@@ -64,11 +64,13 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
     def finish(facts: dict[str, Any] | None) -> None:
         if arguments["manifest"]:
             manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
+        if command.resumes:
+            stopping.ignore()
 
     if command.resumes:
-        with stopping.at_once():
-            run = importlib.import_module(command.module).run
-            run(arguments["config"], inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
+        stopping.end_at_once()
+        run = importlib.import_module(command.module).run
+        run(arguments["config"], inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
         return
     extra = {"threads": arguments["threads"]} if command.threads else {}
     finish(importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **extra))

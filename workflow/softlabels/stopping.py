@@ -18,17 +18,21 @@ class Stopped(BaseException):
     """Somebody asked the process to stop. The message says which signal, where, and what is kept."""
 
 
-@contextmanager
-def at_once() -> Iterator[None]:
-    """While the block runs, a request ends it at once with :class:`Stopped`."""
+def end_at_once() -> None:
+    """From now on, a request ends the process at once, with :class:`Stopped`."""
 
     def stop(number: int, frame: Any) -> None:
-        for other in SIGNALS:  # one is enough: a second must not disturb the cleaning up
-            signal.signal(other, signal.SIG_IGN)
+        ignore()  # one is enough: a second must not disturb the cleaning up
         raise Stopped(_text(number))
 
-    with _handled(stop):
-        yield
+    for number in _heard():
+        signal.signal(number, stop)
+
+
+def ignore() -> None:
+    """From now on, requests are ignored: the work is done, and stopping would only make it look undone."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -40,22 +44,19 @@ def on_check() -> Iterator[Callable[[], None]]:
         if requests:
             raise Stopped(_text(requests[0]))
 
-    with _handled(lambda number, frame: requests.append(number)):
+    previous = {number: signal.signal(number, lambda number, frame: requests.append(number)) for number in _heard()}
+    try:
         yield check
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     check()
+
+
+def _heard() -> list[signal.Signals]:
+    """What is ignored stays so: a shell ignores SIGINT for what it starts in the background."""
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def _text(number: int) -> str:
     return f"stopped by {signal.Signals(number).name}"
-
-
-@contextmanager
-def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    # A signal that is ignored stays so: a shell ignores SIGINT for what it starts in the background.
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = {number: signal.signal(number, handler) for number in heard}
-    try:
-        yield
-    finally:
-        for number, before in previous.items():
-            signal.signal(number, before)
