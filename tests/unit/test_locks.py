@@ -220,7 +220,9 @@ def test_an_owner_whose_place_was_taken_notices_and_leaves_the_other_alone(monke
         record = leave(lock, age=1000, host="node2", job="13")
         time.sleep(0.1)
         assert locks._age(record) > 900
-        with pytest.raises(UserError, match="taken over by process 7 on node2, job 13, because this process .* seemed"):
+        with pytest.raises(
+            UserError, match=r"taken over by process 7 on node2, job 13, because this process .* seemed"
+        ):
             check()
     assert locks.holder(lock)["token"] == "other"
 

@@ -123,9 +123,9 @@ def test_too_little_memory_is_one_message_that_says_what_to_lower(monkeypatch, t
 def test_too_little_memory_on_a_gpu_names_it(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**29, 2**34))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "A100")
-    with pytest.raises(UserError, match=r"\(GPU A100, 0\.5 of 16\.0 GiB free\) .* a GPU with more memory"):
-        with memory.explained(recipe(device="cuda")):
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+    message = r"\(GPU A100, 0\.5 of 16\.0 GiB free\) .* a GPU with more memory"
+    with pytest.raises(UserError, match=message), memory.explained(recipe(device="cuda")):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
 
 def test_other_errors_are_left_alone():

@@ -182,7 +182,7 @@ def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, 
 
     monkeypatch.setattr(train, "SAVING_SHARE", float("inf"))
     monkeypatch.setattr(train.Trainer, method, taken)
-    with pytest.raises(UserError, match="taken over by process .* on node2"):
+    with pytest.raises(UserError, match=r"taken over by process .* on node2"):
         fit(tmp_path, inputs, RECIPE, checkpoint_seconds=0)
     assert (folder / "state.pt").read_bytes() == seen[0]
     assert not (tmp_path / "model.safetensors").exists()
