@@ -242,7 +242,8 @@ def test_another_process_with_fewer_packages_gives_the_same_bytes(tmp_path, inpu
     assert contents(outputs) == contents({key: tmp_path / "run" / path.name for key, path in outputs.items()})
 
 
-def test_the_recipe_says_how_many_threads_torch_uses(tmp_path, inputs):
+def test_the_recipe_and_no_job_says_how_many_threads_torch_uses(monkeypatch, tmp_path, inputs):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
     for threads in (2, 1):
         fit(tmp_path / str(threads), inputs, recipe(epochs=1, threads=threads))
         assert torch.get_num_threads() == threads
