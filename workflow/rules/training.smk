@@ -26,7 +26,7 @@ rule train:
     message:
         "Training {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels train --config {params.config:q}'
+        'PYTHONPATH="$SOFTLABELS_PATH" exec python -Pm softlabels train --config {params.config:q}'
         " --images {input.images:q} --split {input.split:q} --labels {input.labels:q}"
         " --reference {input.reference:q} --weights {input.weights:q} --model {output.model:q}"
         " --history {output.history:q} --predictions {output.predictions:q} --features {output.features:q}"
