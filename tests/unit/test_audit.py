@@ -20,9 +20,8 @@ from softlabels.evaluation import references, statistics
 from softlabels.labels import label, splits
 from softlabels.provenance import checks_runs, manifest, recompute
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
-from softlabels.provenance.checks_files import log_name
-from softlabels.provenance.evidence import Results
-from softlabels.provenance.findings import Scope
+from softlabels.provenance.evidence import Results, log_name
+from softlabels.provenance.findings import Scope, stem
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 VOTES = {
@@ -34,7 +33,8 @@ VOTES = {
 
 def with_logs(root: Path) -> Path:
     """The logs and benchmarks that Snakemake writes."""
-    names = [log_name(job) for job in Scope(Results(root), ["small"], None, False).jobs]
+    jobs = Scope(Results(root), ["small"], None, False).jobs
+    names = [log_name(job.manifest["command"], stem(job)) for job in jobs]
     for name in [*names, "studies/small/chain"]:
         io.write_text(root / f"logs/{name}.log", "")
         io.write_text(root / f"benchmarks/{name}.tsv", "")

@@ -13,7 +13,7 @@ from softlabels import __version__, cli, commands
 from softlabels.errors import UserError
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-SUBCOMMANDS = ["run", "predict", "audit", "explain", *commands.COMMANDS]
+SUBCOMMANDS = ["run", "check", "status", "predict", "audit", "explain", *commands.COMMANDS]
 
 
 def run(monkeypatch, capsys, *arguments):
@@ -133,3 +133,23 @@ def test_the_package_runs_as_a_module(tmp_path):
     done = subprocess.run(program, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(chain.read_text())["manifests"][0]["path"] == "a.manifest.json"
+
+
+def test_more_paths_than_a_command_line_holds_are_read_from_a_list(tmp_path):
+    manifest = tmp_path / "/".join("n" * 200 for _ in range(4)) / "a.manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("{}")
+    (tmp_path / "studies" / "s").mkdir(parents=True)
+    paths = [str(manifest)] * 4000
+    assert sum(map(len, paths)) > 3_000_000  # Linux: 2 MB
+    script, chain = tmp_path / "script.sh", tmp_path / "studies" / "s" / "chain.json"
+    config = """@<(printf '%s\\n' '{"study": "s"}')"""
+    manifests = f"@<(printf '%s\\n' {' '.join(paths)})"
+    options = f"--config {config} --manifests {manifests} --chain {chain}"
+    script.write_text(f"{sys.executable} -Pm softlabels chain {options}")
+    environment = os.environ | {"PYTHONPATH": str(WORKFLOW)}
+    done = subprocess.run(["bash", script], capture_output=True, text=True, env=environment, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    written = json.loads(chain.read_text())
+    assert written["study"] == "s"
+    assert len(written["manifests"]) == len(paths)

@@ -62,7 +62,7 @@ def test_a_training_that_diverges_says_so_and_leaves_no_output(finished):
 def test_a_job_that_crashes_between_its_outputs_leaves_none(finished):
     folder = finished.folder / "results/tiny/studies/tiny"
     assert files(folder) > {"table.csv", "table.md", "cells.parquet"}
-    last = '    io.write_text(outputs["items_csv"]'
+    last = '    io.write_json(outputs["config"]'
     finished.edit("workflow/softlabels/studies/study.py", (last, f'    raise RuntimeError("in between")\n{last}'))
     assert "RuntimeError: in between" in finished.snakemake(status=1)
     assert files(folder) == {"chain.json"}  # of another job, that waits for this one

@@ -96,8 +96,9 @@ rule card:
     message:
         "Describing the data set {wildcards.dataset}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels card --config {params.config:q}'
-        " --images {input.images:q} --items {input.item_table:q} --annotations {input.annotations:q}"
-        " --reference {input.reference:q} --splits {input.splits:q}"
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels card'
+        " --config @<(printf '%s\\n' {params.config:q}) --images {input.images:q}"
+        " --items {input.item_table:q} --annotations {input.annotations:q}"
+        " --reference {input.reference:q} --splits @<(printf '%s\\n' {input.splits:q})"
         " --card-md {output.markdown:q} --card-json {output.json:q} --sheet {output.sheet:q}"
         " --votes {output.votes:q} --manifest {output.manifest:q} >{log:q} 2>&1"

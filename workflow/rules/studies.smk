@@ -1,3 +1,6 @@
+# What grows with the grid reaches its command as @<(printf …): to bash's own printf no line is too long.
+
+
 rule study:
     input:
         metrics=lambda wc: plan.run_files(wc.study, "metrics.json"),
@@ -46,8 +49,9 @@ rule study:
     message:
         "Writing the tables of {wildcards.study}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels study --config {params.config:q}'
-        " --metrics {input.metrics:q} --predictions {input.predictions:q} --references {input.references:q}"
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels study'
+        " --config @<(printf '%s\\n' {params.config:q}) --metrics @<(printf '%s\\n' {input.metrics:q})"
+        " --predictions @<(printf '%s\\n' {input.predictions:q}) --references @<(printf '%s\\n' {input.references:q})"
         " --items {input.item_table:q} --reference {input.reference:q} --config-file {output.config:q}"
         " --table-csv {output.table_csv:q} --table-md {output.table_md:q} --table-tex {output.table_tex:q}"
         " --cells {output.cells:q} --items-csv {output.items_csv:q} --manifest {output.manifest:q} >{log:q} 2>&1"
@@ -74,7 +78,7 @@ rule chain:
         "Listing the manifests behind {wildcards.study}"
     shell:
         'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels chain --config {params.config:q}'
-        " --manifests {input.manifests:q} --chain {output.chain:q} >{log:q} 2>&1"
+        " --manifests @<(printf '%s\\n' {input.manifests:q}) --chain {output.chain:q} >{log:q} 2>&1"
 
 
 rule figure:
@@ -110,9 +114,10 @@ rule figure:
     message:
         "Drawing the embedding of {wildcards.dataset} for {wildcards.study}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels figure --config {params.config:q}'
-        " --embeddings {input.embeddings:q} --metrics {input.metrics:q} --items {input.item_table:q}"
-        " --reference {input.reference:q} --png {output.png:q} --pdf {output.pdf:q}"
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels figure'
+        " --config @<(printf '%s\\n' {params.config:q}) --embeddings {input.embeddings:q}"
+        " --metrics @<(printf '%s\\n' {input.metrics:q})"
+        " --items {input.item_table:q} --reference {input.reference:q} --png {output.png:q} --pdf {output.pdf:q}"
         " --manifest {output.manifest:q} >{log:q} 2>&1"
 
 
@@ -146,6 +151,6 @@ rule curves:
     message:
         "Drawing the learning curves of {wildcards.dataset} for {wildcards.study}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels curves --config {params.config:q}'
-        " --histories {input.histories:q} --png {output.png:q} --pdf {output.pdf:q}"
-        " --manifest {output.manifest:q} >{log:q} 2>&1"
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels curves'
+        " --config @<(printf '%s\\n' {params.config:q}) --histories @<(printf '%s\\n' {input.histories:q})"
+        " --png {output.png:q} --pdf {output.pdf:q} --manifest {output.manifest:q} >{log:q} 2>&1"

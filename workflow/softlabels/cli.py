@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import __version__, stopping
+from . import __version__, joblog, stopping
 from .commands import COMMANDS, Command, code_hash
 from .errors import UserError
 
@@ -30,13 +30,17 @@ def _option(name: str) -> str:
 
 
 def _add_rule_command(commands: Any, name: str, command: Command) -> None:
-    parser = commands.add_parser(name, help=command.help, description=command.help, allow_abbrev=False)
+    # @FILE stands for the arguments in a file, one a line: a big grid has more of them than a command line can hold.
+    parser = commands.add_parser(
+        name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars="@"
+    )
     parser.add_argument(
         "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
     )
     for kind, paths in (("input", command.inputs), ("output", command.outputs)):
         for path in paths:
             nargs = {"*": "+", "?": "?"}.get(path[-1])
+            note = {"+": "s, or @FILE that lists them", "?": ", where there is one"}.get(nargs, "")
             parser.add_argument(
                 _option(path.rstrip("*?")),
                 dest=f"{kind}:{path.rstrip('*?')}",
@@ -44,12 +48,17 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
                 nargs=nargs,
                 required=nargs != "?",
                 metavar="PATH",
-                help=f"{kind} file{'s' if nargs == '+' else ', where there is one' if nargs == '?' else ''}",
+                help=f"{kind} file{note}",
             )
     if command.threads:
         parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads to use (default: 1)")
     parser.add_argument("--manifest", type=Path, metavar="PATH", help="where to write what was read, run and written")
-    parser.set_defaults(call=lambda arguments: _run_rule_command(name, command, vars(arguments)))
+    parser.set_defaults(call=lambda arguments: _announce_rule_command(name, command, vars(arguments)))
+
+
+def _announce_rule_command(name: str, command: Command, arguments: dict[str, Any]) -> None:
+    with joblog.announced(name):
+        _run_rule_command(name, command, arguments)
 
 
 def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) -> None:
@@ -86,6 +95,13 @@ def _check(arguments: argparse.Namespace) -> None:
     from .check import command
 
     command(arguments.configfile, arguments.overrides)
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from .status import plan_of, render, status
+
+    found = status(plan_of(arguments.results, arguments.configfile, arguments.overrides))
+    print(json.dumps(found, indent=1) if arguments.json else render(found).rstrip())
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -154,6 +170,22 @@ def parser() -> argparse.ArgumentParser:
         "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"
     )
     check.set_defaults(call=_check)
+
+    status = commands.add_parser(
+        "status",
+        help="show what is done, running, waiting and failed",
+        allow_abbrev=False,
+        description="Show what is done, running, waiting and failed, from the files of the results folder alone.",
+    )
+    status.add_argument("results", type=Path, nargs="?", metavar="RESULTS", help="results folder (default: results)")
+    status.add_argument(
+        "--configfile", type=Path, help="configuration (default: the one of config/ that names this folder)"
+    )
+    status.add_argument(
+        "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"
+    )
+    status.add_argument("--json", action="store_true", help="the same as JSON, every job listed")
+    status.set_defaults(call=_status)
 
     predict = commands.add_parser(
         "predict", help="write the label distributions that a model predicts for a folder of images", allow_abbrev=False

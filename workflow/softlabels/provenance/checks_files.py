@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from .. import io
 from . import configured
-from .evidence import MANIFEST, entries, names_of
+from .evidence import MANIFEST, entries, log_name, names_of
 from .findings import Finding, Job, Scope, each, fail, stem, unknown, where
 from .manifest import seal
 
@@ -197,7 +197,7 @@ def _snakemake(scope: Scope) -> Iterator[Finding]:
 
 def logs_are_kept(scope: Scope) -> Iterator[Finding]:
     """A20: each job's log and benchmark are there, and its SLURM number if it was a SLURM job."""
-    names = [(job.path, log_name(job)) for job in scope.jobs]
+    names = [(job.path, log_name(job.manifest["command"], stem(job))) for job in scope.jobs]
     names += [(f"studies/{study}/chain.json", f"studies/{study}/chain") for study in scope.studies]
     present = set(scope.results.files)
     for path, name in names:
@@ -208,13 +208,3 @@ def logs_are_kept(scope: Scope) -> Iterator[Finding]:
         slurm = job.manifest["machine"].get("slurm")
         if slurm is not None and not (isinstance(slurm, dict) and slurm.get("job")):
             yield fail(f"{job.path} machine.slurm", slurm, "the number of the SLURM job")
-
-
-def log_name(job: Job) -> str:
-    """Where the log and the benchmark of a job lie, below ``logs/`` and ``benchmarks/`` and without suffix."""
-    command, place = job.manifest["command"], PurePosixPath(stem(job))
-    if command in ("train", "evaluate", "study"):
-        return str(place.with_name(command))
-    if command in ("data", "card"):
-        return str(place.parent) if command == "data" else f"cards/{place.parent.name}"
-    return str(place).replace("/figures/", "/")

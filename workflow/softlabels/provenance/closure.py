@@ -34,22 +34,26 @@ def _parents(module: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def _imports(module: str) -> Iterator[str]:
+@cache
+def _imports(module: str) -> list[str]:
     """Names of all modules of this package that ``module`` imports, anywhere in its text."""
+    names = _imported_names(module)
+    return [name for name in names if name.split(".")[0] == "softlabels" and path_of(name)]
+
+
+def _imported_names(module: str) -> Iterator[str]:
+    """Names of all modules that ``module`` imports, and of all that could be modules."""
     path = path_of(module)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(_tree(module)):
         if isinstance(node, ast.Import):
-            candidates = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 ancestors = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*ancestors, *([base] if base else [])])
-            candidates = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in candidates if name.split(".")[0] == "softlabels" and path_of(name))
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
 
 
 @cache

@@ -132,6 +132,21 @@ def names_of(path: str, command: str) -> dict[str, str] | None:
     return match.groupdict() if match else None
 
 
+def log_name(command: str, place: str) -> str:
+    """Where the log and the benchmark of a job lie, below ``logs/`` and ``benchmarks/`` and without suffix.
+
+    Args:
+        command: the job's command.
+        place: its place, as in :data:`PLACES`.
+    """
+    path = PurePosixPath(place)
+    if command in ("train", "evaluate", "study"):
+        return str(path.with_name(command))
+    if command in ("data", "card"):
+        return str(path.parent) if command == "data" else f"cards/{path.parent.name}"
+    return place.replace("/figures/", "/")
+
+
 class Results:
     """A results folder. Paths are relative to it, with forward slashes; everything is read once."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,30 +43,42 @@ def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd
     return pd.DataFrame(columns)
 
 
-def build(
+def frames(
     config: Mapping[str, Any], items: Mapping[str, Path], reference: Mapping[str, Path], predictions: Mapping[str, Path]
-) -> pd.DataFrame:
-    """Every test item of every seed, data sets in the study's order, within each the worst mean KL over labels first.
+) -> Iterator[pd.DataFrame]:
+    """Every test item of every seed, the worst mean KL over labels first: a table a data set, split and recipe.
 
     Args:
         config: the resolved study.
         items, reference: the tables of each data set, by its name.
         predictions: ``predictions.parquet`` of every run, by ``run_name``.
     """
-    parts = []
     for block in blocks(config):
-        frames = []
+        parts = []
         for seed in config["seeds"]:
             of_label = {label: predictions[run_name(block, label, seed)] for label in config["labels"]}
-            frame = of_seed(items[block[0]], reference[block[0]], of_label)
+            part = of_seed(items[block[0]], reference[block[0]], of_label)
             place = dict(zip(("dataset", "split", "recipe", "seed"), (*block, seed), strict=True))
-            frames.append(pd.concat([pd.DataFrame(place, index=frame.index), frame], axis=1))
-        part = pd.concat(frames, ignore_index=True)
-        mean = part[[f"kl_{label}" for label in config["labels"]]].mean(axis=1)
-        parts.append(part.loc[np.lexsort([part["item"], part["seed"], -mean])])
-    return pd.concat(parts, ignore_index=True)
+            parts.append(pd.concat([pd.DataFrame(place, index=part.index), part], axis=1))
+        frame = pd.concat(parts, ignore_index=True)
+        mean = frame[[f"kl_{label}" for label in config["labels"]]].mean(axis=1)
+        yield frame.loc[np.lexsort([frame["item"], frame["seed"], -mean])]
 
 
-def render_csv(frame: pd.DataFrame) -> str:
-    """The table as text: six significant digits, an empty field where there is nothing."""
-    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+def columns(labels: Iterable[str], classes: Iterable[list[str]]) -> list[str]:
+    """The columns of all tables, for the classes of each data set: they differ in these only."""
+    names = dict.fromkeys(["dataset", "split", "recipe", "seed", "item", "name", "votes"])
+    for own in classes:
+        names |= dict.fromkeys(f"reference_{c}" for c in own)
+        for label in labels:
+            names |= dict.fromkeys([*(f"{label}_{c}" for c in own), f"kl_{label}"])
+    return list(names)
+
+
+def write_csv(path: Path, names: list[str], tables: Iterable[pd.DataFrame]) -> None:
+    """Write tables below each other, one at a time in memory: six significant digits, nothing for what is not there."""
+    with io.atomic(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        pd.DataFrame(columns=names).to_csv(file, index=False, lineterminator="\n")
+        for table in tables:
+            table = table.reindex(columns=names)
+            table.to_csv(file, index=False, header=False, float_format="%.6g", lineterminator="\n")

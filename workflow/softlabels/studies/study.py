@@ -42,14 +42,14 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     rows_by_name = evaluations(references, "references")
     facts = study_facts(config, runs, reference)
     cells = ledger.build(config, runs, rows_by_name)
-    frame = items.build(config, tables, reference, predictions)
+    columns = items.columns(config["labels"], [about["classes"] for about in facts["datasets"].values()])
+    items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
     io.write_table(outputs["cells"], cells, facts)
     cells, _ = io.read_table(outputs["cells"])  # what is printed is what the file says
     io.write_text(outputs["table_csv"], render.render_csv(cells))
     io.write_text(outputs["table_md"], render.render_markdown(cells))
     io.write_text(outputs["table_tex"], render.render_latex(cells))
-    io.write_text(outputs["items_csv"], items.render_csv(frame))
     io.write_json(outputs["config"], config)
 
 

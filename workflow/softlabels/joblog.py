@@ -1,0 +1,124 @@
+"""What the log of a job tells about it: where it runs, that it is alive, how it ended.
+
+A log is all that every job leaves, wherever it runs and however it ends, and everybody who sees the results folder can
+read it. A job says in its first line where it is and in its last that it is done; between the two it touches its log
+every BEAT_SECONDS, so that silence means death.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+BEAT_SECONDS = 30.0
+DEAD_SECONDS = 300.0  # without a beat
+TAIL = 20_000  # bytes of a log's end that are read
+LINES = 5  # of a failed job's log that are shown
+
+_STARTED = re.compile(
+    r"softlabels \w+: started (?P<started>\S+) on (?P<host>\S+), process (?P<pid>\d+)(, SLURM job (?P<slurm_job>\S+))?"
+)
+_DONE = re.compile(r"softlabels \w+: done")
+_STOPPED = re.compile(r"(softlabels: )?(asked to stop|stopped by)")
+_FAILED = re.compile(r"softlabels: |Traceback \(most recent call last\)|slurmstepd: error")
+_EPOCH = re.compile(r"epoch (\d+)/(\d+): ")
+
+
+@contextmanager
+def announced(command: str) -> Iterator[None]:
+    """Say in the log (standard error, if that is a file) that a command starts, lives and is done."""
+    if not _is_file(sys.stderr):
+        yield
+        return
+    job = os.environ.get("SLURM_JOB_ID")
+    place = f"{socket.gethostname()}, process {os.getpid()}{f', SLURM job {job}' if job else ''}"
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    print(f"softlabels {command}: started {started} on {place}", file=sys.stderr, flush=True)
+    done = Event()
+    Thread(target=_beat, args=(sys.stderr.fileno(), done), daemon=True).start()
+    try:
+        yield
+        print(f"softlabels {command}: done", file=sys.stderr, flush=True)
+    finally:
+        done.set()
+
+
+def _is_file(stream: Any) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):  # a stream without a file
+        return False
+
+
+def _beat(log: int, done: Event) -> None:
+    while not done.wait(BEAT_SECONDS):
+        with suppress(OSError):  # the file server is away: the next beat may reach it
+            os.utime(log)
+
+
+def read(log: Path, now: float) -> dict[str, Any]:
+    """What a log tells about a job whose outputs are not there.
+
+    The state is the first of these that applies:
+
+    - ``waiting``: there is no log; or the job said that it was done (its outputs were removed since), or that it was
+      stopped (by a person or the cluster: it goes on when it is started again);
+    - ``failed``: the log holds a message of softlabels, or a traceback;
+    - ``running``: the log was touched less than DEAD_SECONDS ago, and the process is alive if this is its host;
+    - ``failed``: otherwise: the job was killed without a word.
+
+    Args:
+        log: the log file.
+        now: the time by the clock that the file's times are of, in seconds since 1970.
+
+    Returns:
+        ``state``; where known ``started``, ``host``, ``pid``, ``slurm_job``, ``epoch``, ``epochs``, ``silent``
+        (seconds since the last sign of life); for a failed job its last ``lines``.
+    """
+    try:
+        with log.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            silent = max(0.0, now - os.fstat(file.fileno()).st_mtime)
+            first = file.readline(1000)
+            file.seek(max(0, size - TAIL))
+            tail = file.read()
+    except FileNotFoundError:
+        return {"state": "waiting"}
+    # A bar of progress writes over its own line: what counts is what it wrote last.
+    lines = [line.rpartition("\r")[2].rstrip() for line in tail.decode("utf-8", "replace").splitlines()]
+    lines = [line for line in lines if line]
+    about: dict[str, Any] = {"silent": round(silent)}
+    if match := _STARTED.match(first.decode("utf-8", "replace")):
+        about |= {**match.groupdict(), "pid": int(match["pid"])}
+    if epochs := [match for line in lines if (match := _EPOCH.match(line))]:
+        about |= {"epoch": int(epochs[-1][1]), "epochs": int(epochs[-1][2])}
+    last = lines[-1] if lines else ""
+    if _DONE.match(last) or any(map(_STOPPED.match, lines[-3:])):
+        return {"state": "waiting", **about}
+    if not any(map(_FAILED.match, lines)) and _alive(about):
+        return {"state": "running", **about}
+    said = [line for line in lines if not _STARTED.match(line)][-LINES:]
+    return {"state": "failed", **about, "lines": said or ["(ended without a word: killed?)"]}
+
+
+def _alive(about: dict[str, Any]) -> bool:
+    if about["silent"] >= DEAD_SECONDS:
+        return False
+    if about.get("host") != socket.gethostname():
+        return True
+    try:
+        os.kill(about["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
