@@ -31,8 +31,10 @@ def _option(name: str) -> str:
 
 def _add_rule_command(commands: Any, name: str, command: Command) -> None:
     # @FILE stands for the arguments in a file, one a line: a big grid has more of them than a command line can hold.
+    # Only where there may be many: elsewhere a path may begin with @.
+    lists = "@" if any(path.endswith("*") for path in command.inputs) else None
     parser = commands.add_parser(
-        name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars="@"
+        name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars=lists
     )
     parser.add_argument(
         "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
