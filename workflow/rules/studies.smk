@@ -40,6 +40,8 @@ rule study:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=lambda wc: plan.json("study", study=wc.study),
         code=lambda wc: plan.code("study", study=wc.study),
@@ -67,6 +69,8 @@ rule chain:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=lambda wc: plan.json("chain", study=wc.study),
         code=lambda wc: plan.code("chain", study=wc.study),
@@ -104,6 +108,8 @@ rule figure:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=lambda wc: plan.json("figure", study=wc.study),
         code=lambda wc: plan.code("figure", study=wc.study),
@@ -140,6 +146,8 @@ rule curves:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=lambda wc: plan.json("curves", study=wc.study),
         code=lambda wc: plan.code("curves", study=wc.study),
