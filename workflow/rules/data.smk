@@ -93,7 +93,7 @@ rule card:
     resources:
         gpu=0,
         mem_mb=growing(2000),
-        runtime=growing(30),
+        runtime=growing(15),
     params:
         config=lambda wc: plan.json("card", dataset=wc.dataset),
         code=lambda wc: plan.code("card", dataset=wc.dataset),

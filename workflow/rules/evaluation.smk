@@ -49,7 +49,7 @@ rule references:
     resources:
         gpu=0,
         mem_mb=growing(2000),
-        runtime=growing(10),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("references", **wc),
         code=lambda wc: plan.code("references", **wc),

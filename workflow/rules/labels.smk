@@ -15,7 +15,7 @@ rule split:
     resources:
         gpu=0,
         mem_mb=growing(2000),
-        runtime=growing(10),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("split", **wc),
         code=lambda wc: plan.code("split", **wc),
@@ -44,7 +44,7 @@ rule label:
     resources:
         gpu=0,
         mem_mb=growing(2000),
-        runtime=growing(10),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("label", **wc),
         code=lambda wc: plan.code("label", **wc),

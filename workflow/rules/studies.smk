@@ -70,7 +70,7 @@ rule chain:
     resources:
         gpu=0,
         mem_mb=growing(2000),
-        runtime=growing(30),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("chain", study=wc.study),
         code=lambda wc: plan.code("chain", study=wc.study),
@@ -109,7 +109,7 @@ rule figure:
     resources:
         gpu=0,
         mem_mb=growing(2000),
-        runtime=growing(30),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("figure", study=wc.study),
         code=lambda wc: plan.code("figure", study=wc.study),
@@ -147,7 +147,7 @@ rule curves:
     resources:
         gpu=0,
         mem_mb=growing(2000),
-        runtime=growing(30),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("curves", study=wc.study),
         code=lambda wc: plan.code("curves", study=wc.study),
