@@ -14,7 +14,7 @@ run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and 
 	@PYTHONPATH=workflow $(python) -Pm softlabels run --cores $(CORES) --configfile $(CONFIG) $(ARGS)
 
 test: .venv/installed ## Run all tests.
-	$(python) -m pytest $(ARGS) tests/unit tests/workflow tests/gpu
+	$(python) -m pytest $(ARGS) tests/unit tests/workflow tests/gpu tests/slurm
 
 bench: .venv/installed ## Run the benchmarks: ratios, measured side by side.
 	$(python) -m pytest -s tests/benchmarks

@@ -20,6 +20,8 @@ rule train:
     threads: lambda wc: plan.config["recipes"][wc.recipe]["threads"]
     resources:
         gpu=lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda"),
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         config=lambda wc: plan.json("train", **wc),
         code=lambda wc: plan.code("train", **wc),
