@@ -36,6 +36,7 @@ def folder(tmp_path, monkeypatch):
         return SimpleNamespace(returncode=statuses.pop(0) if statuses else 0)
 
     monkeypatch.setattr(launch.subprocess, "run", snakemake)
+    monkeypatch.setattr(launch.slurm, "end_orphans", lambda folder: None)  # in tests/slurm
     return SimpleNamespace(path=tmp_path, lines=lines, statuses=statuses)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ PATHS = {
 }
 # Files that a kind of source has in its folder.
 INSIDE = {"dcic": {"votes": "annotations.json"}, "peerannot": {"votes": "answers.json", "about": "metadata.json"}}
+
+
+def growing(amount: int) -> Callable[[Any, int], int]:
+    """MB of memory, or minutes, for a rule's resources: as much again each time that a job is tried again."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 class Plan:
@@ -141,7 +146,8 @@ class Plan:
     @property
     def downloads(self) -> str:
         """Where a published file is put, as a pattern of Snakemake with the wildcard ``file``."""
-        return self.source_path("").replace("{", "{{").replace("}", "}}") + "/{file}"
+        folder = self.config["data_folder"].replace("{", "{{").replace("}", "}}")
+        return str(Path(folder, "{file}"))
 
     def source_files(self, dataset: str) -> dict[str, str]:
         """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""
