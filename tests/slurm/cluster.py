@@ -94,16 +94,6 @@ class SlurmProject(Project):
         found = [line.split("|") for line in lines]
         return {comment: number for number, comment, folder in found if folder == str(self.folder)}
 
-    def head(self) -> psutil.Process:
-        """The Snakemake that submits the jobs."""
-        here = [p for p in psutil.process_iter(["cwd", "cmdline"]) if p.info["cwd"] == str(self.folder)]
-        (head,) = [
-            p
-            for p in here
-            if p.info["cmdline"][1:3] == ["-m", "snakemake"] and "--target-jobs" not in p.info["cmdline"]
-        ]
-        return head
-
     def stop(self) -> None:
         """Cancel all jobs and kill all processes of this project."""
         jobs = self.jobs().values()

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 from cluster import WORDS
+from projects import TINY
 
 DATA = "results/tiny/data/tiny_synthetic/images.npy"
 
 
-def refused(project, status: int = 1) -> str:
-    """What a run that starts anew prints, without the lines that only repeat the command."""
+def refused(project) -> str:
+    """What a run prints that must fail at once, and leave no job behind."""
     started = time.monotonic()
-    text = project.python(
-        "-m", "snakemake", DATA, "--forcerun", "data", *WORDS, "--configfile", "config/tiny.yaml", status=status
-    )
+    text = project.python("-m", "snakemake", DATA, "--forcerun", "data", *WORDS, "--configfile", TINY, status=1)
     assert time.monotonic() - started < 60
     assert project.jobs() == {}
     assert "Traceback" not in text
@@ -57,13 +56,8 @@ def test_without_slurm_the_missing_command_is_named(project):
 @pytest.mark.slow
 def test_a_failing_training_shows_its_log_and_fails_after_its_retries(project):
     recipe = {"network": "compact", "epochs": 2, "batch": 32, "rate": 1e30}
-    config = project.configure(
-        "config/diverging.yaml",
-        recipes={"diverging": recipe},
-        studies={
-            "diverging": {"datasets": ["tiny_synthetic"], "recipes": ["diverging"], "labels": ["soft"], "seeds": [0]}
-        },
-    )
+    study = {"datasets": ["tiny_synthetic"], "recipes": ["diverging"], "labels": ["soft"], "seeds": [0]}
+    config = project.configure("config/diverging.yaml", recipes={"diverging": recipe}, studies={"diverging": study})
     project.profile(retries=1)
     text = project.python("-m", "snakemake", *WORDS, "--configfile", config, status=1)
     assert text.count("softlabels: The loss is nan in epoch 1: training diverged. Lower recipe.rate (1e+30)") == 2

@@ -43,6 +43,7 @@ def test_heads_that_are_killed_interrupted_and_terminated_end_with_the_same_tabl
     assert job_of(project, *TRAINING) != orphan
     os.killpg(head.pid, signal.SIGINT)  # Ctrl-C
     assert head.wait(60) != 0
+    assert "Terminating processes on user request" in project.printed
     wait_for(lambda: not project.jobs())
 
     head = start(project, "-m", "snakemake", *WORDS, "--configfile", CONFIG, says="resumed at epoch")

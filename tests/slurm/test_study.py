@@ -62,9 +62,8 @@ def test_a_run_leaves_at_most_12_files(study):
 @pytest.mark.slow
 def test_a_training_ran_on_a_gpu_of_its_own(study):
     project, _, _ = study
-    lines = project.cluster.slurm(
-        "sacct", "-X", "--noheader", "--parsable2", "--format=WorkDir,ReqTRES,State"
-    ).splitlines()
+    words = ("sacct", "-X", "--noheader", "--parsable2", "--format=WorkDir,ReqTRES,State")
+    lines = project.cluster.slurm(*words).splitlines()
     jobs = [line.split("|")[1:] for line in lines if line.startswith(f"{project.folder}|")]
     assert len(jobs) == 8
     assert {state for _, state in jobs} == {"COMPLETED"}

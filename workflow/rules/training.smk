@@ -28,6 +28,8 @@ rule train:
     message:
         "Training {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
+        # exec: a shell in between would die of the signal that asks the training to save its state, and what waits
+        # for the shell would end the job before the state is saved.
         'PYTHONPATH="$SOFTLABELS_PATH" exec python -Pm softlabels train --config {params.config:q}'
         " --images {input.images:q} --split {input.split:q} --labels {input.labels:q}"
         " --reference {input.reference:q} --weights {input.weights:q} --model {output.model:q}"

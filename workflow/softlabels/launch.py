@@ -61,7 +61,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         for targets in (["prepare"], []):
             # What takes several values comes last: a target before it is not read as one of them.
             command = [sys.executable, "-m", "snakemake", *targets, *rest, *options]
-            status = subprocess.run(command, check=False).returncode
+            status = _snakemake(command)
             if status:
                 print(
                     "softlabels: the run stopped. The reason stands above, and in the log file that the failed job "
@@ -72,6 +72,16 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     for study in config["studies"]:
         print(f"Table and figures: {Path(config['results'], 'studies', study, 'table.md')}", file=sys.stderr)
     return 0
+
+
+def _snakemake(command: list[str]) -> int:
+    """Run Snakemake and return its exit status. After Ctrl-C it is not hurried: it cancels its jobs on a cluster."""
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                print("softlabels: waiting until Snakemake has stopped.", file=sys.stderr)
 
 
 def announcement(config: dict[str, Any]) -> str:
