@@ -54,13 +54,12 @@ def test_without_slurm_the_missing_command_is_named(project):
 
 
 @pytest.mark.slow
-def test_a_failing_training_shows_its_log_and_fails_after_its_retries(project):
+def test_a_failing_training_shows_its_log_and_ends_the_run(project):
     recipe = {"network": "compact", "epochs": 2, "batch": 32, "rate": 1e30}
     study = {"datasets": ["tiny_synthetic"], "recipes": ["diverging"], "labels": ["soft"], "seeds": [0]}
     config = project.configure("config/diverging.yaml", recipes={"diverging": recipe}, studies={"diverging": study})
-    project.profile(retries=1)
+    project.profile(retries=0)
     text = project.python("-m", "snakemake", *WORDS, "--configfile", config, status=1)
-    assert text.count("softlabels: The loss is nan in epoch 1: training diverged. Lower recipe.rate (1e+30)") == 2
-    assert "Trying to restart job" in text
+    assert text.count("softlabels: The loss is nan in epoch 1: training diverged. Lower recipe.rate (1e+30)") == 1
     assert not list((project.folder / "results/tiny/runs/tiny_synthetic/random/diverging").rglob("*.*"))
     assert project.jobs() == {}
