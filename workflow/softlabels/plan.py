@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,6 @@ PATHS = {
 }
 # Files that a kind of source has in its folder.
 INSIDE = {"dcic": {"votes": "annotations.json"}, "peerannot": {"votes": "answers.json", "about": "metadata.json"}}
-
-
-def growing(amount: int) -> Callable[[Any, int], int]:
-    """MB of memory, or minutes, for a rule's resources: as much again each time that a job is tried again."""
-    return lambda wildcards, attempt: amount * attempt
 
 
 class Plan:
