@@ -1,12 +1,14 @@
 """What a big grid costs: the plan beside that of a bare Snakefile of the same shape, and the overhead of a run.
 
-The number of runs is that of ``SOFTLABELS_GRID`` (default 1,000; 10,000 takes about a quarter of an hour and 1 GB).
+The number of runs is that of ``SOFTLABELS_GRID`` (default 1,000; the plans of 10,000 take some 20 minutes). 1,000 are
+executed, too, with a stand-in for what trains: importing PyTorch alone would take an hour.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,12 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNS = int(os.environ.get("SOFTLABELS_GRID", "1000"))
 SEEDS, LABELS = range(100), ["hard", "soft"]
 RECIPES = [f"recipe{k}" for k in range(RUNS // (len(SEEDS) * len(LABELS)))]
+CORES = 2
 ROUNDS = 3 if RUNS <= 1000 else 1
 CONFIG = {
     "results": "results",
-    "datasets": {"tiny": {"source": {"kind": "synthetic", "items": 60, "pixels": 16}, "reference": "exact"}},
+    "datasets": {"synthetic": {"source": {"kind": "synthetic", "items": 60, "pixels": 16}, "reference": "exact"}},
     "recipes": {name: {"network": "compact", "epochs": k + 1} for k, name in enumerate(RECIPES)},
-    "studies": {"grid": {"datasets": ["tiny"], "recipes": RECIPES, "seeds": list(SEEDS)}},
+    "studies": {"grid": {"datasets": ["synthetic"], "recipes": RECIPES, "seeds": list(SEEDS)}},
 }
 
 # The same rules, files and edges as the workflow's, with nothing but constants; the profile is the workflow's, too.
@@ -40,7 +43,7 @@ TABLES = [DATA + "reference.parquet", SPLIT + ".parquet"]
 TSNE, PANEL = "tsne/{{dataset}}-{{split}}-{{recipe}}-{{label}}-seed{{seed}}", "{{dataset}}-{{split}}-{{recipe}}"
 
 def of_study(*files, **fixed):
-    grid = {{"dataset": ["tiny"], "split": ["random"], "recipe": RECIPES, "label": LABELS, "seed": SEEDS, **fixed}}
+    grid = {{"dataset": ["synthetic"], "split": ["random"], "recipe": RECIPES, "label": LABELS, "seed": SEEDS, **fixed}}
     return list(dict.fromkeys(expand(files, **grid)))
 
 def of_panel(file):
@@ -88,8 +91,8 @@ wildcard_constraints:
 rule all:
     default_target: True
     input:
-        "results/data/tiny/card.md", "results/studies/grid/table.md", "results/studies/grid/chain.json",
-        expand("results/studies/grid/figures/{{kind}}-tiny-random-{{recipe}}.png",
+        "results/data/synthetic/card.md", "results/studies/grid/table.md", "results/studies/grid/chain.json",
+        expand("results/studies/grid/figures/{{kind}}-synthetic-random-{{recipe}}.png",
             kind=["embedding", "curves"], recipe=RECIPES)
 
 for name, (inputs, outputs) in RULES.items():
@@ -103,7 +106,24 @@ for name, (inputs, outputs) in RULES.items():
         resources: gpu=0
         params: config="c" * 600, code="0" * 64
         message: "Making {{wildcards}}"
-        shell: "tool {{params.config}} {{input}} {{output}} > {{log}} 2>&1"
+        shell: ": {{params.config:q}} {{params.code:q}} {{log:q}}; touch {{output:q}}"
+"""
+
+# In place of the package's own entry: every command but two writes its files at once, empty or from a template.
+STAND_IN = """
+import shutil, sys
+from pathlib import Path
+
+if sys.argv[1] in ("study", "chain"):
+    from softlabels.cli import main
+
+    main()
+else:
+    for option, path in zip(sys.argv[2:], sys.argv[3:]):
+        if option.startswith("--") and option not in ("--config", "--threads") and not path.startswith("@"):
+            template = Path("templates", Path(path).name)
+            if not Path(path).exists():
+                shutil.copyfile(template if template.exists() else "templates/empty", path)
 """
 
 # Snakemake in a process that tells what it cost: its processor time, which other work on the machine changes little.
@@ -111,6 +131,7 @@ PROCESS = """
 import json, sys, time
 from pathlib import Path
 from snakemake.cli import main
+
 try:
     main(sys.argv[2:])
 except SystemExit as end:
@@ -120,13 +141,116 @@ cost = {"status": status, "seconds": time.process_time(), "peak": int(peak[0].sp
 Path(sys.argv[1]).write_text(json.dumps(cost))
 """
 
+pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+
 
 def snakemake(folder: Path, *words: str) -> tuple[dict, str]:
     """Run Snakemake in a folder: its cost (processor seconds, peak memory in bytes) and what it printed."""
     process = subprocess.run(
-        [sys.executable, "-c", PROCESS, "cost.json", *words, "--cores", "2"],
+        [sys.executable, "-c", PROCESS, "cost.json", *words, "--cores", str(CORES)],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     cost = json.loads((folder / "cost.json").read_text())
     assert cost["status"] == 0, process.stdout[-3000:]
     return cost, process.stdout
+
+
+def workflow(folder: Path) -> Path:
+    """The workflow with the grid as its default configuration."""
+    for name in ("workflow", "config", "profiles", "envs"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    return folder
+
+
+def bare(folder: Path) -> Path:
+    """The bare Snakefile with the workflow's profile."""
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    (folder / "Snakefile").write_text(BARE.format(recipes=RECIPES, seeds=len(SEEDS), labels=LABELS))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """The workflow and the bare Snakefile, with nothing made."""
+    return {"bare": bare(tmp_path_factory.mktemp("bare")), "workflow": workflow(tmp_path_factory.mktemp("workflow"))}
+
+
+@pytest.fixture(scope="module")
+def finished(folders, tmp_path_factory):
+    """The same two executed: the folders, and how many seconds each took. This changes the folders themselves."""
+    templates = folders["workflow"] / "templates"
+    templates.mkdir()
+    (templates / "empty").touch()
+    inputs, _ = study_files.write_study(tmp_path_factory.mktemp("made"), study_files.study(seeds=[0]))
+    for path in (path for paths in inputs.values() for path in paths):
+        shutil.copy(path, templates / ("references" if path.suffix == ".json" else path.name))
+    shutil.copy(inputs["metrics"][0], templates / "metrics.json")
+    entry = folders["workflow"] / "workflow" / "softlabels" / "__main__.py"
+    own = entry.read_text()
+    entry.write_text(STAND_IN)
+    seconds = {}
+    for name, folder in folders.items():
+        begun = time.perf_counter()
+        snakemake(folder, "--quiet")
+        seconds[name] = time.perf_counter() - begun
+    entry.write_text(own)
+    return folders, seconds
+
+
+def jobs(printed: str) -> dict[str, int]:
+    """The number of jobs of each rule in a plan, without the rules that only name targets."""
+    table = re.search(r"^job +count\n[- ]+\n((?:\w+ +\d+\n)+)", printed, re.MULTILINE)
+    counts = dict(line.split() for line in table[1].splitlines()) if table else {}
+    return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "default", "total")}
+
+
+def compare(folders: dict[str, Path], what: str) -> dict[str, str]:
+    """Plan in both folders, in turn; state and check the ratio; what the last plans printed."""
+    costs: dict[str, list] = {name: [] for name in folders}
+    printed = {}
+    for _ in range(ROUNDS):
+        for name, folder in folders.items():
+            cost, printed[name] = snakemake(folder, "--dry-run")
+            costs[name].append(cost)
+    seconds = {name: min(cost["seconds"] for cost in of) for name, of in costs.items()}
+    peak = max(cost["peak"] for cost in costs["workflow"])
+    ratio = seconds["workflow"] / seconds["bare"]
+    print(
+        f"\n{RUNS} runs, {what}: planned in {seconds['workflow']:.1f} s and {peak / 1e9:.2f} GB, a bare Snakefile in "
+        f"{seconds['bare']:.1f} s: {ratio:.2f} times"
+    )
+    assert ratio <= 1.3
+    assert peak <= 2e9
+    return printed
+
+
+def test_the_plan_of_an_empty_tree_costs_little_more_than_that_of_a_bare_snakefile(folders):
+    printed = compare(folders, "nothing made")
+    planned = jobs(printed["workflow"])
+    assert planned["train"] == planned["evaluate"] == RUNS
+    assert planned == jobs(printed["bare"])
+
+
+def test_the_plan_of_a_finished_tree_costs_little_more_than_that_of_a_bare_snakefile(finished):
+    printed = compare(finished[0], "all made")
+    for text in printed.values():
+        assert "Nothing to be done" in text
+        assert "metadata" not in text  # or parameters and code would not have been compared
+
+
+def test_an_executed_run_has_little_overhead(finished):
+    folders, seconds = finished
+    benchmarks = folders["workflow"] / "results" / "benchmarks"
+    own = {path: float(path.read_text().splitlines()[1].split("\t")[0]) for path in benchmarks.rglob("*.tsv")}
+    assert len(own) > 2 * RUNS
+    gathering = sum(own[benchmarks / "studies" / "grid" / f"{name}.tsv"] for name in ("study", "chain"))
+    work = (sum(own.values()) - gathering) / CORES
+    overhead = (seconds["workflow"] - gathering - work) / RUNS
+    print(
+        f"\n{RUNS} runs executed on {CORES} cores in {seconds['workflow']:.0f} s: {work * CORES / len(own) * 1000:.0f} ms "
+        f"of stand-in a job, {gathering:.0f} s for the study, {1000 * overhead:.0f} ms of overhead a run of two jobs; the "
+        f"bare Snakefile with `touch`: {seconds['bare']:.0f} s, {1000 * seconds['bare'] / RUNS:.0f} ms a run"
+    )
+    assert seconds["workflow"] - gathering - work <= 1.3 * seconds["bare"]

@@ -65,7 +65,7 @@ async def g():
 
 
 def clear_caches():
-    for function in (closure._tree, closure._imports, closure.module_hash, closure.code_hash):
+    for function in (closure._read, closure.code_hash):
         function.cache_clear()
 
 

@@ -98,7 +98,8 @@ def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the configuration."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
+    return yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
 
 
 def resolve(raw: dict[str, Any]) -> dict[str, Any]:

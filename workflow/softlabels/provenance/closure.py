@@ -34,18 +34,32 @@ def _parents(module: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
-@cache
 def _imports(module: str) -> list[str]:
     """Names of all modules of this package that ``module`` imports, anywhere in its text."""
-    names = _imported_names(module)
-    return [name for name in names if name.split(".")[0] == "softlabels" and path_of(name)]
+    return _read(module)[0]
 
 
-def _imported_names(module: str) -> Iterator[str]:
-    """Names of all modules that ``module`` imports, and of all that could be modules."""
-    path = path_of(module)
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(_tree(module)):
+def module_hash(module: str) -> str:
+    """SHA-256 of one module's syntax tree."""
+    return _read(module)[1]
+
+
+@cache
+def _read(module: str) -> tuple[list[str], str]:
+    """Imports and hash of a module. The tree is not kept: a plan of thousands of jobs would go through it on and on."""
+    tree = _tree(module)
+    names = [name for name in _imported(module, tree) if name.split(".")[0] == "softlabels" and path_of(name)]
+    return names, hashlib.sha256(_dump(tree).encode()).hexdigest()
+
+
+def _tree(module: str) -> ast.Module:
+    return ast.parse(path_of(module).read_text(encoding="utf-8"))
+
+
+def _imported(module: str, tree: ast.Module) -> Iterator[str]:
+    """Names of all modules that a module's tree imports, and of all that could be modules."""
+    package = module if path_of(module).name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -54,11 +68,6 @@ def _imported_names(module: str) -> Iterator[str]:
                 ancestors = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*ancestors, *([base] if base else [])])
             yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
-
-
-@cache
-def _tree(module: str) -> ast.Module:
-    return ast.parse(path_of(module).read_text(encoding="utf-8"))
 
 
 def closure(modules: Iterable[str]) -> list[str]:
@@ -91,12 +100,6 @@ def _dump(node: object) -> str:
     if isinstance(node, list):
         return f"[{', '.join(map(_dump, node))}]"
     return repr(node)
-
-
-@cache
-def module_hash(module: str) -> str:
-    """SHA-256 of one module's syntax tree."""
-    return hashlib.sha256(_dump(_tree(module)).encode()).hexdigest()
 
 
 @cache
