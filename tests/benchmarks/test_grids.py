@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
 
 import pytest
 import study_files
@@ -120,8 +119,8 @@ if sys.argv[1] in ("study", "chain"):
     main()
 else:
     for option, path in zip(sys.argv[2:], sys.argv[3:]):
-        if option.startswith("--") and option not in ("--config", "--threads") and not path.startswith("@"):
-            template = Path("templates", Path(path).name)
+        if option.startswith("--") and option not in ("--config", "--threads") and not path.startswith(("@", "--")):
+            template = Path("templates", option[2:])
             if not Path(path).exists():
                 shutil.copyfile(template if template.exists() else "templates/empty", path)
 """
@@ -184,9 +183,8 @@ def finished(folders, tmp_path_factory):
     templates.mkdir()
     (templates / "empty").touch()
     inputs, _ = study_files.write_study(tmp_path_factory.mktemp("made"), study_files.study(seeds=[0]))
-    for path in (path for paths in inputs.values() for path in paths):
-        shutil.copy(path, templates / ("references" if path.suffix == ".json" else path.name))
-    shutil.copy(inputs["metrics"][0], templates / "metrics.json")
+    for name, paths in inputs.items():
+        shutil.copy(paths[0], templates / name)
     entry = folders["workflow"] / "workflow" / "softlabels" / "__main__.py"
     own = entry.read_text()
     entry.write_text(STAND_IN)
@@ -249,8 +247,9 @@ def test_an_executed_run_has_little_overhead(finished):
     work = (sum(own.values()) - gathering) / CORES
     overhead = (seconds["workflow"] - gathering - work) / RUNS
     print(
-        f"\n{RUNS} runs executed on {CORES} cores in {seconds['workflow']:.0f} s: {work * CORES / len(own) * 1000:.0f} ms "
-        f"of stand-in a job, {gathering:.0f} s for the study, {1000 * overhead:.0f} ms of overhead a run of two jobs; the "
-        f"bare Snakefile with `touch`: {seconds['bare']:.0f} s, {1000 * seconds['bare'] / RUNS:.0f} ms a run"
+        f"\n{RUNS} runs executed on {CORES} cores in {seconds['workflow']:.0f} s: "
+        f"{work * CORES / len(own) * 1000:.0f} ms of stand-in a job, {gathering:.0f} s for the study, "
+        f"{1000 * overhead:.0f} ms of overhead a run; the bare Snakefile with `touch`: {seconds['bare']:.0f} s, "
+        f"{1000 * seconds['bare'] / RUNS:.0f} ms a run"
     )
     assert seconds["workflow"] - gathering - work <= 1.3 * seconds["bare"]
