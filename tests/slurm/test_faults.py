@@ -10,10 +10,12 @@ from long_study import CONFIG, assert_as_undisturbed, configure, job_of, resumes
 
 # The four trainings of the study, and what happens to each.
 CANCELLED, PREEMPTED, OUT_OF_TIME, NODE_LOST = ("soft", 0), ("hard", 0), ("soft", 1), ("hard", 1)
-# So that each fault hits what it should.
-NODES = "('--nodelist=node1' if wildcards.label == 'soft' else '--nodelist=node2') if attempt == 1 else ''"
-LOW = "'low' if (wildcards.label, wildcards.seed) == ('hard', '0') else 'main'"
-ONE_MINUTE = "1 if (wildcards.label, wildcards.seed) == ('soft', '1') and attempt == 1 else 5"
+# In the profile, as Python: which training it is.
+IS = "wildcards.label + wildcards.seed =="
+# So that a lost node takes one training only.
+NODES = f"('--nodelist=node2' if {IS} 'hard1' else '--nodelist=node1') if attempt == 1 else ''"
+LOW = f"'low' if {IS} 'hard0' else 'main'"
+ONE_MINUTE = f"1 if {IS} 'soft1' and attempt == 1 else 5"
 
 
 def history(project: SlurmProject, job: str) -> list[str]:
@@ -22,28 +24,47 @@ def history(project: SlurmProject, job: str) -> list[str]:
     return [state.split()[0] for state in project.cluster.slurm(*words).splitlines()]
 
 
+def cancel(project: SlurmProject, job: str) -> None:
+    """Cancel a job, as a person or an administrator does."""
+    project.cluster.slurm("scancel", job)
+
+
+def preempt(project: SlurmProject, job: str) -> None:
+    """Submit a job of a partition that comes first, and that needs the memory."""
+    words = ("--account=testing", "--partition=main", "--nodelist=node1", "--output=/dev/null", "--mem=3500")
+    project.cluster.slurm("sbatch", *words, "--wrap", "sleep 1")
+
+
+def freeze(project: SlurmProject, job: str) -> None:
+    """Let a training stand still until its time is up; it cannot save its state then."""
+    trainer_of(project, job).send_signal(signal.SIGSTOP)
+
+
+def lose_node(project: SlurmProject, job: str) -> None:
+    """Lose the node on which the job runs."""
+    project.cluster.lose_node("node2")
+
+
+FAULTS = {OUT_OF_TIME: freeze, CANCELLED: cancel, PREEMPTED: preempt, NODE_LOST: lose_node}
+
+
 @pytest.fixture(scope="module")
 def disturbed(tiny, on_slurm, tmp_path_factory):
     """The study on the cluster, each of its trainings hit by another fault; the job that was hit, by training."""
     project = configure(on_slurm(tiny, tmp_path_factory.mktemp("disturbed") / "project"), "long")
     project.profile(train={"slurm_partition": LOW, "runtime": ONE_MINUTE, "slurm_extra": NODES})
     head = project.start("-m", "snakemake", *WORDS, "--configfile", CONFIG)
+    hit: dict[tuple[str, int], str] = {}
+
+    def hittable() -> list[tuple[str, int]]:
+        waiting = [training for training in FAULTS if training not in hit]
+        return [one for one in waiting if state_of(project, *one).is_file() and job_of(project, *one)]
+
     try:
-        trainings = (CANCELLED, PREEMPTED, OUT_OF_TIME, NODE_LOST)
-        hit = {}
-        for training in trainings:
-            hit[training] = wait_for(lambda training=training: job_of(project, *training))
-        for training in trainings:
-            wait_for(state_of(project, *training).is_file)
-        # It stands still until its time is up, and cannot save its state then.
-        trainer_of(project, hit[OUT_OF_TIME]).send_signal(signal.SIGSTOP)
-        rival = project.cluster.slurm(
-            "sbatch", "--parsable", "--account=testing", "--partition=main", "--nodelist=node2", "--output=/dev/null",
-            "--mem=100", "--wrap", "sleep 3",
-        )  # fmt: skip
-        project.cluster.slurm("scancel", hit[CANCELLED])
-        wait_for(lambda: history(project, rival) == ["COMPLETED"])
-        project.cluster.lose_node("node2")
+        while len(hit) < len(FAULTS):
+            training = wait_for(hittable)[0]
+            hit[training] = job_of(project, *training)
+            FAULTS[training](project, hit[training])
         status = head.wait(400)
     finally:
         head.kill()
