@@ -249,7 +249,7 @@ def test_an_executed_run_has_little_overhead(finished):
     print(
         f"\n{RUNS} runs executed on {CORES} cores in {seconds['workflow']:.0f} s: "
         f"{work * CORES / len(own) * 1000:.0f} ms of stand-in a job, {gathering:.0f} s for the study, "
-        f"{1000 * overhead:.0f} ms of overhead a run; "
-        f"the bare Snakefile with `touch`: {seconds['bare']:.0f} s, {1000 * seconds['bare'] / RUNS:.0f} ms a run"
+        f"{1000 * overhead:.0f} ms of overhead a run; the bare Snakefile with `touch`: {seconds['bare']:.0f} s, "
+        f"{1000 * seconds['bare'] / RUNS:.0f} ms a run"
     )
     assert seconds["workflow"] - gathering - work <= 1.3 * seconds["bare"]

@@ -14,6 +14,7 @@ from training_files import contents, fit, recipe, write_data, write_labels
 
 from softlabels import cli, commands, io
 from softlabels.errors import UserError
+from softlabels.stopping import Stopped
 from softlabels.training import checkpoint, train
 from softlabels.training.train import Trainer
 
@@ -62,6 +63,7 @@ def killed_before(monkeypatch, method, call):
 def interrupted(monkeypatch, folder, inputs, method="step", call=STEPS + 3, **more):
     """Train until the trainer is killed; the state is saved after every step."""
     with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(train, "SAVING_SHARE", np.inf)
         killed_before(patch, method, call)
         fit(folder, inputs, RECIPE, checkpoint_seconds=0, **more)
 
@@ -75,7 +77,7 @@ def interrupted(monkeypatch, folder, inputs, method="step", call=STEPS + 3, **mo
         ("step", STEPS + 2, [2, 1]),
         ("step", 2 * STEPS + 2, [3, 1]),
         ("validate", 3, [3, STEPS]),
-        ("write", 1, [3, STEPS]),  # trained, but nothing written
+        ("write", 1, [4, 0]),  # trained, but nothing written
     ],
 )
 def test_a_killed_training_resumes_to_the_same_bytes(
@@ -93,9 +95,9 @@ def test_a_training_killed_while_it_writes_resumes_to_the_same_bytes(monkeypatch
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space"):
         patch.setattr(io, "write_table", full)
-        fit(tmp_path, inputs, RECIPE, checkpoint_seconds=0)
+        fit(tmp_path, inputs, RECIPE)
     facts, outputs = fit(tmp_path, inputs, RECIPE)
-    assert facts["resumes"] == [[3, STEPS]]
+    assert facts["resumes"] == [[4, 0]]
     assert contents(outputs) == undisturbed
 
 
@@ -122,7 +124,7 @@ def test_a_request_to_terminate_saves_the_state_after_the_running_step(
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", asked)
-        with pytest.raises(SystemExit, match=f"state saved at epoch {position[0]}, step {position[1]}; run again"):
+        with pytest.raises(Stopped, match=f"stopped by SIGTERM in epoch {position[0]} of 3; the state is saved"):
             fit(tmp_path, inputs, RECIPE)
     assert signal.getsignal(signal.SIGTERM) is before
     assert not (tmp_path / "model.safetensors").exists()
@@ -228,8 +230,10 @@ def test_the_state_lies_beside_the_runs_and_is_gone_when_the_run_is_done(monkeyp
 
 def test_a_second_trainer_of_a_run_stops_and_names_the_first(monkeypatch, tmp_path, inputs):
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    monkeypatch.setattr(checkpoint, "PATIENCE_SECONDS", 0)
     with checkpoint.exclusive(checkpoint.folder_of(tmp_path / "model.safetensors")):
-        message = rf"process {os.getpid()} on {socket.gethostname()}, job 4711 holds .*lock\. Wait until it is done"
+        place = rf"process {os.getpid()} on {socket.gethostname()}, job 4711 holds .*lock since"
+        message = rf"{place} .* Wait until it is done, .*scancel 4711"
         with pytest.raises(UserError, match=message):
             fit(tmp_path, inputs, RECIPE)
     assert fit(tmp_path, inputs, recipe(epochs=1))[0]["resumes"] == []
@@ -242,9 +246,11 @@ def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp
         passed.update(more)
 
     monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(cli.stopping, "end_at_once", lambda: None)
     config = {"recipe": RECIPE, "seed": 0}
     names = ("images", "split", "labels", "reference", "model", "history", "predictions", "features")
     paths = [text for name in names for text in (f"--{name}", str(tmp_path / name))]
     arguments = cli.parser().parse_args(["train", "--config", json.dumps(config), *paths])
     arguments.call(arguments)
+    assert passed.pop("finish")
     assert passed == {"code": commands.code_hash("train", config)}

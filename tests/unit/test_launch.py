@@ -31,11 +31,12 @@ def folder(tmp_path, monkeypatch):
     Path("config.yaml").write_text(yaml.safe_dump(RAW))
     lines, statuses = [], []
 
-    def snakemake(command, check):
+    def snakemake(command):
         lines.append(command)
-        return SimpleNamespace(returncode=statuses.pop(0) if statuses else 0)
+        return statuses.pop(0) if statuses else 0
 
-    monkeypatch.setattr(launch.subprocess, "run", snakemake)
+    monkeypatch.setattr(launch, "_snakemake", snakemake)
+    monkeypatch.setattr(launch.slurm, "end_orphans", lambda folder: None)
     return SimpleNamespace(path=tmp_path, lines=lines, statuses=statuses)
 
 
@@ -169,6 +170,11 @@ def test_a_living_snakemake_is_not_disturbed(folder, process):
         launch._clear_leftovers()
     assert head.poll() is None
     assert launch.LOCKS.exists()
+
+
+def test_the_snakemake_inside_a_job_is_no_head(folder, process):
+    process(folder.path, "snakemake", "--target-jobs", "train:seed=0")
+    assert launch._processes_here() == ([], [])
 
 
 def test_processes_of_other_folders_and_other_programs_are_not_ours(folder, process):

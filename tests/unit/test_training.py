@@ -18,7 +18,7 @@ from training_files import RECIPE, contents, fit, recipe, run_inputs, trainer, w
 from softlabels import config, io
 from softlabels.errors import UserError
 from softlabels.networks.base import Body, Classifier
-from softlabels.training import augmentation, train
+from softlabels.training import augmentation, checkpoint, memory, train
 from softlabels.training.data import Images
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +70,9 @@ def seen(monkeypatch, inputs, recipe, seed=0):
     with monkeypatch.context() as patch:
         patch.setattr(augmentation, "apply", note_draw)
         made.loss = note_item
-        made.fit(inputs["labels"].parent / "resume", "key", 1e9)
+        folder = inputs["labels"].parent / "resume"
+        made.fit(folder, "key", 1e9)
+        checkpoint.clear(folder)
     return made, rows
 
 
@@ -240,7 +242,8 @@ def test_another_process_with_fewer_packages_gives_the_same_bytes(tmp_path, inpu
     assert contents(outputs) == contents({key: tmp_path / "run" / path.name for key, path in outputs.items()})
 
 
-def test_the_recipe_says_how_many_threads_torch_uses(tmp_path, inputs):
+def test_the_recipe_and_no_job_says_how_many_threads_torch_uses(monkeypatch, tmp_path, inputs):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
     for threads in (2, 1):
         fit(tmp_path / str(threads), inputs, recipe(epochs=1, threads=threads))
         assert torch.get_num_threads() == threads
@@ -260,17 +263,15 @@ def test_images_from_the_memory_map_give_the_bytes_of_images_in_memory(monkeypat
 def test_images_that_do_not_fit_half_the_free_memory_stay_in_the_file(monkeypatch, inputs):
     size = 60 * 16 * 16 * 3
     for free, resident in [(2 * size, True), (2 * size - 2, False)]:
-        monkeypatch.setattr("softlabels.training.data._free_memory", lambda device, free=free: free)
+        monkeypatch.setattr("softlabels.training.memory.free", lambda device, free=free: free)
         assert Images(inputs["images"], torch.device("cpu")).resident is resident
 
 
 def test_free_memory_is_known_with_and_without_psutil(monkeypatch):
-    from softlabels.training.data import _free_memory
-
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    assert 0 < _free_memory(torch.device("cpu")) <= total
+    assert 0 < memory.free(torch.device("cpu")) <= total
     monkeypatch.setitem(sys.modules, "psutil", None)
-    assert 0 < _free_memory(torch.device("cpu")) <= total
+    assert 0 < memory.free(torch.device("cpu")) <= total
 
 
 # -- mistakes --------------------------------------------------------------------------------------------------------

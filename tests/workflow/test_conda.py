@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import REPOSITORY
+from projects import REPOSITORY
 
 rattler = pytest.importorskip("rattler", reason="py-rattler, which solves and installs, is not installed")
 import standin_conda  # noqa: E402

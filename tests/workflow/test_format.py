@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from conftest import REPOSITORY
+from projects import REPOSITORY
 
 BIN = Path(sys.executable).parent
 

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 import yaml
-from conftest import REPOSITORY
+from projects import REPOSITORY
 
 FILES = {
     "card.md",

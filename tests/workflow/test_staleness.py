@@ -8,7 +8,7 @@ import time
 
 import pytest
 import yaml
-from conftest import REPOSITORY
+from projects import REPOSITORY
 
 # The tiny study: 1 data set, 2 labels, 2 seeds.
 EVERYTHING = {

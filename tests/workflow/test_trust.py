@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import TINY, Project
 from PIL import Image
+from projects import TINY, Project
 
 RUNS = "results/tiny/runs/tiny_synthetic/random/tiny_compact"
 LONG_AGO = 1_000_000_000  # seconds: in 2001

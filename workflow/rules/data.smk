@@ -40,6 +40,8 @@ rule data:
     threads: lambda wc: plan.data_threads(wc.dataset)
     resources:
         gpu=0,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         config=lambda wc: plan.json("data", dataset=wc.dataset),
         code=lambda wc: plan.code("data", dataset=wc.dataset),
@@ -90,6 +92,8 @@ rule card:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         config=lambda wc: plan.json("card", dataset=wc.dataset),
         code=lambda wc: plan.code("card", dataset=wc.dataset),

@@ -15,6 +15,8 @@ rule embed:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         config=lambda wc: plan.json("embed", study=wc.study),
         code=lambda wc: plan.code("embed", study=wc.study),

@@ -18,6 +18,8 @@ rule evaluate:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=lambda wc: plan.json("evaluate", **wc),
         code=lambda wc: plan.code("evaluate", **wc),
@@ -46,6 +48,8 @@ rule references:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("references", **wc),
         code=lambda wc: plan.code("references", **wc),

@@ -14,6 +14,8 @@ rule split:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("split", **wc),
         code=lambda wc: plan.code("split", **wc),
@@ -41,6 +43,8 @@ rule label:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("label", **wc),
         code=lambda wc: plan.code("label", **wc),

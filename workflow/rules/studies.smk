@@ -43,6 +43,8 @@ rule study:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=lambda wc: plan.json("study", study=wc.study),
         code=lambda wc: plan.code("study", study=wc.study),
@@ -71,6 +73,8 @@ rule chain:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("chain", study=wc.study),
         code=lambda wc: plan.code("chain", study=wc.study),
@@ -108,6 +112,8 @@ rule figure:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("figure", study=wc.study),
         code=lambda wc: plan.code("figure", study=wc.study),
@@ -145,6 +151,8 @@ rule curves:
     threads: 1
     resources:
         gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         config=lambda wc: plan.json("curves", study=wc.study),
         code=lambda wc: plan.code("curves", study=wc.study),

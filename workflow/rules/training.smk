@@ -20,13 +20,17 @@ rule train:
     threads: lambda wc: plan.config["recipes"][wc.recipe]["threads"]
     resources:
         gpu=lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda"),
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         config=lambda wc: plan.json("train", **wc),
         code=lambda wc: plan.code("train", **wc),
     message:
         "Training {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels train --config {params.config:q}'
+        # exec: a shell in between would die of the signal that asks the training to save its state, and what waits
+        # for the shell would end the job before the state is saved.
+        'PYTHONPATH="$SOFTLABELS_PATH" exec python -Pm softlabels train --config {params.config:q}'
         " --images {input.images:q} --split {input.split:q} --labels {input.labels:q}"
         " --reference {input.reference:q} --weights {input.weights:q} --model {output.model:q}"
         " --history {output.history:q} --predictions {output.predictions:q} --features {output.features:q}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
 import os
@@ -10,9 +11,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import __version__, joblog
+from . import __version__, joblog, stopping
 from .commands import COMMANDS, Command, code_hash
 from .errors import UserError
+
+# What to do where a file system refuses; no file of ours is left half-written.
+CANNOT_WRITE = {
+    errno.ENOSPC: "The disk is full: free some space, or set `results` to a folder on a larger one.",
+    errno.EDQUOT: "The quota is used up: delete something, or set `results` to a folder with more.",
+    errno.EROFS: "The file system takes no writing here: set `results` to a folder on another one.",
+    errno.EACCES: "You may not write (or read) there: change the permissions, or set `results` to another folder.",
+}
 
 
 def _option(name: str) -> str:
@@ -22,8 +31,10 @@ def _option(name: str) -> str:
 
 def _add_rule_command(commands: Any, name: str, command: Command) -> None:
     # @FILE stands for the arguments in a file, one a line: a big grid has more of them than a command line can hold.
+    # Only where there may be many: elsewhere a path may begin with @.
+    lists = "@" if any(path.endswith("*") for path in command.inputs) else None
     parser = commands.add_parser(
-        name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars="@"
+        name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars=lists
     )
     parser.add_argument(
         "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
@@ -60,11 +71,20 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
         for prefix in ("input:", "output:")
     )
     started = manifest.now()
-    extra = {"code": code_hash(name, arguments["config"])} if command.resumes else {}
-    extra |= {"threads": arguments["threads"]} if command.threads else {}
-    facts = importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **extra)
-    if arguments["manifest"]:
-        manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
+
+    def finish(facts: dict[str, Any] | None) -> None:
+        if arguments["manifest"]:
+            manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
+        if command.resumes:
+            stopping.ignore()
+
+    if command.resumes:
+        stopping.end_at_once()
+        run = importlib.import_module(command.module).run
+        run(arguments["config"], inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
+        return
+    extra = {"threads": arguments["threads"]} if command.threads else {}
+    finish(importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **extra))
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -228,10 +248,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Run one command; a user's mistake is one message and status 2."""
+    """Run one command; a user's mistake is one message and status 2, a request to stop that of ``stopping``."""
     arguments = parser().parse_args()
     try:
         arguments.call(arguments)
     except UserError as error:
-        print(f"softlabels: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error), 2)
+    except stopping.Stopped as stop:
+        _end(f"{stop}. Run again to go on.", stopping.STATUS)
+    except MemoryError as error:
+        _end(f"Not enough memory ({error}). Ask for more: on a cluster, resource mem_mb of the rule.", 2)
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        _end(f"{error.filename}: {os.strerror(error.errno)}. {CANNOT_WRITE[error.errno]} Then run again.", 2)
+
+
+def _end(message: str, status: int) -> None:
+    print(f"softlabels: {message}", file=sys.stderr)
+    sys.exit(status)

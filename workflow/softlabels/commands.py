@@ -27,7 +27,8 @@ class Command:
         inputs, outputs: names of paths; ``name*`` takes several, ``name?`` may be absent.
         registered: the (kind, name) pairs of the registry that a configuration of this command names.
         levels: how many folders lie between the results folder and the first output.
-        resumes: whether ``run`` takes ``code``, the code hash, because it saves state that only that code may load.
+        resumes: whether ``run`` saves state, to go on after a stop: it takes ``code``, the code hash (only that code
+            may load the state), and ``finish``, which writes the manifest before the state is removed.
         threads: whether ``run`` takes ``threads``, how many it may use (its result does not depend on it).
     """
 

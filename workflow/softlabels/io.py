@@ -36,6 +36,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.umask(umask)
         part.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
         part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write to a full disk does not say where
+        raise
     finally:
         part.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from . import io, locks
+from . import io, locks, slurm
 from .commands import COMMANDS
 from .config import overridden, read, resolve
 from .errors import UserError
@@ -61,7 +61,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         for targets in (["prepare"], []):
             # What takes several values comes last: a target before it is not read as one of them.
             command = [sys.executable, "-m", "snakemake", *targets, *rest, *options]
-            status = subprocess.run(command, check=False).returncode
+            status = _snakemake(command)
             if status:
                 print(
                     "softlabels: the run stopped. The reason stands above, and in the log file that the failed job "
@@ -72,6 +72,16 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     for study in config["studies"]:
         print(f"Table and figures: {Path(config['results'], 'studies', study, 'table.md')}", file=sys.stderr)
     return 0
+
+
+def _snakemake(command: list[str]) -> int:
+    """Run Snakemake and return its exit status. After Ctrl-C it is not hurried: it cancels its jobs on a cluster."""
+    with subprocess.Popen(command) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                print("softlabels: waiting until Snakemake has stopped.", file=sys.stderr)
 
 
 def announcement(config: dict[str, Any]) -> str:
@@ -92,26 +102,27 @@ def announcement(config: dict[str, Any]) -> str:
 
 
 def _clear_leftovers() -> None:
-    """After a killed run: end its orphaned jobs (a training saves its state first) and remove its lock."""
+    """After a killed run: end its orphaned jobs, here and on SLURM (a training saves its state), remove its lock."""
     orphans, heads = _processes_here()
     if heads:
         raise UserError(
             f"Snakemake is at work in this folder already (process {heads[0].pid}). Wait until it is done, or stop it."
         )
-    if not orphans and not (LOCKS.is_dir() and any(LOCKS.iterdir())):
-        return
+    locked = LOCKS.is_dir() and any(LOCKS.iterdir())
     head = io.read_json(HEAD) if HEAD.is_file() else {}
-    if head.get("host", socket.gethostname()) != socket.gethostname():
+    if (orphans or locked) and head.get("host", socket.gethostname()) != socket.gethostname():
         raise UserError(
             f"A run on host {head['host']} (process {head['pid']}) holds the lock of this folder. If it is still "
             f"alive, wait; if it was killed, run `snakemake --unlock` there or here, then run this again."
         )
+    slurm.end_orphans(Path.cwd())  # first: they may be processes of this host too
+    orphans = [orphan for orphan in orphans if orphan.is_running()]
     for orphan in orphans:
         print(f"A job of a killed run is still at work (process {orphan.pid}): ending it.", file=sys.stderr)
         orphan.terminate()
     for orphan in psutil.wait_procs(orphans, timeout=TERMINATION_SECONDS)[1]:
         orphan.kill()
-    if LOCKS.is_dir():
+    if locked:
         print("Removing the lock that a killed run left behind (.snakemake/locks).", file=sys.stderr)
         shutil.rmtree(LOCKS)
 
@@ -126,7 +137,8 @@ def _processes_here() -> tuple[list[psutil.Process], list[psutil.Process]]:
             continue
         names = [Path(word).name for word in words[:5]]
         if "snakemake" in names[:4]:
-            heads.append(process)
+            if "--target-jobs" not in words:  # not the Snakemake that a head starts in its jobs on a cluster
+                heads.append(process)
         elif any(name == "softlabels" and command in COMMANDS for name, command in pairwise(names)):
             jobs.append(process)
     live = {head.pid for head in heads}

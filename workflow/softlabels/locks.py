@@ -1,47 +1,212 @@
-"""A lock that dies with its process, and says who holds it."""
+"""A lock that dies with its owner, says who that is, and holds across the nodes of a cluster.
+
+Two lines of defence. ``flock`` on the lock file is exact on one host and on most shared file systems, and unknown to
+some. Beside it lies a record of the owner (``<lock>.json``), created exclusively and touched every BEAT_SECONDS.
+Whoever finds the record of a live owner stays away; a dead owner's record is replaced by one rename; an owner that
+finds another's record in the place of its own stops before it writes anything.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from threading import Event, Thread
+from typing import Any, TextIO
 
 from .errors import UserError
-from .io import write_text
+
+BEAT_SECONDS = 30.0
+DEAD_SECONDS = 300.0  # without a beat; only where neither the host nor SLURM can be asked about the owner
 
 
-def holder(lock: Path) -> dict:
-    """Who took the lock last: pid, host, job (SLURM job id or null); empty if nobody did."""
-    try:
-        return json.loads(lock.with_suffix(".json").read_text())
-    except (OSError, ValueError):
-        return {}
+def whoami() -> dict[str, Any]:
+    """This process: host, pid and its start (clock ticks since boot), SLURM job, restarts and cluster, and the time."""
+    slurm = {"job": "JOB_ID", "restarts": "RESTART_COUNT", "cluster": "CLUSTER_NAME"}
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "process": _process_start(os.getpid()),
+        **{key: os.environ.get(f"SLURM_{name}") for key, name in slurm.items()},
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def holder(lock: Path) -> dict[str, Any]:
+    """Who holds the lock, or died with it: :func:`whoami` of the owner; empty if nobody."""
+    return _read(lock.with_suffix(".json")) or {}
 
 
 @contextmanager
-def held(lock: Path, what: str, remedy: str) -> Iterator[None]:
+def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Callable[[], None]]:
     """Hold ``lock`` for the length of a block.
 
+    Args:
+        lock: the file to lock; its record is ``lock.with_suffix(".json")``.
+        what: what is going on if somebody else holds it.
+        remedy: what to do then.
+        patience: seconds to wait for an owner that may be about to stop.
+
+    Yields:
+        A function that raises UserError once somebody else took the lock over (this process was silent for too long, or
+        was thought dead): call it before writing.
+
     Raises:
-        UserError: somebody else holds it; the message says what is going on, who holds it and the ``remedy``.
+        UserError: somebody else holds it; the message says what is going on, who, where, since when and the remedy.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    guard = FileLock(lock)
+    record, mine = lock.with_suffix(".json"), whoami() | {"token": secrets.token_hex(8)}
+
+    def check() -> None:
+        if (owner := _read(record)) != mine:
+            who = _named(owner) if owner else "somebody unknown"
+            raise UserError(
+                f"{lock} was taken over by {who}, because this process ({_named(mine)}) seemed dead. It stops and "
+                f"writes nothing more; the other goes on."
+            )
+
+    with lock.open("a") as guard:  # closing it ends the flock
+        end = time.monotonic() + patience
+        waits = False
+        while (owner := _owner(guard, record, mine)) is not None:
+            if time.monotonic() >= end:
+                raise UserError(_refusal(lock, record, owner, what, remedy))
+            if not waits:
+                print(f"{what}: waiting up to {patience:.0f} s for {_named(owner)}", file=sys.stderr, flush=True)
+            waits = True
+            time.sleep(min(1, patience))
+        done = Event()
+        beats = Thread(target=_beat, args=(record, mine, done), daemon=True)
+        beats.start()
+        try:
+            yield check
+        finally:
+            done.set()
+            beats.join()
+            if _read(record) == mine:
+                record.unlink(missing_ok=True)
+
+
+def _owner(guard: TextIO, record: Path, mine: dict[str, Any]) -> dict[str, Any] | None:
+    """Take the lock if nobody alive has it (None), else the owner's record (empty where it cannot be read)."""
     try:
-        guard.acquire(timeout=0)
-    except Timeout:
-        who = holder(lock)
-        job = f", job {who['job']}" if who.get("job") else ""
-        place = f"process {who.get('pid', 'unknown')} on {who.get('host', 'an unknown host')}{job}"
-        raise UserError(f"{what}: {place} holds {lock}. {remedy}") from None
+        fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read(record) or {}
+    except OSError:  # a file system without flock: the record alone decides
+        pass
+    owner = _read(record)
+    if owner is None:
+        return None if _create(record, mine) else _read(record) or {}
+    if _alive(owner, record):
+        return owner
+    # The claim is named after the dead owner: one process only can take its place.
+    claim = record.with_name(f"{record.name}.{owner.get('token', 'unreadable')}")
+    if not _create(claim, mine):
+        with suppress(FileNotFoundError):
+            if _age(claim) > DEAD_SECONDS:  # whoever claimed it died at once
+                claim.unlink()
+        return _read(claim) or owner
+    if _read(record) == owner:  # and not replaced before the claim was made
+        claim.replace(record)
+        return None
+    claim.unlink()
+    return _read(record) or {}
+
+
+def _alive(owner: dict[str, Any], record: Path) -> bool:
+    if owner.get("host") == socket.gethostname():
+        return owner.get("process") is not None and owner["process"] == _process_start(owner["pid"])
+    at_work = _job_at_work(owner)
+    return _age(record) < DEAD_SECONDS if at_work is None else at_work
+
+
+def _process_start(pid: int) -> str | None:
+    """When a process of this host started, in clock ticks since boot; None if there is none (or no /proc)."""
     try:
-        record = {"pid": os.getpid(), "host": socket.gethostname(), "job": os.environ.get("SLURM_JOB_ID")}
-        write_text(lock.with_suffix(".json"), json.dumps(record))
-        yield
-    finally:
-        guard.release()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]  # zombies are dead; see proc(5), whose fields count from 1
+
+
+def _job_at_work(owner: dict[str, Any]) -> bool | None:
+    """Whether the owner's SLURM job has a node; None where that cannot be told."""
+    job = owner.get("job")
+    if not job or owner.get("cluster") != os.environ.get("SLURM_CLUSTER_NAME"):
+        return None
+    if job == os.environ.get("SLURM_JOB_ID"):  # this job, requeued: its earlier node is lost or was taken away
+        return False
+    try:
+        command = ["squeue", "--noheader", "--format=%T", f"--jobs={job}"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if answer.returncode:
+        return False if "Invalid job id" in answer.stderr else None
+    return bool(set(answer.stdout.split()) - {"PENDING"})
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was touched, both times the file server's: clocks of nodes differ."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".now.") as now:
+        return os.fstat(now.fileno()).st_mtime - path.stat().st_mtime
+
+
+def _beat(record: Path, mine: dict[str, Any], done: Event) -> None:
+    while not done.wait(BEAT_SECONDS):
+        with suppress(OSError):  # the file server is away: the next beat may reach it
+            if _read(record) == mine:
+                os.utime(record)
+
+
+def _create(path: Path, record: dict[str, Any]) -> bool:
+    """Write a record if there is no file; whether there was none."""
+    try:
+        with path.open("x") as file:
+            file.write(json.dumps(record))
+    except FileExistsError:
+        return False
+    except BaseException:  # a full disk: an empty record would keep everybody out
+        path.unlink(missing_ok=True)
+        raise
+    return True
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A record; empty where it cannot be read (it is being written, or damaged), None where there is none."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+
+
+def _named(owner: dict[str, Any]) -> str:
+    job = f", job {owner['job']}" if owner.get("job") else ""
+    return f"process {owner.get('pid', 'unknown')} on {owner.get('host', 'an unknown host')}{job}"
+
+
+def _refusal(lock: Path, record: Path, owner: dict[str, Any], what: str, remedy: str) -> str:
+    since = f" since {owner['started']}" if "started" in owner else ""
+    text = f"{what}: {_named(owner)} holds {lock}{since}. {remedy}"
+    if owner.get("job"):
+        return f"{text} To stop it: scancel {owner['job']}."
+    if owner.get("host") != socket.gethostname():
+        with suppress(OSError):
+            text += (
+                f" If that host is gone: the last sign of life came {_age(record):.0f} s ago, and after "
+                f"{DEAD_SECONDS:.0f} s without one the place is free."
+            )
+    return text

@@ -141,7 +141,8 @@ class Plan:
     @property
     def downloads(self) -> str:
         """Where a published file is put, as a pattern of Snakemake with the wildcard ``file``."""
-        return self.source_path("").replace("{", "{{").replace("}", "}}") + "/{file}"
+        folder = self.config["data_folder"].replace("{", "{{").replace("}", "}}")
+        return str(Path(folder, "{file}"))
 
     def source_files(self, dataset: str) -> dict[str, str]:
         """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -110,9 +111,17 @@ def new_images(path: Path, shape: tuple[int, int, int, int]) -> Iterator[np.ndar
     """Yield a memory map uint8 ``[N, H, W, 3]`` to fill; the file appears when the block ends without an error."""
     with io.atomic(path) as part:
         images = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
+        _reserve(part)
         yield images
         images.flush()
         del images
+
+
+def _reserve(path: Path) -> None:
+    """Take the file's blocks now: on a disk that fills up later, writing to a memory map would kill the process."""
+    with path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 @contextmanager

@@ -43,8 +43,8 @@ def opened(
     """
     source, reference = config["source"], config["reference"]
     for key, path in inputs.items():
-        if not path.exists() or path.is_dir() != (key == "folder"):
-            kind = "folder" if key == "folder" else "file"
+        kind, there = ("folder", path.is_dir()) if key == "folder" else ("file", path.is_file())
+        if not there:
             problems.add(f"{path}: no such {kind}. Correct the paths of the source, or data_folder.")
         elif not os.access(path, os.R_OK):
             problems.add(f"{path}: may not be read. Change its permissions.")

@@ -187,7 +187,7 @@ def class_names(place: str, labels: Sequence[str], classes: list[str] | None, pr
     if decimal:
         problems.add(
             f"{place}: found the label '{decimal[0]}', expected the name or number of a class. Write class numbers "
-            f"without decimals, or, if it is a class, list it in source.classes."
+            f"without decimals, remove rows without a label, or, if it is a class, list it in source.classes."
         )
     return names
 

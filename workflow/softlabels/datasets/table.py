@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Problems
+from ..errors import Problems, UserError
 from . import cells, imported
 from .cells import Cells
 from .contract import Content, Votes
@@ -49,6 +49,11 @@ def open_table(path: Path, source: Mapping[str, Any], problems: Problems) -> tup
     roles = {f"columns.{role}": name for role, name in source["columns"].items() if name is not None}
     roles |= {f"where.{name}": name for name in source["where"]}
     if source["attention"]:
+        if source["layout"] == "wide" or source["columns"]["annotator"] is None:
+            raise UserError(
+                "source.attention: found no annotators to check, expected a table of votes with a column of them. Set "
+                "source.layout to 'long' and source.columns.annotator to that column, or source.attention to null."
+            )
         roles |= {f"attention.{role}": source["attention"][role] for role in ("check", "correct")}
     classes = source["classes"]
     if source["layout"] == "wide":

@@ -7,14 +7,18 @@ guarded by a lock, and valid for one configuration, code and input only.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import io, locks
+
+PATIENCE_SECONDS = 60.0  # for a trainer that saves its state because it was asked to stop
 
 
 def folder_of(model: Path) -> Path:
@@ -27,17 +31,23 @@ def folder_of(model: Path) -> Path:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold the run's lock; a second trainer of the same run stops with a message that names the first."""
+def exclusive(folder: Path) -> Iterator[Callable[[], None]]:
+    """Hold the run's lock; a second trainer of the same run stops with a message that names the first.
+
+    Yields:
+        A function that raises UserError if another trainer took the lock over; call it before writing.
+    """
     remedy = "Wait until it is done, or stop it (it saves its state when it is asked to terminate) and run again."
-    with locks.held(folder / "lock", "This run is being trained already", remedy):
-        yield
+    with locks.held(folder / "lock", "This run is being trained already", remedy, PATIENCE_SECONDS) as still_ours:
+        yield still_ours
 
 
 def save(folder: Path, key: str, state: dict[str, Any]) -> None:
     """Write the state atomically. ``state`` holds tensors, numbers, strings and containers of them only."""
+    buffer = BytesIO()  # torch itself does not say that a disk is full
+    torch.save({"key": key, **state}, buffer)
     with io.atomic(folder / "state.pt") as part:
-        torch.save({"key": key, **state}, part)
+        part.write_bytes(buffer.getbuffer())
 
 
 def load(folder: Path, key: str) -> dict[str, Any] | None:
@@ -47,6 +57,12 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
     except Exception:  # absent or damaged: start from the beginning, which gives the same result
         return None
     return state if state.get("key") == key else None
+
+
+def tell(folder: Path, progress: dict[str, Any]) -> None:
+    """Write how far the training is (``progress.json``), for people who watch, with the time of writing."""
+    updated = datetime.now(UTC).isoformat(timespec="seconds")
+    io.write_json(folder / "progress.json", {**progress, "updated": updated})
 
 
 def clear(folder: Path) -> None:

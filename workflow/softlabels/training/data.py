@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from .. import io
 from ..datasets.contract import read_images
 from ..errors import UserError
+from . import memory
 
 
 class Images:
@@ -23,7 +23,7 @@ class Images:
     def __init__(self, path: Path, device: torch.device, resident: bool | None = None):
         self.map = read_images(path)
         self.device = device
-        fits = self.map.nbytes <= _free_memory(device) // 2
+        fits = self.map.nbytes <= memory.free(device) // 2
         self.resident = fits if resident is None else resident
         if self.resident:
             self.pixels = torch.empty(self.map.shape, dtype=torch.uint8, device=device)
@@ -43,16 +43,6 @@ class Images:
             return self.pixels[index]
         rows, back = np.unique(index.cpu().numpy(), return_inverse=True)  # ascending: kind to the disk
         return torch.from_numpy(self.map[rows][back]).to(self.device)
-
-
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        import psutil
-    except ImportError:  # not needed for more than this; free pages are a lower bound of what is available
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return psutil.virtual_memory().available
 
 
 @dataclass

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from .. import io, keyed, registry
+from .. import io, keyed, locks, registry, stopping
 from ..errors import UserError
 from ..networks import base as networks
-from . import augmentation, checkpoint
+from . import augmentation, checkpoint, memory
 from .data import Images, Run, read_run
+
+SAVING_SHARE = 0.02  # of the time at most, so that a slow file server does not slow the training
 
 
 def run(
@@ -33,6 +36,7 @@ def run(
     outputs: dict[str, Path],
     code: str = "",
     checkpoint_seconds: float = 10.0,
+    finish: Callable[[dict[str, Any]], None] = lambda facts: None,
 ) -> dict[str, Any]:
     """Train, and write the model, its history, predictions of all items and features of the test items.
 
@@ -41,15 +45,32 @@ def run(
         inputs: ``images``, ``split``, ``labels``, ``reference`` and, for ``weights: file``, ``weights``.
         outputs: ``model``, ``history``, ``predictions``, ``features``.
         code: hash of the code that runs; a resume state that other code saved is not loaded.
-        checkpoint_seconds: the resume state is saved at the first step after this many seconds.
+        checkpoint_seconds: the resume state is saved at the first step after this many seconds, or after 1 /
+            SAVING_SHARE times as long as the last saving took. This is the most that a kill without warning loses.
+        finish: called with the facts when all is written, before the resume state is removed.
 
     Returns:
-        Facts for the manifest: times, share of the time in optimiser steps, where (epoch, step) the run was resumed.
+        Facts for the manifest: times, share of the time in optimiser steps, the attempts that the result comes from
+        (host, SLURM job, the position that each began at), where (epoch, step) the run was resumed.
 
     Raises:
         UserError: no GPU for ``device: cuda``, weights that cannot be had, labels that are no distributions, a run that
-            is being trained already, no labelled validation item to select by, or a loss that is not a number.
+            is being trained already, no labelled validation item to select by, a loss that is not a number, or too
+            little memory.
+        Stopped: somebody asked the process to stop; the state is saved.
     """
+    with memory.explained(config["recipe"]):
+        return _run(config, inputs, outputs, code, checkpoint_seconds, finish)
+
+
+def _run(
+    config: dict[str, Any],
+    inputs: dict[str, Path],
+    outputs: dict[str, Path],
+    code: str,
+    checkpoint_seconds: float,
+    finish: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
     recipe, seed = config["recipe"], config["seed"]
     device = _device(recipe)
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
@@ -78,10 +99,11 @@ def run(
         model.std.copy_(std)
     folder = checkpoint.folder_of(outputs["model"])
     key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
-    with checkpoint.exclusive(folder):
+    with checkpoint.exclusive(folder) as still_ours:
         trainer = Trainer(recipe, seed, data, images, model.to(device, memory_format=torch.channels_last), device)
-        facts = trainer.fit(folder, hashlib.sha256(key.encode()).hexdigest(), checkpoint_seconds)
-        trainer.write(outputs)
+        facts = trainer.fit(folder, hashlib.sha256(key.encode()).hexdigest(), checkpoint_seconds, still_ours)
+        trainer.write(outputs, still_ours)
+        finish(facts)
         checkpoint.clear(folder)
     return facts
 
@@ -119,7 +141,8 @@ class Trainer:
         self.best_value = math.inf
         self.position = (1, 0)  # the next step: epoch from 1, step from 0
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
-        self.resumes: list[list[int]] = []  # position at each resume
+        self.attempts: list[dict[str, Any]] = [self._attempt()]
+        self.check_stop: Callable[[], None] = lambda: None
 
     @property
     def epochs(self) -> range:
@@ -141,40 +164,50 @@ class Trainer:
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
-    def fit(self, folder: Path, key: str, checkpoint_seconds: float) -> dict[str, Any]:
+    def fit(
+        self,
+        folder: Path,
+        key: str,
+        checkpoint_seconds: float,
+        still_ours: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
         """Train from the start or from the saved state to the end; the result's bytes are the same either way."""
         state = checkpoint.load(folder, key)
         if state is not None:
             self.load_state(state)
             print(f"resumed at epoch {self.position[0]}, step {self.position[1]}", file=sys.stderr)
-        asked_to_stop = _StopRequest()
+
         started = saved = time.monotonic()
-        in_steps = 0.0
+        in_steps, pause, told = 0.0, checkpoint_seconds, -math.inf
+
+        def save() -> None:
+            nonlocal saved, pause
+            begun = time.monotonic()
+            still_ours()
+            checkpoint.save(folder, key, self.state())
+            saved = time.monotonic()
+            pause = max(checkpoint_seconds, (saved - begun) / SAVING_SHARE)
+
+        def save_if_due() -> None:
+            if time.monotonic() - saved > pause:
+                save()
+
         bar = tqdm(total=len(self.epochs) * self.steps, initial=self._done(), unit="step", disable=None)
-        with asked_to_stop, bar:
-            for epoch in range(self.position[0], len(self.epochs) + 1):
-                draws = augmentation.draws(self.recipe["augment"], len(self.images), self.seed, epoch)
-                draws = {name: draw.to(self.device) for name, draw in draws.items()}
-                order = torch.from_numpy(self.order(epoch)).to(self.device)
-                begun = time.monotonic()
-                self.model.train()
-                for step in range(self.position[1], self.steps):
-                    self.step(epoch, step, order, draws)
-                    bar.update()
-                    self.position = (epoch, step + 1)
-                    if asked_to_stop.now or time.monotonic() - saved > checkpoint_seconds:
-                        saving = time.monotonic()
-                        checkpoint.save(folder, key, self.state())
-                        saved = time.monotonic()
-                        in_steps -= saved - saving
-                    if asked_to_stop.now:
-                        raise SystemExit(
-                            f"asked to stop: state saved at epoch {epoch}, step {step + 1}; run again to go on"
-                        )
-                mean_loss = self.loss_sum.item() / self.steps  # waits for the device
-                in_steps += time.monotonic() - begun
-                self.end_epoch(epoch, mean_loss)
-                self._report(bar, epoch)
+        with stopping.on_check() as self.check_stop, bar:
+            try:
+                for epoch in range(self.position[0], len(self.epochs) + 1):
+                    if time.monotonic() - told > 1:  # not after each of many short epochs
+                        still_ours()
+                        checkpoint.tell(folder, {**self.attempts[-1], "epoch": epoch, "epochs": len(self.epochs)})
+                        told = time.monotonic()
+                    in_steps += self.run_epoch(epoch, bar, save_if_due)
+                    self._report(bar, epoch)
+                self.check_stop()
+            except stopping.Stopped as stop:
+                save()
+                epoch = min(self.position[0], len(self.epochs))
+                raise stopping.Stopped(f"{stop} in epoch {epoch} of {len(self.epochs)}; the state is saved") from None
+            save()  # what comes now may take long, too
         wall = time.monotonic() - started
         if self.recipe["select"] == "best_validation":
             self.model.load_state_dict(self.best)
@@ -183,11 +216,32 @@ class Trainer:
         return {
             "initial_sha256": self.initial_sha256,
             "order_sha256": self.order_sha256,
-            "resumes": self.resumes,
+            "attempts": self.attempts,
+            "resumes": [attempt["position"] for attempt in self.attempts[1:]],
             "seconds": round(wall, 3),
             "share_in_steps": round(share, 4),
             "steps": len(self.epochs) * self.steps,
         }
+
+    def run_epoch(self, epoch: int, bar: tqdm, save_if_due: Callable[[], None]) -> float:
+        """The steps that are left of an epoch, and its end; returns the seconds in optimiser steps."""
+        draws = augmentation.draws(self.recipe["augment"], len(self.images), self.seed, epoch)
+        draws = {name: draw.to(self.device) for name, draw in draws.items()}
+        order = torch.from_numpy(self.order(epoch)).to(self.device)
+        begun, saving = time.monotonic(), 0.0
+        self.model.train()
+        for step in range(self.position[1], self.steps):
+            self.step(epoch, step, order, draws)
+            bar.update()
+            self.position = (epoch, step + 1)
+            self.check_stop()
+            done = time.monotonic()
+            save_if_due()
+            saving += time.monotonic() - done
+        mean_loss = self.loss_sum.item() / self.steps  # waits for the device
+        seconds = time.monotonic() - begun - saving
+        self.end_epoch(epoch, mean_loss)
+        return seconds
 
     def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> None:
         """One optimiser step."""
@@ -253,6 +307,7 @@ class Trainer:
         logits, features = [], []
         with torch.no_grad():
             for start in range(0, len(items), self.recipe["batch"]):
+                self.check_stop()
                 index = torch.from_numpy(items[start : start + self.recipe["batch"]]).to(self.device)
                 images = self.images[index].permute(0, 3, 1, 2).to(torch.float32) / 255
                 with self.precision():
@@ -267,6 +322,13 @@ class Trainer:
             self.recipe["precision"] == "auto" and self.device.type == "cuda"
         )
         return torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
+
+    def _attempt(self) -> dict[str, Any]:
+        """Who trains from the present position on."""
+        who = locks.whoami()
+        return {key: who[key] for key in ("host", "pid", "job", "restarts", "started")} | {
+            "position": list(self.position)
+        }
 
     def _done(self) -> int:
         return (self.position[0] - 1) * self.steps + self.position[1]
@@ -294,7 +356,7 @@ class Trainer:
             "best": self.best,
             "best_value": self.best_value,
             "position": list(self.position),
-            "resumes": self.resumes,
+            "attempts": self.attempts,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -305,12 +367,14 @@ class Trainer:
         self.best = {name: tensor.to(self.device) for name, tensor in state["best"].items()}
         self.loss_sum.copy_(state["loss_sum"])
         self.history, self.best_value = state["history"], state["best_value"]
-        self.position, self.resumes = tuple(state["position"]), [*state["resumes"], state["position"]]
+        self.position = tuple(state["position"])
+        self.attempts = [*state["attempts"], self._attempt()]
 
-    def write(self, outputs: dict[str, Path]) -> None:
+    def write(self, outputs: dict[str, Path], still_ours: Callable[[], None] = lambda: None) -> None:
         """Write the four files of a run."""
         items = np.arange(len(self.images))
         logits, features = self.predict(items)
+        still_ours()
         hashes = {"initial_sha256": self.initial_sha256, "order_sha256": self.order_sha256}
         about = {
             "network": self.recipe["network"],
@@ -334,23 +398,10 @@ class Trainer:
             }
         )
         io.write_table(outputs["predictions"], predictions, {"classes": self.data.classes})
-        with io.atomic(outputs["features"]) as part, part.open("wb") as file:
-            np.save(file, features[self.data.split == "test"], allow_pickle=False)
-
-
-class _StopRequest:
-    """While active, a request to terminate (from a person or a cluster) is noted instead of ending the process."""
-
-    now = False
-
-    def __enter__(self) -> None:
-        self.previous = signal.signal(signal.SIGTERM, self._note)
-
-    def _note(self, number: int, frame: Any) -> None:
-        self.now = True
-
-    def __exit__(self, *exception: object) -> None:
-        signal.signal(signal.SIGTERM, self.previous)
+        buffer = BytesIO()  # numpy itself does not say that a disk is full
+        np.save(buffer, features[self.data.split == "test"], allow_pickle=False)
+        with io.atomic(outputs["features"]) as part:
+            part.write_bytes(buffer.getbuffer())
 
 
 def _device(recipe: dict) -> torch.device:
@@ -358,7 +409,8 @@ def _device(recipe: dict) -> torch.device:
     if recipe["device"] == "cuda" and not torch.cuda.is_available():
         raise UserError(
             "recipe.device is 'cuda' but torch sees no GPU here. Set device: cpu, or run where there is one "
-            "(nvidia-smi shows it, CUDA_VISIBLE_DEVICES may hide it)."
+            "(nvidia-smi shows it, CUDA_VISIBLE_DEVICES may hide it). In a SLURM job, ask for one: the rule train has "
+            "the resource gpu=1, which the profile turns into --gpus or --gres, in a partition with GPUs."
         )
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # demanded by deterministic cuBLAS
     torch.set_num_threads(recipe["threads"])

@@ -1,4 +1,4 @@
-"""Copies of the project in which Snakemake runs: fresh sources, and a finished tiny study, made once a session."""
+"""Copies of the project in which Snakemake runs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import yaml
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCES = ("Snakefile", "workflow", "config", "profiles", "envs", "requirements.lock")
 TINY = "config/tiny.yaml"
 TARGET_RULES = {"default", "all", "prepare", "total"}
@@ -120,7 +118,8 @@ class Project:
         }
 
 
-def _copy_sources(folder: Path) -> Project:
+def copy_sources(folder: Path) -> Project:
+    """A project in a new folder, of the sources alone."""
     folder.mkdir(parents=True)
     for name in SOURCES:
         source = REPOSITORY / name
@@ -129,41 +128,3 @@ def _copy_sources(folder: Path) -> Project:
         else:
             shutil.copy2(source, folder / name)
     return Project(folder)
-
-
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory) -> Project:
-    """The sources alone; no test may run or change anything in here."""
-    return _copy_sources(tmp_path_factory.mktemp("fresh") / "project")
-
-
-@pytest.fixture(scope="session")
-def copy() -> Callable[[Project, Path], Project]:
-    """Copy a project with its times, which Snakemake compares."""
-
-    def copied(project: Project, folder: Path) -> Project:
-        shutil.copytree(project.folder, folder)
-        return Project(folder)
-
-    return copied
-
-
-@pytest.fixture(scope="session")
-def tiny(fresh, copy, tmp_path_factory) -> Project:
-    """The finished tiny study, made by Snakemake on two cores in a git checkout; no test may change it."""
-    project = copy(fresh, tmp_path_factory.mktemp("tiny") / "project")
-    project.commit()
-    project.snakemake()
-    return project
-
-
-@pytest.fixture
-def clean(fresh, copy, tmp_path) -> Project:
-    """A copy of the sources of its own."""
-    return copy(fresh, tmp_path / "project")
-
-
-@pytest.fixture
-def finished(tiny, copy, tmp_path) -> Project:
-    """A copy of the finished tiny study of its own."""
-    return copy(tiny, tmp_path / "project")

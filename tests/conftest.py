@@ -1,0 +1,48 @@
+"""Fresh sources, and a finished tiny study, made once a session."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from projects import Project, copy_sources
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory) -> Project:
+    """The sources alone; no test may run or change anything in here."""
+    return copy_sources(tmp_path_factory.mktemp("fresh") / "project")
+
+
+@pytest.fixture(scope="session")
+def copy() -> Callable[[Project, Path], Project]:
+    """Copy a project with its times, which Snakemake compares."""
+
+    def copied(project: Project, folder: Path) -> Project:
+        shutil.copytree(project.folder, folder)
+        return Project(folder)
+
+    return copied
+
+
+@pytest.fixture(scope="session")
+def tiny(fresh, copy, tmp_path_factory) -> Project:
+    """The finished tiny study, made by Snakemake on two cores in a git checkout; no test may change it."""
+    project = copy(fresh, tmp_path_factory.mktemp("tiny") / "project")
+    project.commit()
+    project.snakemake()
+    return project
+
+
+@pytest.fixture
+def clean(fresh, copy, tmp_path) -> Project:
+    """A copy of the sources of its own."""
+    return copy(fresh, tmp_path / "project")
+
+
+@pytest.fixture
+def finished(tiny, copy, tmp_path) -> Project:
+    """A copy of the finished tiny study of its own."""
+    return copy(tiny, tmp_path / "project")

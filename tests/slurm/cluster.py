@@ -1,0 +1,105 @@
+"""A cluster that tests may break, and a project that submits to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+from projects import Project
+
+PROFILE = "profiles/here"
+WORDS = ("--workflow-profile", PROFILE)
+
+
+def wait_for(what, seconds: float = 120):
+    """The first true value of ``what()``."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = what()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError("waited in vain")
+
+
+class Cluster:
+    """A SLURM cluster on loopback, started and stopped by a script."""
+
+    def __init__(self, script: Path):
+        self.script = script
+        self.state = Path(os.environ.get("SLURM_LOCAL_DIR", "/tmp/slurm-local"))
+        self.environment = {"SLURM_CONF": str(self.state / "etc" / "slurm.conf")}
+
+    def call(self, *words: str) -> subprocess.CompletedProcess:
+        """Call the script."""
+        return subprocess.run(
+            [self.script, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+        )
+
+    def up(self) -> subprocess.CompletedProcess:
+        """Start what is not running of it."""
+        return self.call("up", "--nodes", "2", "--gpus-per-node", "1")
+
+    def slurm(self, *words: str) -> str:
+        """What a SLURM command prints."""
+        return subprocess.run(
+            words, env={**os.environ, **self.environment}, check=True, capture_output=True, text=True, timeout=60
+        ).stdout.strip()
+
+    def lose_node(self, node: str) -> None:
+        """Kill a node's daemon and all that runs on the node, as a power cut does, and start the daemon again."""
+        daemon = psutil.Process(int((self.state / "run" / f"slurmd-{node}.pid").read_text().split()[0]))
+        daemon.kill()
+        daemon.wait()
+        numbers = self.slurm("squeue", "--noheader", "--nodelist", node, "--format", "%i").split()
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            words, environment = " ".join(process.info["cmdline"] or []), process.info["environ"] or {}
+            steps = any(f"slurmstepd: [{number}." in words for number in numbers)
+            if steps or (environment.get("SLURM_JOB_ID") in numbers and environment.get("SLURMD_NODENAME") == node):
+                process.kill()
+        started = self.up()
+        assert started.returncode == 0, started.stdout
+
+
+class SlurmProject(Project):
+    """A copy of the project that submits to a cluster."""
+
+    def __init__(self, folder: Path, cluster: Cluster):
+        super().__init__(folder)
+        self.cluster = cluster
+        self.environment |= cluster.environment
+        self.environment.pop("SLURM_JOB_ID", None)
+        del self.environment["PYTHONDONTWRITEBYTECODE"]  # a job starts Python four times
+
+    def profile(self, train: dict | None = None, **changes) -> None:
+        """Adapt the project's SLURM profile to the cluster: its account, its small nodes, and short waits."""
+        keys = yaml.safe_load((self.folder / "profiles/slurm/profile.yaml").read_text())
+        small = {"mem_mb": 300, "runtime": 5}
+        keys["default-resources"] |= {"slurm_account": "testing"}
+        keys["set-resources"] = dict.fromkeys(["data", *keys["groups"]], small)
+        keys["set-resources"]["train"] = {**small, **(train or {})}
+        keys |= {"latency-wait": 10, "slurm-init-seconds-before-status-checks": 1, **changes}
+        file = self.folder / PROFILE / "profile.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(yaml.safe_dump(keys))
+
+    def jobs(self) -> dict[str, str]:
+        """This project's queued and running SLURM jobs: their number by what they do."""
+        lines = self.cluster.slurm("squeue", "--noheader", "--format", "%i|%k|%Z").splitlines()
+        found = [line.split("|") for line in lines]
+        return {comment: number for number, comment, folder in found if folder == str(self.folder)}
+
+    def stop(self) -> None:
+        """Cancel all jobs and kill all processes of this project."""
+        jobs = self.jobs().values()
+        if jobs:
+            self.cluster.slurm("scancel", *jobs)
+            wait_for(lambda: not self.jobs())
+        for process in psutil.process_iter(["cwd"]):
+            if process.info["cwd"] == str(self.folder):
+                process.send_signal(signal.SIGKILL)

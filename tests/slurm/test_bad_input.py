@@ -1,0 +1,65 @@
+"""What a cluster refuses stops the run with its reason; nothing waits for ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from cluster import WORDS
+from projects import TINY
+
+DATA = "results/tiny/data/tiny_synthetic/images.npy"
+
+
+def refused(project) -> str:
+    """What a run prints that must fail at once, and leave no job behind."""
+    started = time.monotonic()
+    text = project.python("-m", "snakemake", DATA, "--forcerun", "data", *WORDS, "--configfile", TINY, status=1)
+    assert time.monotonic() - started < 60
+    assert project.jobs() == {}
+    assert "Traceback" not in text
+    return text
+
+
+def test_a_partition_that_does_not_exist_is_named(project):
+    project.profile(**{"default-resources": {"slurm_account": "testing", "slurm_partition": "nowhere"}})
+    assert "invalid partition specified: nowhere" in refused(project)
+
+
+def test_an_account_that_does_not_exist_is_named(project):
+    project.profile(**{"default-resources": {"slurm_account": "nobody", "slurm_partition": "main"}})
+    assert re.search("account.*nobody", refused(project))
+
+
+def test_more_memory_than_any_node_has_is_refused(project):
+    project.profile()
+    project.edit("profiles/here/profile.yaml", ("mem_mb: 300", "mem_mb: attempt * 100000"))
+    assert "Memory specification can not be satisfied" in refused(project)
+
+
+def test_without_slurm_the_missing_command_is_named(project):
+    project.profile()
+    tools = {"sbatch", "squeue", "sacct", "scontrol", "sinfo", "sacctmgr", "sshare", "scancel", "srun"}
+    folder = project.folder / "bin"
+    folder.mkdir()
+    for place in os.environ["PATH"].split(":"):
+        for tool in Path(place).glob("*") if Path(place).is_dir() else []:
+            if tool.name not in tools and not (folder / tool.name).is_symlink():
+                (folder / tool.name).symlink_to(tool)
+    project.environment["PATH"] = str(folder)
+    assert "No such file or directory: 'sacctmgr'" in refused(project)
+
+
+@pytest.mark.slow
+def test_a_failing_training_shows_its_log_and_ends_the_run(project):
+    recipe = {"network": "compact", "epochs": 2, "batch": 32, "rate": 1e30}
+    study = {"datasets": ["tiny_synthetic"], "recipes": ["diverging"], "labels": ["soft"], "seeds": [0]}
+    config = project.configure("config/diverging.yaml", recipes={"diverging": recipe}, studies={"diverging": study})
+    project.profile(retries=0)
+    text = project.python("-m", "snakemake", *WORDS, "--configfile", config, status=1)
+    assert text.count("softlabels: The loss is nan in epoch 1: training diverged. Lower recipe.rate (1e+30)") == 1
+    assert not list((project.folder / "results/tiny/runs/tiny_synthetic/random/diverging").rglob("*.*"))
+    assert project.jobs() == {}

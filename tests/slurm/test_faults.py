@@ -1,0 +1,108 @@
+"""Trainings that lose their jobs: the study ends by itself, with the tables of an undisturbed run."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from cluster import WORDS, SlurmProject, wait_for
+from long_study import CONFIG, assert_as_undisturbed, configure, job_of, resumes, state_of, trainer_of
+
+# The four trainings of the study, and what happens to each.
+CANCELLED, PREEMPTED, OUT_OF_TIME, NODE_LOST = ("soft", 0), ("hard", 0), ("soft", 1), ("hard", 1)
+# In the profile, as Python: which training it is.
+IS = "wildcards.label + wildcards.seed =="
+# So that a lost node takes one training only.
+NODES = f"('--nodelist=node2' if {IS} 'hard1' else '--nodelist=node1') if attempt == 1 else ''"
+LOW = f"'low' if {IS} 'hard0' else 'main'"
+ONE_MINUTE = f"1 if {IS} 'soft1' and attempt == 1 else 5"
+
+
+def history(project: SlurmProject, job: str) -> list[str]:
+    """The states that a SLURM job has ended in, its requeues included."""
+    words = ("sacct", "-X", "--duplicates", "--noheader", "--parsable2", "--format=State", "--jobs", job)
+    return [state.split()[0] for state in project.cluster.slurm(*words).splitlines()]
+
+
+def cancel(project: SlurmProject, job: str) -> None:
+    """Cancel a job, as a person or an administrator does."""
+    project.cluster.slurm("scancel", job)
+
+
+def preempt(project: SlurmProject, job: str) -> None:
+    """Submit a job of a partition that comes first, and that needs the memory."""
+    words = ("--account=testing", "--partition=main", "--nodelist=node1", "--output=/dev/null", "--mem=3500")
+    project.cluster.slurm("sbatch", *words, "--wrap", "sleep 1")
+
+
+def freeze(project: SlurmProject, job: str) -> None:
+    """Let a training stand still until its time is up; it cannot save its state then."""
+    trainer_of(project, job).send_signal(signal.SIGSTOP)
+
+
+def lose_node(project: SlurmProject, job: str) -> None:
+    """Lose the node on which the job runs."""
+    project.cluster.lose_node("node2")
+
+
+FAULTS = {OUT_OF_TIME: freeze, CANCELLED: cancel, PREEMPTED: preempt, NODE_LOST: lose_node}
+
+
+@pytest.fixture(scope="module")
+def disturbed(tiny, on_slurm, tmp_path_factory):
+    """The study on the cluster, each of its trainings hit by another fault; the job that was hit, by training."""
+    project = configure(on_slurm(tiny, tmp_path_factory.mktemp("disturbed") / "project"), "long")
+    project.profile(train={"slurm_partition": LOW, "runtime": ONE_MINUTE, "slurm_extra": NODES})
+    head = project.start("-m", "snakemake", *WORDS, "--configfile", CONFIG)
+    hit: dict[tuple[str, int], str] = {}
+
+    def hittable() -> list[tuple[str, int]]:
+        waiting = [training for training in FAULTS if training not in hit]
+        return [one for one in waiting if state_of(project, *one).is_file() and job_of(project, *one)]
+
+    try:
+        while len(hit) < len(FAULTS):
+            training = wait_for(hittable)[0]
+            hit[training] = job_of(project, *training)
+            FAULTS[training](project, hit[training])
+        status = head.wait(400)
+    finally:
+        head.kill()
+    assert status == 0, project.printed
+    yield project, hit
+    project.stop()
+
+
+@pytest.mark.slow
+def test_a_study_of_faults_ends_with_the_tables_of_an_undisturbed_run(disturbed, undisturbed):
+    project, _ = disturbed
+    assert_as_undisturbed(project, undisturbed, "long")
+
+
+@pytest.mark.slow
+def test_a_cancelled_training_is_submitted_again_and_goes_on(disturbed):
+    project, hit = disturbed
+    assert history(project, hit[CANCELLED]) == ["CANCELLED"]
+    assert resumes(project, *CANCELLED)
+
+
+@pytest.mark.slow
+def test_a_preempted_training_is_requeued_under_its_number_and_goes_on(disturbed):
+    project, hit = disturbed
+    states = history(project, hit[PREEMPTED])
+    assert (states[0], states[-1]) == ("PREEMPTED", "COMPLETED")
+    assert resumes(project, *PREEMPTED)
+
+
+@pytest.mark.slow
+def test_a_training_that_hangs_until_its_time_is_up_gets_more_time_and_goes_on(disturbed):
+    project, hit = disturbed
+    assert history(project, hit[OUT_OF_TIME]) == ["TIMEOUT"]
+    assert resumes(project, *OUT_OF_TIME)
+
+
+@pytest.mark.slow
+def test_a_training_whose_node_is_lost_is_requeued_and_goes_on(disturbed):
+    project, hit = disturbed
+    assert history(project, hit[NODE_LOST]) == ["NODE_FAIL", "COMPLETED"]
+    assert resumes(project, *NODE_LOST)

@@ -1,0 +1,88 @@
+"""A whole study on a cluster: the tables of one machine, in few jobs and few files."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from cluster import WORDS
+from projects import TINY, Project
+
+FOLDERS = ("data", "splits", "labels", "runs", "references", "studies")
+RUN = "tiny_synthetic/random/tiny_compact/soft/seed0"
+
+
+@pytest.fixture(scope="module")
+def study(started):
+    """The tiny study, finished on the cluster; what was printed; how often the cluster was asked."""
+    project, head = started
+    assert head.wait(500) == 0, project.printed
+    return project, project.printed, len((project.folder / "calls").read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_a_study_on_a_cluster_gives_the_bytes_of_one_machine(study, tiny):
+    project, _, _ = study
+    cluster, machine = project.contents(*FOLDERS), tiny.contents(*FOLDERS)
+    assert cluster.keys() == machine.keys()
+    assert len(cluster) > 40
+    assert [path for path in cluster if cluster[path] != machine[path]] == []
+    assert project.jobs() == {}
+    project.softlabels("audit", "results/tiny", "--configfile", TINY)
+
+
+@pytest.mark.slow
+def test_22_jobs_of_a_study_are_8_jobs_of_the_cluster(study):
+    _, text, calls = study
+    submitted = re.findall(r"has been submitted with SLURM jobid \d+ \(log: .*/slurm_logs/([\w.]+)/", text)
+    assert sorted(submitted) == [
+        "group_evaluation_evaluate",
+        "group_preparation_label_references_split",
+        "group_report_card_chain_curves_embed_figure_...",
+        "rule_data",
+        *["rule_train"] * 4,
+    ]
+    assert "23 of 23 steps (100%) done" in text
+    # One call asks for all jobs; the pauses between two calls grow while nothing ends.
+    assert calls <= 8 * len(submitted)
+
+
+@pytest.mark.slow
+def test_a_run_leaves_at_most_12_files(study):
+    project, _, _ = study
+    places = [f"results/tiny/{place}/{RUN}" for place in ("runs", "logs/runs", "benchmarks/runs")]
+    files = [file for place in places for file in (project.folder / place).iterdir()]
+    logs = list((project.folder / ".snakemake/slurm_logs/rule_train").glob("*soft_0/*.log"))
+    assert len(logs) == 1  # of a job that succeeded
+    assert len(files) + len(logs) <= 12
+    assert not any(file.is_file() for file in (project.folder / "results/tiny/.resume").rglob("*"))
+
+
+@pytest.mark.slow
+def test_a_training_ran_on_a_gpu_of_its_own(study):
+    project, _, _ = study
+    words = ("sacct", "-X", "--noheader", "--parsable2", "--format=WorkDir,ReqTRES,State")
+    lines = project.cluster.slurm(*words).splitlines()
+    jobs = [line.split("|")[1:] for line in lines if line.startswith(f"{project.folder}|")]
+    assert len(jobs) == 8
+    assert {state for _, state in jobs} == {"COMPLETED"}
+    assert sum("gres/gpu=1" in wanted for wanted, _ in jobs) == 4
+
+
+@pytest.mark.slow
+def test_what_the_cluster_made_is_fresh_on_one_machine_and_the_other_way_round(study, tiny, on_slurm, tmp_path):
+    project, _, _ = study
+    assert Project(project.folder).planned() == {}
+    other = on_slurm(tiny, tmp_path / "project")
+    other.profile()
+    text = other.python("-m", "snakemake", "--dry-run", *WORDS, "--configfile", TINY)
+    assert "Nothing to be done" in text
+
+
+def test_the_profile_groups_every_rule_but_data_trainings_and_local_ones(fresh):
+    keys = yaml.safe_load((fresh.folder / "profiles/slurm/profile.yaml").read_text())
+    text = "".join(path.read_text() for path in (fresh.folder / "workflow/rules").glob("*.smk"))
+    rules = set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
+    assert rules - set(keys["groups"]) == {"data", "train", "download", "audit"}
+    assert set(keys["groups"].values()) == set(keys["group-components"])

@@ -1,0 +1,214 @@
+"""A training that is asked to stop, at any moment: one message, a status of its own, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from training_files import OUTPUTS, contents, fit, recipe, run_inputs, write_data
+
+from softlabels import cli, io, locks, stopping
+from softlabels.errors import UserError
+from softlabels.provenance import manifest
+from softlabels.training import checkpoint, train
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = recipe(epochs=3, select="best_validation", dropout=0.2)
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(inputs, tmp_path_factory):
+    return contents(fit(tmp_path_factory.mktemp("undisturbed"), inputs, RECIPE)[1])
+
+
+@pytest.fixture(autouse=True)
+def handlers():
+    """The command line handles signals until the process ends; here another test follows."""
+    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def outputs(folder):
+    run = folder / "runs/d/random/compact/soft/seed0"
+    return {name: run / file for name, file in OUTPUTS.items()}
+
+
+def command(folder, inputs):
+    """The words of the command line, and the manifest that it writes."""
+    paths = {**run_inputs(inputs), **outputs(folder)}
+    paths["manifest"] = paths["model"].parent / "model.manifest.json"
+    words = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    return ["train", "--config", json.dumps({"recipe": RECIPE, "seed": 0}), *words], paths["manifest"]
+
+
+def ask(monkeypatch, owner, name, call, number):
+    """Send the process a signal just before the ``call``-th call (from 1) of a function."""
+    original, calls = getattr(owner, name), []
+
+    def asked(*arguments, **more):
+        calls.append(None)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return original(*arguments, **more)
+
+    monkeypatch.setattr(owner, name, asked)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "number", "place", "resumes"),
+    [
+        (train, "read_run", 1, "SIGUSR1", "", []),  # while data are read
+        (train.Trainer, "step", 6, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 2]]),
+        (train.Trainer, "step", 6, "SIGINT", " in epoch 2 of 3; the state is saved", [[2, 2]]),
+        (train.Trainer, "validate", 2, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 4]]),
+        (checkpoint, "save", 3, "SIGTERM", " in epoch 1 of 3; the state is saved", [[1, 4]]),
+        (train.Trainer, "write", 1, "SIGTERM", "", [[4, 0]]),
+        (io, "write_table", 2, "SIGUSR1", "", [[4, 0]]),  # between two outputs
+        (manifest, "write", 1, "SIGTERM", "", [[4, 0]]),
+    ],
+)
+def test_a_request_to_stop_is_heard_at_any_moment(
+    monkeypatch, capsys, tmp_path, inputs, undisturbed, owner, name, call, number, place, resumes
+):
+    words, written = command(tmp_path, inputs)
+    monkeypatch.setattr(sys, "argv", ["softlabels", *words])
+    run = train.run
+    monkeypatch.setattr(train, "SAVING_SHARE", float("inf"))
+    monkeypatch.setattr(train, "run", lambda *given, **more: run(*given, **more, checkpoint_seconds=0))
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+        ask(patch, owner, name, call, signal.Signals[number])
+        cli.main()
+    assert end.value.code == stopping.STATUS == 75
+    assert capsys.readouterr().err.splitlines()[-1] == f"softlabels: stopped by {number}{place}. Run again to go on."
+    assert not written.exists()
+    assert not list(tmp_path.rglob("*.part"))
+    assert locks.holder(checkpoint.folder_of(outputs(tmp_path)["model"]) / "lock") == {}
+    for number in stopping.SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    cli.main()
+    assert io.read_json(written)["facts"]["resumes"] == resumes
+    assert contents(outputs(tmp_path)) == undisturbed
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN  # what is finished must not look stopped
+
+
+def test_a_request_while_torch_is_imported_ends_the_process(tmp_path, inputs):
+    words, _ = command(tmp_path, inputs)
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from softlabels.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-v", "-c", code, str(ROOT / "workflow"), *words], stderr=subprocess.PIPE, text=True
+    )
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("import 'torch._C'") or "torch/_C" in line:
+            process.terminate()
+            break
+    lines += process.stderr.readlines()
+    assert process.wait() == stopping.STATUS
+    assert "softlabels: stopped by SIGTERM. Run again to go on.\n" in lines
+
+
+def test_what_a_shell_lets_a_process_ignore_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stopping.end_at_once()
+    with stopping.on_check() as check:
+        os.kill(os.getpid(), signal.SIGINT)
+        check()
+    with pytest.raises(stopping.Stopped, match="stopped by SIGUSR1"):
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_a_request_that_nobody_checked_for_ends_the_block():
+    reached = []
+    with pytest.raises(stopping.Stopped), stopping.on_check():
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append(True)
+    assert reached
+
+
+# -- who trained -------------------------------------------------------------------------------------------------------
+
+
+def test_facts_list_the_attempts_with_their_jobs_and_where_they_began(monkeypatch, tmp_path, inputs):
+    monkeypatch.setattr(locks.socket, "gethostname", lambda: "node1")
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    with monkeypatch.context() as patch, pytest.raises(stopping.Stopped):
+        ask(patch, train.Trainer, "step", 6, signal.SIGTERM)
+        fit(tmp_path, inputs, RECIPE)
+    monkeypatch.setattr(locks.socket, "gethostname", lambda: "node2")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    facts, _ = fit(tmp_path, inputs, RECIPE)
+    first, second = facts["attempts"]
+    assert (first["host"], first["job"], first["restarts"], first["position"]) == ("node1", "12", None, [1, 0])
+    assert (second["host"], second["job"], second["restarts"], second["position"]) == ("node2", "12", "1", [2, 2])
+    assert facts["resumes"] == [[2, 2]]
+
+
+def test_people_who_watch_find_how_far_a_training_is(monkeypatch, tmp_path, inputs):
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    with monkeypatch.context() as patch, pytest.raises(stopping.Stopped):
+        ask(patch, train.Trainer, "step", 6, signal.SIGTERM)
+        fit(tmp_path, inputs, RECIPE)
+    progress = io.read_json(checkpoint.folder_of(tmp_path / "model.safetensors") / "progress.json")
+    assert (progress["epochs"], progress["job"], progress["pid"]) == (3, "12", os.getpid())
+    assert progress["epoch"] in (1, 2)
+    assert progress["updated"] >= progress["started"]
+
+
+@pytest.mark.parametrize(("method", "call"), [("step", 3), ("write", 1)])
+def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, tmp_path, inputs, method, call):
+    folder = checkpoint.folder_of(tmp_path / "model.safetensors")
+    original, calls, seen = getattr(train.Trainer, method), [], []
+
+    def taken(self, *arguments):
+        calls.append(None)
+        if len(calls) == call:
+            record = locks.holder(folder / "lock") | {"host": "node2", "token": "other"}
+            (folder / "lock.json").write_text(json.dumps(record))
+            seen.append((folder / "state.pt").read_bytes())
+        return original(self, *arguments)
+
+    monkeypatch.setattr(train, "SAVING_SHARE", float("inf"))
+    monkeypatch.setattr(train.Trainer, method, taken)
+    with pytest.raises(UserError, match=r"taken over by process .* on node2"):
+        fit(tmp_path, inputs, RECIPE, checkpoint_seconds=0)
+    assert (folder / "state.pt").read_bytes() == seen[0]
+    assert not (tmp_path / "model.safetensors").exists()
+    assert locks.holder(folder / "lock")["host"] == "node2"
+
+
+def test_saving_that_is_slow_happens_less_often(monkeypatch, tmp_path, inputs):
+    now, saves = [0.0], []
+
+    class Clock:
+        @staticmethod
+        def monotonic():
+            return now[0]
+
+    step = train.Trainer.step
+
+    def slow_step(self, *arguments):
+        now[0] += 1
+        step(self, *arguments)
+
+    def slow_save(*arguments):
+        saves.append(now[0])
+        now[0] += 0.09
+
+    monkeypatch.setattr(train, "time", Clock)
+    monkeypatch.setattr(train.Trainer, "step", slow_step)
+    monkeypatch.setattr(checkpoint, "save", slow_save)
+    fit(tmp_path, inputs, RECIPE | {"epochs": 4}, checkpoint_seconds=2)
+    assert saves == pytest.approx([3, 8.09, 13.18, 16.27])  # after 2 s, then each 0.09 s / 0.02 = 4.5 s, and at the end
