@@ -32,7 +32,7 @@ CONFIG = {
     "studies": {"grid": {"datasets": ["synthetic"], "recipes": RECIPES, "seeds": list(SEEDS)}},
 }
 
-# The same rules, files and edges as the workflow's, with nothing but constants; the profile is the workflow's, too.
+# The same rules, files, edges and resources as the workflow's, and constants for all else; the same profile, too.
 BARE = """
 RECIPES, SEEDS, LABELS = {recipes}, range({seeds}), {labels}
 DATA, SPLIT = "results/data/{{dataset}}/", "results/splits/{{dataset}}/{{split}}/seed{{seed}}"
@@ -102,7 +102,10 @@ for name, (inputs, outputs) in RULES.items():
         log: outputs[0] + ".log"
         benchmark: outputs[0] + ".tsv"
         threads: 1
-        resources: gpu=0
+        resources:
+            gpu=0,
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 5 * attempt
         params: config="c" * 600, code="0" * 64
         message: "Making {{wildcards}}"
         shell: ": {{params.config:q}} {{params.code:q}} {{log:q}}; touch {{output:q}}"
