@@ -12,7 +12,7 @@ from PIL import Image
 
 from softlabels import config, io
 from softlabels.datasets import data, dcic
-from softlabels.errors import Problems, UserError
+from softlabels.errors import UserError
 
 # Names and labels of the images disagree, as in MiceBone: a name that starts with a label says nothing.
 IMAGES = ("fold1/g#1.png", "fold1/nr#2.png", "fold2/g#3.png", "fold3/ug#4.png")
@@ -204,10 +204,7 @@ def test_images_outside_of_the_folds_are_left_out_with_a_remark(root, tmp_path):
     write(root)
     Image.new("RGB", (4, 4)).save(root / "overview.png")
     Image.new("RGB", (4, 4)).save(tmp_path / "logo.png")
-    outputs = {"images": tmp_path / "data" / "images.npy"}
-    with data.opened(
-        {"source": options(), "reference": "votes"}, {"folder": tmp_path}, outputs["images"], Problems()
-    ) as found:
+    with data.opened({"source": options(), "reference": "votes"}, {"folder": tmp_path}, tmp_path) as found:
         assert found.names == list(IMAGES)
         assert "2 images are in no fold of the data set and were left out." in found.notes["remarks"]
 

@@ -236,7 +236,7 @@ def test_the_votes_of_the_raw_table_are_the_published_ones(tmp_path):
     raw = EXAMPLES["cifar10h_raw"] | {"data_folder": str(tmp_path), "recipes": {"quick": {"network": "compact"}}}
     plan = Plan(raw | {"studies": {"s": {"datasets": ["cifar10h_raw"], "recipes": ["quick"]}}})
     inputs = {key: Path(path) for key, path in plan.source_files("cifar10h_raw").items()}
-    with data.opened(plan.of("data", dataset="cifar10h_raw"), inputs, tmp_path, Problems()) as content:
+    with data.opened(plan.of("data", dataset="cifar10h_raw"), inputs, tmp_path) as content:
         assert len(content.votes.item) == 5 * N
         assert content.notes["remarks"][-1].endswith(f"0 of {N} items have other counts.")
         assert "2 of 7 annotators passed fewer than 75%" in content.notes["remarks"][0]

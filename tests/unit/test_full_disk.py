@@ -62,7 +62,7 @@ def test_a_full_disk_is_named_and_nothing_half_written_stays(monkeypatch, capsys
     assert message.startswith(f"softlabels: {checkpoint.folder_of(small / 'model')}/state.pt: No space left on device.")
     assert message.endswith("The disk is full: free some space, or set `results` to a folder on a larger one. "
                             "Then run again.")  # fmt: skip
-    assert files(small) == ["lock", "progress.json"]
+    assert files(small) == ["lock"]
 
 
 def test_a_disk_that_fills_up_while_outputs_are_written_keeps_the_state(monkeypatch, capsys, tmp_path, inputs):

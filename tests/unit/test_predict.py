@@ -96,6 +96,20 @@ def test_images_of_another_size_are_brought_to_the_models(trained, tmp_path, res
     assert rows(tmp_path / "out.csv")[1]["wide.png"] == pytest.approx(expected, abs=0.02)
 
 
+@pytest.mark.parametrize(("deep", "grey"), [("scale", 100), ("stretch", 255)])
+def test_grey_of_16_bits_becomes_what_the_training_images_became(trained, tmp_path, deep, grey):
+    (tmp_path / "images").mkdir()
+    values = np.zeros((16, 16), np.uint16)
+    values[4:12] = 100 * 257
+    Image.fromarray(values).save(tmp_path / "images/deep.png")
+    predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv", deep=deep)
+    picture = np.repeat(((values > 0) * grey).astype(np.uint8)[..., None], 3, axis=2)
+    expected = predict.load(trained[1]["model"])(picture[None])[0]
+    assert rows(tmp_path / "out.csv")[1]["deep.png"] == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(UserError, match=r"deep\.png: .*pixel type I;16"):
+        predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv")
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path, folder):
     (tmp_path / "text").write_text("no model")
     save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")

@@ -156,17 +156,6 @@ def test_facts_list_the_attempts_with_their_jobs_and_where_they_began(monkeypatc
     assert facts["resumes"] == [[2, 2]]
 
 
-def test_people_who_watch_find_how_far_a_training_is(monkeypatch, tmp_path, inputs):
-    monkeypatch.setenv("SLURM_JOB_ID", "12")
-    with monkeypatch.context() as patch, pytest.raises(stopping.Stopped):
-        ask(patch, train.Trainer, "step", 6, signal.SIGTERM)
-        fit(tmp_path, inputs, RECIPE)
-    progress = io.read_json(checkpoint.folder_of(tmp_path / "model.safetensors") / "progress.json")
-    assert (progress["epochs"], progress["job"], progress["pid"]) == (3, "12", os.getpid())
-    assert progress["epoch"] in (1, 2)
-    assert progress["updated"] >= progress["started"]
-
-
 @pytest.mark.parametrize(("method", "call"), [("step", 3), ("write", 1)])
 def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, tmp_path, inputs, method, call):
     folder = checkpoint.folder_of(tmp_path / "model.safetensors")

@@ -74,7 +74,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as scratch:
         files = {key: Path(scratch, f"{key}.parquet") for key in ("items", "annotations", "reference", "made")}
         try:
-            with data.opened(plan.of("data", dataset=name), inputs, Path(scratch), Problems()) as content:
+            with data.opened(plan.of("data", dataset=name), inputs, Path(scratch)) as content:
                 outputs = {**files, "images": None}
                 contract.write(content, plan.config["datasets"][name]["reference"], outputs, plan.data_threads(name))
         except UserError as error:

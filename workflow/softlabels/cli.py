@@ -109,7 +109,7 @@ def _status(arguments: argparse.Namespace) -> None:
 def _predict(arguments: argparse.Namespace) -> None:
     from .predict import predict_folder
 
-    predict_folder(arguments.model, arguments.folder, arguments.out, arguments.device, arguments.resize)
+    predict_folder(arguments.model, arguments.folder, arguments.out, arguments.device, arguments.resize, arguments.deep)
 
 
 def _explain(arguments: argparse.Namespace) -> None:
@@ -203,6 +203,12 @@ def parser() -> argparse.ArgumentParser:
         choices=["stretch", "crop", "pad"],
         default="stretch",
         help="images of another size (default: %(default)s)",
+    )
+    predict.add_argument(
+        "--deep",
+        choices=["refuse", "scale", "stretch"],
+        default="refuse",
+        help="16-bit grey: as source.deep of the training images (default: %(default)s)",
     )
     predict.set_defaults(call=_predict)
 

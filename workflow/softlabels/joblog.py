@@ -19,8 +19,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-BEAT_SECONDS = 30.0
-DEAD_SECONDS = 300.0  # without a beat
+from .locks import BEAT_SECONDS, DEAD_SECONDS
+
 TAIL = 20_000  # bytes of a log's end that are read
 LINES = 5  # of a failed job's log that are shown
 
@@ -28,7 +28,7 @@ _STARTED = re.compile(
     r"softlabels \w+: started (?P<started>\S+) on (?P<host>\S+), process (?P<pid>\d+)(, SLURM job (?P<slurm_job>\S+))?"
 )
 _DONE = re.compile(r"softlabels \w+: done")
-_STOPPED = re.compile(r"(softlabels: )?(asked to stop|stopped by)")
+_STOPPED = re.compile(r"(softlabels: )?stopped by")
 _FAILED = re.compile(r"softlabels: |Traceback \(most recent call last\)|slurmstepd: error")
 _EPOCH = re.compile(r"epoch (\d+)/(\d+): ")
 

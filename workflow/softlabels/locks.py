@@ -157,10 +157,19 @@ def _job_at_work(owner: dict[str, Any]) -> bool | None:
     return bool(set(answer.stdout.split()) - {"PENDING"})
 
 
+def server_time(folder: Path) -> float:
+    """The time of the file server's clock, in seconds since 1970: clocks of nodes differ.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".now.") as now:
+        return os.fstat(now.fileno()).st_mtime
+
+
 def _age(path: Path) -> float:
-    """Seconds since a file was touched, both times the file server's: clocks of nodes differ."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".now.") as now:
-        return os.fstat(now.fileno()).st_mtime - path.stat().st_mtime
+    """Seconds since a file was touched."""
+    return server_time(path.parent) - path.stat().st_mtime
 
 
 def _beat(record: Path, mine: dict[str, Any], done: Event) -> None:

@@ -63,7 +63,9 @@ def load(path: str | Path, device: str = "cpu") -> Model:
     return Model(network.eval().to(device), about["classes"], about["height"], about["width"])
 
 
-def predict_folder(model: Path, folder: Path, out: Path, device: str = "cpu", resize: str = "stretch") -> None:
+def predict_folder(
+    model: Path, folder: Path, out: Path, device: str = "cpu", resize: str = "stretch", deep: str = "refuse"
+) -> None:
     """Write a CSV with one row an image of ``folder``: its path there and the probability of each class.
 
     Args:
@@ -72,6 +74,7 @@ def predict_folder(model: Path, folder: Path, out: Path, device: str = "cpu", re
         out: the CSV.
         device: ``cpu`` or ``cuda``.
         resize: how images of another size are brought to the model's: ``stretch``, ``crop`` or ``pad``.
+        deep: how grey values of 16 bits become 8: ``refuse``, ``scale`` or ``stretch``, as for the training images.
 
     Raises:
         UserError: no model, no image, or a file that is no image.
@@ -85,7 +88,7 @@ def predict_folder(model: Path, folder: Path, out: Path, device: str = "cpu", re
         names = list(named)
         for start in progress(range(0, len(names), BATCH), "predict"):
             batch = names[start : start + BATCH]
-            images = [read_image(named[name])[0] for name in batch]
+            images = [read_image(named[name], deep)[0] for name in batch]
             images = [image if image.size == size else FIT[resize](image, size) for image in images]
             for name, p in zip(batch, trained(np.stack([np.asarray(image) for image in images])), strict=True):
                 writer.writerow([name, *(f"{value:.6f}" for value in p)])

@@ -8,7 +8,6 @@ to date with configuration and code is what ``snakemake --dry-run`` tells.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from . import joblog
 from .config import overridden, read
 from .errors import UserError
+from .locks import server_time
 from .plan import Plan
 from .provenance.evidence import MANIFEST, PLACES, log_name
 
@@ -107,8 +107,7 @@ def _log(root: Path, command: str, place: str) -> Path:
 def _now(root: Path) -> float:
     """The time by the file server's clock, which file times are of; this machine's where it may not write there."""
     try:
-        with tempfile.NamedTemporaryFile(dir=root, prefix=".now.") as file:
-            return Path(file.name).stat().st_mtime
+        return server_time(root)
     except OSError:
         return datetime.now(UTC).timestamp()
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import entr
 
-from .. import io, keyed, registry
+from .. import io, keyed
 from ..errors import UserError
 from ..evaluation import references
 from ..evaluation.divergence import EPS
@@ -207,9 +207,10 @@ def sampling(config: Facts, counts: np.ndarray | None) -> Facts:
 
     used = counts[items]
     means = references.class_means(used / used.sum(axis=1, keepdims=True))
-    floor, k = references.sampling_floor(_score, counts, means, items, items, config["seed"], config["draws"])
+    score = references.scorer(METRICS)
+    floor, k = references.sampling_floor(score, counts, means, items, items, config["seed"], config["draws"])
     first_order = ((used > 0).sum(axis=1) - 1) / (2 * used.sum(axis=1))
-    halves, directions, n_halved = references.split_half(_score, counts, items, config["seed"])
+    halves, directions, n_halved = references.split_half(score, counts, items, config["seed"])
     return {
         "why_not": None,
         "eps": EPS,
@@ -219,12 +220,6 @@ def sampling(config: Facts, counts: np.ndarray | None) -> Facts:
         "floor": {**floor, "k": k, "draws": config["draws"], "first_order_kl": float(first_order.mean())},
         "split_half": {**halves, "directions": directions, "items": n_halved},
     }
-
-
-def _score(reference: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
-    with np.errstate(divide="ignore"):  # a prediction of 0 has the logarithm -inf
-        log_prediction = np.log(prediction)
-    return {name: registry.load("metric", name)(reference, log_prediction) for name in METRICS}
 
 
 # -- splits ------------------------------------------------------------------------------------------------------------

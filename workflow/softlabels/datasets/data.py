@@ -28,20 +28,18 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     Raises:
         UserError: everything that is wrong with the source's files; nothing is written.
     """
-    with opened(config, inputs, outputs["images"].parent, Problems()) as content:
+    with opened(config, inputs, outputs["images"].parent) as content:
         contract.write(content, config["reference"], outputs, threads)
 
 
 @contextmanager
-def opened(
-    config: dict[str, Any], inputs: dict[str, Path], scratch: Path, problems: Problems
-) -> Iterator[contract.Content]:
+def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> Iterator[contract.Content]:
     """The content of a source, as long as its files are at hand: an archive is unpacked in ``scratch`` until the end.
 
     Raises:
         UserError: all problems that were found.
     """
-    source, reference = config["source"], config["reference"]
+    source, reference, problems = config["source"], config["reference"], Problems()
     for key, path in inputs.items():
         kind, there = ("folder", path.is_dir()) if key == "folder" else ("file", path.is_file())
         if not there:

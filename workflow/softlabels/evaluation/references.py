@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +76,7 @@ def rows(
     A row is an oracle where its prediction uses the truth of the test item. The last two rows are there only where
     the reference is made of votes.
     """
-    functions = {name: registry.load("metric", name) for name in metrics}
-
-    def score(reference: np.ndarray, prediction: np.ndarray) -> Scores:
-        with np.errstate(divide="ignore"):  # a prediction of 0 has the logarithm -inf
-            log_prediction = np.log(prediction)
-        return {name: function(reference, log_prediction) for name, function in functions.items()}
+    score = scorer(metrics)
 
     def row(name: str, values: Scores, *, oracle: bool, **details: Any) -> dict[str, Any]:
         numbers = {metric: json_number(value) for metric, value in values.items()}
@@ -111,6 +106,18 @@ def rows(
     agreement, directions, n_items = split_half(score, counts, test, seed)
     table.append(row("split_half", agreement, oracle=True, directions=directions, n_items=n_items))
     return table
+
+
+def scorer(metrics: Sequence[str]) -> Score:
+    """A function that scores predictions by registered metrics."""
+    functions = {name: registry.load("metric", name) for name in metrics}
+
+    def score(reference: np.ndarray, prediction: np.ndarray) -> Scores:
+        with np.errstate(divide="ignore"):  # a prediction of 0 has the logarithm -inf
+            log_prediction = np.log(prediction)
+        return {name: function(reference, log_prediction) for name, function in functions.items()}
+
+    return score
 
 
 def class_means(p: np.ndarray) -> np.ndarray:

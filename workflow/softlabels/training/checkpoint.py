@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -57,12 +56,6 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
     except Exception:  # absent or damaged: start from the beginning, which gives the same result
         return None
     return state if state.get("key") == key else None
-
-
-def tell(folder: Path, progress: dict[str, Any]) -> None:
-    """Write how far the training is (``progress.json``), for people who watch, with the time of writing."""
-    updated = datetime.now(UTC).isoformat(timespec="seconds")
-    io.write_json(folder / "progress.json", {**progress, "updated": updated})
 
 
 def clear(folder: Path) -> None:

@@ -178,7 +178,7 @@ class Trainer:
             print(f"resumed at epoch {self.position[0]}, step {self.position[1]}", file=sys.stderr)
 
         started = saved = time.monotonic()
-        in_steps, pause, told = 0.0, checkpoint_seconds, -math.inf
+        in_steps, pause = 0.0, checkpoint_seconds
 
         def save() -> None:
             nonlocal saved, pause
@@ -196,10 +196,6 @@ class Trainer:
         with stopping.on_check() as self.check_stop, bar:
             try:
                 for epoch in range(self.position[0], len(self.epochs) + 1):
-                    if time.monotonic() - told > 1:  # not after each of many short epochs
-                        still_ours()
-                        checkpoint.tell(folder, {**self.attempts[-1], "epoch": epoch, "epochs": len(self.epochs)})
-                        told = time.monotonic()
                     in_steps += self.run_epoch(epoch, bar, save_if_due)
                     self._report(bar, epoch)
                 self.check_stop()
