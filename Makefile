@@ -8,16 +8,13 @@ ARGS ?=
 
 python := .venv/bin/python
 
-.PHONY: run test test-slurm bench lint format lock
+.PHONY: run test bench lint format lock
 
 run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and figures.
 	@PYTHONPATH=workflow $(python) -Pm softlabels run --cores $(CORES) --configfile $(CONFIG) $(ARGS)
 
-test: .venv/installed ## Run the tests (test-slurm: those on a SLURM cluster, about ten minutes).
-	$(python) -m pytest $(ARGS) tests/unit tests/workflow tests/gpu
-
-test-slurm: .venv/installed
-	$(python) -m pytest $(ARGS) tests/slurm
+test: .venv/installed ## Run the tests; those for a GPU or a SLURM cluster are skipped where there is none.
+	$(python) -m pytest $(ARGS) tests/unit tests/workflow tests/slurm tests/gpu
 
 bench: .venv/installed ## Run the benchmarks: ratios, measured side by side.
 	$(python) -m pytest -s tests/benchmarks

@@ -52,7 +52,10 @@ class Cluster:
         ).stdout.strip()
 
     def lose_node(self, node: str) -> None:
-        """Kill a node's daemon and all that runs on the node, as a power cut does, and start the daemon again."""
+        """Kill a node's daemon and all that runs on the node, as a power cut does, and start the daemon again.
+
+        SLURM is told that the node is down: it finds out by itself after up to five minutes (SlurmdTimeout).
+        """
         daemon = psutil.Process(int((self.state / "run" / f"slurmd-{node}.pid").read_text().split()[0]))
         daemon.kill()
         daemon.wait()
@@ -62,6 +65,7 @@ class Cluster:
             steps = any(f"slurmstepd: [{number}." in words for number in numbers)
             if steps or (environment.get("SLURM_JOB_ID") in numbers and environment.get("SLURMD_NODENAME") == node):
                 process.kill()
+        self.slurm("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=power cut")
         started = self.up()
         assert started.returncode == 0, started.stdout
 

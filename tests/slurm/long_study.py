@@ -16,11 +16,11 @@ RESULTS = {
     "long": ("runs", "references", "studies/long"),
     "single": ("runs/tiny_synthetic/random/long/soft/seed0", "studies/single"),
 }
-EPOCHS = 200
+EPOCHS = 400
 
 
 def configure(project, *studies: str):
-    """Studies of trainings of some ten seconds, on the data of the tiny study."""
+    """Studies of trainings of some twenty seconds, on the data of the tiny study."""
     project.configure(
         CONFIG,
         recipes={"long": {"network": "compact", "epochs": EPOCHS, "batch": 32, "rate": 0.05}},
@@ -42,6 +42,11 @@ def job_of(project: SlurmProject, label: str, seed: int) -> str | None:
 def state_of(project: SlurmProject, label: str, seed: int) -> Path:
     """Where a training saves its state."""
     return project.folder / "results/tiny/.resume" / files_of(label, seed) / "state.pt"
+
+
+def log_of(project: SlurmProject, label: str, seed: int) -> Path:
+    """The log of a training."""
+    return project.folder / "results/tiny/logs/runs" / files_of(label, seed) / "train.log"
 
 
 def trainer_of(project: SlurmProject, job: str) -> psutil.Process:

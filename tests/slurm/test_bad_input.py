@@ -51,6 +51,8 @@ def test_without_slurm_the_missing_command_is_named(project):
                 (folder / tool.name).symlink_to(tool)
     project.environment["PATH"] = str(folder)
     assert "No such file or directory: 'sacctmgr'" in refused(project)
+    text = project.softlabels("run", "--cores", "2", "--configfile", TINY, "--", *WORDS, status=2)
+    assert "profiles/here: submits jobs to SLURM, but there is no sbatch here. Run this on a login node" in text
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from cluster import WORDS, SlurmProject, wait_for
-from long_study import CONFIG, assert_as_undisturbed, configure, job_of, resumes, state_of, trainer_of
+from long_study import CONFIG, assert_as_undisturbed, configure, job_of, log_of, resumes, state_of, trainer_of
 
 # The four trainings of the study, and what happens to each.
 CANCELLED, PREEMPTED, OUT_OF_TIME, NODE_LOST = ("soft", 0), ("hard", 0), ("soft", 1), ("hard", 1)
@@ -48,6 +48,14 @@ def lose_node(project: SlurmProject, job: str) -> None:
 FAULTS = {OUT_OF_TIME: freeze, CANCELLED: cancel, PREEMPTED: preempt, NODE_LOST: lose_node}
 
 
+def ready(project: SlurmProject, *training: str | int) -> bool:
+    """Has a training something to lose? One that is asked to stop saves its state; the others must have saved it."""
+    if training in (CANCELLED, PREEMPTED):
+        log = log_of(project, *training)
+        return log.is_file() and "epoch 5/" in log.read_text()
+    return state_of(project, *training).is_file()
+
+
 @pytest.fixture(scope="module")
 def disturbed(tiny, on_slurm, tmp_path_factory):
     """The study on the cluster, each of its trainings hit by another fault; the job that was hit, by training."""
@@ -58,7 +66,7 @@ def disturbed(tiny, on_slurm, tmp_path_factory):
 
     def hittable() -> list[tuple[str, int]]:
         waiting = [training for training in FAULTS if training not in hit]
-        return [one for one in waiting if state_of(project, *one).is_file() and job_of(project, *one)]
+        return [one for one in waiting if ready(project, *one) and job_of(project, *one)]
 
     try:
         while len(hit) < len(FAULTS):

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from cluster import WORDS, wait_for
-from long_study import CONFIG, assert_as_undisturbed, configure, files_of, job_of, resumes
+from long_study import CONFIG, assert_as_undisturbed, configure, job_of, log_of, resumes
 
 TRAINING = ("soft", 0)
 RUN = ("run", "--cores", "2", "--configfile", CONFIG, "--", *WORDS)
@@ -15,7 +15,7 @@ RUN = ("run", "--cores", "2", "--configfile", CONFIG, "--", *WORDS)
 
 def start(project, *words: str, says: str):
     """Start a head; return it when its training runs and has said something in its log."""
-    log = project.folder / f"results/tiny/logs/runs/{files_of(*TRAINING)}/train.log"
+    log = log_of(project, *TRAINING)
     log.unlink(missing_ok=True)
     head = project.start(*words)
     wait_for(lambda: log.is_file() and says in log.read_text())

@@ -345,13 +345,20 @@ def test_a_path_out_of_the_results_folder_is_not_opened(broken, tmp_path):
     assert any("leaves the results folder" in text for text in missing(explain(study(broken), "soft", "kl")))
 
 
+def test_it_says_where_a_training_was_resumed(broken):
+    attempts = [{"position": [1, 0], "host": "node1", "job": "11"}, {"position": [3, 2], "host": "node7", "job": "12"}]
+    edit(broken / RUN / "model.manifest.json", lambda manifest: manifest["facts"].update(attempts=attempts))
+    told = [node["facts"].get("resumes") for node in nodes(explain(study(broken), "soft", "kl")["tree"])]
+    assert "from epoch 3, step 2 on node7 (SLURM job 12)" in told
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda m: m.update(machine={"slurm": 3}),
         lambda m: m.update(started="yesterday"),
         lambda m: m["environment"].update(pins={"file": 1}),
-        lambda m: m["facts"].update(resumes=7),
+        lambda m: m["facts"].update(attempts=7),
         lambda m: m["code"].update(modules={"softlabels.evaluation.metrics.kl": 5}),
         lambda m: m["config"].update(recipe={"augment": 3}),
         lambda m: m.update(schema_version=99),

@@ -121,6 +121,13 @@ def test_a_wrong_override_starts_nothing(folder, override, words):
 # -- what it clears away -----------------------------------------------------------------------------------------------
 
 
+def test_a_home_that_takes_no_writing_is_named_before_snakemake_starts(folder, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    with pytest.raises(UserError, match=r"^/proc/nowhere/snakemake: .*set XDG_CACHE_HOME to a folder"):
+        launch.run("1", Path("config.yaml"), [], [])
+    assert folder.lines == []
+
+
 def leave_lock():
     launch.LOCKS.mkdir(parents=True)
     (launch.LOCKS / "0.input.lock").touch()

@@ -65,3 +65,21 @@ def test_jobs_that_do_not_end_are_named(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(slurm, "ENDING_SECONDS", 0)
     with pytest.raises(UserError, match=r"do not end.*: 11\. See `squeue --jobs 11`"):
         slurm.end_orphans(tmp_path)
+
+
+@pytest.mark.parametrize("options", [["--executor", "slurm"], ["-e", "slurm"], ["-n", "--workflow-profile=mine"]])
+def test_a_cluster_that_is_asked_for_must_be_here(tmp_path, monkeypatch, options):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "profile.yaml").write_text("executor: slurm\njobs: 3\n")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"no sbatch here\. Run this on a login node"):
+        slurm.require(options)
+    (tmp_path / "sbatch").touch(0o755)
+    slurm.require(options)
+
+
+@pytest.mark.parametrize("options", [[], ["--executor", "local"], ["--workflow-profile", "profiles/default"], ["-n"]])
+def test_no_cluster_is_needed_where_none_is_asked_for(tmp_path, monkeypatch, options):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    slurm.require(options)

@@ -11,10 +11,18 @@ import sys
 import pytest
 
 PLUGIN = "snakemake-executor-plugin-cluster-generic"
-# Any cluster whose scheduler takes a script; here a shell that runs it and says a job's number.
+# Any cluster whose scheduler takes a script; here a shell that runs it and says a job's number. What is computed from the
+# data is two hours older than they: the clocks of the nodes differ.
+SUBMIT = """
+echo 1
+touch started
+sh "$1" >submitted.log 2>&1
+find results/*/data -newer started -type f -print0 | xargs -0r touch --date '1 hour'
+find results/*/splits results/*/labels -newer started -type f -print0 | xargs -0r touch --date '1 hour ago'
+"""
 PROFILE = """
 executor: cluster-generic
-cluster-generic-submit-cmd: "echo 1; sh >submitted.log 2>&1"
+cluster-generic-submit-cmd: sh ./submit
 jobs: 2
 latency-wait: 10
 """
@@ -59,7 +67,8 @@ def test_a_generic_cluster_plans_the_jobs_and_commands_of_this_machine(cluster):
 
 
 @pytest.mark.slow
-def test_a_generic_cluster_makes_the_files_of_this_machine(cluster, tiny):
+def test_a_generic_cluster_makes_the_files_of_this_machine_whatever_its_clocks(cluster, tiny):
+    (cluster.folder / "submit").write_text(SUBMIT)
     cluster.snakemake("prepare", "--workflow-profile", "profiles/generic")
     folders = ("data", "splits", "labels")
     there, here = cluster.contents(*folders), tiny.contents(*folders)

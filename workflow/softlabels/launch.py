@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,13 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         Snakemake's exit status.
 
     Raises:
-        UserError: a wrong configuration, a workflow that runs here already, or a lock of another host.
+        UserError: a wrong configuration, no cluster, a home folder that is full, a workflow that runs here already, or
+            a lock of another host.
     """
     config = resolve(overridden(read(configfile), overrides))
+    rest = [option for option in rest if option != "--"]
+    slurm.require(rest)
+    _require_cache()
     print(announcement(config), file=sys.stderr, flush=True)
     with locks.held(
         Path(config["results"]) / ".resume" / "run.lock",
@@ -57,7 +62,6 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         _clear_leftovers()
         options = ["--cores", cores, "--configfile", str(configfile)]
         options += ["--config", *overrides] if overrides else []
-        rest = [option for option in rest if option != "--"]
         for targets in (["prepare"], []):
             # What takes several values comes last: a target before it is not read as one of them.
             command = [sys.executable, "-m", "snakemake", *targets, *rest, *options]
@@ -82,6 +86,22 @@ def _snakemake(command: list[str]) -> int:
                 return process.wait()
             except KeyboardInterrupt:
                 print("softlabels: waiting until Snakemake has stopped.", file=sys.stderr)
+
+
+def _require_cache() -> None:
+    """Snakemake copies its sources to the home folder; where that is full or read-only, it ends with a traceback."""
+    from snakemake.common import get_appdirs
+
+    folder = Path(get_appdirs().user_cache_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder) as file:
+            file.write(bytes(100_000))
+    except OSError as error:
+        raise UserError(
+            f"{folder}: {error.strerror}. Snakemake keeps copies of its sources there: free some space, or set "
+            f"XDG_CACHE_HOME to a folder on another file system. Then run again."
+        ) from None
 
 
 def announcement(config: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""The SLURM jobs that a killed Snakemake left behind."""
+"""SLURM from where Snakemake runs: is it here, and what did a killed Snakemake leave behind?"""
 
 from __future__ import annotations
 
+import argparse
 import getpass
 import os
 import shutil
@@ -10,12 +11,32 @@ import sys
 import time
 from pathlib import Path
 
+from .config import read
 from .errors import UserError
 
 # Snakemake's executor gives each of its jobs a comment that begins so.
 COMMENT = "rule_"
 # A cancelled job may take SLURM's KillWait (30 s unless set otherwise) to save its state.
 ENDING_SECONDS = 180
+
+
+def require(options: list[str]) -> None:
+    """Is there a SLURM to submit to, if Snakemake's options ask for one?
+
+    Raises:
+        UserError: there is none.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--executor", "-e")
+    parser.add_argument("--workflow-profile", type=Path)
+    asked, _ = parser.parse_known_args(options)
+    profile = asked.workflow_profile and asked.workflow_profile / "profile.yaml"
+    executor = asked.executor or (profile and profile.is_file() and read(profile).get("executor"))
+    if executor == "slurm" and not shutil.which("sbatch"):
+        raise UserError(
+            f"{asked.workflow_profile or '--executor slurm'}: submits jobs to SLURM, but there is no sbatch here. Run "
+            f"this on a login node of the cluster, or without that option on this machine alone."
+        )
 
 
 def end_orphans(folder: Path) -> None:

@@ -443,7 +443,7 @@ class _Chain:
             "code": self.code(manifest)[1],
             "configuration": differences(manifest["config"]),
             "seed": manifest["config"].get("seed"),
-            "resumes": _resumes(facts["resumes"]) if "resumes" in facts else None,
+            "resumes": _resumes(facts["attempts"]) if "attempts" in facts else None,
             "initial weights": facts.get("initial_sha256"),
             "order of items": facts.get("order_sha256"),
             "manifest": path,
@@ -476,8 +476,12 @@ def _ordered(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     return sorted(entries(inputs), key=lambda read: ORDER.index(read[0]) if read[0] in ORDER else len(ORDER))
 
 
-def _resumes(resumes: list[list[int]]) -> str:
-    return ", ".join(f"from epoch {epoch}, step {step}" for epoch, step in resumes) or "none, trained in one go"
+def _resumes(attempts: list[dict[str, Any]]) -> str:
+    def resume(attempt: dict[str, Any]) -> str:
+        (epoch, step), job = attempt["position"], attempt["job"]
+        return f"from epoch {epoch}, step {step} on {attempt['host']}{f' (SLURM job {job})' if job else ''}"
+
+    return ", ".join(map(resume, attempts[1:])) or "none, trained in one go"
 
 
 def _locked(pins: dict[str, Any] | None) -> str:
