@@ -211,12 +211,11 @@ def finished(request, folders):
         request.getfixturevalue("executed")
     else:
         for folder in folders.values():
-            _, printed = snakemake(folder, "--dry-run")
-            for line in re.findall(r"^    output: (.+)$", printed, re.MULTILINE):
-                for path in line.split(", "):
-                    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                    (folder / path).touch()
-            snakemake(folder, "--touch", "--quiet")
+            _, printed = snakemake(folder, "--summary")
+            for path in re.findall(r"^(results/\S+)\t", printed, re.MULTILINE):
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).touch()
+            snakemake(folder, "--touch", "--forceall", "--quiet")
     return folders
 
 
