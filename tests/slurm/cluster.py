@@ -14,6 +14,7 @@ from projects import Project
 
 PROFILE = "profiles/here"
 WORDS = ("--workflow-profile", PROFILE)
+MEMORY = 1200  # MB of a job: it, and the two Snakemakes above it; two such jobs and more fit a node
 
 
 def wait_for(what, seconds: float = 120):
@@ -43,7 +44,7 @@ class Cluster:
 
     def up(self) -> subprocess.CompletedProcess:
         """Start what is not running of it."""
-        return self.call("up", "--nodes", "2", "--gpus-per-node", "1")
+        return self.call("up", "--nodes", "2", "--gpus-per-node", "1", "--enforce-memory")
 
     def slurm(self, *words: str) -> str:
         """What a SLURM command prints."""
@@ -83,7 +84,7 @@ class SlurmProject(Project):
     def profile(self, train: dict | None = None, **changes) -> None:
         """Adapt the project's SLURM profile to the cluster: its account, its small nodes, and short waits."""
         keys = yaml.safe_load((self.folder / "profiles/slurm/profile.yaml").read_text())
-        small = {"mem_mb": 300, "runtime": 5}
+        small = {"mem_mb": MEMORY, "runtime": 5}
         keys["default-resources"] |= {"slurm_account": "testing"}
         keys["set-resources"] = dict.fromkeys(["data", *keys["groups"]], small)
         keys["set-resources"]["train"] = {**small, **(train or {})}

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import WORDS
+from cluster import MEMORY, WORDS
 from projects import TINY
 
 DATA = "results/tiny/data/tiny_synthetic/images.npy"
@@ -36,7 +36,7 @@ def test_an_account_that_does_not_exist_is_named(project):
 
 def test_more_memory_than_any_node_has_is_refused(project):
     project.profile()
-    project.edit("profiles/here/profile.yaml", ("mem_mb: 300", "mem_mb: attempt * 100000"))
+    project.edit("profiles/here/profile.yaml", (f"mem_mb: {MEMORY}", "mem_mb: attempt * 100000"))
     assert "Memory specification can not be satisfied" in refused(project)
 
 

@@ -5,23 +5,32 @@ from __future__ import annotations
 import signal
 
 import pytest
-from cluster import WORDS, SlurmProject, wait_for
+from cluster import MEMORY, WORDS, SlurmProject, wait_for
 from long_study import CONFIG, assert_as_undisturbed, configure, job_of, log_of, resumes, state_of, trainer_of
 
-# The four trainings of the study, and what happens to each.
+# The four trainings of the study, and what happens to each. The last has too little memory before.
 CANCELLED, PREEMPTED, OUT_OF_TIME, NODE_LOST = ("soft", 0), ("hard", 0), ("soft", 1), ("hard", 1)
 # In the profile, as Python: which training it is.
 IS = "wildcards.label + wildcards.seed =="
 # So that a lost node takes one training only.
-NODES = f"('--nodelist=node2' if {IS} 'hard1' else '--nodelist=node1') if attempt == 1 else ''"
+NODES = f"'--nodelist=node2' if {IS} 'hard1' else '--nodelist=node1' if attempt == 1 else ''"
 LOW = f"'low' if {IS} 'hard0' else 'main'"
 ONE_MINUTE = f"1 if {IS} 'soft1' and attempt == 1 else 5"
+LITTLE = f"300 if {IS} 'hard1' and attempt == 1 else {MEMORY}"
 
 
 def history(project: SlurmProject, job: str) -> list[str]:
     """The states that a SLURM job has ended in, its requeues included."""
     words = ("sacct", "-X", "--duplicates", "--noheader", "--parsable2", "--format=State", "--jobs", job)
     return [state.split()[0] for state in project.cluster.slurm(*words).splitlines()]
+
+
+def trainings(project: SlurmProject, label: str, seed: int) -> list[list[str]]:
+    """Memory and state of all jobs of a training, in the order in which they were submitted."""
+    logs = (project.folder / ".snakemake/slurm_logs/rule_train").glob(f"*_{label}_{seed}/*.log")
+    jobs = ",".join(sorted(log.stem for log in logs))
+    words = ("sacct", "-X", "--noheader", "--parsable2", "--format=ReqMem,State", "--jobs", jobs)
+    return [line.split("|") for line in project.cluster.slurm(*words).splitlines()]
 
 
 def cancel(project: SlurmProject, job: str) -> None:
@@ -31,7 +40,7 @@ def cancel(project: SlurmProject, job: str) -> None:
 
 def preempt(project: SlurmProject, job: str) -> None:
     """Submit a job of a partition that comes first, and that needs the memory."""
-    words = ("--account=testing", "--partition=main", "--nodelist=node1", "--output=/dev/null", "--mem=3500")
+    words = ("--account=testing", "--partition=main", "--nodelist=node1", "--output=/dev/null", "--mem=2500")
     project.cluster.slurm("sbatch", *words, "--wrap", "sleep 1")
 
 
@@ -60,7 +69,7 @@ def ready(project: SlurmProject, *training: str | int) -> bool:
 def disturbed(tiny, on_slurm, tmp_path_factory):
     """The study on the cluster, each of its trainings hit by another fault; the job that was hit, by training."""
     project = configure(on_slurm(tiny, tmp_path_factory.mktemp("disturbed") / "project"), "long")
-    project.profile(train={"slurm_partition": LOW, "runtime": ONE_MINUTE, "slurm_extra": NODES})
+    project.profile(train={"slurm_partition": LOW, "runtime": ONE_MINUTE, "mem_mb": LITTLE, "slurm_extra": NODES})
     head = project.start("-m", "snakemake", *WORDS, "--configfile", CONFIG)
     hit: dict[tuple[str, int], str] = {}
 
@@ -114,3 +123,11 @@ def test_a_training_whose_node_is_lost_is_requeued_and_goes_on(disturbed):
     project, hit = disturbed
     assert history(project, hit[NODE_LOST]) == ["NODE_FAIL", "COMPLETED"]
     assert resumes(project, *NODE_LOST)
+
+
+@pytest.mark.slow
+def test_a_training_that_runs_out_of_memory_gets_more(disturbed):
+    project, _ = disturbed
+    # A real cluster, with cgroups, calls it OUT_OF_MEMORY.
+    assert trainings(project, *NODE_LOST) == [["300M", "FAILED"], [f"{MEMORY}M", "COMPLETED"]]
+    assert "exceeded memory limit" in project.printed
