@@ -11,8 +11,8 @@ import sys
 import pytest
 
 PLUGIN = "snakemake-executor-plugin-cluster-generic"
-# Any cluster whose scheduler takes a script; here a shell that runs it and says a number. The clocks of its nodes differ:
-# what is computed from the data is two hours older than they.
+# Any cluster whose scheduler takes a script; here a shell that runs it and says a number.
+# The clocks of its nodes differ: what is computed from the data is two hours older than they.
 SUBMIT = """
 echo 1
 touch started
