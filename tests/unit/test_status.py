@@ -38,7 +38,7 @@ def root(results, tmp_path):
 
 
 def look(root):
-    return status.status(Plan({**finished_run.CONFIG, "results": str(root)}))
+    return status.status([Plan({**finished_run.CONFIG, "results": str(root)})])
 
 
 def state(root, command):
@@ -232,11 +232,30 @@ def test_the_configuration_of_a_results_folder_is_found(tmp_path, monkeypatch):
     for name in ("one", "two"):
         (tmp_path / f"config/{name}.yaml").write_text(yaml.safe_dump({**finished_run.CONFIG, "results": f"out/{name}"}))
     monkeypatch.chdir(tmp_path)
-    assert status.plan_of(Path("out/two/"), None, []).root == "out/two"
-    assert status.plan_of(None, Path("config/one.yaml"), ["results=x"]).root == "x"
-    assert status.plan_of(Path("copy"), Path("config/one.yaml"), []).root == "copy"
+    assert [plan.root for plan in status.plans_of(Path("out/two/"), None, [])] == ["out/two"]
+    assert [plan.root for plan in status.plans_of(None, Path("config/one.yaml"), ["results=x"])] == ["x"]
+    assert [plan.root for plan in status.plans_of(Path("copy"), Path("config/one.yaml"), [])] == ["copy"]
     with pytest.raises(UserError, match=r"^other: no configuration in config/ has these results\. Name one"):
-        status.plan_of(Path("other"), None, [])
+        status.plans_of(Path("other"), None, [])
+
+
+def test_of_several_configurations_with_the_same_results_those_count_that_were_begun(tmp_path, monkeypatch):
+    (tmp_path / "config").mkdir()
+    for name in ("another", "config", "third"):
+        studies = {name: finished_run.CONFIG["studies"]["small"]}
+        (tmp_path / f"config/{name}.yaml").write_text(yaml.safe_dump({**finished_run.CONFIG, "studies": studies}))
+    monkeypatch.chdir(tmp_path)
+    root = Path("results")
+
+    def shown():
+        return list(status.status(status.plans_of(root, None, []))["studies"])
+
+    assert shown() == ["config"]
+    (root / f"logs/runs/{RUN}").mkdir(parents=True)
+    (root / f"logs/runs/{RUN}/train.log").touch()
+    assert shown() == ["config", "another", "third"]  # the same run serves all three
+    (tmp_path / "config/third.yaml").write_text((tmp_path / "config/third.yaml").read_text().replace("quick", "other"))
+    assert shown() == ["config", "another"]
 
 
 def test_the_command_prints_a_table_or_json(root, tmp_path):

@@ -100,9 +100,9 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> None:
-    from .status import plan_of, render, status
+    from .status import plans_of, render, status
 
-    found = status(plan_of(arguments.results, arguments.configfile, arguments.overrides))
+    found = status(plans_of(arguments.results, arguments.configfile, arguments.overrides))
     print(json.dumps(found, indent=1) if arguments.json else render(found).rstrip())
 
 

@@ -25,20 +25,30 @@ STATES = ("done", "running", "waiting", "failed")
 SHOWN = 20  # jobs in one list of the printed text
 
 
-def plan_of(results: Path | None, configfile: Path | None, overrides: list[str]) -> Plan:
-    """The plan of a configuration; the one in ``config/`` that names the results folder if only that is given.
+def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]) -> list[Plan]:
+    """The plan of a configuration; of those in ``config/`` that were begun in the results folder if only that is given.
 
     Raises:
         UserError: a wrong configuration, or none that names this folder.
     """
     if configfile or not results:
         raw = overridden(read(configfile or DEFAULT), overrides)
-        return Plan(raw | ({"results": str(results)} if results else {}))
-    for path in sorted(DEFAULT.parent.glob("*.yaml")):
-        plan = Plan(overridden(read(path), overrides))
-        if Path(plan.root).resolve() == results.resolve():
-            return plan
-    raise UserError(f"{results}: no configuration in {DEFAULT.parent}/ has these results. Name one with --configfile.")
+        return [Plan(raw | ({"results": str(results)} if results else {}))]
+    files = sorted(DEFAULT.parent.glob("*.yaml"), key=lambda path: (path != DEFAULT, path))
+    plans = [Plan(overridden(read(path), overrides)) for path in files]
+    plans = [plan for plan in plans if Path(plan.root).resolve() == results.resolve()]
+    if not plans:
+        raise UserError(
+            f"{results}: no configuration in {DEFAULT.parent}/ has these results. Name one with --configfile."
+        )
+    return [plan for plan in plans if _begun(plan)] or plans[:1]
+
+
+def _begun(plan: Plan) -> bool:
+    """Has a training of the plan left a log?"""
+    root = Path(plan.root)
+    places = (job for study in plan.config["studies"] for job in jobs(plan, study))
+    return any(_log(root, command, place).exists() for command, place in places if command == "train")
 
 
 def jobs(plan: Plan, study: str) -> Iterator[tuple[str, str]]:
@@ -63,19 +73,21 @@ def jobs(plan: Plan, study: str) -> Iterator[tuple[str, str]]:
     yield "chain", f"studies/{study}/chain"
 
 
-def status(plan: Plan) -> dict[str, Any]:
-    """State of every job, ready for JSON.
+def status(plans: list[Plan]) -> dict[str, Any]:
+    """State of every job of plans that share a results folder, ready for JSON.
 
     Returns:
         ``results`` (the folder), ``time``, ``studies`` (name to command to state to number of jobs), ``running`` and
         ``failed``: of each such job ``command``, ``job`` (its place), ``log`` and what :func:`joblog.read` tells.
     """
-    root = Path(plan.root)
+    root = Path(plans[0].root)
     now = _now(root)
     known: dict[tuple[str, str], dict[str, Any]] = {}
     studies: dict[str, dict[str, dict[str, int]]] = {}
-    for study in plan.config["studies"]:
-        counts = studies.setdefault(study, {})
+    for plan, study in [(one, study) for one in plans for study in one.config["studies"]]:
+        if study in studies:  # of the same name, in another configuration
+            continue
+        counts = studies[study] = {}
         for command, place in jobs(plan, study):
             if (command, place) not in known:
                 known[command, place] = _state(root, command, place, now)
@@ -90,7 +102,7 @@ def status(plan: Plan) -> dict[str, Any]:
         for state in ("running", "failed")
     }
     time = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
-    return {"results": plan.root, "time": time, "studies": studies, **listed}
+    return {"results": plans[0].root, "time": time, "studies": studies, **listed}
 
 
 def _state(root: Path, command: str, place: str, now: float) -> dict[str, Any]:
