@@ -103,7 +103,7 @@ def _status(arguments: argparse.Namespace) -> None:
     from .status import plans_of, render, status
 
     found = status(plans_of(arguments.results, arguments.configfile, arguments.overrides))
-    print(json.dumps(found, indent=1) if arguments.json else render(found).rstrip())
+    _print(json.dumps(found, indent=1) if arguments.json else render(found))
 
 
 def _predict(arguments: argparse.Namespace) -> None:
@@ -116,9 +116,12 @@ def _explain(arguments: argparse.Namespace) -> None:
     from .provenance.explain import explain, render
 
     explained = explain(arguments.table, arguments.row, arguments.column)
-    text = json.dumps(explained, indent=1, ensure_ascii=False) if arguments.json else render(explained).rstrip()
+    _print(json.dumps(explained, indent=1, ensure_ascii=False) if arguments.json else render(explained))
+
+
+def _print(text: str) -> None:
     try:
-        print(text, flush=True)
+        print(text.rstrip(), flush=True)
     except BrokenPipeError:  # whoever reads has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -181,7 +184,7 @@ def parser() -> argparse.ArgumentParser:
     )
     status.add_argument("results", type=Path, nargs="?", metavar="RESULTS", help="results folder (default: results)")
     status.add_argument(
-        "--configfile", type=Path, help="configuration (default: the one of config/ that names this folder)"
+        "--configfile", type=Path, help="configuration (default: those of config/ that were begun in this folder)"
     )
     status.add_argument(
         "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"

@@ -26,14 +26,20 @@ SHOWN = 20  # jobs in one list of the printed text
 
 
 def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]) -> list[Plan]:
-    """The plan of a configuration; of those in ``config/`` that were begun in the results folder if only that is given.
+    """The plan of a configuration; without one, of those in ``config/`` that were begun in the results folder.
+
+    Args:
+        results: the folder (default: that of the configuration, or of ``config/config.yaml``).
+        configfile: the configuration.
+        overrides: ``key=value`` pairs that replace keys of it.
 
     Raises:
         UserError: a wrong configuration, or none that names this folder.
     """
-    if configfile or not results:
-        raw = overridden(read(configfile or DEFAULT), overrides)
+    if configfile:
+        raw = overridden(read(configfile), overrides)
         return [Plan(raw | ({"results": str(results)} if results else {}))]
+    results = results or Path(Plan(overridden(read(DEFAULT), overrides)).root)
     files = sorted(DEFAULT.parent.glob("*.yaml"), key=lambda path: (path != DEFAULT, path))
     plans = [Plan(overridden(read(path), overrides)) for path in files]
     plans = [plan for plan in plans if Path(plan.root).resolve() == results.resolve()]

@@ -36,8 +36,8 @@ class Compact(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        # Half the resolution from the first layer on: 2.5 times the images a second of a full-resolution stem on a CPU,
-        # at the same accuracy on the synthetic set (docs/benchmarks.md).
+        # Half the resolution from the first layer on: 2.5 to 3 times the images a second of a full-resolution stem on a
+        # CPU, at the same accuracy on the synthetic set (docs/benchmarks.md).
         self.stem = nn.Conv2d(3, WIDTHS[0], 5, stride=2, padding=2, bias=False)
         self.norm = nn.BatchNorm2d(WIDTHS[0])
         self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(WIDTHS)))
