@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -107,4 +108,5 @@ class SlurmProject(Project):
             wait_for(lambda: not self.jobs())
         for process in psutil.process_iter(["cwd"]):
             if process.info["cwd"] == str(self.folder):
-                process.send_signal(signal.SIGKILL)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGKILL)

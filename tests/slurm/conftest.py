@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +75,7 @@ def started(request) -> tuple[SlurmProject, subprocess.Popen] | None:
     project.profile(train={"gpu": 1, "slurm_partition": "gpu"})
     shim = project.folder / "bin" / "squeue"
     shim.parent.mkdir()
-    shim.write_text(f'#!/bin/sh\necho "$@" >>"{project.folder}/calls"\nPATH="${{PATH#*:}}" exec squeue "$@"\n')
+    shim.write_text(f'#!/bin/sh\necho "$@" >>"{project.folder}/calls"\nexec {shutil.which("squeue")} "$@"\n')
     shim.chmod(0o755)
     project.environment["PATH"] = f"{shim.parent}:{project.environment['PATH']}"
     head = project.start("-m", "snakemake", *WORDS, "--configfile", TINY)

@@ -16,7 +16,7 @@ RESULTS = {
     "long": ("runs", "references", "studies/long"),
     "single": ("runs/tiny_synthetic/random/long/soft/seed0", "studies/single"),
 }
-EPOCHS = 400
+EPOCHS = 500
 
 
 def configure(project, *studies: str):

@@ -16,7 +16,9 @@ IS = "wildcards.label + wildcards.seed =="
 NODES = f"'--nodelist=node2' if {IS} 'hard1' else '--nodelist=node1' if attempt == 1 else ''"
 LOW = f"'low' if {IS} 'hard0' else 'main'"
 ONE_MINUTE = f"1 if {IS} 'soft1' and attempt == 1 else 5"
-LITTLE = f"300 if {IS} 'hard1' and attempt == 1 else {MEMORY}"
+# So that what preempts a training does not fit beside it.
+MUCH = 2000
+LITTLE = f"300 if {IS} 'hard1' and attempt == 1 else {MUCH} if {IS} 'hard0' else {MEMORY}"
 
 
 def history(project: SlurmProject, job: str) -> list[str]:

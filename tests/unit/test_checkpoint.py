@@ -177,13 +177,36 @@ def test_the_state_of_another_input_is_ignored(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
-def test_a_truncated_state_is_ignored(monkeypatch, tmp_path, inputs, undisturbed, share):
+def test_a_truncated_state_is_ignored(monkeypatch, capsys, tmp_path, inputs, undisturbed, share):
     interrupted(monkeypatch, tmp_path, inputs)
     path = checkpoint.folder_of(tmp_path / "model.safetensors") / "state.pt"
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     facts, outputs = fit(tmp_path, inputs, RECIPE)
     assert facts["resumes"] == []
+    assert contents(outputs) == undisturbed
+    assert f"{path}: the saved state is damaged: starting from the beginning" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(5, "Input/output error"), r"state\.pt: Input/output error\. The saved state is kept: run again when"),
+        (MemoryError(), "Not enough memory .* to train compact"),
+        (RuntimeError("[enforce fail] can't allocate memory"), "Not enough memory .* to train compact"),
+    ],
+)
+def test_a_state_that_cannot_be_read_now_is_kept(monkeypatch, tmp_path, inputs, undisturbed, error, message):
+    interrupted(monkeypatch, tmp_path, inputs)
+
+    def refuse(*arguments, **more):
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=message):
+        patch.setattr(checkpoint.torch, "load", refuse)
+        fit(tmp_path, inputs, RECIPE)
+    facts, outputs = fit(tmp_path, inputs, RECIPE)
+    assert facts["resumes"] == [[2, 2]]
     assert contents(outputs) == undisturbed
 
 

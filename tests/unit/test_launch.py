@@ -2,18 +2,20 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import psutil
 import pytest
 import yaml
 
-from softlabels import config, launch
+from softlabels import config, launch, locks
 from softlabels.errors import UserError
 
 RAW = {
@@ -36,7 +38,7 @@ def folder(tmp_path, monkeypatch):
         return statuses.pop(0) if statuses else 0
 
     monkeypatch.setattr(launch, "_snakemake", snakemake)
-    monkeypatch.setattr(launch.slurm, "end_orphans", lambda folder: None)
+    monkeypatch.setattr(launch.slurm, "end_orphans", lambda folder, certain: None)
     return SimpleNamespace(path=tmp_path, lines=lines, statuses=statuses)
 
 
@@ -135,8 +137,8 @@ def leave_lock():
 
 def test_the_lock_of_a_killed_run_on_this_host_is_removed(folder, capsys):
     leave_lock()
-    launch.record_head()
-    launch._clear_leftovers()
+    launch.record_head(locks.whoami())
+    launch._clear_leftovers(False)
     assert not launch.LOCKS.exists()
     assert "Removing the lock" in capsys.readouterr().err
 
@@ -145,27 +147,63 @@ def test_the_lock_of_another_host_is_refused_and_stays(folder):
     leave_lock()
     launch.HEAD.write_text(json.dumps({"pid": 7, "host": "node-12"}))
     with pytest.raises(UserError, match=r"host node-12 \(process 7\).*snakemake --unlock"):
-        launch._clear_leftovers()
+        launch._clear_leftovers(False)
     assert list(launch.LOCKS.iterdir())
 
 
+def test_the_lock_of_a_head_that_was_a_job_and_has_ended_is_removed(folder, monkeypatch):
+    leave_lock()
+    launch.HEAD.write_text(json.dumps({"pid": 7, "host": "node-12", "job": "31", "cluster": "c"}))
+    for at_work in (True, None):
+        monkeypatch.setattr(launch.locks, "job_at_work", lambda owner, answer=at_work: answer)
+        with pytest.raises(UserError, match="host node-12"):
+            launch._clear_leftovers(False)
+    monkeypatch.setattr(launch.locks, "job_at_work", lambda owner: {"31": False}[owner["job"]])
+    launch._clear_leftovers(False)
+    assert not launch.LOCKS.exists()
+
+
+def test_jobs_that_snakemake_left_on_the_cluster_are_ended(folder, monkeypatch):
+    calls = []
+    monkeypatch.setattr(launch.slurm, "end_orphans", lambda place, certain: calls.append(len(folder.lines)))
+    folder.statuses.append(1)
+    assert launch.run("2", Path("config.yaml"), [], []) == 1
+    assert calls == [0, 1]  # before and after Snakemake
+
+
+def test_a_request_to_terminate_reaches_snakemake(tmp_path):
+    code = f"""
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+pathlib.Path({str(tmp_path / "ready")!r}).touch()
+time.sleep(60)
+"""
+
+    def terminate():
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=terminate).start()
+    assert launch._snakemake([sys.executable, "-c", code]) == 7
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 def test_the_head_is_this_process_on_this_host(folder):
-    launch.record_head()
-    assert json.loads(launch.HEAD.read_text()) == {
-        "pid": os.getpid(),
-        "host": socket.gethostname(),
-    }
+    launch.record_head(locks.whoami())
+    head = json.loads(launch.HEAD.read_text())
+    assert (head["pid"], head["host"]) == (os.getpid(), socket.gethostname())
 
 
 def test_a_folder_without_leftovers_is_left_alone(folder, capsys):
-    launch._clear_leftovers()
+    launch._clear_leftovers(False)
     assert capsys.readouterr().err == ""
 
 
 def test_a_job_without_a_living_snakemake_is_an_orphan_and_is_ended(folder, process, capsys):
     job = process(folder.path, "softlabels", "train", "--config", "{}")
     assert pids(launch._processes_here()[0]) == {job.pid}
-    launch._clear_leftovers()
+    launch._clear_leftovers(False)
     assert not psutil.pid_exists(job.pid)
     assert f"process {job.pid}" in capsys.readouterr().err
 
@@ -174,7 +212,7 @@ def test_a_living_snakemake_is_not_disturbed(folder, process):
     head = process(folder.path, "snakemake", "all")
     leave_lock()
     with pytest.raises(UserError, match=rf"at work in this folder already \(process {head.pid}\)"):
-        launch._clear_leftovers()
+        launch._clear_leftovers(False)
     assert head.poll() is None
     assert launch.LOCKS.exists()
 

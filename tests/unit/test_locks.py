@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def outside_of_slurm(monkeypatch):
-    for name in ("JOB_ID", "RESTART_COUNT", "CLUSTER_NAME"):
+    for name in ("JOB_ID", "CLUSTER_NAME"):
         monkeypatch.delenv(f"SLURM_{name}", raising=False)
 
 
@@ -63,10 +64,14 @@ def squeue(monkeypatch, tmp_path, script):
     monkeypatch.setenv("SLURM_CLUSTER_NAME", "c")
 
 
+def holder(lock):
+    return json.loads(lock.with_suffix(".json").read_text())
+
+
 def taken(lock):
     with held(lock) as check:
         check()
-        assert locks.holder(lock)["pid"] == os.getpid()
+        assert holder(lock)["pid"] == os.getpid()
     assert sorted(path.name for path in lock.parent.iterdir()) == ["lock"]
 
 
@@ -74,15 +79,13 @@ def taken(lock):
 
 
 def test_the_record_names_the_process_its_job_and_when_it_began(monkeypatch, lock):
-    for name, value in (("JOB_ID", "12"), ("RESTART_COUNT", "1"), ("CLUSTER_NAME", "c")):
+    for name, value in (("JOB_ID", "12"), ("CLUSTER_NAME", "c")):
         monkeypatch.setenv(f"SLURM_{name}", value)
     with held(lock):
-        record = locks.holder(lock)
-    assert [record[key] for key in ("host", "pid", "job", "restarts", "cluster")] == [
-        socket.gethostname(), os.getpid(), "12", "1", "c",
-    ]  # fmt: skip
+        record = holder(lock)
+    assert [record[key] for key in ("host", "pid", "job", "cluster")] == [socket.gethostname(), os.getpid(), "12", "c"]
     assert record["started"].endswith("+00:00")
-    assert locks.holder(lock) == {}
+    assert not lock.with_suffix(".json").exists()
 
 
 @pytest.mark.usefixtures("no_flock")
@@ -109,7 +112,7 @@ with locks.held(Path({str(lock)!r}), "Busy", "Wait."):
         taken(lock)
     owner.kill()
     owner.wait()
-    assert locks.holder(lock)["pid"] == owner.pid
+    assert holder(lock)["pid"] == owner.pid
     taken(lock)
 
 
@@ -144,6 +147,22 @@ def test_an_owner_that_is_about_to_stop_is_waited_for(lock, capsys):
     assert "Busy: waiting up to 20 s for process" in capsys.readouterr().err
 
 
+def test_an_owner_that_is_done_may_take_its_folder_away(monkeypatch, lock):
+    original, calls = locks._create, []
+
+    def create(path, record):
+        calls.append(path)
+        if len(calls) == 2:  # the second owner's first attempt
+            shutil.rmtree(lock.parent)
+        return original(path, record)
+
+    monkeypatch.setattr(locks, "_create", create)
+    with held(lock):
+        pass
+    taken(lock)
+    assert len(calls) == 3
+
+
 # -- across hosts ------------------------------------------------------------------------------------------------------
 
 
@@ -160,6 +179,18 @@ def test_a_job_that_squeue_lists_is_alive_however_silent(monkeypatch, tmp_path, 
     leave(lock, age=1e6, job="12", cluster="c")
     with pytest.raises(UserError, match=r"process 7 on elsewhere, job 12 holds .* To stop it: scancel 12\."):
         taken(lock)
+
+
+def test_on_a_login_node_the_cluster_that_answers_tells_of_its_jobs(monkeypatch, tmp_path, lock):
+    squeue(monkeypatch, tmp_path, "true")
+    monkeypatch.delenv("SLURM_CLUSTER_NAME")
+    leave(lock, job="12", cluster="c")
+    with pytest.raises(UserError, match=r"scancel 12\. If that host is gone: .* after 300 s without one the place is"):
+        taken(lock)
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.write_text("#!/bin/sh\necho 'ClusterName             = c'\n")
+    scontrol.chmod(0o755)
+    taken(lock)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +255,7 @@ def test_an_owner_whose_place_was_taken_notices_and_leaves_the_other_alone(monke
             UserError, match=r"taken over by process 7 on node2, job 13, because this process .* seemed"
         ):
             check()
-    assert locks.holder(lock)["token"] == "other"
+    assert holder(lock)["token"] == "other"
 
 
 # -- races -------------------------------------------------------------------------------------------------------------

@@ -256,6 +256,8 @@ def test_of_several_configurations_with_the_same_results_those_count_that_were_b
     assert shown() == ["config", "another", "third"]  # the same run serves all three
     (tmp_path / "config/third.yaml").write_text((tmp_path / "config/third.yaml").read_text().replace("quick", "other"))
     assert shown() == ["config", "another"]
+    (tmp_path / "config/draft.yaml").write_text("studies: {x: {datasets: [nothing]}}")
+    assert shown() == ["config", "another"]
 
 
 def test_the_command_prints_a_table_or_json(root, tmp_path):

@@ -94,7 +94,7 @@ def test_a_request_to_stop_is_heard_at_any_moment(
     assert capsys.readouterr().err.splitlines()[-1] == f"softlabels: stopped by {number}{place}. Run again to go on."
     assert not written.exists()
     assert not list(tmp_path.rglob("*.part"))
-    assert locks.holder(checkpoint.folder_of(outputs(tmp_path)["model"]) / "lock") == {}
+    assert not (checkpoint.folder_of(outputs(tmp_path)["model"]) / "lock.json").exists()
     for number in stopping.SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     cli.main()
@@ -148,11 +148,10 @@ def test_facts_list_the_attempts_with_their_jobs_and_where_they_began(monkeypatc
         ask(patch, train.Trainer, "step", 6, signal.SIGTERM)
         fit(tmp_path, inputs, RECIPE)
     monkeypatch.setattr(locks.socket, "gethostname", lambda: "node2")
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     facts, _ = fit(tmp_path, inputs, RECIPE)
     first, second = facts["attempts"]
-    assert (first["host"], first["job"], first["restarts"], first["position"]) == ("node1", "12", None, [1, 0])
-    assert (second["host"], second["job"], second["restarts"], second["position"]) == ("node2", "12", "1", [2, 2])
+    assert (first["host"], first["job"], first["position"]) == ("node1", "12", [1, 0])
+    assert (second["host"], second["job"], second["position"]) == ("node2", "12", [2, 2])
     assert facts["resumes"] == [[2, 2]]
 
 
@@ -164,7 +163,7 @@ def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, 
     def taken(self, *arguments):
         calls.append(None)
         if len(calls) == call:
-            record = locks.holder(folder / "lock") | {"host": "node2", "token": "other"}
+            record = io.read_json(folder / "lock.json") | {"host": "node2", "token": "other"}
             (folder / "lock.json").write_text(json.dumps(record))
             seen.append((folder / "state.pt").read_bytes())
         return original(self, *arguments)
@@ -175,7 +174,7 @@ def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, 
         fit(tmp_path, inputs, RECIPE, checkpoint_seconds=0)
     assert (folder / "state.pt").read_bytes() == seen[0]
     assert not (tmp_path / "model.safetensors").exists()
-    assert locks.holder(folder / "lock")["host"] == "node2"
+    assert io.read_json(folder / "lock.json")["host"] == "node2"
 
 
 def test_saving_that_is_slow_happens_less_often(monkeypatch, tmp_path, inputs):

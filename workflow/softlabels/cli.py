@@ -265,6 +265,8 @@ def main() -> None:
         _end(str(error), 2)
     except stopping.Stopped as stop:
         _end(f"{stop}. Run again to go on.", stopping.STATUS)
+    except KeyboardInterrupt:
+        _end("stopped by Ctrl-C.", 130)
     except MemoryError as error:
         _end(f"Not enough memory ({error}). Ask for more: on a cluster, resource mem_mb of the rule.", 2)
     except OSError as error:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,9 @@ HEAD = Path(".snakemake/head.json")  # beside the lock: both belong to the folde
 TERMINATION_SECONDS = 60
 
 
-def record_head() -> None:
-    """Note which process on which host runs the workflow here: a stale lock is cleared on that host only."""
-    io.write_json(HEAD, {"pid": os.getpid(), "host": socket.gethostname()})
+def record_head(head: dict[str, Any]) -> None:
+    """Note who runs the workflow here: another host's lock is removed only if that was a SLURM job that has ended."""
+    io.write_json(HEAD, head)
 
 
 def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> int:
@@ -51,7 +53,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     """
     config = resolve(overridden(read(configfile), overrides))
     rest = [option for option in rest if option != "--"]
-    slurm.require(rest)
+    on_slurm = slurm.asked_for(rest)
     _require_cache()
     print(announcement(config), file=sys.stderr, flush=True)
     with locks.held(
@@ -59,7 +61,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         "A run is at work in this folder already",
         "Wait until it is done, or stop it.",
     ):
-        _clear_leftovers()
+        _clear_leftovers(on_slurm)
         options = ["--cores", cores, "--configfile", str(configfile)]
         options += ["--config", *overrides] if overrides else []
         for targets in (["prepare"], []):
@@ -67,6 +69,8 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
             command = [sys.executable, "-m", "snakemake", *targets, *rest, *options]
             status = _snakemake(command)
             if status:
+                # Interrupted, Snakemake cancels the jobs that it has submitted, and submits those that wait for that.
+                slurm.end_orphans(Path.cwd(), certain=on_slurm)
                 print(
                     "softlabels: the run stopped. The reason stands above, and in the log file that the failed job "
                     "names. Run the same command again to go on from there.",
@@ -79,13 +83,20 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
 
 
 def _snakemake(command: list[str]) -> int:
-    """Run Snakemake and return its exit status. After Ctrl-C it is not hurried: it cancels its jobs on a cluster."""
+    """Run Snakemake and return its exit status. After Ctrl-C it is not hurried: it cancels its jobs on a cluster.
+
+    SIGTERM is passed on: Snakemake submits nothing more and ends when its jobs have.
+    """
     with subprocess.Popen(command) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                print("softlabels: waiting until Snakemake has stopped.", file=sys.stderr)
+        before = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+        try:
+            while True:
+                try:
+                    return process.wait()
+                except KeyboardInterrupt:
+                    print("softlabels: waiting until Snakemake has stopped.", file=sys.stderr)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _require_cache() -> None:
@@ -121,7 +132,7 @@ def announcement(config: dict[str, Any]) -> str:
     return "\n".join([*lines, config["about"]] if config["about"] else lines)
 
 
-def _clear_leftovers() -> None:
+def _clear_leftovers(on_slurm: bool) -> None:
     """After a killed run: end its orphaned jobs, here and on SLURM (a training saves its state), remove its lock."""
     orphans, heads = _processes_here()
     if heads:
@@ -130,18 +141,21 @@ def _clear_leftovers() -> None:
         )
     locked = LOCKS.is_dir() and any(LOCKS.iterdir())
     head = io.read_json(HEAD) if HEAD.is_file() else {}
-    if (orphans or locked) and head.get("host", socket.gethostname()) != socket.gethostname():
+    elsewhere = head.get("host", socket.gethostname()) != socket.gethostname()
+    if (orphans or locked) and elsewhere and locks.job_at_work(head) is not False:
         raise UserError(
             f"A run on host {head['host']} (process {head['pid']}) holds the lock of this folder. If it is still "
             f"alive, wait; if it was killed, run `snakemake --unlock` there or here, then run this again."
         )
-    slurm.end_orphans(Path.cwd())  # first: they may be processes of this host too
+    slurm.end_orphans(Path.cwd(), certain=on_slurm)  # first: they may be processes of this host too
     orphans = [orphan for orphan in orphans if orphan.is_running()]
     for orphan in orphans:
         print(f"A job of a killed run is still at work (process {orphan.pid}): ending it.", file=sys.stderr)
-        orphan.terminate()
+        with suppress(psutil.NoSuchProcess):
+            orphan.terminate()
     for orphan in psutil.wait_procs(orphans, timeout=TERMINATION_SECONDS)[1]:
-        orphan.kill()
+        with suppress(psutil.NoSuchProcess):
+            orphan.kill()
     if locked:
         print("Removing the lock that a killed run left behind (.snakemake/locks).", file=sys.stderr)
         shutil.rmtree(LOCKS)
@@ -162,5 +176,11 @@ def _processes_here() -> tuple[list[psutil.Process], list[psutil.Process]]:
         elif any(name == "softlabels" and command in COMMANDS for name, command in pairwise(names)):
             jobs.append(process)
     live = {head.pid for head in heads}
-    orphans = [job for job in jobs if not live & {parent.pid for parent in job.parents()}]
-    return orphans, heads
+    return [job for job in jobs if not live & _parents(job)], heads
+
+
+def _parents(process: psutil.Process) -> set[int]:
+    try:
+        return {parent.pid for parent in process.parents()}
+    except psutil.NoSuchProcess:
+        return set()

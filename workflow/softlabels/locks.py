@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Thread
@@ -31,20 +32,15 @@ DEAD_SECONDS = 300.0  # without a beat; only where neither the host nor SLURM ca
 
 
 def whoami() -> dict[str, Any]:
-    """This process: host, pid and its start (clock ticks since boot), SLURM job, restarts and cluster, and the time."""
-    slurm = {"job": "JOB_ID", "restarts": "RESTART_COUNT", "cluster": "CLUSTER_NAME"}
+    """This process: host, pid and its start (clock ticks since boot), SLURM job and cluster, and the time."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "process": _process_start(os.getpid()),
-        **{key: os.environ.get(f"SLURM_{name}") for key, name in slurm.items()},
+        "job": os.environ.get("SLURM_JOB_ID"),
+        "cluster": os.environ.get("SLURM_CLUSTER_NAME"),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def holder(lock: Path) -> dict[str, Any]:
-    """Who holds the lock, or died with it: :func:`whoami` of the owner; empty if nobody."""
-    return _read(lock.with_suffix(".json")) or {}
 
 
 @contextmanager
@@ -64,7 +60,6 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
     Raises:
         UserError: somebody else holds it; the message says what is going on, who, where, since when and the remedy.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
     record, mine = lock.with_suffix(".json"), whoami() | {"token": secrets.token_hex(8)}
 
     def check() -> None:
@@ -75,16 +70,16 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
                 f"writes nothing more; the other goes on."
             )
 
-    with lock.open("a") as guard:  # closing it ends the flock
-        end = time.monotonic() + patience
-        waits = False
-        while (owner := _owner(guard, record, mine)) is not None:
-            if time.monotonic() >= end:
-                raise UserError(_refusal(lock, record, owner, what, remedy))
-            if not waits:
-                print(f"{what}: waiting up to {patience:.0f} s for {_named(owner)}", file=sys.stderr, flush=True)
-            waits = True
-            time.sleep(min(1, patience))
+    end = time.monotonic() + patience
+    waits = False
+    while isinstance(taken := _take(lock, record, mine), dict):
+        if time.monotonic() >= end:
+            raise UserError(_refusal(lock, record, taken, what, remedy))
+        if not waits:
+            print(f"{what}: waiting up to {patience:.0f} s for {_named(taken)}", file=sys.stderr, flush=True)
+        waits = True
+        time.sleep(min(1, patience))
+    with taken:  # closing it ends the flock
         done = Event()
         beats = Thread(target=_beat, args=(record, mine, done), daemon=True)
         beats.start()
@@ -95,6 +90,19 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
             beats.join()
             if _read(record) == mine:
                 record.unlink(missing_ok=True)
+
+
+def _take(lock: Path, record: Path, mine: dict[str, Any]) -> TextIO | dict[str, Any]:
+    """The lock file, open and locked; or its owner's record (empty where it cannot be read)."""
+    while True:
+        with suppress(FileNotFoundError), ExitStack() as stack:  # an owner that is done may remove its folder meanwhile
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            guard = stack.enter_context(lock.open("a"))
+            owner = _owner(guard, record, mine)
+            if owner is not None:
+                return owner
+            stack.pop_all()
+            return guard
 
 
 def _owner(guard: TextIO, record: Path, mine: dict[str, Any]) -> dict[str, Any] | None:
@@ -127,7 +135,7 @@ def _owner(guard: TextIO, record: Path, mine: dict[str, Any]) -> dict[str, Any] 
 def _alive(owner: dict[str, Any], record: Path) -> bool:
     if owner.get("host") == socket.gethostname():
         return owner.get("process") is not None and owner["process"] == _process_start(owner["pid"])
-    at_work = _job_at_work(owner)
+    at_work = job_at_work(owner)
     return _age(record) < DEAD_SECONDS if at_work is None else at_work
 
 
@@ -140,10 +148,10 @@ def _process_start(pid: int) -> str | None:
     return None if fields[0] in "ZX" else fields[19]  # zombies are dead; see proc(5), whose fields count from 1
 
 
-def _job_at_work(owner: dict[str, Any]) -> bool | None:
-    """Whether the owner's SLURM job has a node; None where that cannot be told."""
+def job_at_work(owner: dict[str, Any]) -> bool | None:
+    """Whether the SLURM job of an owner (see :func:`whoami`) has a node; None where that cannot be told."""
     job = owner.get("job")
-    if not job or owner.get("cluster") != os.environ.get("SLURM_CLUSTER_NAME"):
+    if not job or owner.get("cluster") != _cluster():
         return None
     if job == os.environ.get("SLURM_JOB_ID"):  # this job, requeued: its earlier node is lost or was taken away
         return False
@@ -155,6 +163,19 @@ def _job_at_work(owner: dict[str, Any]) -> bool | None:
     if answer.returncode:
         return False if "Invalid job id" in answer.stderr else None
     return bool(set(answer.stdout.split()) - {"PENDING"})
+
+
+def _cluster() -> str | None:
+    """The name of the SLURM cluster of this job, or, on a login node, of the one that answers there."""
+    if name := os.environ.get("SLURM_CLUSTER_NAME"):
+        return name
+    try:
+        command = ["scontrol", "show", "config"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"^ClusterName\s*=\s*(\S+)", answer.stdout, re.MULTILINE)
+    return found and found[1]
 
 
 def server_time(folder: Path) -> float:
@@ -211,7 +232,7 @@ def _refusal(lock: Path, record: Path, owner: dict[str, Any], what: str, remedy:
     since = f" since {owner['started']}" if "started" in owner else ""
     text = f"{what}: {_named(owner)} holds {lock}{since}. {remedy}"
     if owner.get("job"):
-        return f"{text} To stop it: scancel {owner['job']}."
+        text += f" To stop it: scancel {owner['job']}."
     if owner.get("host") != socket.gethostname():
         with suppress(OSError):
             text += (

@@ -18,13 +18,14 @@ from .errors import UserError
 COMMENT = "rule_"
 # A cancelled job may take SLURM's KillWait (30 s unless set otherwise) to save its state.
 ENDING_SECONDS = 180
+ANSWER_TRIES, ANSWER_PAUSE_SECONDS = 5, 10
 
 
-def require(options: list[str]) -> None:
-    """Is there a SLURM to submit to, if Snakemake's options ask for one?
+def asked_for(options: list[str]) -> bool:
+    """Do Snakemake's options ask for SLURM?
 
     Raises:
-        UserError: there is none.
+        UserError: they do, and there is none here.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--executor", "-e")
@@ -37,41 +38,68 @@ def require(options: list[str]) -> None:
             f"{asked.workflow_profile or '--executor slurm'}: submits jobs to SLURM, but there is no sbatch here. Run "
             f"this on a login node of the cluster, or without that option on this machine alone."
         )
+    return executor == "slurm"
 
 
-def end_orphans(folder: Path) -> None:
+def end_orphans(folder: Path, *, certain: bool) -> None:
     """Cancel the jobs that Snakemake submitted from ``folder``, and wait until they are gone.
 
     For a folder in which no Snakemake is at work. A training saves its state when it is cancelled.
 
+    Args:
+        folder: where Snakemake ran.
+        certain: whether jobs may be there, so that SLURM has to answer.
+
     Raises:
-        UserError: jobs that do not end.
+        UserError: jobs that do not end, or no answer where there has to be one.
     """
-    jobs = orphans(folder)
+    jobs = _listed(folder, ANSWER_TRIES if certain else 1)
+    if jobs is None:
+        if certain:
+            raise UserError(
+                "SLURM does not answer (squeue), so that jobs which nobody waits for may still be at work here. Run "
+                "this again when `squeue` works."
+            )
+        return
     if not jobs:
         return
-    print(f"SLURM jobs of a killed run are still in the queue ({', '.join(jobs)}): cancelling them.", file=sys.stderr)
+    print(f"SLURM jobs that nobody waits for are in the queue ({', '.join(jobs)}): cancelling them.", file=sys.stderr)
     subprocess.run(["scancel", *jobs], check=False)
     end = time.monotonic() + ENDING_SECONDS
-    while jobs := orphans(folder):
+    while (left := orphans(folder)) != []:
+        jobs = left or jobs  # where SLURM does not answer, they count as there
         if time.monotonic() > end:
             raise UserError(
-                f"SLURM jobs of a killed run do not end, {ENDING_SECONDS} s after they were cancelled: "
+                f"SLURM jobs that nobody waits for do not end, {ENDING_SECONDS} s after they were cancelled: "
                 f"{', '.join(jobs)}. See `squeue --jobs {','.join(jobs)}`, and run this again when they are gone."
             )
         time.sleep(1)
 
 
-def orphans(folder: Path) -> list[str]:
-    """Numbers of this user's queued and running jobs that Snakemake submitted from ``folder``; none without SLURM."""
+def _listed(folder: Path, tries: int) -> list[str] | None:
+    """:func:`orphans`, asked several times if SLURM does not answer."""
+    for left in reversed(range(tries)):
+        jobs = orphans(folder)
+        if jobs is not None or not left:
+            return jobs
+        time.sleep(ANSWER_PAUSE_SECONDS)
+    return None
+
+
+def orphans(folder: Path) -> list[str] | None:
+    """Numbers of this user's queued and running jobs that Snakemake submitted from ``folder``; None without an answer.
+
+    There are none where there is no SLURM.
+    """
     if shutil.which("squeue") is None:
         return []
     # The long option's fields would be cut to 20 characters. The folder comes last: it may hold any character.
     words = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i|%k|%Z"]
-    listing = subprocess.run(words, capture_output=True, text=True, check=False)
-    if listing.returncode:
-        print(f"SLURM does not answer: {listing.stderr.strip()}. Jobs of a killed run are not sought.", file=sys.stderr)
-        return []
+    try:
+        listing = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        print(f"SLURM does not answer: {(error.stderr or str(error)).strip()}.", file=sys.stderr)
+        return None
     jobs = [line.split("|", 2) for line in listing.stdout.splitlines()]
     return [
         number

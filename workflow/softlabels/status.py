@@ -9,6 +9,7 @@ to date with configuration and code is what ``snakemake --dry-run`` tells.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,12 @@ def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]
         return [Plan(raw | ({"results": str(results)} if results else {}))]
     results = results or Path(Plan(overridden(read(DEFAULT), overrides)).root)
     files = sorted(DEFAULT.parent.glob("*.yaml"), key=lambda path: (path != DEFAULT, path))
-    plans = [Plan(overridden(read(path), overrides)) for path in files]
-    plans = [plan for plan in plans if Path(plan.root).resolve() == results.resolve()]
+    plans = []
+    for path in files:
+        with suppress(UserError):  # a draft
+            plan = Plan(overridden(read(path), overrides))
+            if Path(plan.root).resolve() == results.resolve():
+                plans.append(plan)
     if not plans:
         raise UserError(
             f"{results}: no configuration in {DEFAULT.parent}/ has these results. Name one with --configfile."

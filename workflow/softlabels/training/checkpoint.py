@@ -7,6 +7,7 @@ guarded by a lock, and valid for one configuration, code and input only.
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,6 +17,8 @@ from typing import Any
 import torch
 
 from .. import io, locks
+from ..errors import UserError
+from . import memory
 
 PATIENCE_SECONDS = 60.0  # for a trainer that saves its state because it was asked to stop
 
@@ -50,12 +53,31 @@ def save(folder: Path, key: str, state: dict[str, Any]) -> None:
 
 
 def load(folder: Path, key: str) -> dict[str, Any] | None:
-    """The saved state, or None where there is none, or it is unreadable or belongs to another ``key``."""
+    """The saved state, or None where there is none, or it is damaged or belongs to another ``key``.
+
+    Raises:
+        UserError: it cannot be read now; it may be later, so it is not thrown away.
+        MemoryError, RuntimeError: there is too little memory for it.
+    """
+    path = folder / "state.pt"
     try:
-        state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-    except Exception:  # absent or damaged: start from the beginning, which gives the same result
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if state["key"] == key:
+            return state
+        why = "of another configuration, code or data"
+    except FileNotFoundError:
         return None
-    return state if state.get("key") == key else None
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}. The saved state is kept: run again when the file can be read, or remove it to "
+            f"start from the beginning."
+        ) from None
+    except Exception as error:  # starting from the beginning gives the same result
+        if memory.is_lack(error):
+            raise
+        why = "damaged"
+    print(f"{path}: the saved state is {why}: starting from the beginning", file=sys.stderr)
+    return None
 
 
 def clear(folder: Path) -> None:

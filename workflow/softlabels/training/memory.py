@@ -77,13 +77,20 @@ def _of_slurm() -> Iterator[int]:
             yield megabytes * 2**20 - held
 
 
+def is_lack(error: BaseException) -> bool:
+    """Does an error say that there is too little memory?"""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+    )
+
+
 @contextmanager
 def explained(recipe: dict[str, Any]) -> Iterator[None]:
     """Turn a lack of memory in the block into one UserError that says what to lower."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not any(sign in str(error) for sign in SIGNS):
+        if not is_lack(error):
             raise
         if recipe["device"] == "cuda":
             left, total = torch.cuda.mem_get_info()

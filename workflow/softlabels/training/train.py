@@ -103,7 +103,9 @@ def _run(
         trainer = Trainer(recipe, seed, data, images, model.to(device, memory_format=torch.channels_last), device)
         facts = trainer.fit(folder, hashlib.sha256(key.encode()).hexdigest(), checkpoint_seconds, still_ours)
         trainer.write(outputs, still_ours)
+        still_ours()
         finish(facts)
+        still_ours()
         checkpoint.clear(folder)
     return facts
 
@@ -322,9 +324,7 @@ class Trainer:
     def _attempt(self) -> dict[str, Any]:
         """Who trains from the present position on."""
         who = locks.whoami()
-        return {key: who[key] for key in ("host", "pid", "job", "restarts", "started")} | {
-            "position": list(self.position)
-        }
+        return {key: who[key] for key in ("host", "pid", "job", "started")} | {"position": list(self.position)}
 
     def _done(self) -> int:
         return (self.position[0] - 1) * self.steps + self.position[1]
