@@ -100,6 +100,12 @@ class SlurmProject(Project):
         found = [line.split("|") for line in lines]
         return {comment: number for number, comment, folder in found if folder == str(self.folder)}
 
+    def accounted(self, logs: str, fields: str) -> list[list[str]]:
+        """What the accounting says of the jobs whose logs (``rule_or_group/wildcards/number.log``) match a pattern."""
+        numbers = sorted(log.stem for log in (self.folder / ".snakemake/slurm_logs").glob(logs))
+        words = ("sacct", "-X", "--noheader", "--parsable2", f"--format={fields}", "--jobs", ",".join(numbers))
+        return [line.split("|") for line in self.cluster.slurm(*words).splitlines()]
+
     def stop(self) -> None:
         """Cancel all jobs and kill all processes of this project."""
         jobs = self.jobs().values()

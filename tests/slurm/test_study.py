@@ -62,9 +62,7 @@ def test_a_run_leaves_at_most_12_files(study):
 @pytest.mark.slow
 def test_a_training_ran_on_a_gpu_of_its_own(study):
     project, _, _ = study
-    words = ("sacct", "-X", "--noheader", "--parsable2", "--format=WorkDir,ReqTRES,State")
-    lines = project.cluster.slurm(*words).splitlines()
-    jobs = [line.split("|")[1:] for line in lines if line.startswith(f"{project.folder}|")]
+    jobs = project.accounted("**/*.log", "ReqTRES,State")
     assert len(jobs) == 8
     assert {state for _, state in jobs} == {"COMPLETED"}
     assert sum("gres/gpu=1" in wanted for wanted, _ in jobs) == 4
