@@ -109,7 +109,9 @@ def test_an_environment_comes_from_conda_forge_alone(path):
 def test_the_python_of_an_environment_is_a_supported_one(path):
     python = packages(path)["python"]
     assert python in SUPPORTED
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"] == f">={SUPPORTED[0]}"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    following = int(SUPPORTED[-1].split(".")[1]) + 1
+    assert project["requires-python"] == f">={SUPPORTED[0]},<3.{following}"
 
 
 def test_every_rule_that_runs_a_command_names_an_environment_that_exists():

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from platformdirs import user_cache_dir
 
 from . import io, locks, slurm
 from .commands import COMMANDS
@@ -101,9 +102,7 @@ def _snakemake(command: list[str]) -> int:
 
 def _require_cache() -> None:
     """Snakemake copies its sources to the home folder; where that is full or read-only, it ends with a traceback."""
-    from snakemake.common import get_appdirs
-
-    folder = Path(get_appdirs().user_cache_dir)
+    folder = Path(user_cache_dir("snakemake"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder) as file:
