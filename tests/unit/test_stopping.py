@@ -177,6 +177,32 @@ def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, 
     assert io.read_json(folder / "lock.json")["host"] == "node2"
 
 
+@pytest.mark.parametrize("last", ["write", "finish"])
+def test_a_trainer_whose_run_is_taken_over_at_its_end_leaves_the_other_its_state(monkeypatch, tmp_path, inputs, last):
+    folder = checkpoint.folder_of(tmp_path / "model.safetensors")
+    write, finished = train.Trainer.write, []
+
+    def take_over():
+        record = io.read_json(folder / "lock.json") | {"host": "node2", "token": "other"}
+        (folder / "lock.json").write_text(json.dumps(record))
+
+    def written(self, *arguments):
+        write(self, *arguments)
+        if last == "write":
+            take_over()
+
+    def finish(facts):
+        finished.append(facts)
+        take_over()
+
+    monkeypatch.setattr(train.Trainer, "write", written)
+    with pytest.raises(UserError, match=r"taken over by process .* on node2"):
+        fit(tmp_path, inputs, RECIPE, finish=finish)
+    assert len(finished) == (last == "finish")
+    assert (folder / "state.pt").exists()
+    assert io.read_json(folder / "lock.json")["host"] == "node2"
+
+
 def test_saving_that_is_slow_happens_less_often(monkeypatch, tmp_path, inputs):
     now, saves = [0.0], []
 

@@ -78,11 +78,11 @@ def end_orphans(folder: Path, *, certain: bool) -> None:
 
 def _listed(folder: Path, tries: int) -> list[str] | None:
     """:func:`orphans`, asked several times if SLURM does not answer."""
-    for left in reversed(range(tries)):
-        jobs = orphans(folder)
-        if jobs is not None or not left:
+    for attempt in range(tries):
+        if attempt:
+            time.sleep(ANSWER_PAUSE_SECONDS)
+        if (jobs := orphans(folder)) is not None:
             return jobs
-        time.sleep(ANSWER_PAUSE_SECONDS)
     return None
 
 
@@ -97,8 +97,11 @@ def orphans(folder: Path) -> list[str] | None:
     words = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i|%k|%Z"]
     try:
         listing = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        print(f"SLURM does not answer: {(error.stderr or str(error)).strip()}.", file=sys.stderr)
+    except subprocess.CalledProcessError as error:
+        print(f"SLURM does not answer: {error.stderr.strip()}.", file=sys.stderr)
+        return None
+    except subprocess.TimeoutExpired as error:
+        print(f"SLURM does not answer within {error.timeout} s.", file=sys.stderr)
         return None
     jobs = [line.split("|", 2) for line in listing.stdout.splitlines()]
     return [
