@@ -43,8 +43,7 @@ class Command:
 
 
 def _of_recipe(config: dict[str, Any]) -> Names:
-    recipe = config["recipe"]
-    return [("network", recipe["network"]), ("loss", recipe["loss"]), ("schedule", recipe["schedule"]["kind"])]
+    return [(kind, config["recipe"][kind]["kind"]) for kind in ("network", "loss", "optimiser", "schedule")]
 
 
 def _metrics(config: dict[str, Any]) -> Names:

@@ -28,13 +28,17 @@ REGISTRY: dict[str, dict[str, str]] = {
         "majority": "softlabels.labels.majority:aggregate",
         "average": "softlabels.labels.average:aggregate",
     },
-    # body(weights, weights_file) -> Body(module, width, mean, std)
+    # body(options, weights, weights_file) -> Body(module, width, mean, std)
     "network": {
         "compact": "softlabels.networks.compact:body",
         "densenet121": "softlabels.networks.densenet121:body",
         "resnetv2_50": "softlabels.networks.resnetv2_50:body",
     },
-    # loss(logits [B, C], target [B, C], index [B], state) -> float32 [B]
+    # optimiser(parameters, rate, options) -> torch.optim.Optimizer
+    "optimiser": {
+        "sgd": "softlabels.training.optimisers.sgd:optimiser",
+    },
+    # loss(logits [B, C], target [B, C], index [B], state, options) -> float32 [B]
     "loss": {
         "cross_entropy": "softlabels.training.losses.cross_entropy:loss",
     },

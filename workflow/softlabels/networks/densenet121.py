@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from . import from_timm
 from .base import Body
 
+ENTRY = {"about": "DenseNet121, the paper's network for the synthetic data set.", "options": {}, "needs": []}
 
-def body(weights: str, weights_file: Path | None) -> Body:
+
+def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:
     """1,024 pooled features; ``imagenet`` means torchvision's weights."""
     return from_timm.body("densenet121.tv_in1k", weights, weights_file)

@@ -2,6 +2,8 @@
 
 import math
 
+ENTRY = {"about": "Cosine annealing from the base rate to zero, without restarts.", "options": {}, "needs": []}
+
 
 def factor(epoch: float, epochs: float, options: dict) -> float:
     """``(1 + cos(pi epoch / epochs)) / 2``."""
