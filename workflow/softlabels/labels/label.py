@@ -16,14 +16,14 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     """Write one label file: item int32, p float32 ``[C]``, hard int16, votes int32 (null: exact), weight float32.
 
     Args:
-        config: ``label`` with ``aggregate`` (a registered name), ``form`` (``soft``: the aggregate's distribution,
-            ``hard``: one-hot), ``ties`` and ``seed``.
+        config: ``label`` with ``aggregate`` (``kind`` and its options), ``form`` (``soft``: the distribution,
+            ``hard``: its one-hot), ``ties`` and ``seed``.
         inputs: ``annotations``, ``reference``.
         outputs: ``labels``.
     """
     options = config["label"]
     evidence = evidence_files.read(inputs["annotations"], inputs["reference"])
-    labels = registry.load("aggregate", options["aggregate"])(evidence, options)
+    labels = registry.load("aggregate", options["aggregate"]["kind"])(evidence, {**options, **options["aggregate"]})
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     table = pa.table(
         {
@@ -34,5 +34,5 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             "weight": pa.array(labels.weight, pa.float32()),
         }
     )
-    metadata = {"classes": evidence.classes, "aggregate": options["aggregate"], "form": options["form"]}
+    metadata = {"classes": evidence.classes, "aggregate": options["aggregate"]["kind"], "form": options["form"]}
     io.write_table(outputs["labels"], table, metadata | labels.metadata)

@@ -14,10 +14,10 @@ from ..errors import UserError
 from .base import Body, load_weights
 
 ENTRY = {
-    "about": "A small residual network for small images on a CPU.",
+    "about": "A small residual network for small images on a CPU; 64 features.",
     "options": {},
-    "needs": [],
-}
+}  # fmt: skip
+
 WIDTHS = (24, 32, 64)
 
 

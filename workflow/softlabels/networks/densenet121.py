@@ -8,7 +8,10 @@ from typing import Any
 from . import from_timm
 from .base import Body
 
-ENTRY = {"about": "DenseNet121, the paper's network for the synthetic data set.", "options": {}, "needs": []}
+ENTRY = {
+    "about": "DenseNet121 (Huang et al. 2017), the paper's network for the synthetic set; 1,024 features.",
+    "options": {},
+}  # fmt: skip
 
 
 def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:

@@ -8,7 +8,10 @@ from typing import Any
 from . import from_timm
 from .base import Body
 
-ENTRY = {"about": "ResNet50v2, the paper's network for MiceBone.", "options": {}, "needs": []}
+ENTRY = {
+    "about": "ResNet50v2 (He et al. 2016), the paper's network for MiceBone; 2,048 features.",
+    "options": {},
+}  # fmt: skip
 
 
 def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:

@@ -85,6 +85,7 @@ def study_facts(
                     f"{', '.join(truth.classes)} as in {reference[dataset]}. Delete it and run again."
                 )
         for recipe, settings in config["recipes"].items():
+            settings = {**settings, **settings["optimiser"]}
             if definition["paper"]:
                 here = {
                     **settings,

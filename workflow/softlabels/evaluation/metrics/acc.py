@@ -2,6 +2,11 @@
 
 import numpy as np
 
+ENTRY = {
+    "about": "Plain accuracy.",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Share of items whose most probable class is the reference's; ties go to the lowest class index in both."""

@@ -4,6 +4,11 @@ import numpy as np
 
 from ..divergence import ce_items
 
+ENTRY = {
+    "about": "Cross-entropy against the whole reference distribution (Peterson et al. 2019).",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Mean cross-entropy in nats: ``kl`` plus the mean entropy of the reference."""

@@ -4,6 +4,11 @@ import numpy as np
 
 from ..divergence import kl_items
 
+ENTRY = {
+    "about": "Kullback-Leibler divergence without an epsilon.",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Mean KL(reference || prediction) in nats; inf where a prediction gives 0 to a class that has mass."""

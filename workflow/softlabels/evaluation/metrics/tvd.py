@@ -4,6 +4,11 @@ import numpy as np
 
 from ..divergence import tvd_items
 
+ENTRY = {
+    "about": "Total variation distance.",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Mean total variation distance in [0, 1]: half the sum of absolute differences."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-ENTRY = {"about": "Cross-entropy with the label distribution.", "options": {}, "needs": []}
+ENTRY = {
+    "about": "Cross-entropy with a distribution as target; the gradient of KL.",
+    "options": {},
+}  # fmt: skip
 
 
 def loss(logits: torch.Tensor, target: torch.Tensor, index: torch.Tensor, state: dict, options: dict) -> torch.Tensor:

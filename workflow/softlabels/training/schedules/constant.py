@@ -1,6 +1,9 @@
 """The same rate throughout."""
 
-ENTRY = {"about": "The base rate throughout.", "options": {}, "needs": []}
+ENTRY = {
+    "about": "The same rate throughout.",
+    "options": {},
+}  # fmt: skip
 
 
 def factor(epoch: float, epochs: float, options: dict) -> float:

@@ -2,7 +2,10 @@
 
 import math
 
-ENTRY = {"about": "Cosine annealing from the base rate to zero, without restarts.", "options": {}, "needs": []}
+ENTRY = {
+    "about": "Cosine annealing to zero (Loshchilov and Hutter 2016).",
+    "options": {},
+}  # fmt: skip
 
 
 def factor(epoch: float, epochs: float, options: dict) -> float:
