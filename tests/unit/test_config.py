@@ -13,6 +13,7 @@ import yaml
 from softlabels import config, published, registry, schema
 from softlabels.errors import UserError
 from softlabels.io import canonical_json
+from softlabels.plan import Plan
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 READY = sorted((REPOSITORY / "config").glob("*.yaml"))
@@ -178,6 +179,34 @@ def test_what_looks_like_a_number_stays_text_where_text_is_due():
     raw = changed("datasets.shapes", {"source": {"kind": "counts", "images": "1e1", "counts": "10"}})
     source = config.resolve(raw)["datasets"]["shapes"]["source"]
     assert (source["images"], source["counts"]) == ("1e1", "10")
+
+
+NEW = {"type": "number", "minimum": 0, "default": 0, "neutral": 0, "description": "A key that is added later."}
+
+
+@pytest.mark.parametrize("place", ["recipe", "loss"])
+def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_command_runs(place, monkeypatch, request):
+    before = Plan(MINIMAL).of("train", recipe="quick", seed="0")
+    if place == "recipe":
+        monkeypatch.setitem(schema.RECIPE, "new", NEW)
+        for made in (schema.section, schema.of_command):
+            made.cache_clear()
+            request.addfinalizer(made.cache_clear)
+    else:
+        real = registry.entry
+        known = {"loss": {"options": {"new": NEW}}}
+        monkeypatch.setattr(registry, "entry", lambda kind, name: real(kind, name) | known.get(kind, {}))
+    key = {"recipe": "recipes.quick.new", "loss": "recipes.quick.loss.new"}[place]
+
+    def recipe(value):
+        return Plan(changed(key, value)).of("train", recipe="quick", seed="0")["recipe"]
+
+    assert recipe(0) == before["recipe"]
+    assert Plan(MINIMAL).of("train", recipe="quick", seed="0") == before
+    assert recipe(0.5) != before["recipe"]
+    restored = schema.restored({"recipe": before["recipe"], "seed": 0}, schema.of_command())
+    assert (restored["recipe"] if place == "recipe" else restored["recipe"]["loss"])["new"] == 0
+    assert schema.restored({"recipe": recipe(0.5)}, schema.of_command()) == {"recipe": recipe(0.5)}
 
 
 # -- what resolve refuses ------------------------------------------------------------------------------------------

@@ -323,6 +323,14 @@ def parts(value: Any, rule: dict[str, Any]) -> Iterator[tuple[Any, Any, dict[str
         yield from ((index, sub, items) for index, sub in enumerate(value))
 
 
+def entries(value: Any, rule: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kind and name of every entry that a complete configuration names."""
+    if "registry" in rule:
+        yield rule["registry"], value["kind"]
+    for _, sub, subrule in parts(value, rule):
+        yield from entries(sub, subrule)
+
+
 def complete(value: Any, rule: dict[str, Any]) -> Any:
     """``value`` with the defaults of ``rule`` filled in and numbers normalised; what is wrong is left as it is."""
     if "registry" in rule:
@@ -399,6 +407,7 @@ def restored(value: Any, rule: dict[str, Any]) -> Any:
     return [restored(sub, subrule) for _, sub, subrule in parts(value, rule)] if isinstance(value, list) else value
 
 
+@cache
 def of_command() -> dict[str, Any]:
     """The rule of the keys that configurations of commands have in common with the configuration."""
     ones = {name: section(name) for name in ("recipe", "label", "split")}
