@@ -33,10 +33,10 @@ PIECE = 1 << 20  # bytes read at once
 MACOS_JUNK = ("__MACOSX", ".DS_Store")
 
 # What zipfile, tarfile and the decompressors raise for damaged or foreign bytes, sizes beyond all numbers, names that
-# are no text, compression methods that are not supported; OSError also for a full disk.
+# are no text, compression methods that are not supported.
 DAMAGE = (
-    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError,
-    ArithmeticError, OSError,
+    zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError,
+    ValueError, RuntimeError, ArithmeticError,
 )  # fmt: skip
 
 
@@ -117,8 +117,13 @@ class _Archive:
                     self._untar(gzip.open if magic[:2] == b"\x1f\x8b" else open)
         except DAMAGE as error:
             raise UserError(
-                f"{self.path}: found damaged bytes or no archive ({error}), expected a whole zip, tar or tar.gz file, "
-                f"and room for its files in {self.folder.parent}. Get it again, or make room."
+                f"{self.path}: found damaged bytes or no archive ({error}), expected a zip, tar or tar.gz file. Delete it "
+                f"and get it again."
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot be unpacked ({error}), expected room for its files in {self.folder.parent}. Make "
+                f"room, or get the archive again."
             ) from None
 
     def _unzip(self) -> None:
