@@ -73,9 +73,10 @@ def verify(path: Path, expected: Expected) -> None:
         UserError: the file is half a download, or not the published file.
     """
     if found := difference(path, expected):
-        half = expected.bytes is not None and path.stat().st_size < expected.bytes
-        why = "It is half a download: continue it, or" if half else "It is half a download or another file:"
-        raise UserError(f"{path}: {found}. {why} delete it and download it again, or correct source.checksum.")
+        raise UserError(
+            f"{path}: {found}. It is half a download or another file: delete it and download it again, or correct "
+            f"source.checksum."
+        )
 
 
 @contextmanager
@@ -117,8 +118,8 @@ class _Archive:
                     self._untar(gzip.open if magic[:2] == b"\x1f\x8b" else open)
         except DAMAGE as error:
             raise UserError(
-                f"{self.path}: found damaged bytes or no archive ({error}), expected a zip, tar or tar.gz file. Delete it "
-                f"and get it again."
+                f"{self.path}: found damaged bytes or no archive ({error}), expected a zip, tar or tar.gz file. Delete "
+                f"it and get it again."
             ) from None
         except OSError as error:
             raise UserError(

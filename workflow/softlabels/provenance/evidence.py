@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -66,22 +66,6 @@ LEDGER_COLUMNS = (
     "dataset", "split", "recipe", "label", "metric", "kind", "versus", "statistic", "value", "printed", "decimals",
     "aggregation", "n", "ddof", "level", "interval", "oracle", "metric_code", "runs", "files", "paper_difference",
 )  # fmt: skip
-
-
-class Study(NamedTuple):
-    """A finished study.
-
-    Attributes:
-        name: its folder's name.
-        config: ``config.json``.
-        cells: the ledger, with the facts of its captions in its metadata.
-        chain: path to SHA-256 of every manifest behind its tables.
-    """
-
-    name: str
-    config: dict[str, Any]
-    cells: pa.Table
-    chain: dict[str, str]
 
 
 @contextmanager
@@ -329,10 +313,6 @@ class Results:
         signs = {"config.json", "cells.parquet", "chain.json", "table.csv", "table.md", "table.tex"}
         parts = [path.split("/") for path in self.files]
         return sorted({p[1] for p in parts if len(p) == 3 and p[0] == "studies" and p[2] in signs})
-
-    def study(self, name: str) -> Study:
-        """A study's configuration, ledger and chain."""
-        return Study(name, self.study_config(name), self.cells(name), self.chain(name))
 
     def study_config(self, name: str) -> dict[str, Any]:
         """``config.json`` of a study."""
