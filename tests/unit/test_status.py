@@ -191,8 +191,8 @@ def test_a_job_that_breaks_does_not_say_that_it_is_done(tmp_path):
 def test_a_silent_job_touches_its_log(tmp_path):
     code = """
 import sys, time
-from softlabels import joblog
-joblog.BEAT_SECONDS = 0.05
+from softlabels import joblog, locks
+locks.BEAT_SECONDS = 0.05
 with joblog.announced('split'):
     time.sleep(60)
 """

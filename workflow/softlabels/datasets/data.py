@@ -53,7 +53,7 @@ def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> It
             archives.verify(files["archive"], expected(source["checksum"]))
             for left in scratch.glob(".unpacked-*"):  # by a job that was killed
                 shutil.rmtree(left)
-            files["folder"] = stack.enter_context(archives.unpacked(files["archive"], scratch / "images"))
+            files["folder"] = stack.enter_context(archives.unpacked(files["archive"], scratch))
             stack.enter_context(named(files["folder"], files["archive"]))
         if "folder" in files:
             files["images"] = image_files(files["folder"])
