@@ -66,19 +66,6 @@ def difference(path: str | Path, expected: Expected) -> str:
     return ""
 
 
-def verify(path: Path, expected: Expected) -> None:
-    """Check a file's size and hashes, as far as they are known, before anything opens it.
-
-    Raises:
-        UserError: the file is half a download, or not the published file.
-    """
-    if found := difference(path, expected):
-        raise UserError(
-            f"{path}: {found}. It is half a download or another file: delete it and download it again, or correct "
-            f"source.checksum."
-        )
-
-
 @contextmanager
 def unpacked(path: str | Path, parent: str | Path | None = None) -> Iterator[Path]:
     """Yield a fresh folder with the files of an archive; it is removed when the block ends, also by an error.
