@@ -53,6 +53,11 @@ REGISTRY: dict[str, dict[str, str]] = {
         "ce": "softlabels.evaluation.metrics.ce:metric",
         "tvd": "softlabels.evaluation.metrics.tvd:metric",
     },
+    # run(config, inputs, outputs)
+    "figure": {
+        "embedding": "softlabels.studies.figures:run",
+        "curves": "softlabels.studies.curves:run",
+    },
 }
 
 
