@@ -16,7 +16,7 @@ def key(path):
 def place(command, output, **fixed):
     """One output of a command, with wildcards but for those that are fixed."""
     file = COMMANDS[command].place.files[output]
-    return f"{RESULTS}/" + re.sub(r"\{(\w+)\}", lambda match: fixed.get(match[1], match[0]), file)
+    return expand(f"{RESULTS}/{file}", **fixed, allow_missing=True)[0]
 
 
 def outputs(command, **shown):
@@ -56,7 +56,8 @@ def call(command, inputs=None):
         return f"@<(printf '%s\\n' {files})" if "*" in path else files
 
     words = [
-        'PYTHONPATH="$SOFTLABELS_PATH"' + (" exec" if about.resumes else ""),
+        'PYTHONPATH="$SOFTLABELS_PATH"',
+        "exec" if about.resumes else "",
         f"python -Pm softlabels {command} --config",
         "@<(printf '%s\\n' {params.config:q})" if many else "{params.config:q}",
         inputs or " ".join(f"{option(path)} {files(path)}" for path in about.inputs),

@@ -86,11 +86,7 @@ COMMANDS = {
         group="preparation",
     ),
     "split": Command(
-        PLACES["split"],
-        "softlabels.labels.splits",
-        "split a data set",
-        ("items", "reference"),
-        group="preparation",
+        PLACES["split"], "softlabels.labels.splits", "split a data set", ("items", "reference"), group="preparation"
     ),
     "references": Command(
         PLACES["references"],

@@ -82,55 +82,31 @@ class Place:
 _DATA, _RUN, _STUDY = "data/{dataset}", f"runs/{RUN}", "studies/{study}"
 PLACES = {
     "download": Place("", {"file": "{file}"}, logged="downloads/{file}", manifest=False),
-    "data": Place(
-        _DATA,
-        {
-            "images": "images.npy",
-            "items": "items.parquet",
-            "annotations": "annotations.parquet",
-            "reference": "reference.parquet",
-        },
-        logged=_DATA,
-    ),
-    "card": Place(
-        _DATA,
-        {"card_md": "card.md", "card_json": "card.json", "sheet": "card-images.png", "votes": "card-votes.png"},
-        logged="cards/{dataset}",
-    ),
+    "data": Place(_DATA, {
+        "images": "images.npy", "items": "items.parquet", "annotations": "annotations.parquet",
+        "reference": "reference.parquet",
+    }, logged=_DATA),
+    "card": Place(_DATA, {
+        "card_md": "card.md", "card_json": "card.json", "sheet": "card-images.png", "votes": "card-votes.png",
+    }, logged="cards/{dataset}"),
     "label": Place("labels/{dataset}/{label}", {"labels": "{draw}.parquet"}),
     "split": Place("splits/{dataset}/{split}", {"split": "seed{seed}.parquet"}),
     "references": Place("references/{dataset}/{split}", {"references": "seed{seed}.json"}),
-    "train": Place(
-        _RUN,
-        {
-            "model": "model.safetensors",
-            "history": "history.parquet",
-            "predictions": "predictions.parquet",
-            "features": "features.npy",
-        },
-        logged=f"{_RUN}/train",
-    ),
+    "train": Place(_RUN, {
+        "model": "model.safetensors", "history": "history.parquet", "predictions": "predictions.parquet",
+        "features": "features.npy",
+    }, logged=f"{_RUN}/train"),
     "evaluate": Place(_RUN, {"metrics": "metrics.json"}, logged=f"{_RUN}/evaluate"),
     "embed": Place(f"{_STUDY}/tsne", {"embedding": "{dataset}-{split}-{recipe}-{label}-seed{seed}.parquet"}),
-    "figure": Place(
-        f"{_STUDY}/figures",
-        {"png": "{figure}{block}.png", "pdf": "{figure}{block}.pdf"},
-        logged=f"{_STUDY}/{{figure}}{{block}}",
-    ),
-    "study": Place(
-        _STUDY,
-        {
-            "config": "config.json",
-            "table_csv": "table.csv",
-            "table_md": "table.md",
-            "table_tex": "table.tex",
-            "cells": "cells.parquet",
-            "items_csv": "items.csv",
-        },
-        logged=f"{_STUDY}/study",
-    ),
+    "figure": Place(f"{_STUDY}/figures", {
+        "png": "{figure}{block}.png", "pdf": "{figure}{block}.pdf",
+    }, logged=f"{_STUDY}/{{figure}}{{block}}"),
+    "study": Place(_STUDY, {
+        "config": "config.json", "table_csv": "table.csv", "table_md": "table.md", "table_tex": "table.tex",
+        "cells": "cells.parquet", "items_csv": "items.csv",
+    }, logged=f"{_STUDY}/study"),
     "chain": Place(_STUDY, {"chain": "chain.json"}, manifest=False),
-}
+}  # fmt: skip
 FOLDERS = sorted({place.folder.partition("/")[0] for place in PLACES.values()} - {""})
 
 

@@ -20,6 +20,7 @@ from .registry import location
 AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the last varies fastest
 BLOCK = AXES[:3]  # what the labels of a figure share
 DRAW = "all"  # of the labels that networks are trained on: one for all seeds
+STANDARD = "standard"  # the set of metrics that every study has
 # What each kind of figure is drawn from, and where each of these comes from: command and output.
 FIGURES = {"embedding": ("embeddings", "items", "reference", "scores"), "curves": ("histories",)}
 DRAWN_FROM = {
@@ -69,7 +70,7 @@ class Plan:
             fixed: only jobs with these values of their wildcards.
         """
         grid = self.config["studies"][study]
-        axes = {"study": [study], **{axis: grid[f"{axis}s"] for axis in AXES}, "draw": [DRAW], "metrics": ["standard"]}
+        axes = {"study": [study], **{axis: grid[f"{axis}s"] for axis in AXES}, "draw": [DRAW], "metrics": [STANDARD]}
         blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
             if command == "download":
@@ -108,7 +109,7 @@ class Plan:
 
     def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
         """What a figure is drawn from, by the names of the command's inputs."""
-        fixed = dict(zip(BLOCK, block.split("-")[1:], strict=False))
+        fixed = dict(zip(BLOCK, block.split("-")[1:], strict=False), metrics=STANDARD)
         needs = FIGURES[figure]
         return {
             name: self.files(study, *source, **fixed) if name in needs else [] for name, source in DRAWN_FROM.items()

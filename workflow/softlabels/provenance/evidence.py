@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,22 +43,6 @@ LEDGER_COLUMNS = (
     "dataset", "split", "recipe", "label", "metric", "kind", "versus", "statistic", "value", "printed", "decimals",
     "aggregation", "n", "ddof", "level", "interval", "oracle", "metric_code", "runs", "files", "paper_difference",
 )  # fmt: skip
-
-
-class Study(NamedTuple):
-    """A finished study.
-
-    Attributes:
-        name: its folder's name.
-        config: ``config.json``.
-        cells: the ledger, with the facts of its captions in its metadata.
-        chain: path to SHA-256 of every manifest behind its tables.
-    """
-
-    name: str
-    config: dict[str, Any]
-    cells: pa.Table
-    chain: dict[str, str]
 
 
 @contextmanager
@@ -290,10 +274,6 @@ class Results:
         """Names of the studies that have a table, a ledger or a chain."""
         files = filter(None, map(places.parse, self.files))
         return sorted({file.names["study"] for file in files if file.command in ("study", "chain")})
-
-    def study(self, name: str) -> Study:
-        """A study's configuration, ledger and chain."""
-        return Study(name, self.study_config(name), self.cells(name), self.chain(name))
 
     def study_config(self, name: str) -> dict[str, Any]:
         """``config.json`` of a study."""
