@@ -30,6 +30,7 @@ NAMED = {
     "train": ["network", "loss", "schedule"],
     "evaluate": ["metric"],
     "references": ["metric"],
+    "figure": ["figure"],
 }
 
 
@@ -60,7 +61,7 @@ def rules():
         for block in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.M):
             name = re.match(r"(?:rule|checkpoint) (\w+)", block)
             env = re.search(r'conda:\s*"([^"]+)"', block)
-            command = re.search(r"softlabels ([a-z]+)", block)
+            command = re.search(r'(?:softlabels |call\(")([a-z]+)', block)
             if name:
                 yield path, name[1], command and command[1], env and (path.parent / env[1]).resolve()
 

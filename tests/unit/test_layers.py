@@ -124,7 +124,8 @@ def test_the_package_imports_nothing_of_snakemake():
 
 def test_the_command_line_starts_without_the_science():
     # Every job starts it, and Snakemake imports the plan: neither may pay for what it does not use.
-    eager = {"softlabels.__main__", "softlabels.cli", "softlabels.commands", "softlabels.registry", "softlabels.errors"}
+    eager = {"softlabels.__main__", "softlabels.cli", "softlabels.commands", "softlabels.places", "softlabels.registry"}
+    eager |= {"softlabels.errors"}
     top_level = {
         name.split(".")[0]
         for module in eager

@@ -13,7 +13,6 @@ import pytest
 import yaml
 
 from softlabels import commands
-from softlabels.plan import RUN
 from softlabels.provenance import closure, manifest
 
 CONFIG = {"split": {"kind": "random"}, "seed": 3}
@@ -50,21 +49,6 @@ def test_files_outside_of_it_are_sources(written, tmp_path):
     digest = hashlib.sha256(b"counts").hexdigest()
     assert written["inputs"]["counts"] == {"source": str(tmp_path / "counts.csv"), "bytes": 6, "sha256": digest}
     assert written["inputs"]["folder"] == {"source": str(tmp_path)}
-
-
-# A download lands outside of the results folder, and has no manifest.
-@pytest.mark.parametrize("command", [command for command in commands.COMMANDS if command != "download"])
-def test_the_results_folder_is_found_from_every_first_output(command, tmp_path):
-    names = {"dataset": "d", "split": "s", "recipe": "r", "label": "l", "seed": 0, "study": "t", "draw": "all"}
-    places = {
-        "data": "data/{dataset}/images", "card": "data/{dataset}/card", "split": "splits/{dataset}/{split}/seed{seed}",
-        "label": "labels/{dataset}/{label}/{draw}", "train": f"runs/{RUN}/model",
-        "evaluate": f"runs/{RUN}/metrics", "references": "references/{dataset}/{split}/seed{seed}",
-        "embed": "studies/{study}/tsne/x", "study": "studies/{study}/config", "figure": "studies/{study}/figures/x",
-        "curves": "studies/{study}/figures/y", "chain": "studies/{study}/chain",
-    }  # fmt: skip
-    path = tmp_path / "results" / (places[command].format(**names) + ".manifest.json")
-    assert manifest.root_of(path, command) == tmp_path / "results"
 
 
 def test_the_job_is_identified(written):

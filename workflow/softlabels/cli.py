@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__, joblog, schema, stopping
-from .commands import COMMANDS, Command, code_hash
+from .commands import COMMANDS, Command, bare, code_hash, option
 from .errors import UserError
 
 # What to do where a file system refuses; no file of ours is left half-written.
@@ -25,31 +25,29 @@ CANNOT_WRITE = {
 }
 
 
-def _option(name: str) -> str:
-    # --config is every command's configuration; the study's resolved configuration is a file.
-    return "--config-file" if name == "config" else f"--{name.replace('_', '-')}"
-
-
 def _add_rule_command(commands: Any, name: str, command: Command) -> None:
     # @FILE stands for the arguments in a file, one a line: a big grid has more of them than a command line can hold.
     # Only where there may be many: elsewhere a path may begin with @.
-    lists = "@" if any(path.endswith("*") for path in command.inputs) else None
+    lists = "@" if any("*" in path for path in command.inputs) else None
     parser = commands.add_parser(
         name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars=lists
     )
+    parser.convert_arg_line_to_args = lambda line: [line] if line else []  # a list of nothing is an empty line
     parser.add_argument(
         "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
     )
     for kind, paths in (("input", command.inputs), ("output", command.outputs)):
         for path in paths:
-            nargs = {"*": "+", "?": "?"}.get(path[-1])
-            note = {"+": "s, or @FILE that lists them", "?": ", where there is one"}.get(nargs, "")
+            dest = bare(path)
+            nargs = {"*": "+", "?": "?", "*?": "*"}.get(path.removeprefix(dest))
+            many = "s, or @FILE that lists them"
+            note = {"+": many, "*": f"{many}, where there are any", "?": ", where there is one"}.get(nargs, "")
             parser.add_argument(
-                _option(path.rstrip("*?")),
-                dest=f"{kind}:{path.rstrip('*?')}",
+                option(path),
+                dest=f"{kind}:{dest}",
                 type=Path,
                 nargs=nargs,
-                required=nargs != "?",
+                required="?" not in path,
                 metavar="PATH",
                 help=f"{kind} file{note}",
             )

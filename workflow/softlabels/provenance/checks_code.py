@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import commands
 from ..io import canonical_json
+from ..places import diff, of_study
 from ..registry import location
 from . import closure, configured
 from .findings import Finding, Job, Scope, each, fail, unknown, where
@@ -24,8 +25,8 @@ LOCK = "requirements.lock"
 
 def configurations_agree(scope: Scope) -> Iterator[Finding]:
     """A07: each job ran with what its study defines, and what the configuration says now."""
-    yield from each(scope.studies, lambda study: _as_the_study_says(scope, study), lambda s: f"studies/{s}/config.json")
-    yield from each(scope.studies, lambda study: _as_configured_now(scope, study), lambda s: f"studies/{s}/config.json")
+    yield from each(scope.studies, lambda study: _as_the_study_says(scope, study), lambda s: of_study(s, "config"))
+    yield from each(scope.studies, lambda study: _as_configured_now(scope, study), lambda s: of_study(s, "config"))
 
 
 def _differences(place: str, found: Any, expected: Any) -> Iterator[Finding]:
@@ -90,7 +91,7 @@ def _as_planned(plan: Any, job: Job) -> Iterator[Finding]:
 def code_is_unchanged(scope: Scope) -> Iterator[Finding]:
     """A08: the code that ran is the code that is here, comments and docstrings aside."""
     yield from each(scope.jobs, _code, where)
-    yield from each(scope.studies, lambda study: _metric_code(scope, study), lambda s: f"studies/{s}/cells.parquet")
+    yield from each(scope.studies, lambda study: _metric_code(scope, study), lambda s: of_study(s, "cells"))
 
 
 def _code(job: Job) -> Iterator[Finding]:
@@ -119,7 +120,7 @@ def _metric_code(scope: Scope, study: str) -> Iterator[Finding]:
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
         now = closure.module_hash(location("metric", metric)[0])
         if code != now:
-            yield fail(f"studies/{study}/cells.parquet code of {metric}", code, f"{now} now")
+            yield fail(f"{of_study(study, 'cells')} code of {metric}", code, f"{now} now")
 
 
 # -- A09, A10, A11: what one table's runs must share -----------------------------------------------------------------
@@ -145,7 +146,7 @@ def packages_are_pinned(scope: Scope) -> Iterator[Finding]:
     yield from each(
         scope.studies,
         lambda study: _agree(scope.of_study(study, *commands.COMMANDS), _environment),
-        lambda s: f"studies/{s}/chain.json",
+        lambda s: of_study(s, "chain"),
     )
 
 
@@ -185,7 +186,7 @@ def machines_are_alike(scope: Scope) -> Iterator[Finding]:
     yield from each(
         scope.studies,
         lambda study: _agree(scope.of_study(study, "train"), _hardware),
-        lambda s: f"studies/{s}/chain.json",
+        lambda s: of_study(s, "chain"),
     )
     yield from each(scope.of("train"), _deterministic, where)
 
@@ -250,6 +251,6 @@ def _archived(scope: Scope, job: Job) -> Iterator[Finding]:
     if not re.fullmatch(r"[0-9a-f]{64}", str(code.get("diff"))):
         yield fail(f"{job.path} code.diff", code.get("diff"), "the hash of what differed from the commit")
         return
-    path = f"audit/diffs/{code['diff']}.diff"
+    path = diff(code["diff"])
     if scope.results.sha256(path) != code["diff"]:
         yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{code['diff']} as {job.path} says")

@@ -16,8 +16,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 
 # Modules that cannot change a result: the version, messages, the table of names, locks, bars of progress. A release, a
-# better error message or a new registration must leave finished runs fresh.
-PLUMBING = {"softlabels", "softlabels.errors", "softlabels.registry", "softlabels.locks", "softlabels.progress"}
+# better error message or a new registration must leave finished runs fresh. What moves is missing there.
+PLUMBING = {f"softlabels{name}" for name in ("", ".errors", ".registry", ".places", ".locks", ".progress")}
 
 
 def path_of(module: str) -> Path | None:

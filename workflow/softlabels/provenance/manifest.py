@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .. import commands, io
+from .. import commands, io, places
 from . import closure
 
 SCHEMA_VERSION = 1
@@ -42,11 +42,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def root_of(path: Path, command: str) -> Path:
-    """The results folder that holds a command's file (its manifest, or an output)."""
-    return path.resolve().parents[commands.COMMANDS[command].levels]
-
-
 def write(
     path: Path,
     command: str,
@@ -66,7 +61,7 @@ def write(
         started: :func:`now` when the job began.
         facts: what the command itself has to say (hashes of initial weights and order, resumes, times).
     """
-    root = root_of(path, command)
+    root = places.root_of(path, command)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -110,7 +105,7 @@ def _code(command: str, config: dict[str, Any], root: Path) -> dict[str, Any]:
     modules = closure.closure(commands.modules(command, config))
     commit, diff = _git()
     digest = hashlib.sha256(diff).hexdigest() if diff else None
-    if diff and not (archived := root / "audit" / "diffs" / f"{digest}.diff").exists():
+    if diff and not (archived := root / places.diff(digest)).exists():
         with io.atomic(archived) as part:
             part.write_bytes(diff)
     return {

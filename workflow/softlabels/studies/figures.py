@@ -79,7 +79,7 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
             f"embeddings: found {len(inputs['embeddings'])} files, expected one for each of the labels "
             f"{', '.join(labels)} in this order. Build the missing ones."
         )
-    metrics = evaluations(named(inputs["metrics"], "runs"), "runs")
+    metrics = evaluations(named(inputs["metrics"], "runs"))
     of_run = {"/".join(name.split("/")[3:]): evaluation for name, evaluation in metrics.items()}
     expect(of_run, [f"{label}/seed{seed}" for label in labels], "metrics.json")
     panels = []

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from .. import io
+from .. import io, places
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
@@ -43,8 +43,7 @@ SCHEMA = pa.schema(
         ("paper_difference", pa.float64()),
     ]
 )
-# folder under results/ -> how many of the parts below it are the name, and how many there are with the file's own
-LAYOUT = {"runs": (5, 6), "references": (3, 3), "data": (1, 2)}
+NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 DECIMALS = 4  # as in the paper's Table 1
 Block = tuple[str, str | None, str | None]  # data set, split, recipe (null where a number does not depend on one)
 
@@ -68,13 +67,14 @@ def blocks(config: Config) -> list[Block]:
 
 def run_name(block: Block, label: str, seed: int) -> str:
     """The name of a run, such as ``synthetic/random/compact/hard/seed0``."""
-    return "/".join([*block, label, f"seed{seed}"])
+    dataset, split, recipe = block
+    return places.RUN.format(dataset=dataset, split=split, recipe=recipe, label=label, seed=seed)
 
 
 def reference_name(block: Block, seed: int) -> str:
     """The name of a file of reference rows, such as ``synthetic/random/seed0`` (no network, so no recipe)."""
     dataset, split, _ = block
-    return f"{dataset}/{split}/seed{seed}"
+    return places.SPLIT.format(dataset=dataset, split=split, seed=seed)
 
 
 def named(paths: list[Path], folder: str) -> dict[str, Path]:
@@ -83,15 +83,12 @@ def named(paths: list[Path], folder: str) -> dict[str, Path]:
     Raises:
         UserError: a path that does not lie in such a folder.
     """
-    name_parts, parts_below = LAYOUT[folder]
     result = {}
     for path in paths:
-        below = path.parts[-parts_below:]
-        if path.parts[-parts_below - 1 : -parts_below] != (folder,):
-            raise UserError(
-                f"{path}: expected {parts_below} levels below a folder '{folder}'. Pass a path under results/."
-            )
-        result["/".join(below[:name_parts]).removesuffix(".json")] = path
+        file = places.find(path)
+        if file is None or not file.path.startswith(f"{folder}/"):
+            raise UserError(f"{path}: expected a job's file below a folder '{folder}'. Pass a path under results/.")
+        result[NAMES[folder].format_map(file.names)] = path
     return result
 
 
@@ -109,12 +106,10 @@ def expect(found: Mapping[str, Path], names: list[str], what: str) -> None:
         )
 
 
-def evaluations(paths: Mapping[str, Path], folder: str) -> dict[str, Evaluation]:
-    """Read and hash JSON files; their paths are kept relative to the folder that holds ``folder``."""
-    below = LAYOUT[folder][1]
+def evaluations(paths: Mapping[str, Path]) -> dict[str, Evaluation]:
+    """Read and hash JSON files; their paths are kept relative to the results folder."""
     return {
-        name: Evaluation("/".join(path.parts[-below - 1 :]), io.sha256(path), io.read_json(path))
-        for name, path in paths.items()
+        name: Evaluation(places.find(path).path, io.sha256(path), io.read_json(path)) for name, path in paths.items()
     }
 
 

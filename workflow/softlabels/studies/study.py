@@ -38,8 +38,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     tables = _files(inputs["items"], "data", datasets, "items.parquet")
     reference = _files(inputs["reference"], "data", datasets, "reference.parquet")
 
-    runs = evaluations(metrics, "runs")
-    rows_by_name = evaluations(references, "references")
+    runs = evaluations(metrics)
+    rows_by_name = evaluations(references)
     facts = study_facts(config, runs, reference)
     cells = ledger.build(config, runs, rows_by_name)
     columns = items.columns(config["labels"], [about["classes"] for about in facts["datasets"].values()])

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from .. import io, locks
+from .. import io, locks, places
 from ..errors import UserError
 from . import memory
 
@@ -28,11 +28,10 @@ FORMAT = 1  # of the saved state: raise it when what is saved, or what it means,
 
 def folder_of(model: Path) -> Path:
     """The resume folder of the run that will write ``model`` (``<results>/runs/<run>/model.safetensors``)."""
-    run = model.resolve().parent
-    for parent in run.parents:
-        if parent.name == "runs":
-            return parent.parent / ".resume" / run.relative_to(parent)
-    return run / ".resume"
+    file = places.find(model.resolve())
+    if file is None:
+        return model.resolve().parent / places.STATES
+    return places.root_of(model, "train") / places.STATES / places.RUN.format_map(file.names)
 
 
 @contextmanager
