@@ -66,8 +66,7 @@ def vote(
 
     Args:
         p: float64 ``[N, C]``, the items' label distributions.
-        source: the options ``votes``, ``annotators``, ``complete_annotators``, ``load``, ``annotator_model``,
-            ``annotator_accuracy``, ``accuracy_at_end``, ``spammer_share`` and ``seed``.
+        source: the options of the synthetic set.
         stream: the random numbers of an item.
 
     Returns:

@@ -65,8 +65,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     """The content of an image folder with CIFAR-N's labels.
 
     Args:
-        source: ``votes`` (the entries of the label file that are votes), ``classes`` and the options of
-            :func:`imported.content`.
+        source: the options.
         files: ``images`` (list of files below ``folder``, whose names are in the order of the training set),
             ``folder``, ``labels`` (the .pt) and, if there is one, ``annotators`` (side_info_cifar10N.csv).
         problems: gets labels that name no class, and images and annotators that do not match the labels.

@@ -36,8 +36,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     """The content of an image folder with counts.
 
     Args:
-        source: ``classes``, ``order`` (``index``: row i belongs to the i-th file name; ``name``: a column names the
-            file), ``name_column``, ``group_column``, ``separator`` and the options of :func:`imported.content`.
+        source: the options.
         files: ``images`` (list of files below ``folder``), ``folder``, ``counts``.
         problems: gets counts that are no counts, and rows and images that do not match.
     """

@@ -100,8 +100,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     """The content of a data set of the benchmark.
 
     Args:
-        source: ``classes``, ``published_sizes`` (whether a known data set must have its published sizes) and the
-            options of :func:`imported.content`.
+        source: the options.
         files: ``folder`` (the data set's, or one above it), ``images`` (list of files below it).
         problems: gets annotations that are none, or of images that are not there, and sizes that differ.
 

@@ -61,10 +61,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     """The content of an image folder with distributions.
 
     Args:
-        source: ``order``, ``name_column``, ``group_column``, ``separator`` and ``classes`` as in :func:`counts.read`
-            (metadata.jsonl always goes by name), ``distribution_column`` (a column or key that holds whole
-            distributions, or null), ``tolerance`` (how far from 1 a row may sum; it is then divided by its sum), and
-            the options of :func:`imported.content`.
+        source: the options; metadata.jsonl always goes by name.
         files: ``images`` (list of files below ``folder``), ``folder``, ``distributions``.
         problems: gets rows that are no distributions, and rows and images that do not match.
     """

@@ -43,7 +43,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     """The content of a folder of peerannot; the folder of an image is kept as ``folder_class``, and is no vote.
 
     Args:
-        source: ``classes`` and the options of :func:`imported.content`.
+        source: the options.
         files: ``folder``, ``images`` (list of files below it).
         problems: gets answers that name no image or no class, and whatever else is wrong.
 

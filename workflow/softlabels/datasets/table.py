@@ -87,9 +87,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     """The content of an image folder with a table of votes.
 
     Args:
-        source: ``columns`` (names of columns, or null: ``item``, ``label``, ``annotator``, ``group``, ``weight``,
-            ``time``), ``layout`` (``long``, ``wide``), ``item_by`` and ``label_by`` (``name``, ``index``), ``classes``,
-            ``where``, ``attention``, ``separator``, and the options of :func:`imported.content`.
+        source: the options.
         files: ``images`` (list of files below ``folder``), ``folder``, ``votes``, and ``compare`` if there is one.
         problems: gets votes that name no image or no class, and whatever else is wrong.
     """
