@@ -16,7 +16,7 @@ from softlabels import cli, io
 from softlabels.errors import UserError
 from softlabels.provenance import explain as module
 from softlabels.provenance.explain import explain, find, render, title, value_in
-from softlabels.studies.render import document
+from softlabels.studies.ledger_view import Ledger, document
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
@@ -38,6 +38,11 @@ def cells(results):
     return io.read_table(results / "studies/small/cells.parquet")[0]
 
 
+@pytest.fixture
+def headings(cells):
+    return Ledger(cells).facts["headings"]
+
+
 def study(results):
     return str(results / "studies/small")
 
@@ -55,11 +60,11 @@ def missing(explained):
 # -- the chain -----------------------------------------------------------------------------------------------------
 
 
-def test_every_number_of_the_ledger_is_explained_without_a_gap(results, cells):
+def test_every_number_of_the_ledger_is_explained_without_a_gap(results, cells, headings):
     rows = cells.to_pylist()
     assert {row["kind"] for row in rows} == {"measured", "difference", "reference", "paper"}
     for row in rows:
-        assert find(rows, title(row, rows), "") == row
+        assert find(rows, title(row, rows), "", headings) == row
     for row in (row for row in rows if row["statistic"] == "mean"):  # the others have the same chain
         explained = explain(study(results), title(row, rows), "")
         assert explained["cell"] == json.loads(json.dumps({**row, "value": module._number(row["value"])}))
@@ -68,16 +73,16 @@ def test_every_number_of_the_ledger_is_explained_without_a_gap(results, cells):
         assert runs == [f"run {name}" for name in row["runs"]]
 
 
-def test_every_printed_number_is_found_by_its_row_and_column(results, cells):
+def test_every_printed_number_is_found_by_its_row_and_column(results, cells, headings):
     # Cells of the printed tables, by their own headings: what is found must print what stands there.
     rows, asked = cells.to_pylist(), 0
-    for table in document(cells)[1]:
+    for table in document(cells).parts:
         for printed in table.rows:
             names = [text for text in printed if not re.search(r"\d", text)]
             for heading, text in zip(table.header, printed, strict=True):
                 if not re.fullmatch(r"\**\[?[-+]?\d+\.\d+[^;]*", text) or heading == "here − paper":
                     continue
-                cell = find(rows, " ".join(names), heading.removesuffix(" ↓"))
+                cell = find(rows, " ".join(names), heading.removesuffix(" ↓"), headings)
                 assert text.strip("*[").startswith(cell["printed"]), (table.title, names, heading)
                 asked += 1
     assert asked > 60
@@ -208,12 +213,12 @@ def test_the_tree_shortens_hashes_and_json_does_not(results):
         ("paper", "0.8247", "paper hard macro_acc mean"),
     ],
 )
-def test_a_cell_is_found_by_what_people_call_it(cells, row, column, expected):
+def test_a_cell_is_found_by_what_people_call_it(cells, headings, row, column, expected):
     rows = cells.to_pylist()
-    assert title(find(rows, row, column), rows) == expected
+    assert title(find(rows, row, column, headings), rows) == expected
 
 
-def test_a_class_called_like_a_label_is_told_from_it(cells):
+def test_a_class_called_like_a_label_is_told_from_it(cells, headings):
     rows = [
         {**row, "metric": row["metric"].replace("recall.bc", "recall.hard").replace("recall.be", "recall.polar bear 2")}
         for row in cells.to_pylist()
@@ -224,7 +229,7 @@ def test_a_class_called_like_a_label_is_told_from_it(cells):
         ("polar bear 2", "hard: recall"): "hard recall.polar bear 2 mean",
         ("shapes", "hard: KL"): "hard kl mean",
     }
-    assert {question: title(find(rows, *question), rows) for question in expected} == expected
+    assert {question: title(find(rows, *question, headings), rows) for question in expected} == expected
 
 
 def test_an_ambiguous_cell_lists_the_choices(results):

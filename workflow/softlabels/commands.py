@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .provenance import closure
-from .registry import location
+from .registry import REGISTRY, location
 
 Names = list[tuple[str, str]]
 
@@ -49,6 +49,10 @@ def _of_recipe(config: dict[str, Any]) -> Names:
 
 def _metrics(config: dict[str, Any]) -> Names:
     return [("metric", name) for name in config["metrics"]]
+
+
+def _tables(config: dict[str, Any]) -> Names:
+    return [("table", table["kind"]) for table in config.get("tables", [])] or [("table", k) for k in REGISTRY["table"]]
 
 
 COMMANDS = {
@@ -113,6 +117,7 @@ COMMANDS = {
         "gather a study: ledger, tables, items",
         ("metrics*", "predictions*", "references*", "items*", "reference*"),
         ("config", "table_csv", "table_md", "table_tex", "cells", "items_csv"),
+        _tables,
         levels=2,
     ),
     "figure": Command(

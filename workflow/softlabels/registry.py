@@ -6,9 +6,12 @@ module is left out of the hash, the modules that a configuration names are in it
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from .errors import UserError
 
@@ -53,6 +56,13 @@ REGISTRY: dict[str, dict[str, str]] = {
         "ce": "softlabels.evaluation.metrics.ce:metric",
         "tvd": "softlabels.evaluation.metrics.tvd:metric",
     },
+    # table(ledger, options) -> Table | None
+    "table": {
+        name: f"softlabels.studies.tables.{name}:table"
+        for name in ("main", "differences", "references", "paper", "further", "recall", "structure")
+    },
+    # draw(config, inputs) -> Figure
+    "figure": {name: f"softlabels.studies.figures.{name}:draw" for name in ("embedding", "curves")},
 }
 
 
@@ -75,3 +85,13 @@ def load(kind: str, name: str) -> Callable:
     """The function registered as ``name``, imported now."""
     module, function = location(kind, name)
     return getattr(importlib.import_module(module), function)
+
+
+def entry(kind: str, name: str) -> dict[str, Any]:
+    """The facts of a registered name: the literal ``ENTRY`` of its module, which is not imported."""
+    module, _ = location(kind, name)
+    path = Path(__file__).parent.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["ENTRY"]:
+            return ast.literal_eval(node.value)
+    raise UserError(f"{path}: found no ENTRY, expected the facts of the {kind} '{name}'.")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import io
-from ..studies import render
+from .. import documents, io
+from ..studies import ledger_view
 from . import recompute
 from .evidence import LEDGER_COLUMNS
 from .findings import Finding, Job, Scope, each, fail, note, where
@@ -92,9 +92,9 @@ def _printed(scope: Scope, study: str) -> Iterator[Finding]:
         if row["printed"] != expected:
             yield fail(f"studies/{study}/cells.parquet {_name(_key(row))}", repr(row["printed"]), repr(expected))
     for suffix, rendered in (
-        ("csv", render.render_csv),
-        ("md", render.render_markdown),
-        ("tex", render.render_latex),
+        ("csv", ledger_view.render_csv),
+        ("md", lambda cells: documents.markdown(ledger_view.document(cells))),
+        ("tex", lambda cells: documents.latex(ledger_view.document(cells))),
     ):
         path = f"studies/{study}/table.{suffix}"
         yield from each(

@@ -11,7 +11,7 @@ import json
 import math
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from .. import registry
 from ..commands import COMMANDS
 from ..errors import UserError
 from ..studies import paper
-from ..studies.render import HEADINGS, KEY
+from ..studies.ledger_view import KEY
 from .closure import PACKAGE
 from .evidence import Results, entries, reading
 
@@ -99,7 +99,7 @@ def tokens(text: str) -> list[str]:
     return re.findall(r"[\w.]+", text.replace(r"$_\varepsilon$", "_ε").replace(r"\_", "_"))
 
 
-def vocabulary(rows: list[Row]) -> dict[tuple[str, ...], set[tuple[str, str]]]:
+def vocabulary(rows: list[Row], headings: Mapping[str, Any]) -> dict[tuple[str, ...], set[tuple[str, str]]]:
     """What a sequence of words may mean: (column of the ledger, value) pairs, of which a cell must have one."""
     meanings: dict[tuple[str, ...], set[tuple[str, str]]] = {}
 
@@ -115,7 +115,7 @@ def vocabulary(rows: list[Row]) -> dict[tuple[str, ...], set[tuple[str, str]]]:
         if "." in row["printed"]:
             means(row["printed"], "printed", row["printed"])
         means(paper.title(row["dataset"]), "dataset", row["dataset"])
-        means(HEADINGS.get(row["metric"], row["metric"]), "metric", row["metric"])
+        means(headings.get(row["metric"], {}).get("heading", row["metric"]), "metric", row["metric"])
         group, _, name = row["metric"].partition(".")
         if name:  # recall.<class>, structure.<number>, detail.<number>
             means(name, "metric", row["metric"])
@@ -135,13 +135,13 @@ def _has(row: Row, column: str, value: str) -> bool:
     return row[column] == value or (column in ("split", "recipe") and row[column] is None)
 
 
-def understood(question: str, rows: list[Row]) -> list[set[tuple[str, str]]]:
+def understood(question: str, rows: list[Row], headings: Mapping[str, Any]) -> list[set[tuple[str, str]]]:
     """The meanings of a question's words, longest sequence of words first.
 
     Raises:
         UserError: a word that means nothing here; the message names the nearest.
     """
-    exact = vocabulary(rows)
+    exact = vocabulary(rows, headings)
     folded: dict[tuple[str, ...], set[tuple[str, str]]] = {}
     for words, meaning in exact.items():
         folded.setdefault(tuple(word.casefold() for word in words), set()).update(meaning)
@@ -168,18 +168,19 @@ def _names(rows: list[Row]) -> set[str]:
     return {row[column] for row in rows for column in columns if row[column]}
 
 
-def find(rows: list[Row], row: str, column: str) -> Row:
+def find(rows: list[Row], row: str, column: str, headings: Mapping[str, Any]) -> Row:
     """The row of the ledger that words for a table's row and column pick.
 
     Args:
         rows: the ledger.
+        headings: ``heading`` of each metric, from the ledger's metadata.
         row, column: any words that tell the cell from others: data set, split, recipe, label, metric or its heading,
             kind, statistic, "soft - hard", "uniform", the printed number. Where nothing is said: measured, mean.
 
     Raises:
         UserError: an unknown word, no such cell, or several, which are listed.
     """
-    meanings = understood(f"{row} {column}", rows)
+    meanings = understood(f"{row} {column}", rows, headings)
     hits = [[sum(_has(cell, *pair) for pair in meaning) for meaning in meanings] for cell in rows]
     found = [(cell, sum(hit)) for cell, hit in zip(rows, hits, strict=True) if all(hit)]
     asked = f"'{row}' '{column}'"
@@ -234,11 +235,12 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
     results, study = locate(table)
     ledger = f"studies/{study}/cells.parquet"
     with reading(ledger):
-        rows = results.cells(study).to_pylist()
+        cells = results.cells(study)
+        rows, headings = cells.to_pylist(), json.loads(cells.schema.metadata[b"softlabels"])["headings"]
         if not rows:
             raise UserError(f"{ledger}: found no numbers. Run again to rebuild it.")
         seeds = set(SEED.findall(f"{row} {column}"))
-        cell = find(rows, SEED.sub("", row), SEED.sub("", column))
+        cell = find(rows, SEED.sub("", row), SEED.sub("", column), headings)
         behind = _of_seeds(cell, seeds)
         chain = _Chain(results, study)
         below = [*chain.metric(cell, behind), chain.table(), *(chain.run(cell, *run) for run in behind)]

@@ -2,6 +2,17 @@
 
 import numpy as np
 
+ENTRY = {
+    "about": "Share of items whose most probable class is the reference's.",
+    "options": {},
+    "needs": [],
+    "heading": "plain ACC",
+    "better": "higher",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Share of items whose most probable class is the reference's; ties go to the lowest class index in both."""

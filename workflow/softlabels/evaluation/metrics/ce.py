@@ -4,6 +4,17 @@ import numpy as np
 
 from ..divergence import ce_items
 
+ENTRY = {
+    "about": "Cross-entropy against the whole reference distribution.",
+    "options": {},
+    "needs": [],
+    "heading": "CE",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Peterson et al. (2019)",
+}
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Mean cross-entropy in nats: ``kl`` plus the mean entropy of the reference."""

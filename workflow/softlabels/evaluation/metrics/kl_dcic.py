@@ -4,6 +4,17 @@ import numpy as np
 
 from ..divergence import kl_dcic_items
 
+ENTRY = {
+    "about": "Kullback-Leibler divergence with the clipping of the DCIC benchmark.",
+    "options": {},
+    "needs": [],
+    "heading": "KL_ε",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Schmarje et al. (2022)",
+}
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Mean KL(reference || prediction) in nats, both clipped to [1e-5, 1 - 1e-5] and not renormalised."""

@@ -2,6 +2,17 @@
 
 import numpy as np
 
+ENTRY = {
+    "about": "Recall, averaged over the classes that are the truth of at least one item.",
+    "options": {},
+    "needs": [],
+    "heading": "ACC",
+    "better": "higher",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
+
 
 def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
     """Recall of each class, float64 ``[C]``; NaN where no item's truth is that class.

@@ -4,6 +4,17 @@ import numpy as np
 
 from ..divergence import tvd_items
 
+ENTRY = {
+    "about": "Total variation distance: half the sum of absolute differences.",
+    "options": {},
+    "needs": [],
+    "heading": "TVD",
+    "better": "lower",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
+
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
     """Mean total variation distance in [0, 1]: half the sum of absolute differences."""
