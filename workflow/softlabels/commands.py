@@ -121,12 +121,19 @@ COMMANDS = {
         levels=2,
     ),
     "figure": Command(
-        "softlabels.studies.figures",
+        "softlabels.studies.figure",
         "draw the embedding of each label",
         ("embeddings*", "items", "reference", "metrics*"),
         ("png", "pdf"),
+        lambda config: [("figure", "embedding")],
     ),
-    "curves": Command("softlabels.studies.curves", "draw the learning curves", ("histories*",), ("png", "pdf")),
+    "curves": Command(
+        "softlabels.studies.figure",
+        "draw the learning curves",
+        ("histories*",),
+        ("png", "pdf"),
+        lambda config: [("figure", "curves")],
+    ),
     "chain": Command(
         "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), ("chain",), levels=2
     ),
