@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from softlabels import io
+from softlabels import documents, io
 from softlabels.provenance import configured
 from softlabels.provenance import manifest as manifests
 from softlabels.provenance.audit import audit
 from softlabels.provenance.evidence import entries
-from softlabels.studies import render, study
+from softlabels.studies import ledger_view, study
 
 STUDY = "studies/tiny"
 RUN = "runs/tiny_synthetic/random/tiny_compact"
@@ -108,9 +108,9 @@ def edit_ledger(root: Path, change: Callable[[list[dict]], list[dict] | None], *
     path = root / STUDY / "cells.parquet"
     edit_table(path, change, **facts)
     cells, _ = io.read_table(path)
-    for name in ("csv", "markdown", "latex"):
-        suffix = {"csv": "csv", "markdown": "md", "latex": "tex"}[name]
-        io.write_text(root / STUDY / f"table.{suffix}", getattr(render, f"render_{name}")(cells))
+    io.write_text(root / STUDY / "table.csv", ledger_view.render_csv(cells))
+    for suffix, write in (("md", documents.markdown), ("tex", documents.latex)):
+        io.write_text(root / STUDY / f"table.{suffix}", write(ledger_view.document(cells)))
 
 
 def row_of(rows: list[dict], **wanted) -> dict:

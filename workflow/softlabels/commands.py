@@ -137,6 +137,7 @@ COMMANDS = {
         "softlabels.studies.study",
         "gather a study: ledger, tables, items",
         ("metrics*", "predictions*", "references*", "items*", "reference*"),
+        lambda config: [("table", table["kind"]) for table in config["tables"]],
         group="report",
     ),
     "chain": Command(

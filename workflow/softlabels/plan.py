@@ -21,8 +21,7 @@ AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the
 BLOCK = AXES[:3]  # what the labels of a figure share
 DRAW = "all"  # of the labels that networks are trained on: one for all seeds
 STANDARD = "standard"  # the set of metrics that every study has
-# What each kind of figure is drawn from, and where each of these comes from: command and output.
-FIGURES = {"embedding": ("embeddings", "items", "reference", "scores"), "curves": ("histories",)}
+# What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
 DRAWN_FROM = {
     "embeddings": ("embed", "embedding"),
     "items": ("data", "items"),
@@ -71,11 +70,17 @@ class Plan:
             its = {name: values for name, values in axes.items() if name in places.PLACES[command].wildcards}
             if command == "embed":
                 its["seed"] = grid["seeds"][:1]
-            elif command == "figure":
-                its |= {"figure": list(FIGURES), "block": blocks}
-            chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
-            for values in itertools.product(*chosen):
-                yield command, dict(zip(its, values, strict=True))
+            several = [its]
+            if command == "figure":
+                figures = self.figures(study).items()
+                several = [
+                    its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
+                    for name, about in figures
+                ]
+            for its in several:
+                chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
+                for values in itertools.product(*chosen):
+                    yield command, dict(zip(its, values, strict=True))
 
     def files(self, study: str, command: str, output: str, **fixed: Any) -> list[str]:
         """One output (or ``manifest``) of each job of a command behind a study."""
@@ -100,10 +105,17 @@ class Plan:
         splits = self.card_splits(dataset)
         return [self.path("split", "split", dataset=dataset, split=split, seed=seed) for split, seed in splits]
 
+    def figures(self, study: str) -> dict[str, dict[str, Any]]:
+        """What each figure of a study says of itself, with its ``options``, by its name."""
+        grid = self.config["studies"][study]
+        return {
+            options["kind"]: {**entry("figure", options["kind"]), "options": options} for options in grid["figures"]
+        }
+
     def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
         """What a figure is drawn from, by the names of the command's inputs."""
         fixed = dict(zip(BLOCK, block.split("-")[1:], strict=False), metrics=STANDARD)
-        needs = FIGURES[figure]
+        needs = self.figures(study)[figure]["needs"]
         return {
             name: self.files(study, *source, **fixed) if name in needs else [] for name, source in DRAWN_FROM.items()
         }
@@ -281,6 +293,7 @@ class Plan:
             "metric_code": {m["kind"]: module_hash(location("metric", m["kind"])[0]) for m in grid["metrics"]},
             "ddof": grid["ddof"],
             "level": grid["level"],
+            "tables": [self.tracked("table", table) for table in grid["tables"]],
             "baseline": grid["labels"][0],
         }
 
@@ -288,7 +301,7 @@ class Plan:
         grid = self.config["studies"][study]
         return {
             "study": study,
-            "figure": {"kind": figure},
+            "figure": self.tracked("figure", self.figures(study)[figure]["options"]),
             "labels": grid["labels"],
             "seeds": grid["seeds"],
             "block": block.split("-")[1:] or None,

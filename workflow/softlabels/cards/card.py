@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import drawing, io
+from .. import documents, drawing, io
 from ..datasets.contract import Votes, read_images
 from ..evaluation.tables import json_number, read_reference
-from . import agreement, facts, markdown, sheet
+from . import agreement, facts, sheet, text
 
 
 def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]) -> None:
@@ -66,4 +66,4 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
         drawing.save(sheet.histograms(card, counts, entropy, annotators), outputs["votes"])
     io.write_json(outputs["card_json"], card)
     links = {name: outputs[name].name for name in ("sheet", "votes", "card_json")}
-    io.write_text(outputs["card_md"], markdown.render(card, links))
+    io.write_text(outputs["card_md"], documents.markdown(text.page(card, links)))

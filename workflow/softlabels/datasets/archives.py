@@ -117,8 +117,8 @@ class _Archive:
                     self._untar(gzip.open if magic[:2] == b"\x1f\x8b" else open)
         except DAMAGE as error:
             raise UserError(
-                f"{self.path}: found damaged bytes or no archive ({error}), expected a zip, tar or tar.gz file. Delete it "
-                f"and get it again."
+                f"{self.path}: found damaged bytes or no archive ({error}), expected a zip, tar or tar.gz file. Delete "
+                f"it and get it again."
             ) from None
         except OSError as error:
             raise UserError(

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import io, places
+from .. import documents, io, places
 from ..places import of_study
-from ..studies import render
+from ..studies import ledger_view
 from . import recompute
 from .evidence import LEDGER_COLUMNS
 from .findings import Finding, Job, Scope, each, fail, note, where
@@ -94,9 +94,9 @@ def _printed(scope: Scope, study: str) -> Iterator[Finding]:
         if row["printed"] != expected:
             yield fail(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), repr(expected))
     for output, rendered in (
-        ("table_csv", render.render_csv),
-        ("table_md", render.render_markdown),
-        ("table_tex", render.render_latex),
+        ("table_csv", ledger_view.render_csv),
+        ("table_md", lambda cells: documents.markdown(ledger_view.document(cells))),
+        ("table_tex", lambda cells: documents.latex(ledger_view.document(cells))),
     ):
         path = of_study(study, output)
         yield from each(

@@ -22,7 +22,7 @@ import pyarrow as pa
 from .. import registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
-from ..studies.render import HEADINGS, KEY
+from ..studies.ledger_view import KEY
 from .closure import PACKAGE
 from .evidence import Results, entries, reading
 
@@ -75,7 +75,8 @@ def _nearest(name: str, known: set[str]) -> str:
 
 def headings_of(cells: pa.Table) -> dict[str, str]:
     """What the printed tables of a ledger call each metric, such as ``ACC ↑``."""
-    return HEADINGS
+    facts = json.loads(cells.schema.metadata[b"softlabels"])
+    return {metric: about["heading"] for metric, about in facts["headings"].items()}
 
 
 def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Row:

@@ -135,7 +135,7 @@ def _rows(
     statistics: Mapping[str, tuple[float, str]],
     n: int,
     *,
-    decimals: int = DECIMALS,
+    decimals: int | None = None,
     ddof: int | None = None,
     sources: Evaluations | None = None,
     versus: str | None = None,
@@ -144,6 +144,8 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """The ledger rows of one aggregate; ``statistics`` maps a statistic to its value and how it was aggregated."""
     interval = "paired t" if "low" in statistics else None
+    if decimals is None:  # those of the metric
+        decimals = config.get("headings", {}).get(metric, {}).get("decimals", DECIMALS)
     for statistic, (value, aggregation) in statistics.items():
         yield {
             **dict(zip(("dataset", "split", "recipe"), block, strict=True)),
@@ -182,7 +184,6 @@ def _over_seeds(
     values: Mapping[str, int | float | str | None],
     sources: Evaluations,
     *,
-    decimals: int = DECIMALS,
     oracle: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Mean and std over the seeds that have the number; no row for a number that there is not."""
@@ -193,8 +194,7 @@ def _over_seeds(
     statistics = {"mean": (mean, "mean over seeds")}
     if std is not None:
         statistics["std"] = (std, _std_text(config["ddof"]))
-    if all(isinstance(value, int) for value in present.values()):  # a count
-        decimals = 0 if mean == round(mean) else 1
+    counts = all(isinstance(value, int) for value in present.values())
     published = paper_value(config, block, label, metric) if kind == "measured" else None
     yield from _rows(
         config,
@@ -204,7 +204,7 @@ def _over_seeds(
         kind,
         statistics,
         n,
-        decimals=decimals,
+        decimals=None if not counts else 0 if mean == round(mean) else 1,
         ddof=config["ddof"],
         sources={name: sources[name] for name in present},
         oracle=oracle,
@@ -229,8 +229,7 @@ def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> It
     by_run = {name: facts(run.content) for name, run in runs.items()}
     for metric in next(iter(by_run.values())):
         values = {name: numbers[metric] for name, numbers in by_run.items()}
-        decimals = 3 if metric.startswith("structure.") else DECIMALS
-        yield from _over_seeds(config, block, label, metric, "measured", values, runs, decimals=decimals)
+        yield from _over_seeds(config, block, label, metric, "measured", values, runs)
 
 
 def _temperature(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:

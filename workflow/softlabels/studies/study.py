@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import io
+from .. import documents, io, registry
 from ..errors import UserError
+from ..evaluation import structure
 from ..evaluation.tables import read_reference
-from . import items, ledger, paper, render
+from . import items, ledger, ledger_view, paper
 from .ledger import Evaluation, blocks, evaluations, expect, named, reference_name, run_name
+
+ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def run(config: dict, inputs: dict, outputs: dict) -> None:
@@ -19,7 +22,7 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     Args:
         config: ``study``, ``datasets`` (name: ``paper`` and ``description``), ``splits``, ``recipes`` and ``labels``
             (name: definition), ``seeds``, ``metrics``, ``ddof``, ``level``, ``baseline``, ``metric_code`` (optional:
-            metric to the hash of its code).
+            metric to the hash of its code), ``tables`` (optional: kind and options of each).
         inputs: lists ``metrics`` and ``predictions`` (a file a run), ``references`` (a file a data set, split and
             seed), ``items`` and ``reference`` (a file a data set). Their paths under ``results/`` say which is which.
         outputs: ``config``, ``table_csv``, ``table_md``, ``table_tex``, ``cells``, ``items_csv``.
@@ -41,15 +44,16 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     runs = evaluations(metrics)
     rows_by_name = evaluations(references)
     facts = study_facts(config, runs, reference)
-    cells = ledger.build(config, runs, rows_by_name)
+    cells = ledger.build({**config, "headings": facts["headings"]}, runs, rows_by_name)
     columns = items.columns(config["labels"], [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
     io.write_table(outputs["cells"], cells, facts)
     cells, _ = io.read_table(outputs["cells"])  # what is printed is what the file says
-    io.write_text(outputs["table_csv"], render.render_csv(cells))
-    io.write_text(outputs["table_md"], render.render_markdown(cells))
-    io.write_text(outputs["table_tex"], render.render_latex(cells))
+    document = ledger_view.document(cells)
+    io.write_text(outputs["table_csv"], ledger_view.render_csv(cells))
+    io.write_text(outputs["table_md"], documents.markdown(document))
+    io.write_text(outputs["table_tex"], documents.latex(document))
     io.write_json(outputs["config"], config)
 
 
@@ -107,9 +111,40 @@ def study_facts(
         "baseline": config["baseline"],
         "seeds": config["seeds"],
         "metrics": config["metrics"],
+        "headings": headings(config["metrics"]),
+        "structure": [f"structure.{name}" for name in structure.FACTS],
+        "tables": tables(config),
         "ddof": config["ddof"],
         "level": config["level"],
         "eps": first.content["eps"],
         "datasets": datasets,
         "setup": setup,
     }
+
+
+def headings(metrics: list[str]) -> dict[str, dict[str, Any]]:
+    """What the tables tell of each metric and structure number: heading with an arrow, better, unit, decimals."""
+    facts = {name: registry.entry("metric", name) for name in metrics}
+    facts |= {f"structure.{name}": about for name, about in structure.FACTS.items()}
+    kept = ("better", "unit", "decimals", "source")
+    return {
+        name: {"heading": f"{about['heading']} {ARROWS[about['better']]}", **{key: about.get(key) for key in kept}}
+        for name, about in facts.items()
+    }
+
+
+def tables(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Kind and options of each table of the study.
+
+    Raises:
+        UserError: a table of a metric that the study does not have.
+    """
+    chosen = config.get("tables") or [{"kind": kind} for kind in ledger_view.TABLES]
+    for table in chosen:
+        for metric in table.get("metrics") or ():
+            if metric not in config["metrics"]:
+                raise UserError(
+                    f"study {config['study']}, table {table['kind']}: found the metric {metric}, expected some of "
+                    f"{', '.join(config['metrics'])}. Add it to the study's metrics."
+                )
+    return chosen

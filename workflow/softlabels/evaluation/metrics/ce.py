@@ -5,9 +5,15 @@ import numpy as np
 from ..divergence import ce_items
 
 ENTRY = {
-    "about": "Cross-entropy against the whole reference distribution (Peterson et al. 2019).",
+    "about": "Cross-entropy against the whole reference distribution.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "CE",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Peterson et al. (2019)",
+}
 
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:

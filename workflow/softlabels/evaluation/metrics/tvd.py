@@ -5,9 +5,15 @@ import numpy as np
 from ..divergence import tvd_items
 
 ENTRY = {
-    "about": "Total variation distance.",
+    "about": "Total variation distance: half the sum of absolute differences.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "TVD",
+    "better": "lower",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
 
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
