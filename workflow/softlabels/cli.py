@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import __version__, joblog, stopping
-from .commands import COMMANDS, Command, code_hash
+from . import __version__, closure, joblog, stopping
+from .commands import COMMANDS, Command, entries
 from .errors import UserError
 
 # What to do where a file system refuses; no file of ours is left half-written.
@@ -81,7 +81,8 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
     if command.resumes:
         stopping.end_at_once()
         run = importlib.import_module(command.module).run
-        run(arguments["config"], inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
+        code = closure.code_hash(entries(name, arguments["config"]))
+        run(arguments["config"], inputs, outputs, code=code, finish=finish)
         return
     extra = {"threads": arguments["threads"]} if command.threads else {}
     finish(importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **extra))

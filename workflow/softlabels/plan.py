@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import commands, config
+from . import closure, commands, config
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
-from .provenance.closure import module_hash
 from .registry import location
 
 NAME = "[a-z0-9][a-z0-9_]*"
@@ -191,7 +190,7 @@ class Plan:
         key = (command, *(names[name] for name in _wildcards(command)))
         if key not in self._tracked:
             config = self.of(command, **names)
-            self._tracked[key] = canonical_json(config), commands.code_hash(command, config)
+            self._tracked[key] = canonical_json(config), closure.code_hash(commands.entries(command, config))
         return self._tracked[key]
 
     def _data(self, dataset: str) -> dict[str, Any]:
@@ -270,7 +269,7 @@ class Plan:
             "labels": {name: self.config["labels"][name] for name in grid["labels"]},
             "seeds": grid["seeds"],
             "metrics": grid["metrics"],
-            "metric_code": {name: module_hash(location("metric", name)[0]) for name in grid["metrics"]},
+            "metric_code": {name: closure.code_hash([":".join(location("metric", name))]) for name in grid["metrics"]},
             "ddof": grid["ddof"],
             "level": grid["level"],
             "baseline": grid["labels"][0],

@@ -1,7 +1,7 @@
 """Tables of names: what a configuration may name, and where it lives.
 
 The tables are strings so that a new entry imports nothing and leaves the code hash of everything else as it is: this
-module is left out of the hash, the modules that a configuration names are in it (``provenance/closure.py``).
+module is left out of the hash, the modules that a configuration names are in it (``closure.py``).
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ _PATTERNS = {
 _MANIFEST_SHAPE = {
     "command": str,
     "config": dict,
-    "code": {"sha256": str, "modules": dict},
+    "code": {"sha256": str, "entries": dict, "definitions": dict},
     "inputs": dict,
     "outputs": dict,
     "environment": {"packages": dict, "foreign_modules": list},
