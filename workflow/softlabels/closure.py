@@ -264,7 +264,7 @@ class _Reader:
         for part in ast.walk(node):
             if isinstance(part, ast.Call):
                 method = isinstance(part.func, ast.Attribute) and part.func.attr in READING_METHODS
-                if not method and self.dotted(part.func) not in READS and not self.is_pure(part):
+                if part.keywords or not (method or self.is_pure(part)):
                     yield part
             elif isinstance(part, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
                 yield part
@@ -280,7 +280,11 @@ class _Reader:
     def is_pure(self, node: ast.expr) -> bool:
         """Does a call, a decorator or a base class only make its value (a call's arguments aside)?"""
         name = self.dotted(node.func if isinstance(node, ast.Call) else node)
-        return name in PURE or name in READS or (isinstance(getattr(builtins, name, None), type) and name != "map")
+        return (
+            name in PURE
+            or name in READS
+            or (isinstance(getattr(builtins, name, None), type) and name not in ("filter", "map"))
+        )
 
     def acts(self, node: ast.AST) -> bool:
         """Does a statement of a module or class do more, when it is executed, than to bind its names?"""
