@@ -327,7 +327,7 @@ def another_recipe_in_the_study_and_all_its_runs(root):
 @fault("A08")
 def another_code_in_a_manifest(root):
     def change(manifest):
-        manifest["code"]["modules"]["softlabels.training.train"]["tree"] = "0" * 64
+        manifest["code"]["definitions"]["softlabels.training.train"]["run"] = "0" * 16
 
     edit_json(root / SOFT / "model.manifest.json", change)
 
@@ -591,11 +591,11 @@ def test_in_a_bare_copy_configuration_lock_git_and_snakemake_are_unknown(tiny, t
     command(bare, "--strict", status=1)
 
 
-def test_a_changed_line_of_metric_code_fails_and_names_the_module(finished):
+def test_a_changed_line_of_metric_code_fails_and_names_the_function(finished):
     finished.edit("workflow/softlabels/evaluation/metrics/kl.py", (".mean()", ".mean() * 1.0"))
     printed = finished.softlabels("audit", "results/tiny", "--no-dry-run", status=1)
     assert "A08  fail" in printed
-    assert "code of softlabels.evaluation.metrics.kl:" in printed
+    assert "code of softlabels.evaluation.metrics.kl:metric:" in printed
     assert "→ run again with the code as it is" in printed
 
 

@@ -10,11 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import commands, config, places, schema
+from . import closure, commands, config, places, schema
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
-from .provenance.closure import module_hash
 from .registry import entry, location
 
 AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the last varies fastest
@@ -205,7 +204,7 @@ class Plan:
         key = (command, *(names[name] for name in _wildcards(command)))
         if key not in self._tracked:
             config = self.of(command, **names)
-            self._tracked[key] = canonical_json(config), commands.code_hash(command, config)
+            self._tracked[key] = canonical_json(config), closure.code_hash(commands.entries(command, config))
         return self._tracked[key]
 
     def _data(self, dataset: str) -> dict[str, Any]:
@@ -290,7 +289,9 @@ class Plan:
             "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
             "seeds": grid["seeds"],
             "metrics": [metric["kind"] for metric in grid["metrics"]],
-            "metric_code": {m["kind"]: module_hash(location("metric", m["kind"])[0]) for m in grid["metrics"]},
+            "metric_code": {
+                m["kind"]: closure.code_hash([":".join(location("metric", m["kind"]))]) for m in grid["metrics"]
+            },
             "ddof": grid["ddof"],
             "level": grid["level"],
             "tables": [self.tracked("table", table) for table in grid["tables"]],

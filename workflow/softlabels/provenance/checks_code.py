@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
-from .. import commands
+from .. import closure, commands
 from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
-from . import closure, configured
+from . import configured
 from .findings import Finding, Job, Scope, each, fail, unknown, where
 from .manifest import unpinned
 
@@ -96,29 +94,24 @@ def code_is_unchanged(scope: Scope) -> Iterator[Finding]:
 
 def _code(job: Job) -> Iterator[Finding]:
     code = job.manifest["code"]
-    ran = {module: hashes["tree"] for module, hashes in code["modules"].items()}
-    lines = [f"{module} {tree}" for module, tree in sorted(ran.items())]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    if digest != code["sha256"]:
-        yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its modules")
-    now = _hashes(commands.modules(job.manifest["command"], job.manifest["config"]))
-    for module in sorted(ran.keys() | now.keys()):
-        if ran.get(module) != now.get(module):
-            yield fail(
-                f"{job.path} code of {module}", ran.get(module, "not run"), f"{now.get(module, 'no such module')} now"
-            )
-
-
-@cache
-def _hashes(modules: tuple[str, ...]) -> dict[str, str]:
-    """The hash of each module in a closure as it is here."""
-    return {module: closure.module_hash(module) for module in closure.closure(modules)}
+    ran = {
+        f"{module}:{name}": digest
+        for module, definitions in code["definitions"].items()
+        for name, digest in definitions.items()
+    }
+    if (digest := closure.hash_of(ran)) != code["sha256"]:
+        yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its definitions")
+    now = closure.closure(commands.entries(job.manifest["command"], job.manifest["config"])).definitions
+    now = {place: digest[: closure.DIGITS] for place, digest in now.items()}
+    for place in sorted(ran.keys() | now.keys()):
+        if ran.get(place) != now.get(place):
+            yield fail(f"{job.path} code of {place}", ran.get(place, "not run"), f"{now.get(place, 'not reached')} now")
 
 
 def _metric_code(scope: Scope, study: str) -> Iterator[Finding]:
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        now = closure.module_hash(location("metric", metric)[0])
+        now = closure.code_hash([":".join(location("metric", metric))])
         if code != now:
             yield fail(f"{of_study(study, 'cells')} code of {metric}", code, f"{now} now")
 

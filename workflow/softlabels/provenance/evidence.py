@@ -31,7 +31,7 @@ LARGEST_TABLE = 4_000_000_000  # bytes when decompressed
 _MANIFEST_SHAPE = {
     "command": str,
     "config": dict,
-    "code": {"sha256": str, "modules": dict},
+    "code": {"sha256": str, "entries": dict, "definitions": dict},
     "inputs": dict,
     "outputs": dict,
     "environment": {"packages": dict, "foreign_modules": list},

@@ -19,11 +19,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from .. import registry, schema
+from .. import closure, registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
 from ..studies.ledger_view import KEY
-from .closure import PACKAGE
 from .evidence import Results, entries, reading
 
 Row = dict[str, Any]
@@ -271,15 +270,15 @@ class _Chain:
         _, path, sha256 = behind[0]
         group = cell["metric"].partition(".")[0]
         if cell["metric"] in registry.names("metric"):
-            module = registry.location("metric", cell["metric"])[0]
+            place = ":".join(registry.location("metric", cell["metric"]))
         elif group == "structure":
-            module = "softlabels.evaluation.structure"
+            place = "softlabels.evaluation.structure"
         else:
-            module = f"softlabels.evaluation.{'references' if path.startswith('references/') else 'evaluate'}"
+            place = f"softlabels.evaluation.{'references' if path.startswith('references/') else 'evaluate'}"
         name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
         if producer is None:
             return [_node(name, {"missing": f"the manifest of the job that wrote {path}"})]
-        digest, source = self.code(producer[1], module)
+        digest, source = self.code(producer[1], place)
         other = (
             f"the code that the ledger names, {cell['metric_code']}"
             if cell["metric_code"] not in ("", digest)
@@ -396,16 +395,17 @@ class _Chain:
             return f"the {path} that studies/{self.study}/chain.json lists: it has changed"
         return None
 
-    def code(self, manifest: dict[str, Any], module: str | None = None) -> tuple[str | None, str]:
-        """Hash of a module's code (or of all that a job ran), and in words where that code is at its commit."""
+    def code(self, manifest: dict[str, Any], place: str = "") -> tuple[str | None, str]:
+        """Hash of the code of an entry or a module (or of all that ran), and in words where it is at its commit."""
         code = manifest["code"]
-        ran = code["modules"].get(module, {}) if module else {"tree": code["sha256"]}
-        if not isinstance(ran, dict) or "tree" not in ran:
-            return None, f"unknown: the job's manifest does not list {module}"
-        commit, place = code.get("commit"), _source(module or COMMANDS[manifest["command"]].module)
-        link = f"{self.url}/blob/{commit}/{place}" if self.url and commit else f"{place}@{commit or 'unknown commit'}"
+        ran = code["definitions"].get(place) or code["entries"].get(place) or code["sha256"]
+        digest = closure.hash_of(ran) if isinstance(ran, dict) else ran
+        if place and place not in code["definitions"].keys() | code["entries"].keys():
+            return None, f"unknown: the job's manifest does not list {place}"
+        commit, file = code.get("commit"), _source(place.partition(":")[0] or COMMANDS[manifest["command"]].module)
+        link = f"{self.url}/blob/{commit}/{file}" if self.url and commit else f"{file}@{commit or 'unknown commit'}"
         changes = f", with the uncommitted changes in audit/diffs/{code.get('diff')}.diff" if code.get("dirty") else ""
-        return ran["tree"], f"{link}{changes}, hash {ran['tree']}"
+        return digest, f"{link}{changes}, hash {digest}"
 
 
 def _ordered(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -434,7 +434,7 @@ def _source(module: str) -> str:
 
 def _remote() -> str | None:
     """The web address of this repository, if git knows one."""
-    command = ["git", "-C", str(PACKAGE), "config", "--get", "remote.origin.url"]
+    command = ["git", "-C", str(closure.PACKAGE), "config", "--get", "remote.origin.url"]
     try:
         address = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     except OSError:  # no git here
