@@ -103,8 +103,6 @@ def test_a_file_that_is_no_weights_is_refused(tmp_path):
             load_weights(compact.Compact(), tmp_path / name)
     with pytest.raises(UserError, match="no such file of weights"):
         load_weights(compact.Compact(), tmp_path / "absent.pth")
-    with pytest.raises(UserError, match=r"recipe\.weights_file names none"):
-        load_weights(compact.Compact(), None)
 
 
 class Payload:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -144,56 +145,49 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--version", action="version", version=__version__)
     commands = result.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser(
+    def command(name: str, call: Callable, text: str, more: str | None = None) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=more, allow_abbrev=False)
+        added.set_defaults(call=call)
+        return added
+
+    def overridable(added: argparse.ArgumentParser) -> None:
+        text = "replace keys of the configuration"
+        added.add_argument("--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help=text)
+
+    run = command(
         "run",
-        help="run the workflow to its tables and figures",
-        allow_abbrev=False,
-        description="Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.",
+        _run,
+        "run the workflow to its tables and figures",
+        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.",
     )
     run.add_argument("--cores", default="all", help="CPU cores to use (default: all)")
     run.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), help="configuration")
-    run.add_argument(
-        "--config",
-        dest="overrides",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace keys of the configuration",
-    )
+    overridable(run)
     run.add_argument("rest", nargs=argparse.REMAINDER, help="-- and further options of snakemake")
-    run.set_defaults(call=_run)
 
-    check = commands.add_parser(
+    check = command(
         "check",
-        help="check a configuration and its data, without training",
-        allow_abbrev=False,
-        description="Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
+        _check,
+        "check a configuration and its data, without training",
+        "Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
     )
     check.add_argument("configfile", type=Path, metavar="CONFIG", help="configuration")
-    check.add_argument(
-        "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"
-    )
-    check.set_defaults(call=_check)
+    overridable(check)
 
-    status = commands.add_parser(
+    status = command(
         "status",
-        help="show what is done, running, waiting and failed",
-        allow_abbrev=False,
-        description="Show what is done, running, waiting and failed, from the files of the results folder alone.",
+        _status,
+        "show what is done, running, waiting and failed",
+        "Show what is done, running, waiting and failed, from the files of the results folder alone.",
     )
     status.add_argument("results", type=Path, nargs="?", metavar="RESULTS", help="results folder (default: results)")
     status.add_argument(
         "--configfile", type=Path, help="configuration (default: those of config/ that were begun in this folder)"
     )
-    status.add_argument(
-        "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"
-    )
+    overridable(status)
     status.add_argument("--json", action="store_true", help="the same as JSON, every job listed")
-    status.set_defaults(call=_status)
 
-    predict = commands.add_parser(
-        "predict", help="write the label distributions that a model predicts for a folder of images", allow_abbrev=False
-    )
+    predict = command("predict", _predict, "write the label distributions that a model predicts for a folder of images")
     predict.add_argument("model", type=Path, help="model.safetensors of a run")
     predict.add_argument("folder", type=Path, help="folder of images")
     predict.add_argument(
@@ -212,25 +206,23 @@ def parser() -> argparse.ArgumentParser:
         default="refuse",
         help="16-bit grey: as source.deep of the training images (default: %(default)s)",
     )
-    predict.set_defaults(call=_predict)
 
-    explain = commands.add_parser(
+    explain = command(
         "explain",
-        help="follow one number of a table back to its images and votes",
-        allow_abbrev=False,
-        description="Follow one number of a table back to its runs, checkpoints, labels, votes and images.",
+        _explain,
+        "follow one number of a table back to its images and votes",
+        "Follow one number of a table back to its runs, checkpoints, labels, votes and images.",
     )
     explain.add_argument("table", help="table.csv, table.md or table.tex, a study's folder, or its name")
     explain.add_argument("row", help='words that tell the row, such as soft, "soft - hard", uniform')
-    explain.add_argument("column", help='words that tell the column, such as kl, "ACC std", "kl seed0"')
+    explain.add_argument("column", help='words that tell the column, such as kl, "ACC std", metric=kl, "kl seed0"')
     explain.add_argument("--json", action="store_true", help="the same as JSON, with whole hashes")
-    explain.set_defaults(call=_explain)
 
-    audit = commands.add_parser(
+    audit = command(
         "audit",
-        help="check that every number of a table still follows from its files",
-        allow_abbrev=False,
-        description="Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a "
+        _audit,
+        "check that every number of a table still follows from its files",
+        "Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a "
         "check failed.",
     )
     audit.add_argument(
@@ -248,10 +240,9 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument(
         "--no-dry-run", dest="dry_run", action="store_false", help="do not ask Snakemake what it would do"
     )
-    audit.set_defaults(call=_audit)
 
-    for name, command in COMMANDS.items():
-        _add_rule_command(commands, name, command)
+    for name, rule in COMMANDS.items():
+        _add_rule_command(commands, name, rule)
     return result
 
 

@@ -66,18 +66,6 @@ def difference(path: str | Path, expected: Expected) -> str:
     return ""
 
 
-def verify(path: Path, expected: Expected) -> None:
-    """Check a file's size and hashes, as far as they are known, before anything opens it.
-
-    Raises:
-        UserError: the file is half a download, or not the published file.
-    """
-    if found := difference(path, expected):
-        half = expected.bytes is not None and path.stat().st_size < expected.bytes
-        why = "It is half a download: continue it, or" if half else "It is half a download or another file:"
-        raise UserError(f"{path}: {found}. {why} delete it and download it again, or correct source.checksum.")
-
-
 @contextmanager
 def unpacked(path: str | Path, parent: str | Path | None = None) -> Iterator[Path]:
     """Yield a fresh folder with the files of an archive; it is removed when the block ends, also by an error.

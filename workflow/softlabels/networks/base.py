@@ -83,14 +83,12 @@ def state_sha256(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def load_weights(module: nn.Module, path: Path | None) -> None:
+def load_weights(module: nn.Module, path: Path) -> None:
     """Load a body's weights from a local file; the head's are ignored.
 
     Raises:
-        UserError: no file, an unreadable file, or weights of another network.
+        UserError: no such file, an unreadable file, or weights of another network.
     """
-    if path is None:
-        raise UserError("recipe.weights is 'file' but recipe.weights_file names none. Add the path of the weights.")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
