@@ -16,9 +16,11 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 
 from .. import drawing, io
+from ..contracts import reference as reference_file
+from ..contracts import scores
+from ..contracts.rows import rows_of
 from ..errors import UserError
-from ..evaluation.tables import read_reference, rows_of
-from .ledger import evaluations, expect, named
+from .ledger import expect, named
 
 CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 SHAPE_MAP = colormaps["viridis"]
@@ -51,12 +53,12 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
     Args:
         config: ``study``, ``labels`` (names, in order) and ``seeds`` (the embeddings are of the first).
-        inputs: ``embeddings`` (a file a label, in the order of ``labels``), ``items``, ``reference`` and ``metrics``
-            (the ``metrics.json`` of the same runs).
+        inputs: ``embeddings`` (a file a label, in the order of ``labels``), ``items``, ``reference`` and ``scores``
+            (the standard ones of the same runs).
         outputs: ``png``, ``pdf``.
 
     Raises:
-        UserError: a label without an embedding or metrics, or embeddings that were made differently.
+        UserError: a label without an embedding or scores, or embeddings that were made differently.
     """
     panels = read_panels(config, inputs)
     items, _ = io.read_table(inputs["items"])
@@ -79,14 +81,14 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
             f"embeddings: found {len(inputs['embeddings'])} files, expected one for each of the labels "
             f"{', '.join(labels)} in this order. Build the missing ones."
         )
-    metrics = evaluations(named(inputs["metrics"], "runs"), "runs")
-    of_run = {"/".join(name.split("/")[3:]): evaluation for name, evaluation in metrics.items()}
-    expect(of_run, [f"{label}/seed{seed}" for label in labels], "metrics.json")
+    of_run = {"/".join(name.split("/")[3:]): path for name, path in named(inputs["scores"], "runs", own=2).items()}
+    expect(of_run, [f"{label}/seed{seed}" for label in labels], "runs: scores of standard")
     panels = []
     for label, path in zip(labels, inputs["embeddings"], strict=True):
         table, facts = io.read_table(path)
         points = np.column_stack([io.vector(table, "x"), io.vector(table, "y")])
-        structure = of_run[f"{label}/seed{seed}"].content["structure"]
+        scored = scores.read(of_run[f"{label}/seed{seed}"])
+        structure = {name: scored.value(name) for name in scored.metrics("structure.")}
         panels.append(Panel(label, io.vector(table, "item"), points, facts, structure))
     return panels
 
@@ -110,12 +112,12 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
 
 def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
-    reference = read_reference(reference_path)
+    reference = reference_file.read(reference_path)
     colours = class_colours(len(reference.classes))
     mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
     figure = Figure(figsize=(PANEL * max(len(panels), 2), PANEL + 1.3), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-        at = rows_of(reference_path, reference.item, panel.item)
+        at = reference.rows(panel.item)
         scatter(axes, panel.points, mixed[at], panel.label, f"{embedding_text(panel)}\n{structure_text(panel)}")
     handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in colours]
     figure.legend(
@@ -181,10 +183,10 @@ def embedding_text(panel: Panel) -> str:
 def structure_text(panel: Panel) -> str:
     """The numbers of the feature space that was embedded."""
     names = {
-        "silhouette": "silhouette",
-        "label_smoothness": "label smoothness",
-        "distance_spearman": "distance Spearman",
-        "position_r2": "position R²",
+        "structure.silhouette": "silhouette",
+        "structure.label_smoothness": "label smoothness",
+        "structure.distance_spearman": "distance Spearman",
+        "structure.position_r2": "position R²",
     }
     return "features: " + numbers(panel.structure, names).replace(", distance", ",\ndistance")
 

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from .. import io, keyed, locks, registry, stopping
+from ..contracts import features as features_file
+from ..contracts import predictions
 from ..errors import UserError
 from ..networks import base as networks
 from . import augmentation, checkpoint, memory
@@ -386,18 +387,8 @@ class Trainer:
         history = pa.Table.from_pylist(self.history)
         history = history.set_column(0, "epoch", history.column("epoch").cast(pa.int32()))
         io.write_table(outputs["history"], history, {"unit": "nats", **hashes})
-        predictions = pa.table(
-            {
-                "item": pa.array(items, pa.int32()),
-                "split": pa.array(self.data.split.tolist(), pa.string()),
-                "logits": io.distribution_column(logits, pa.float32()),
-            }
-        )
-        io.write_table(outputs["predictions"], predictions, {"classes": self.data.classes})
-        buffer = BytesIO()  # numpy itself does not say that a disk is full
-        np.save(buffer, features[self.data.split == "test"], allow_pickle=False)
-        with io.atomic(outputs["features"]) as part:
-            part.write_bytes(buffer.getbuffer())
+        predictions.write(outputs["predictions"], items, self.data.split, logits, self.data.classes)
+        features_file.write(outputs["features"], features[self.data.split == "test"])
 
 
 def _device(recipe: dict) -> torch.device:
