@@ -6,10 +6,9 @@ import numpy as np
 from PIL import Image
 
 from softlabels import io
-from softlabels.config import resolve
 from softlabels.datasets import data
 from softlabels.labels import label
-from softlabels.plan import PATHS
+from softlabels.plan import Plan, paths_of
 
 FILES = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
 
@@ -29,14 +28,12 @@ def options(source):
         "recipes": {"r": {"network": "compact"}},
         "studies": {"s": {"datasets": ["d"], "recipes": ["r"]}},
     }
-    dataset = resolve(raw)["datasets"]["d"]
-    kept = {key: value for key, value in dataset["source"].items() if not (key in PATHS and isinstance(value, str))}
-    return {"source": kept, "reference": dataset["reference"]}
+    return Plan(raw).of("data", dataset="d")
 
 
 def import_data(out: Path, inputs: dict[str, Path], threads: int = 1, **source):
     """Import a source whose files are ``inputs`` (by the names of the command's inputs); the outputs by name."""
-    keys = {name: key for key, name in PATHS.items()}
+    keys = {name: key for key, name in paths_of(source["kind"]).items()}
     named = {keys[name]: str(path) for name, path in inputs.items() if name in keys}
     outputs = {name.split(".")[0]: out / name for name in FILES}
     data.run(options({**named, **source}), inputs, outputs, threads)

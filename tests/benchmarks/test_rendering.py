@@ -6,10 +6,10 @@ from time import perf_counter
 
 import numpy as np
 
-from softlabels import config
+from softlabels import schema
 from softlabels.datasets import synthetic
 
-SOURCE = config.complete({"kind": "synthetic", "items": 24}, config.schema()["$defs"]["source_synthetic"])
+SOURCE = schema.complete({"kind": "synthetic", "items": 24}, schema.DATASET["source"])
 
 
 def every_sample_point(source: dict, items: dict[str, np.ndarray]) -> np.ndarray:

@@ -17,7 +17,7 @@ from .datasets.download import FILES, described
 from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
-from .labels import label, splits
+from .labels import label, split
 from .plan import Plan
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
@@ -93,7 +93,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             for used in study["splits"]:
                 for seed in study["seeds"]:
                     try:
-                        splits.run(plan.of("split", split=used, seed=seed), files, {"split": files["made"]})
+                        split.run(plan.of("split", split=used, seed=seed), files, {"split": files["made"]})
                     except UserError as error:
                         _add(problems, f"datasets.{name} with splits.{used}, seed {seed}", error)
     classes = f"{len(content.classes)} classes ({', '.join(content.classes)})"

@@ -44,7 +44,7 @@ class Command:
 
 def _of_recipe(config: dict[str, Any]) -> Names:
     recipe = config["recipe"]
-    return [("network", recipe["network"]), ("loss", recipe["loss"]), ("schedule", recipe["schedule"]["kind"])]
+    return [(kind, recipe[kind]["kind"]) for kind in ("network", "loss", "optimiser", "schedule")]
 
 
 def _metrics(config: dict[str, Any]) -> Names:
@@ -70,13 +70,19 @@ COMMANDS = {
         lambda config: [("metric", "kl_dcic"), ("metric", "tvd")],
         levels=2,
     ),
-    "split": Command("softlabels.labels.splits", "split a data set", ("items", "reference"), ("split",)),
+    "split": Command(
+        "softlabels.labels.split",
+        "split a data set",
+        ("items", "reference"),
+        ("split",),
+        lambda config: [("split", config["split"]["kind"])],
+    ),
     "label": Command(
         "softlabels.labels.label",
         "make the labels of one type",
         ("annotations", "reference"),
         ("labels",),
-        lambda config: [("aggregate", config["label"]["aggregate"])],
+        lambda config: [("aggregate", config["label"]["aggregate"]["kind"])],
     ),
     "train": Command(
         "softlabels.training.train",

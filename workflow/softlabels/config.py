@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
-from . import registry
+from . import registry, schema
 from .errors import UserError
-
-SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
 _Checker = jsonschema.Draft202012Validator
 _Validator = jsonschema.validators.extend(
@@ -95,27 +91,22 @@ def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     return raw
 
 
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema of the configuration."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
-    return yaml.load(SCHEMA.read_text(encoding="utf-8"), loader)
-
-
 def resolve(raw: dict[str, Any]) -> dict[str, Any]:
     """Check a configuration and complete it with every default.
 
-    Numbers become what the schema says (10 and 10.0 and "1e-4" where a number is due), so that equal configurations
-    have equal text.
+    Numbers become what the schema says (10 and 10.0 and "1e-4" where a number is due), and a kind becomes a mapping
+    with just its own options, so that equal configurations have equal text.
 
     Raises:
         UserError: all problems in one list, each with its key, what was found and what was expected.
     """
-    config = complete(raw, schema())
-    errors = list(_Validator(schema()).iter_errors(config))
-    problems = [problem for error in errors for problem in _explain(error)] + _unregistered(config, schema())
-    if not errors:
-        problems += _inconsistent(config)
+    modules = raw.get("modules", schema.TOP["modules"]["default"]) if isinstance(raw, dict) else ""
+    registry.use_modules(modules if isinstance(modules, str) else "")
+    rule = schema.section("")
+    config = schema.complete(raw, rule)
+    problems = list(_wrong(config, rule))
+    if not problems:
+        problems = _inconsistent(config)
     if problems:
         distinct = list(dict.fromkeys(problems))
         lines = "\n".join(f"  - {problem}" for problem in distinct)
@@ -125,49 +116,40 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def _branches(value: Any, rule: dict[str, Any]) -> list[dict[str, Any]]:
-    """``rule``, the rules that it refers to and those that apply to ``value`` by if/then."""
-    rules = [rule]
-    if "$ref" in rule:
-        target = schema()["$defs"][rule["$ref"].removeprefix("#/$defs/")]
-        rules += _branches(value, target)
-    for option in rule.get("anyOf", []):  # here always "something or null"
-        if option.get("type") != "null":
-            rules += _branches(value, option)
-    for case in rule.get("allOf", []):
-        wanted = case["if"]["properties"]["kind"]["const"]
-        if isinstance(value, dict) and value.get("kind", rule["properties"]["kind"].get("default")) == wanted:
-            rules += _branches(value, case["then"])
-    return rules
+def _wrong(config: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
+    """What the schema refuses: of the sections, then of each kind's options, where they stand."""
+    for error in _Validator(rule).iter_errors(config):
+        yield from _explain(error, ())
+    yield from _wrong_inside(config, rule, ())
 
 
-def complete(value: Any, rule: dict[str, Any]) -> Any:
-    """``value`` with the defaults of ``rule`` filled in and numbers normalised; what is wrong is left as it is."""
-    rules = _branches(value, rule)
-    kinds = {r["type"] for r in rules if isinstance(r.get("type"), str)}
-    if isinstance(value, dict):
-        properties = {key: sub for r in reversed(rules) for key, sub in r.get("properties", {}).items()}
-        others = next((r["additionalProperties"] for r in rules if isinstance(r.get("additionalProperties"), dict)), {})
-        result = {str(key): complete(sub, properties.get(key, others)) for key, sub in value.items()}
-        for key, sub in properties.items():
-            default = next((r["default"] for r in _branches(None, sub) if "default" in r), ...)
-            if key not in result and default is not ...:
-                result[key] = complete(default, sub)
-        return result
-    if isinstance(value, list):
-        items = next((r["items"] for r in rules if "items" in r), {})
-        return [complete(sub, items) for sub in value]
-    if isinstance(value, str):
-        # YAML 1.1 reads 1e-4 as text, Snakemake every value inside `--config key={...}`.
-        if kinds & {"number", "integer"} and re.fullmatch(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?", value):
-            value = float(value)
-        elif "boolean" in kinds:
-            value = {"true": True, "false": False}.get(value, value)
-    if isinstance(value, float) and "integer" in kinds and value.is_integer():
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and "number" in kinds and abs(value) < 2**53:
-        return float(value)
-    return value
+def _wrong_inside(value: Any, rule: dict[str, Any], path: tuple[Any, ...]) -> Iterator[str]:
+    """What plain JSON Schema cannot say of a value and its parts: kinds, their options, ranges, keys in two places."""
+    if "registry" in rule:
+        yield from _wrong_kind(value, rule["registry"], path)
+    if rule.get("moved"):
+        yield f"{_key(path)}: is given as {rule['moved']}, too. Remove one."
+    if rule.get("ordered") and isinstance(value, list) and len(value) == 2 and value[0] > value[1]:
+        yield f"{_key(path)}: found {value}, expected [low, high]. Swap the two."
+    for key, sub, subrule in schema.parts(value, rule):
+        yield from _wrong_inside(sub, subrule, (*path, key))
+
+
+def _wrong_kind(value: Any, kind: str, path: tuple[Any, ...]) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield f"{_key(path)}: found {_text(value)}, expected the name of a {kind}, or {{kind: name, option: value}}."
+    elif "kind" not in value:
+        yield f"{_key(path)}: the key 'kind' is missing; there are: {', '.join(registry.names(kind))}."
+    elif not isinstance(value["kind"], str):
+        yield f"{_key((*path, 'kind'))}: found {_text(value['kind'])}, expected text."
+    else:
+        try:
+            rule = schema.options(kind, value["kind"])
+        except UserError as error:
+            yield f"{_key(path)}: {error}"
+            return
+        for error in _Validator(rule).iter_errors(value):
+            yield from _explain(error, path)
 
 
 def _key(path: Any) -> str:
@@ -202,13 +184,14 @@ def _nearest(name: str, known: Iterable[str], what: str) -> str:
     return f"did you mean '{near[0]}'?" if near else f"{what}: {', '.join(sorted(known)) or 'none'}."
 
 
-def _explain(error: jsonschema.ValidationError) -> list[str]:
+def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list[str]:
     """One violation of the schema in words: where, what was found, what was expected."""
-    place, limit = _key(error.absolute_path), error.validator_value
+    place, limit = _key((*prefix, *error.absolute_path)), error.validator_value
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
         unknown = sorted(set(error.instance) - set(known))
-        return [f"{place}: unknown key '{key}'; {_nearest(key, known, 'known keys')}" for key in unknown]
+        return [f"{place}: unknown key '{key}'; {_elsewhere(key, error.schema) or _nearest(key, known, 'known keys')}"
+                for key in unknown]  # fmt: skip
     if error.validator == "required":
         return [f"{place}: the key '{key}' is missing." for key in limit if key not in error.instance]
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
@@ -216,12 +199,11 @@ def _explain(error: jsonschema.ValidationError) -> list[str]:
     if error.validator == "anyOf":  # what is wrong inside a value of the right type says more than the types
         inside = [cause for cause in error.context if cause.validator != "type" or cause.relative_path]
         if inside:
-            return [problem for cause in inside for problem in _explain(cause)]
+            return [problem for cause in inside for problem in _explain(cause, prefix)]
     expected = {
         "type": lambda: _type(error.schema),
         "anyOf": lambda: " or ".join(_type(option) for option in limit),
         "enum": lambda: f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}",
-        "const": lambda: _text(limit),
         "pattern": lambda: f"text of the form {limit}",
         "minLength": lambda: "some text",
         "minimum": lambda: f"at least {limit}",
@@ -233,28 +215,18 @@ def _explain(error: jsonschema.ValidationError) -> list[str]:
         "minProperties": lambda: "at least one entry",
         "uniqueItems": lambda: "no entry twice",
     }
-    return [f"{place}: found {_text(error.instance)}, expected {expected[error.validator]()}."]
+    # An own module may ask for any rule of JSON Schema.
+    words = expected.get(error.validator, lambda: f"{error.validator} {_text(limit)}")
+    return [f"{place}: found {_text(error.instance)}, expected {words()}."]
 
 
-def _unregistered(value: Any, rule: dict[str, Any], path: tuple[str, ...] = ()) -> list[str]:
-    """Names that no registry knows, where the schema says ``registry``."""
-    rules = _branches(value, rule)
-    problems = []
-    for kind in {r["registry"] for r in rules if "registry" in r and isinstance(value, str)}:
-        try:
-            registry.location(kind, value)
-        except UserError as error:
-            problems.append(f"{_key(path)}: {error}")
-    if isinstance(value, dict):
-        properties = {key: sub for r in reversed(rules) for key, sub in r.get("properties", {}).items()}
-        others = next((r["additionalProperties"] for r in rules if isinstance(r.get("additionalProperties"), dict)), {})
-        for key, sub in value.items():
-            problems += _unregistered(sub, properties.get(key, others), (*path, key))
-    if isinstance(value, list):
-        items = next((r["items"] for r in rules if "items" in r), {})
-        for index, sub in enumerate(value):
-            problems += _unregistered(sub, items, (*path, str(index)))
-    return problems
+def _elsewhere(key: str, rule: dict[str, Any]) -> str:
+    """Which other entries of the same kind have an option, such as ``first_cycle`` given to ``cosine``."""
+    if "entry" not in rule:
+        return ""
+    kind, name = rule["entry"]
+    others = [other for other in registry.names(kind) if key in schema.options(kind, other)["properties"]]
+    return f"it is an option of the {kind} {' and '.join(others)}, not of {name}." if others else ""
 
 
 def _inconsistent(config: dict[str, Any]) -> list[str]:
@@ -266,7 +238,7 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
                 if name not in config[table]:
                     hint = _nearest(name, config[table], "defined")
                     problems.append(f"studies.{study_name}.{table}: '{name}' is not defined under {table}; {hint}")
-        if len(study["labels"]) > 1 and "macro_acc" not in study["metrics"]:
+        if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             problems.append(f"studies.{study_name}.metrics: 'macro_acc' is missing; Table 1 needs it.")
     for name, split in config["splits"].items():
         if split["kind"] != "random":
@@ -275,19 +247,14 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
         if total != 1:
             problems.append(f"splits.{name}: train + val + test is {float(total)}, expected 1.")
     for name, dataset in config["datasets"].items():
-        source = dataset["source"]
-        if dataset["reference"] == "exact" and source["kind"] not in ("synthetic", "distributions"):
+        source, about = dataset["source"], registry.entry("source", dataset["source"]["kind"])
+        if dataset["reference"] == "exact" and "exact" not in _gives(source):
             problems.append(f"datasets.{name}.reference: 'exact' is not known for {source['kind']}; use votes.")
         if dataset["reference"] == "votes" and not _has_votes(source):
             problems.append(f"datasets.{name}.reference: 'votes' needs a source with votes; use exact.")
-        if source["kind"] == "dcic" and (source["images"] is None) == (source["archive"] is None):
-            problems.append(f"datasets.{name}.source: expected either images (a folder) or archive (a .zip).")
-        if source["kind"] == "synthetic" and source["pixels"] * source["supersampling"] > 32767:
-            problems.append(
-                f"datasets.{name}.source: pixels times supersampling is {source['pixels'] * source['supersampling']}, "
-                f"expected at most 32767. Lower one."
-            )
-        problems += _reversed(f"datasets.{name}.source", source, ("radius", "centre"))
+        either = about.get("one_of", [])
+        if either and sum(source[key] is not None for key in either) != 1:
+            problems.append(f"datasets.{name}.source: expected exactly one of {' and '.join(either)}.")
     for name, recipe in config["recipes"].items():
         if recipe["weights"] == "file" and not recipe["weights_file"]:
             problems.append(f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights.")
@@ -300,19 +267,17 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
                 f"recipes.{name}.warmup_epochs: found {recipe['warmup_epochs']:g}, expected less than epochs "
                 f"({recipe['epochs']})."
             )
-        problems += _reversed(f"recipes.{name}.augment", recipe["augment"], ("saturation", "contrast"))
     return problems
+
+
+def _gives(source: dict[str, Any]) -> list[str]:
+    """What a source knows of each item: votes, the exact distribution."""
+    return registry.entry("source", source["kind"]).get("gives", ["votes"])
 
 
 def _has_votes(source: dict[str, Any]) -> bool:
     """Whether a source has votes, and not distributions alone."""
-    return source["kind"] != "distributions" and source.get("votes") != 0
-
-
-def _reversed(place: str, values: dict[str, Any], keys: tuple[str, ...]) -> list[str]:
-    """Ranges whose ends are swapped."""
-    wrong = [key for key in keys if values.get(key) and values[key][0] > values[key][1]]
-    return [f"{place}.{key}: found {values[key]}, expected [low, high]. Swap the two." for key in wrong]
+    return "votes" in _gives(source) and source.get("votes") != 0
 
 
 def warnings(config: dict[str, Any]) -> list[str]:

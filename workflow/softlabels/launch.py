@@ -120,7 +120,7 @@ def announcement(config: dict[str, Any]) -> str:
     for name, study in config["studies"].items():
         total = math.prod(len(study[key]) for key in ("datasets", "splits", "recipes", "labels", "seeds"))
         recipes = ", ".join(
-            "{network} for {epochs} epochs on {device}".format(**config["recipes"][recipe])
+            "{network[kind]} for {epochs} epochs on {device}".format(**config["recipes"][recipe])
             for recipe in study["recipes"]
         )
         lines.append(

@@ -10,12 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import commands, config
+from . import commands, config, schema
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
 from .provenance.closure import module_hash
-from .registry import location
+from .registry import entry, location
 
 NAME = "[a-z0-9][a-z0-9_]*"
 RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"
@@ -26,13 +26,7 @@ NEIGHBOURS = 15
 DRAWS = 20
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
-# The keys of a source that are paths, and the names of the command's inputs.
-PATHS = {
-    "images": "folder",
-    **{key: key for key in ("archive", "votes", "counts", "distributions", "labels", "annotators", "compare")},
-}
-# Files that a kind of source has in its folder.
-INSIDE = {"dcic": {"votes": "annotations.json"}, "peerannot": {"votes": "answers.json", "about": "metadata.json"}}
+RULES = schema.of_command()["properties"]
 
 
 class Plan:
@@ -147,9 +141,10 @@ class Plan:
     def source_files(self, dataset: str) -> dict[str, str]:
         """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""
         source = self.config["datasets"][dataset]["source"]
-        files = {PATHS[key]: self.source_path(source[key]) for key in PATHS if isinstance(source.get(key), str)}
+        paths = paths_of(source["kind"])
+        files = {paths[key]: self.source_path(source[key]) for key in paths if isinstance(source.get(key), str)}
         if "folder" in files:
-            inside = INSIDE.get(source["kind"], {})
+            inside = entry("source", source["kind"]).get("inside", {})
             files |= {name: str(Path(files["folder"], file)) for name, file in inside.items()}
         return files
 
@@ -169,8 +164,8 @@ class Plan:
 
     def weights(self, recipe: str) -> list[str]:
         """The file of initial weights, if the recipe has one."""
-        entry = self.config["recipes"][recipe]
-        return [self.source_path(entry["weights_file"])] if entry["weights"] == "file" else []
+        definition = self.config["recipes"][recipe]
+        return [self.source_path(definition["weights_file"])] if definition["weights"] == "file" else []
 
     # -- configuration of each command -------------------------------------------------------------------------------
 
@@ -195,13 +190,14 @@ class Plan:
         return self._tracked[key]
 
     def _data(self, dataset: str) -> dict[str, Any]:
-        entry = self.config["datasets"][dataset]
-        source = {k: v for k, v in entry["source"].items() if not (k in PATHS and isinstance(v, str))}
+        definition = self.config["datasets"][dataset]
+        paths = paths_of(definition["source"]["kind"])
+        source = {k: v for k, v in definition["source"].items() if not (k in paths and isinstance(v, str))}
         if source.get("checksum") == "published":
-            known = FILES.get(Path(entry["source"]["archive"] or "").name)
+            known = FILES.get(Path(definition["source"]["archive"] or "").name)
             hashes = {"sha256": known.sha256, "md5": known.md5} if known else {}
             source["checksum"] = next((f"{kind}:{digest}" for kind, digest in hashes.items() if digest), None)
-        return {"source": source, "reference": entry["reference"]}
+        return {"source": self.tracked("source", source), "reference": definition["reference"]}
 
     def _download(self, file: str) -> dict[str, Any]:
         return {"file": file}
@@ -221,14 +217,19 @@ class Plan:
         }
 
     def _split(self, split: str, seed: str, **_: Any) -> dict[str, Any]:
-        return {"split": self.config["splits"][split], "seed": int(seed)}
+        return {"split": self.tracked("split", self.config["splits"][split]), "seed": int(seed)}
 
     def _label(self, label: str, draw: str, **_: Any) -> dict[str, Any]:
-        return {"label": self.config["labels"][label], "draw": draw}
+        return {"label": self.tracked("label", self.config["labels"][label]), "draw": draw}
+
+    def tracked(self, key: str, value: Any) -> Any:
+        """What a command is told of a recipe, label …: all but keys at the value that they had before they existed."""
+        return schema.tracked(value, RULES[key])
 
     def recipe(self, name: str) -> dict[str, Any]:
         """A recipe without the path of its weights, which is an input."""
-        return {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
+        recipe = {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
+        return self.tracked("recipe", recipe)
 
     def _train(self, recipe: str, seed: str, **_: Any) -> dict[str, Any]:
         return {"recipe": self.recipe(recipe), "seed": int(seed)}
@@ -237,7 +238,7 @@ class Plan:
         """The metrics that any study wants of these runs, so that two studies share one evaluation."""
         studies = self.config["studies"].values()
         wanted = [s["metrics"] for s in studies if dataset in s["datasets"] and split in s["splits"]]
-        return sorted({name for names in wanted for name in names})
+        return sorted({metric["kind"] for metrics in wanted for metric in metrics})
 
     def _evaluate(self, dataset: str, split: str, **_: Any) -> dict[str, Any]:
         return {
@@ -265,12 +266,12 @@ class Plan:
                 name: {"paper": self.config["datasets"][name]["paper"], "description": self._data(name)}
                 for name in grid["datasets"]
             },
-            "splits": {name: self.config["splits"][name] for name in grid["splits"]},
+            "splits": {name: self.tracked("split", self.config["splits"][name]) for name in grid["splits"]},
             "recipes": {name: self.recipe(name) for name in grid["recipes"]},
-            "labels": {name: self.config["labels"][name] for name in grid["labels"]},
+            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
             "seeds": grid["seeds"],
-            "metrics": grid["metrics"],
-            "metric_code": {name: module_hash(location("metric", name)[0]) for name in grid["metrics"]},
+            "metrics": [metric["kind"] for metric in grid["metrics"]],
+            "metric_code": {m["kind"]: module_hash(location("metric", m["kind"])[0]) for m in grid["metrics"]},
             "ddof": grid["ddof"],
             "level": grid["level"],
             "baseline": grid["labels"][0],
@@ -284,6 +285,12 @@ class Plan:
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
+
+
+def paths_of(kind: str) -> dict[str, str]:
+    """The keys of a kind of source that are paths, and the names of the command's inputs."""
+    rules = schema.options("source", kind)["properties"]
+    return {key: rule["input"] for key, rule in rules.items() if "input" in rule}
 
 
 @cache

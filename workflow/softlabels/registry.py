@@ -1,77 +1,164 @@
-"""Tables of names: what a configuration may name, and where it lives.
+"""Entries: what a configuration may name, where it lives, and which options it has.
 
-The tables are strings so that a new entry imports nothing and leaves the code hash of everything else as it is: this
-module is left out of the hash, the modules that a configuration names are in it (``provenance/closure.py``).
+An entry is one module in the room of its kind. Its literal ``ENTRY`` says what it is: it is read, never run, so that a
+plan imports no science, and it is no part of the code hash: only values that a configuration holds are tracked. A
+module of the user's own, outside of this package, is named ``module:function`` and says which kind it is.
 """
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
+import os
+import re
+import sys
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from .errors import UserError
 
-REGISTRY: dict[str, dict[str, str]] = {
-    # source(options, files, problems) -> Content
-    "source": {
-        "synthetic": "softlabels.datasets.synthetic:read",
-        "counts": "softlabels.datasets.counts:read",
-        "table": "softlabels.datasets.table:read",
-        "distributions": "softlabels.datasets.distributions:read",
-        "dcic": "softlabels.datasets.dcic:read",
-        "cifar10n": "softlabels.datasets.cifar10n:read",
-        "peerannot": "softlabels.datasets.peerannot:read",
-    },
-    # aggregate(evidence, options) -> LabelTable
-    "aggregate": {
-        "majority": "softlabels.labels.majority:aggregate",
-        "average": "softlabels.labels.average:aggregate",
-    },
-    # body(weights, weights_file) -> Body(module, width, mean, std)
-    "network": {
-        "compact": "softlabels.networks.compact:body",
-        "densenet121": "softlabels.networks.densenet121:body",
-        "resnetv2_50": "softlabels.networks.resnetv2_50:body",
-    },
-    # loss(logits [B, C], target [B, C], index [B], state) -> float32 [B]
-    "loss": {
-        "cross_entropy": "softlabels.training.losses.cross_entropy:loss",
-    },
-    # factor(epoch, epochs, options) -> share of the base learning rate
-    "schedule": {
-        "constant": "softlabels.training.schedules.constant:factor",
-        "cosine": "softlabels.training.schedules.cosine:factor",
-        "warm_restarts": "softlabels.training.schedules.warm_restarts:factor",
-    },
-    # metric(reference [N, C], log_prediction [N, C]) -> float
-    "metric": {
-        "kl": "softlabels.evaluation.metrics.kl:metric",
-        "kl_dcic": "softlabels.evaluation.metrics.kl_dcic:metric",
-        "macro_acc": "softlabels.evaluation.metrics.macro_acc:metric",
-        "acc": "softlabels.evaluation.metrics.acc:metric",
-        "ce": "softlabels.evaluation.metrics.ce:metric",
-        "tvd": "softlabels.evaluation.metrics.tvd:metric",
-    },
+PACKAGE = Path(__file__).resolve().parent
+OWN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+FOLDER = "SOFTLABELS_MODULES"  # environment variable: the folder of the user's own modules
+
+
+class Kind(NamedTuple):
+    """One kind of entry: the room of its modules, and the function that each of them has."""
+
+    room: str
+    function: str
+    signature: str
+
+
+KINDS = {
+    "source": Kind("datasets", "read", "read(options, files, problems) -> Content"),
+    "split": Kind(
+        "labels.splits", "parts", "parts(config, items, hard, relations) -> part [N], fold [N] or None, facts"
+    ),
+    "aggregate": Kind("labels", "aggregate", "aggregate(evidence, options) -> LabelTable"),
+    "network": Kind("networks", "body", "body(options, weights, weights_file) -> Body"),
+    "loss": Kind(
+        "training.losses", "loss", "loss(logits [B, C], target [B, C], index [B], state, options) -> float32 [B]"
+    ),
+    "optimiser": Kind("training.optimisers", "optimiser", "optimiser(parameters, rate, options) -> Optimizer"),
+    "schedule": Kind("training.schedules", "factor", "factor(epoch, epochs, options) -> share of the base rate"),
+    "metric": Kind("evaluation.metrics", "metric", "metric(aligned, options) -> float"),
+    "table": Kind("studies.tables", "table", "table(ledger, options) -> Table or None"),
+    "figure": Kind("studies.figures", "draw", "draw(config, inputs) -> Figure"),
 }
 
 
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """The entries of a kind that come with the package, in name order."""
+    room = PACKAGE.joinpath(*KINDS[kind].room.split("."))
+    return tuple(sorted(path.stem for path in room.glob("*.py") if "\nENTRY = {" in path.read_text(encoding="utf-8")))
+
+
 def location(kind: str, name: str) -> tuple[str, str]:
-    """Module and function of a registered name.
+    """Module and function of an entry.
 
     Raises:
-        UserError: the name is not registered; the message lists the names of that kind and the nearest one.
+        UserError: there is none of that name; the message lists those there are and the nearest.
     """
-    table = REGISTRY[kind]
-    if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
+    if OWN.fullmatch(name):
+        module, _, function = name.partition(":")
+        return module, function
+    if name not in names(kind):
+        near = difflib.get_close_matches(name, names(kind), n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        raise UserError(f"Unknown {kind} '{name}'; registered: {', '.join(sorted(table))}.{hint}")
-    module, function = table[name].split(":")
-    return module, function
+        raise UserError(
+            f"Unknown {kind} '{name}'; there are: {', '.join(names(kind))}.{hint} (One of your own is named "
+            f"module:function.)"
+        )
+    return f"softlabels.{KINDS[kind].room}.{name}", KINDS[kind].function
+
+
+def file_of(kind: str, name: str) -> Path:
+    """The file of an entry's module.
+
+    Raises:
+        UserError: no such entry; or, of the user's own, no such module, or one whose name another module has.
+    """
+    parts = location(kind, name)[0].split(".")
+    if not OWN.fullmatch(name):
+        return PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
+    folder = Path(os.environ.get(FOLDER, "."))
+    path = next((p for p in (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py"))
+                 if p.is_file()), None)  # fmt: skip
+    if path is None:
+        raise UserError(
+            f"{kind} '{name}': found no module {'/'.join(parts)}.py in {folder}. Correct the name, or the key "
+            f"'modules' at the top, the folder of your own modules."
+        )
+    if _taken(parts[0], folder):
+        raise UserError(
+            f"{kind} '{name}': the name '{parts[0]}' is that of an installed module or of one of ours. Rename {path}."
+        )
+    return path
+
+
+@cache
+def _taken(name: str, folder: Path) -> bool:
+    """Whether a module of this name comes from elsewhere than the folder of the user's own."""
+    if name in sys.stdlib_module_names or name in {"softlabels", *(n for kind in KINDS for n in names(kind))}:
+        return True
+    others = [place for place in sys.path if Path(place or ".").resolve() != folder.resolve()]
+    return any(Path(place, f"{name}.py").is_file() or Path(place, name).is_dir() for place in others)
+
+
+@cache
+def _literal(path: Path, stamp: int) -> Any:
+    for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["ENTRY"]:
+            return ast.literal_eval(node.value)
+    return None
+
+
+def entry(kind: str, name: str) -> dict[str, Any]:
+    """What an entry says of itself: ``about``, ``options`` (JSON Schema by name), ``needs``, and the facts of its kind.
+
+    Raises:
+        UserError: no such entry; or, of the user's own, a module without this table, of another kind or without the
+            function.
+    """
+    path = file_of(kind, name)
+    place = f"{kind} '{name}': {path}"
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = _literal(path, path.stat().st_mtime_ns)
+    except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
+        raise UserError(f"{place}: cannot be read as a module ({error}). Correct it.") from None
+    about = {"about": "", "options": {}, "needs": []}
+    if not (
+        isinstance(found, dict) and all(isinstance(found.get(key, empty), type(empty)) for key, empty in about.items())
+    ):
+        raise UserError(
+            f"{place}: found no table of options, expected a literal ENTRY = "
+            f"{{'kind': '{kind}', 'about': '…', 'options': {{…}}}}. Add it."
+        )
+    if OWN.fullmatch(name):
+        function = location(kind, name)[1]
+        if found.get("kind") != kind:
+            raise UserError(
+                f"{place}: found ENTRY['kind'] {found.get('kind')!r}, expected '{kind}'. Name one of that kind."
+            )
+        if not re.search(rf"^def {function}\(", text, re.MULTILINE):
+            raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
+    return {**about, **found}
+
+
+def use_modules(folder: str | Path) -> None:
+    """Name the folder of the user's own modules, for this process and those that it starts."""
+    os.environ[FOLDER] = str(Path(folder).resolve())
 
 
 def load(kind: str, name: str) -> Callable:
-    """The function registered as ``name``, imported now."""
+    """The function of an entry, imported now. Own modules come last on the path, so that they hide no other."""
     module, function = location(kind, name)
+    if OWN.fullmatch(name) and (folder := str(Path(os.environ.get(FOLDER, ".")).resolve())) not in sys.path:
+        sys.path.append(folder)
     return getattr(importlib.import_module(module), function)

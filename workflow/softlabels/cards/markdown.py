@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..labels.splits import PARTS
+from ..contracts.split import PARTS
 
 Facts = Mapping[str, Any]
 NOT_STATED = "not stated"

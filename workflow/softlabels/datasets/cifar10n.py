@@ -24,6 +24,29 @@ from .contract import Content, Votes
 from .counts import one_row_an_image
 from .images import relative_names
 
+ENTRY = {
+    "about": "CIFAR-10N or CIFAR-100N as published - the .pt file of labels, and the images in the order of the "
+             "training set.",
+    "options": {
+        "images": {
+            "type": "string", "description": "Folder of the training images in their published order (required).",
+            "input": "folder", "required": True},
+        "labels": {
+            "type": "string", "description": "The published CIFAR-10_human.pt or CIFAR-100_human.pt (required).",
+            "input": "labels", "required": True},
+        "annotators": {
+            "type": ["string", "null"], "default": None,
+            "description": "The published side_info_cifar10N.csv that says who voted; null for anonymous votes.",
+            "input": "annotators"},
+        "votes": {
+            "type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True,
+            "default": ["random_label1", "random_label2", "random_label3"],
+            "description": "Entries of the file that are votes (CIFAR-100N has one, noisy_label)."},
+    },
+    "shared": ["classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
+    "gives": ["votes"],
+}  # fmt: skip
+
 CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 MOST_CLASSES = 100  # of CIFAR-100
 THREE = ["random_label1", "random_label2", "random_label3"]  # by the three people who saw a batch of ten images

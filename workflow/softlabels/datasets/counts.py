@@ -13,6 +13,20 @@ from . import cells, imported
 from .contract import Content, Votes
 from .images import relative_names
 
+ENTRY = {
+    "about": "Images and a matrix of how many votes each class got (CIFAR-10H as published).",
+    "options": {
+        "images": {
+            "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
+        "counts": {
+            "type": "string",
+            "description": "`.npy` of integers [N, C], or CSV or Parquet with a column a class (required).",
+            "input": "counts", "required": True},
+    },
+    "shared": ["order", "name_column", "group_column", "separator", "classes", "unvoted", "pixels", "resize", "deep"],
+    "gives": ["votes"],
+}  # fmt: skip
+
 # A cell above this is no count of people; expanding it to votes would fill the memory.
 MOST_VOTES = 1_000_000
 EXPECTED = f"a whole number of votes from 0 to {MOST_VOTES}"

@@ -23,6 +23,27 @@ from .contract import Content
 from .counts import classes_of_columns, of_images, own_columns, read_array, read_wide
 from .images import relative_names
 
+ENTRY = {
+    "about": "Images and ready label distributions, without votes.",
+    "options": {
+        "images": {
+            "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
+        "distributions": {
+            "type": "string",
+            "description": "`.npy` of numbers [N, C], CSV or Parquet with a column a class, or an imagefolder's "
+                           "metadata.jsonl (required).", "input": "distributions", "required": True},
+        "distribution_column": {
+            "type": ["string", "null"], "default": None,
+            "description": "Column (Parquet) or key (metadata.jsonl) with the whole distribution, a list or a "
+                           "mapping from class to number."},
+        "tolerance": {
+            "type": "number", "minimum": 0, "maximum": 0.1, "default": 0.001,
+            "description": "How far from 1 a row may sum (rounded numbers do); it is then divided by its sum."},
+    },
+    "shared": ["order", "name_column", "group_column", "separator", "classes", "pixels", "resize", "deep"],
+    "gives": ["exact"],
+}  # fmt: skip
+
 # Rows that sum to 1 within this are kept bit for bit: floating point promises no more, and the reference asks for it.
 ROUNDING = 1e-9
 EXPECTED = "a number from 0 to 1"

@@ -23,6 +23,19 @@ from .cells import Column
 from .contract import Content, Votes
 from .images import relative_names
 
+ENTRY = {
+    "about": "A data set of the peerannot library - answers.json, metadata.json and train/CLASS/NAME-KEY.",
+    "options": {
+        "images": {
+            "type": "string",
+            "description": "The data set's folder, with answers.json, metadata.json and train/ (required).",
+            "input": "folder", "required": True},
+    },
+    "shared": ["classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
+    "gives": ["votes"],
+    "inside": {"votes": "answers.json", "about": "metadata.json"},
+}  # fmt: skip
+
 NO_ANSWER = (None, -1)
 
 

@@ -15,6 +15,69 @@ from .contract import Content, Votes
 from .counts import matrix, read_array, rows_of_images
 from .images import relative_names
 
+ENTRY = {
+    "about": "Images and a table - one vote a row (long), or one image a row and a column of counts a class (wide).",
+    "options": {
+        "images": {
+            "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
+        "votes": {
+            "type": "string", "description": "CSV or Parquet file (required).", "input": "votes", "required": True},
+        "layout": {
+            "enum": ["long", "wide"], "default": "long",
+            "description": "One vote a row, or one image a row and counts a class."},
+        "columns": {
+            "type": "object", "additionalProperties": False, "default": {}, "description": "Names of the columns.",
+            "properties": {"item": {"type": "string", "default": "item", "description": "Column with the image."},
+                           "annotator": {"type": ["string", "null"], "default": "annotator",
+                                         "description": "Column with who voted; null for anonymous votes."},
+                           "label": {"type": "string", "default": "label",
+                                     "description": "Column with the chosen class."},
+                           "group": {"type": ["string", "null"], "default": None,
+                                     "description": "Column with the group of the image."},
+                           "weight": {"type": ["string", "null"], "default": None,
+                                      "description": "Column with the vote's weight in labels (not in the "
+                                                     "reference)."},
+                           "time": {"type": ["string", "null"], "default": None,
+                                    "description": "Column with the vote's time, a number; kept with the votes."}}},
+        "item_by": {
+            "enum": ["name", "index"], "default": "name",
+            "description": "Whether an image is named by its file, or by its place (from 0) in the order of the "
+                           "file names."},
+        "label_by": {
+            "enum": ["name", "index"], "default": "name",
+            "description": "Whether a label is a class name, or its index (from 0) in `classes`."},
+        "where": {
+            "type": "object", "default": {},
+            "description": "Rows that are used, by column: a value, a list of values, or `{not: value or list}`. "
+                           "Compared as text, without regard to case.",
+            "additionalProperties": {"anyOf": [
+                {"type": ["string", "number", "boolean"]},
+                {"type": "array", "items": {"type": ["string", "number", "boolean"]}, "minItems": 1},
+                {"type": "object", "additionalProperties": False, "required": ["not"],
+                 "properties": {"not": {"type": ["string", "number", "boolean", "array"],
+                                        "description": "Value or values of the rows that are left out."}}}]}},
+        "attention": {
+            "anyOf": [
+                {"type": "object", "additionalProperties": False, "required": ["check", "correct", "minimum"],
+                 "properties": {
+                     "check": {"type": "string",
+                               "description": "Column that says whether a row is an attention check (required)."},
+                     "correct": {"type": "string",
+                                 "description": "Column that says whether a check was answered correctly (required)."},
+                     "minimum": {"type": "number", "minimum": 0, "maximum": 1,
+                                 "description": "Annotators below this share of correct checks are left out "
+                                                "(required)."}}},
+                {"type": "null"}],
+            "default": None, "description": "Attention checks among the rows; they are no votes."},
+        "compare": {
+            "type": ["string", "null"], "default": None,
+            "description": "`.npy` of published counts [N, C]; the data card says how the votes differ.",
+            "input": "compare"},
+    },
+    "shared": ["separator", "classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
+    "gives": ["votes"],
+}  # fmt: skip
+
 TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 LIGHTEST, HEAVIEST = 1e-30, 1e30  # weights are kept with 32 bits, which end at about 1e-38 and 3e38
 MOST_DIGITS = 4  # of a class's number where classes are not listed: a longer one is a slip, and would name them all

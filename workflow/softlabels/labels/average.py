@@ -6,6 +6,11 @@ from typing import Any
 
 from .evidence import Evidence, LabelTable, average, label_table
 
+ENTRY = {
+    "about": "The share of each class in the votes; the distribution itself where there are no votes.",
+    "options": {},
+}  # fmt: skip
+
 
 def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     """Labels ``n_k / sum n`` (the distribution itself where there are no votes).

@@ -15,16 +15,16 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     """Write one label file.
 
     Args:
-        config: ``label`` with ``aggregate`` (a registered name), ``form`` (``soft``: the aggregate's distribution,
-            ``hard``: one-hot), ``ties`` and ``seed``.
+        config: ``label`` with ``aggregate`` (``kind`` and its options), ``form`` (``soft``: the distribution,
+            ``hard``: its one-hot), ``ties`` and ``seed``.
         inputs: ``annotations``, ``reference``.
         outputs: ``labels``.
     """
     options = config["label"]
     evidence = evidence_files.read(inputs["annotations"], inputs["reference"])
-    labels = registry.load("aggregate", options["aggregate"])(evidence, options)
+    labels = registry.load("aggregate", options["aggregate"]["kind"])(evidence, {**options, **options["aggregate"]})
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
-    facts = {"aggregate": options["aggregate"], "form": options["form"], **labels.metadata}
+    facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
     label_file.write(
         outputs["labels"], labels.item, p, labels.hard, labels.votes, labels.weight, evidence.classes, facts
     )

@@ -12,6 +12,11 @@ from torch.nn import functional as F
 from ..errors import UserError
 from .base import Body, load_weights
 
+ENTRY = {
+    "about": "A small residual network for small images on a CPU; 64 features.",
+    "options": {},
+}  # fmt: skip
+
 WIDTHS = (24, 32, 64)
 
 

@@ -7,6 +7,11 @@ from pathlib import Path
 from . import from_timm
 from .base import Body
 
+ENTRY = {
+    "about": "DenseNet121 (Huang et al. 2017), the paper's network for the synthetic set; 1,024 features.",
+    "options": {},
+}  # fmt: skip
+
 
 def body(weights: str, weights_file: Path | None) -> Body:
     """1,024 pooled features; ``imagenet`` means torchvision's weights."""

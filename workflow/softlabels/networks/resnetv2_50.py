@@ -7,6 +7,11 @@ from pathlib import Path
 from . import from_timm
 from .base import Body
 
+ENTRY = {
+    "about": "ResNet50v2 (He et al. 2016), the paper's network for MiceBone; 2,048 features.",
+    "options": {},
+}  # fmt: skip
+
 
 def body(weights: str, weights_file: Path | None) -> Body:
     """2,048 pooled features; ``imagenet`` means timm's a1h recipe."""

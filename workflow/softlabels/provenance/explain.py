@@ -16,18 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import registry
+from .. import registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
 from ..studies import paper
 from ..studies.render import HEADINGS, KEY
 from .closure import PACKAGE
 from .evidence import Results, entries, reading
-
-try:
-    from .. import config as configuration
-except ImportError:  # without yaml and jsonschema the defaults are unknown, all else is told
-    configuration = None
 
 Row = dict[str, Any]
 Node = dict[str, Any]  # "name", "facts" (label: value), "below" (nodes)
@@ -334,7 +329,7 @@ class _Chain:
             return []
         _, path, sha256 = behind[0]
         group = cell["metric"].partition(".")[0]
-        if cell["metric"] in registry.REGISTRY["metric"]:
+        if cell["metric"] in registry.names("metric"):
             module = registry.location("metric", cell["metric"])[0]
         elif group == "structure":
             module = "softlabels.evaluation.structure"
@@ -512,19 +507,14 @@ def _remote() -> str | None:
 
 def differences(config: dict[str, Any]) -> str | None:
     """What of a job's configuration differs from the schema's defaults, or has none; None for other commands."""
-    rules = {"recipe": "recipe", "label": "label", "split": "split", "source": "dataset"}
-    parts = {key: config[key] for key in rules if isinstance(config.get(key), dict)}
+    rules = schema.of_command()["properties"]
+    parts = {key: config[key] for key in ("recipe", "label", "split", "source") if isinstance(config.get(key), dict)}
     if not parts:
         return None
-    if configuration is None:
-        return "unknown: comparing with the defaults needs PyYAML and jsonschema"
     found = []
     for key, ran in parts.items():
-        rule = configuration.schema()["$defs"][rules[key]]
-        if key == "source":
-            rule = rule["properties"]["source"]
         kind = {"kind": ran["kind"]} if "kind" in ran else {}
-        defaults = dict(_flat(configuration.complete(kind, rule)))
+        defaults = dict(_flat(schema.complete(kind, rules[key])))
         for name, value in _flat(ran):
             if name in kind or name not in defaults:
                 found.append(f"{name} {_text(value)}")

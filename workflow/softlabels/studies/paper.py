@@ -112,7 +112,9 @@ def _plain(value: Any) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return (
-            value["kind"] if "kind" in value else ", ".join(f"{key} {_text(option)}" for key, option in value.items())
+            title(value["kind"])
+            if "kind" in value
+            else ", ".join(f"{key} {_text(option)}" for key, option in value.items())
         )
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -86,6 +86,7 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
                     f"{', '.join(truth.classes)} as in {reference[dataset]}. Delete it and run again."
                 )
         for recipe, settings in config["recipes"].items():
+            settings = {**settings, **settings["optimiser"]}
             if definition["paper"]:
                 here = {
                     **settings,

@@ -100,8 +100,8 @@ def explained(recipe: dict[str, Any]) -> Iterator[None]:
             place = f"main memory, {free(torch.device('cpu')) / 2**30:.1f} GiB free"
             more = "more memory (on a cluster: resource mem_mb of the rule train)"
         raise UserError(
-            f"Not enough memory ({place}) to train {recipe['network']} with recipe.batch {recipe['batch']}. Ask for "
-            f"{more}, or lower recipe.batch (then this recipe's runs are trained anew). Images take no more than half "
-            f"of the memory that is free; a larger data set is read from its file batch by batch. "
+            f"Not enough memory ({place}) to train {recipe['network']['kind']} with recipe.batch {recipe['batch']}. "
+            f"Ask for {more}, or lower recipe.batch (then this recipe's runs are trained anew). Images take no more "
+            f"than half of the memory that is free; a larger data set is read from its file batch by batch. "
             f"The state that was saved last is kept."
         ) from None

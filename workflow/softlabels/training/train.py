@@ -92,7 +92,7 @@ def _run(
             f"the weights by. Set recipe.select: last, or check the label's options."
         )
     model, body = networks.build(
-        recipe["network"], len(data.classes), seed, recipe["weights"], inputs.get("weights"), recipe["dropout"]
+        recipe["network"]["kind"], len(data.classes), seed, recipe["weights"], inputs.get("weights"), recipe["dropout"]
     )
     if body.mean is None:
         mean, std = _pixel_statistics(images.map, np.flatnonzero(data.split == "train"))
@@ -118,12 +118,11 @@ class Trainer:
         self.recipe, self.seed, self.data, self.images, self.model, self.device = (
             recipe, seed, data, images, model, device,
         )  # fmt: skip
-        self.loss = registry.load("loss", recipe["loss"])
+        self.loss = registry.load("loss", recipe["loss"]["kind"])
         self.loss_state: dict[str, torch.Tensor] = {}
         self.schedule = registry.load("schedule", recipe["schedule"]["kind"])
-        self.optimiser = torch.optim.SGD(
-            model.parameters(), lr=recipe["rate"], momentum=recipe["momentum"], weight_decay=recipe["weight_decay"]
-        )
+        optimiser = registry.load("optimiser", recipe["optimiser"]["kind"])
+        self.optimiser = optimiser(model.parameters(), recipe["rate"], recipe["optimiser"])
         self.target = torch.from_numpy(data.target).to(device)
         self.reference = torch.from_numpy(data.reference).to(device)
         self.weight = torch.from_numpy(_item_weights(data, recipe["class_weight"])).to(device)
@@ -374,7 +373,7 @@ class Trainer:
         still_ours()
         hashes = {"initial_sha256": self.initial_sha256, "order_sha256": self.order_sha256}
         about = {
-            "network": self.recipe["network"],
+            "network": self.recipe["network"]["kind"],
             "classes": self.data.classes,
             "height": self.images.shape[0],
             "width": self.images.shape[1],

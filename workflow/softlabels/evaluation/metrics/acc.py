@@ -2,6 +2,11 @@
 
 from ..aligned import Aligned
 
+ENTRY = {
+    "about": "Plain accuracy.",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(aligned: Aligned, options: dict) -> float:
     """Share of items whose most probable class is the reference's; ties go to the lowest class index in both."""

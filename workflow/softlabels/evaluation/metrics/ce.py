@@ -3,6 +3,11 @@
 from ..aligned import Aligned
 from ..divergence import ce_items
 
+ENTRY = {
+    "about": "Cross-entropy against the whole reference distribution (Peterson et al. 2019).",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(aligned: Aligned, options: dict) -> float:
     """Mean cross-entropy in nats: ``kl`` plus the mean entropy of the reference."""

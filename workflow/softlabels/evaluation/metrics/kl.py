@@ -3,6 +3,11 @@
 from ..aligned import Aligned
 from ..divergence import kl_items
 
+ENTRY = {
+    "about": "Kullback-Leibler divergence without an epsilon.",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(aligned: Aligned, options: dict) -> float:
     """Mean KL(reference || prediction) in nats; inf where a prediction gives 0 to a class that has mass."""

@@ -3,6 +3,11 @@
 from ..aligned import Aligned
 from ..divergence import kl_dcic_items
 
+ENTRY = {
+    "about": "Kullback-Leibler divergence with the clipping of the DCIC benchmark.",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(aligned: Aligned, options: dict) -> float:
     """Mean KL(reference || prediction) in nats, both clipped to [1e-5, 1 - 1e-5] and not renormalised."""

@@ -4,6 +4,11 @@ import numpy as np
 
 from ..aligned import Aligned
 
+ENTRY = {
+    "about": "Macro accuracy: recall averaged over the classes that are present.",
+    "options": {},
+}  # fmt: skip
+
 
 def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
     """Recall of each class, float64 ``[C]``; NaN where no item's truth is that class.

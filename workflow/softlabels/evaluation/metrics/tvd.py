@@ -3,6 +3,11 @@
 from ..aligned import Aligned
 from ..divergence import tvd_items
 
+ENTRY = {
+    "about": "Total variation distance.",
+    "options": {},
+}  # fmt: skip
+
 
 def metric(aligned: Aligned, options: dict) -> float:
     """Mean total variation distance in [0, 1]: half the sum of absolute differences."""

@@ -5,6 +5,11 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
+ENTRY = {
+    "about": "Cross-entropy with a distribution as target; the gradient of KL.",
+    "options": {},
+}  # fmt: skip
+
 
 def loss(logits: torch.Tensor, target: torch.Tensor, index: torch.Tensor, state: dict) -> torch.Tensor:
     """``-sum_k p_k log softmax(z)_k`` of each item, float32 ``[B]``: KL(p || q) + H(p), so the same gradient as KL.

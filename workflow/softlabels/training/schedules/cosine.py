@@ -2,6 +2,11 @@
 
 import math
 
+ENTRY = {
+    "about": "Cosine annealing to zero (Loshchilov and Hutter 2016).",
+    "options": {},
+}  # fmt: skip
+
 
 def factor(epoch: float, epochs: float, options: dict) -> float:
     """``(1 + cos(pi epoch / epochs)) / 2``."""

@@ -2,6 +2,16 @@
 
 import math
 
+ENTRY = {
+    "about": "Cosine annealing with warm restarts (SGDR, Loshchilov and Hutter 2016).",
+    "options": {
+        "first_cycle": {
+            "type": "number", "exclusiveMinimum": 0, "default": 4, "description": "Epochs of the first cycle."},
+        "cycle_factor": {
+            "type": "number", "minimum": 1, "default": 2, "description": "How much longer each further cycle is."},
+    },
+}  # fmt: skip
+
 
 def cycle(epoch: float, options: dict) -> tuple[float, float]:
     """Start and length, in epochs, of the cycle that holds ``epoch``; each is ``cycle_factor`` times the last."""
