@@ -3,9 +3,9 @@
 
 rule study:
     input:
-        metrics=lambda wc: plan.run_files(wc.study, "metrics.json"),
+        scores=lambda wc: plan.score_files(wc.study),
         predictions=lambda wc: plan.run_files(wc.study, "predictions.parquet"),
-        references=lambda wc: plan.split_files(wc.study, "references", ".json"),
+        references=lambda wc: plan.reference_files(wc.study),
         item_table=lambda wc: plan.data_files(wc.study, "items.parquet"),
         reference=lambda wc: plan.data_files(wc.study, "reference.parquet"),
     output:
@@ -52,7 +52,7 @@ rule study:
         "Writing the tables of {wildcards.study}"
     shell:
         'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels study'
-        " --config @<(printf '%s\\n' {params.config:q}) --metrics @<(printf '%s\\n' {input.metrics:q})"
+        " --config @<(printf '%s\\n' {params.config:q}) --scores @<(printf '%s\\n' {input.scores:q})"
         " --predictions @<(printf '%s\\n' {input.predictions:q}) --references @<(printf '%s\\n' {input.references:q})"
         " --items {input.item_table:q} --reference {input.reference:q} --config-file {output.config:q}"
         " --table-csv {output.table_csv:q} --table-md {output.table_md:q} --table-tex {output.table_tex:q}"
@@ -88,8 +88,8 @@ rule chain:
 rule figure:
     input:
         embeddings=lambda wc: plan.embeddings(wc.study, wc.dataset, wc.split, wc.recipe),
-        metrics=lambda wc: plan.run_files(
-            wc.study, "metrics.json", dataset=wc.dataset, split=wc.split, recipe=wc.recipe
+        scores=lambda wc: plan.run_files(
+            wc.study, "scores/standard.parquet", dataset=wc.dataset, split=wc.split, recipe=wc.recipe
         ),
         item_table=f"{RESULTS}/data/{{dataset}}/items.parquet",
         reference=f"{RESULTS}/data/{{dataset}}/reference.parquet",
@@ -122,7 +122,7 @@ rule figure:
     shell:
         'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels figure'
         " --config @<(printf '%s\\n' {params.config:q}) --embeddings {input.embeddings:q}"
-        " --metrics @<(printf '%s\\n' {input.metrics:q})"
+        " --scores @<(printf '%s\\n' {input.scores:q})"
         " --items {input.item_table:q} --reference {input.reference:q} --png {output.png:q} --pdf {output.pdf:q}"
         " --manifest {output.manifest:q} >{log:q} 2>&1"
 

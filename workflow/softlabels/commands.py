@@ -48,7 +48,7 @@ def _of_recipe(config: dict[str, Any]) -> Names:
 
 
 def _metrics(config: dict[str, Any]) -> Names:
-    return [("metric", name) for name in config["metrics"]]
+    return [("metric", options["kind"]) for options in config["metrics"].values()]
 
 
 COMMANDS = {
@@ -95,11 +95,11 @@ COMMANDS = {
     ),
     "evaluate": Command(
         "softlabels.evaluation.evaluate",
-        "evaluate one run on its test part",
+        "evaluate one run on its validation and test parts",
         ("predictions", "features", "reference", "split", "items", "label"),
-        ("metrics",),
+        ("scores",),
         _metrics,
-        levels=6,
+        levels=7,
     ),
     "references": Command(
         "softlabels.evaluation.references",
@@ -107,6 +107,7 @@ COMMANDS = {
         ("reference", "split"),
         ("references",),
         _metrics,
+        levels=4,
     ),
     "embed": Command(
         "softlabels.embedding",
@@ -117,14 +118,14 @@ COMMANDS = {
     "study": Command(
         "softlabels.studies.study",
         "gather a study: ledger, tables, items",
-        ("metrics*", "predictions*", "references*", "items*", "reference*"),
+        ("scores*", "predictions*", "references*", "items*", "reference*"),
         ("config", "table_csv", "table_md", "table_tex", "cells", "items_csv"),
         levels=2,
     ),
     "figure": Command(
         "softlabels.studies.figures",
         "draw the embedding of each label",
-        ("embeddings*", "items", "reference", "metrics*"),
+        ("embeddings*", "items", "reference", "scores*"),
         ("png", "pdf"),
     ),
     "curves": Command("softlabels.studies.curves", "draw the learning curves", ("histories*",), ("png", "pdf")),

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from . import commands, config, schema
+from .contracts import names
+from .contracts.names import Options, metric_name
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
@@ -52,6 +54,16 @@ class Plan:
     def run_files(self, study: str, file: str, **fixed: Any) -> list[str]:
         """One file of each run of a study."""
         return [f"{self.root}/runs/{run}/{file}" for run in self.runs(study, **fixed)]
+
+    def score_files(self, study: str, suffix: str = ".parquet") -> list[str]:
+        """The scores of each run of a study, by each set of metrics."""
+        sets = self.sets(study)
+        return [f"{self.root}/runs/{run}/scores/{of_set}{suffix}" for run in self.runs(study) for of_set in sets]
+
+    def reference_files(self, study: str, suffix: str = ".parquet") -> list[str]:
+        """The reference rows of each split and seed of a study, by each set of metrics."""
+        places, sets = self.split_files(study, "references", ""), self.sets(study)
+        return [f"{place}/{of_set}{suffix}" for place in places for of_set in sets]
 
     def split_files(self, study: str, folder: str, suffix: str) -> list[str]:
         """One file of each split and seed of a study, in ``splits/`` or ``references/``."""
@@ -122,8 +134,8 @@ class Plan:
         """The manifests of all jobs that the tables of a study rest on, the study's own included."""
         files = self.data_files(study, "images.manifest.json") + self.label_files(study, ".manifest.json")
         files += self.split_files(study, "splits", ".manifest.json")
-        files += self.split_files(study, "references", ".manifest.json")
-        files += self.run_files(study, "model.manifest.json") + self.run_files(study, "metrics.manifest.json")
+        files += self.reference_files(study, ".manifest.json") + self.score_files(study, ".manifest.json")
+        files += self.run_files(study, "model.manifest.json")
         return [*files, f"{self.root}/studies/{study}/config.manifest.json"]
 
     # -- sources ---------------------------------------------------------------------------------------------------
@@ -234,32 +246,38 @@ class Plan:
     def _train(self, recipe: str, seed: str, **_: Any) -> dict[str, Any]:
         return {"recipe": self.recipe(recipe), "seed": int(seed)}
 
-    def _metrics_of(self, dataset: str, split: str) -> list[str]:
-        """The metrics that any study wants of these runs, so that two studies share one evaluation."""
-        studies = self.config["studies"].values()
-        wanted = [s["metrics"] for s in studies if dataset in s["datasets"] and split in s["splits"]]
-        return sorted({metric["kind"] for metrics in wanted for metric in metrics})
+    def metrics(self, study: str) -> dict[str, Options]:
+        """Name to kind and options of the metrics of a study, in its order."""
+        wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
+        return {metric_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
 
-    def _evaluate(self, dataset: str, split: str, **_: Any) -> dict[str, Any]:
-        return {
-            "metrics": self._metrics_of(dataset, split),
-            "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
-            "structure": {"neighbours": NEIGHBOURS},
-        }
+    def sets(self, study: str) -> list[str]:
+        """The sets of metrics that hold those of a study."""
+        return names.sets(self.metrics(study))
 
-    def _references(self, dataset: str, split: str, seed: str) -> dict[str, Any]:
-        return {
-            "metrics": self._metrics_of(dataset, split),
-            "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
-            "seed": int(seed),
-            "draws": DRAWS,
-        }
+    def _of_set(self, of_set: str) -> dict[str, Any]:
+        """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
+        wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
+        return {"set": of_set, "metrics": names.of_set(of_set, wanted)}
+
+    def _evaluate(self, split: str, metrics: str, **_: Any) -> dict[str, Any]:
+        config = self._of_set(metrics)
+        if metrics == names.STANDARD:
+            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
+            config["structure"] = {"neighbours": NEIGHBOURS}
+        return config
+
+    def _references(self, split: str, seed: str, metrics: str, **_: Any) -> dict[str, Any]:
+        config = {**self._of_set(metrics), "seed": int(seed), "draws": DRAWS}
+        if metrics == names.STANDARD:
+            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
+        return config
 
     def _embed(self, study: str, **_: Any) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
 
     def _study(self, study: str) -> dict[str, Any]:
-        grid = self.config["studies"][study]
+        grid, metrics = self.config["studies"][study], self.metrics(study)
         return {
             "study": study,
             "datasets": {
@@ -270,8 +288,9 @@ class Plan:
             "recipes": {name: self.recipe(name) for name in grid["recipes"]},
             "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
             "seeds": grid["seeds"],
-            "metrics": [metric["kind"] for metric in grid["metrics"]],
-            "metric_code": {m["kind"]: module_hash(location("metric", m["kind"])[0]) for m in grid["metrics"]},
+            "metrics": list(metrics),
+            "metric_options": metrics,
+            "metric_code": {name: module_hash(location("metric", m["kind"])[0]) for name, m in metrics.items()},
             "ddof": grid["ddof"],
             "level": grid["level"],
             "baseline": grid["labels"][0],

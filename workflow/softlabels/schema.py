@@ -277,6 +277,16 @@ def options(kind: str, name: str) -> dict[str, Any]:
     return _object(properties, ["kind", *required], entry=[kind, name])
 
 
+def defaults(kind: str, name: str) -> dict[str, Any]:
+    """The default values of an entry's options.
+
+    Raises:
+        UserError: no such entry.
+    """
+    rules = options(kind, name)["properties"]
+    return {key: complete(rule["default"], rule) for key, rule in rules.items() if "default" in rule}
+
+
 @cache
 def section(name: str) -> dict[str, Any]:
     """The rule of a data set, split, label, recipe or study; of the whole configuration for ``""``."""

@@ -69,12 +69,13 @@ def jobs(plan: Plan, study: str) -> Iterator[tuple[str, str]]:
         yield from ((command, PLACES[command].format(dataset=dataset)) for command in ("data", "card"))
         for label in grid["labels"]:
             yield "label", PLACES["label"].format(dataset=dataset, label=label, draw="all")
-    for command, folder in (("split", "splits"), ("references", "references")):
-        for file in plan.split_files(study, folder, ""):
-            yield command, file.removeprefix(f"{plan.root}/")
-    for run in plan.runs(study):
-        yield "train", f"runs/{run}/model"
-        yield "evaluate", f"runs/{run}/metrics"
+    for command, files in (
+        ("split", plan.split_files(study, "splits", "")),
+        ("references", plan.reference_files(study, "")),
+        ("train", plan.run_files(study, "model")),
+        ("evaluate", plan.score_files(study, "")),
+    ):
+        yield from ((command, file.removeprefix(f"{plan.root}/")) for file in files)
     for dataset, split, recipe in plan.blocks(study):
         for file in plan.embeddings(study, dataset, split, recipe):
             yield "embed", file.removeprefix(f"{plan.root}/").removesuffix(".parquet")
@@ -148,7 +149,7 @@ def render(found: dict[str, Any]) -> str:
             continue
         lines.append(f"{state.capitalize()}:")
         for job in found[state][:SHOWN]:
-            place = job["job"].removeprefix("runs/").removesuffix("/model").removesuffix("/metrics")
+            place = job["job"].removeprefix("runs/").removesuffix("/model")
             lines += [f"  {job['command']} {place}: {', '.join(_facts(job))}"]
             lines += [f"    | {line}" for line in job.get("lines", [])]
         more = len(found[state]) - SHOWN

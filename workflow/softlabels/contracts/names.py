@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..errors import UserError
+
 STANDARD = "standard"  # the set of metrics and facts that every table needs
 METRICS = ("macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd")  # its metrics
 LONGEST = 80  # characters of a name, before its digest
@@ -48,7 +50,12 @@ def of_set(name: str, options: Mapping[str, Options]) -> dict[str, Options]:
     Args:
         name: of the set.
         options: name to options of the metrics that studies want.
+
+    Raises:
+        UserError: no study wants such a set.
     """
+    if name != STANDARD and name not in options:
+        raise UserError(f"No study has a metric '{name}' of its own; there are: {', '.join(sets(options))}.")
     return {metric: {"kind": metric} for metric in METRICS} if name == STANDARD else {name: options[name]}
 
 

@@ -60,7 +60,7 @@ def scorer(metrics: Mapping[str, Options]) -> Score:
     A number is NaN where it is not defined: without items, or without what the metric needs.
     """
     functions = {name: registry.load("metric", options["kind"]) for name, options in metrics.items()}
-    needs = {name: function.__globals__.get("ENTRY", {}).get("needs", ()) for name, function in functions.items()}
+    needs = {name: registry.entry("metric", options["kind"])["needs"] for name, options in metrics.items()}
 
     def score(aligned: Aligned) -> dict[str, float]:
         return {

@@ -59,8 +59,9 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
             cooled = log_softmax(logits / temperature, axis=1)
             scored["temperature"] = score(replace(aligned, log_prediction=cooled))
         numbers = [(scores.ALL, scaling, *one) for scaling, found in scored.items() for one in found.items()]
+        numbers.append((scores.ALL, "temperature", "temperature", temperature))
         if config["set"] == STANDARD:
-            numbers += [*facts(aligned), (scores.ALL, "temperature", "temperature", temperature)]
+            numbers += facts(aligned)
             if part == "test":
                 if not config["allow_missing_class"]:
                     require_every_class(inputs["split"], aligned.reference, aligned.classes)

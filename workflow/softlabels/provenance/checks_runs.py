@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import io, keyed
+from ..contracts import labels as label_file
+from ..contracts import reference as reference_file
+from ..contracts.split import PARTS
 from . import recompute
 from .findings import Finding, Job, Scope, each, fail, note, unknown, where
-
-PARTS = ("train", "val", "test")
 
 # -- A12 ---------------------------------------------------------------------------------------------------------------
 
@@ -229,7 +230,7 @@ def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarra
 
 def _data(scope: Scope, job: Job) -> Iterator[Finding]:
     path = scope.output(job, "reference")
-    table, metadata = scope.results.table(path, ["item", "p", "votes"])
+    table, metadata = scope.results.table(path, list(reference_file.COLUMNS))
     item, p = io.vector(table, "item"), io.matrix(table, "p")
     yield from _distributions(path, item, p, 1e-9)
     images = scope.results.array(scope.output(job, "images"))
@@ -255,11 +256,11 @@ def _data(scope: Scope, job: Job) -> Iterator[Finding]:
 
 def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     path, options = scope.output(job, "labels"), job.manifest["config"]["label"]
-    table, metadata = scope.results.table(path, ["item", "p", "hard", "votes"])
+    table, metadata = scope.results.table(path, list(label_file.COLUMNS))
     p = io.matrix(table, "p").astype(np.float64)
     yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
-    if options["aggregate"] not in ("average", "majority"):
-        yield unknown(f"{path}: labels of '{options['aggregate']}' are not made again here")
+    if options["aggregate"]["kind"] not in ("average", "majority"):
+        yield unknown(f"{path}: labels of '{options['aggregate']['kind']}' are not made again here")
         return
     reference, _ = scope.results.table(scope.input(job, "reference"), ["item", "p"])
     items = io.vector(reference, "item")
@@ -284,7 +285,7 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
         odd = sorted(set(item.tolist()) ^ set(items[labelled].tolist()))
         yield fail(path, f"labels of {len(item)} items", f"{len(labelled)}, in order, once each; see items {odd[:5]}")
         return
-    soft = options["form"] == "soft" and options["aggregate"] == "average"
+    soft = options["form"] == "soft" and options["aggregate"]["kind"] == "average"
     share = score[labelled] / total[labelled, None] if voted else score[labelled]
     due = share if soft else np.eye(score.shape[1])[hard[labelled]]
     votes = counts[labelled].sum(axis=1).tolist() if voted else [None] * len(labelled)

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from .. import io
 from ..commands import COMMANDS
+from ..contracts import scores
 from ..errors import UserError
 
 MANIFEST = ".manifest.json"
@@ -35,8 +36,8 @@ PLACES = {
     "split": "splits/{dataset}/{split}/seed{seed}",
     "label": "labels/{dataset}/{label}/{draw}",
     "train": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/model",
-    "evaluate": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/metrics",
-    "references": "references/{dataset}/{split}/seed{seed}",
+    "evaluate": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/scores/{metrics}",
+    "references": "references/{dataset}/{split}/seed{seed}/{metrics}",
     "embed": "studies/{study}/tsne/{dataset}-{split}-{recipe}-{label}-seed{seed}",
     "study": "studies/{study}/config",
     "figure": "studies/{study}/figures/embedding-{dataset}-{split}-{recipe}",
@@ -140,7 +141,7 @@ def log_name(command: str, place: str) -> str:
         place: its place, as in :data:`PLACES`.
     """
     path = PurePosixPath(place)
-    if command in ("train", "evaluate", "study"):
+    if command in ("train", "study"):
         return str(path.with_name(command))
     if command in ("data", "card"):
         return str(path.parent) if command == "data" else f"cards/{path.parent.name}"
@@ -244,6 +245,18 @@ class Results:
                 raise UserError(f"{relative}: found no column {', '.join(missing)}. Run again to rebuild it.")
             return io.read_table(path, columns)
 
+    def scores(self, relative: str) -> scores.Scores:
+        """The scores of a run."""
+        table = self.table(relative, scores.COLUMNS)
+        with reading(relative):
+            return scores.of_table(relative, *table)
+
+    def reference_rows(self, relative: str) -> dict[str, scores.Scores]:
+        """Rows that need no network, by name."""
+        table = self.table(relative, scores.ROWS_COLUMNS)
+        with reading(relative):
+            return scores.rows_of_table(relative, *table)
+
     def array(self, relative: str) -> np.ndarray:
         """A NumPy file, as a read-only memory map."""
         path = self.file(relative)
@@ -340,9 +353,10 @@ class Results:
         config = self.json(path)
         tables = dict.fromkeys(("datasets", "splits", "recipes", "labels"), dict)
         with reading(path):
+            lists = dict.fromkeys(("seeds", "metrics"), list)
             shaped(
                 config,
-                {**tables, "study": str, "seeds": list, "metrics": list, "level": float, "ddof": int},
+                {**tables, **lists, "study": str, "metric_options": dict, "level": float, "ddof": int},
                 "the study",
             )
         return config

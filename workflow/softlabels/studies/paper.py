@@ -67,16 +67,12 @@ def role(label: Mapping[str, Any]) -> str | None:
 
     Hard is the one-hot majority vote, soft the average of the votes.
     """
-    return {("majority", "hard"): "hard", ("average", "soft"): "soft"}.get((_kind(label["aggregate"]), label["form"]))
+    return {("majority", "hard"): "hard", ("average", "soft"): "soft"}.get((label["aggregate"]["kind"], label["form"]))
 
 
 def numbers(dataset: str | None, label: Mapping[str, Any]) -> Mapping[str, tuple[float, float]]:
     """The paper's (mean, std) by metric, for a data set's name in its tables (None: not there) and a label."""
     return TABLE_1.get(dataset or "", {}).get(role(label) or "", {})
-
-
-def _kind(value: Any) -> str:
-    return value if isinstance(value, str) else value["kind"]
 
 
 def title(name: str) -> str:
