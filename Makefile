@@ -8,7 +8,7 @@ ARGS ?=
 
 python := .venv/bin/python
 
-.PHONY: run test bench lint format lock
+.PHONY: run test bench lint format schema lock
 
 run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and figures.
 	@PYTHONPATH=workflow $(python) -Pm softlabels run --cores $(CORES) --configfile $(CONFIG) $(ARGS)
@@ -38,6 +38,9 @@ format: .venv/installed ## Format code and rules.
 	$(PYTHON) -m venv .venv
 	$(python) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	touch $@
+
+schema: .venv/installed ## Write what people read of the configuration's schema, after a change of an entry.
+	PYTHONPATH=workflow $(python) -Pm softlabels.published
 
 lock: ## Renew requirements.lock from pyproject.toml (needs uv).
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-header \

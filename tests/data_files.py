@@ -54,6 +54,9 @@ def label_files(outputs, folder):
     made = {}
     for aggregate, form in (("majority", "hard"), ("average", "soft")):
         made[form] = folder / f"{form}.parquet"
-        config = {"label": {"aggregate": aggregate, "form": form, "ties": "lowest_index", "seed": 0}, "draw": "all"}
+        config = {
+            "label": {"aggregate": {"kind": aggregate}, "form": form, "ties": "lowest_index", "seed": 0},
+            "draw": "all",
+        }
         label.run(config, outputs, {"labels": made[form]})
     return made

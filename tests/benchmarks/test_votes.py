@@ -36,7 +36,7 @@ print(json.dumps({{"seconds": seconds, "peak": int(peak[0].split()[1]) * 1024 if
 OURS = {
     "imports": "from softlabels.labels import average, label",
     "work": """
-options = {"aggregate": "average", "form": "soft", "ties": "lowest_index", "seed": 0}
+options = {"aggregate": {"kind": "average"}, "form": "soft", "ties": "lowest_index", "seed": 0}
 inputs = {name: folder / f"{name}.parquet" for name in ("annotations", "reference")}
 label.run({"label": options}, inputs, {"labels": folder / "labels.parquet"})
 """,

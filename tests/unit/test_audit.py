@@ -242,7 +242,7 @@ def weighted(n=2000):
 
 @pytest.mark.parametrize("aggregate", ["average", "majority"])
 def test_weighted_labels_are_made_again_from_the_weights(tmp_path, aggregate):
-    options = {"label": {"aggregate": aggregate, "form": "soft", "ties": "random", "seed": 0}}
+    options = {"label": {"aggregate": {"kind": aggregate}, "form": "soft", "ties": "random", "seed": 0}}
     path = imported(tmp_path, "label", options, weighted(100))
     assert io.read_table(path)[1]["weighted"] is True
     assert faults(tmp_path, checks_runs.labels_follow_from_votes) == []
@@ -255,14 +255,14 @@ def test_weighted_labels_are_made_again_from_the_weights(tmp_path, aggregate):
 def test_sums_of_weights_tie_as_they_do_in_the_order_of_the_rows(tmp_path):
     heavy = np.random.default_rng(0).lognormal(0, 8, 100_000).astype(np.float32)  # so unequal that sums are rounded
     item, kind = np.repeat([0, *range(1, 60)], [200_000, *[1] * 59]), np.repeat([0, 1, 0], [100_000, 100_000, 59])
-    options = {"label": {"aggregate": "average", "form": "soft", "ties": "drop", "seed": 0}}
+    options = {"label": {"aggregate": {"kind": "average"}, "form": "soft", "ties": "drop", "seed": 0}}
     path = imported(tmp_path, "label", options, (item, kind, np.concatenate([heavy, heavy, np.ones(59, np.float32)])))
     assert io.read_table(path)[0].column("item").to_pylist() == list(range(1, 60))
     assert faults(tmp_path, checks_runs.labels_follow_from_votes) == []
 
 
 def test_a_changed_weight_gives_another_label(tmp_path):
-    options = {"label": {"aggregate": "average", "form": "soft", "ties": "lowest_index", "seed": 0}}
+    options = {"label": {"aggregate": {"kind": "average"}, "form": "soft", "ties": "lowest_index", "seed": 0}}
     imported(tmp_path, "label", options, weighted())
     rewrite(tmp_path / "data/d/annotations.parquet", lambda rows: rows[0].update(weight=50.0))
     assert any(

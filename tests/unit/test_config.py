@@ -1,6 +1,7 @@
 """The configuration: what it accepts, what it fills in, and what it says when it is wrong."""
 
 import copy
+import difflib
 import math
 from itertools import combinations
 from pathlib import Path
@@ -9,11 +10,13 @@ import jsonschema
 import pytest
 import yaml
 
-from softlabels import config
+from softlabels import config, published, registry, schema
 from softlabels.errors import UserError
 from softlabels.io import canonical_json
+from softlabels.plan import Plan
 
-READY = sorted((Path(__file__).resolve().parents[2] / "config").glob("*.yaml"))
+REPOSITORY = Path(__file__).resolve().parents[2]
+READY = sorted((REPOSITORY / "config").glob("*.yaml"))
 MINIMAL = {
     "datasets": {"shapes": {"source": {"kind": "synthetic"}, "reference": "exact"}},
     "recipes": {"quick": {"network": "compact"}},
@@ -38,42 +41,64 @@ def message_of(raw):
     return str(error.value)
 
 
-def properties(rule, path="", seen=()):
-    """Every key that the schema defines below ``rule``: its path, and its rule with what it refers to merged in."""
-    if "$ref" in rule:
-        name = rule["$ref"].removeprefix("#/$defs/")
-        if name in seen:
-            return
-        yield from properties(config.schema()["$defs"][name], path, (*seen, name))
+def properties(rule, path=""):
+    """Every key below ``rule``, those of every entry included: its path and its rule."""
     for key, sub in rule.get("properties", {}).items():
-        target = config.schema()["$defs"][sub["$ref"].removeprefix("#/$defs/")] if "$ref" in sub else {}
-        yield f"{path}.{key}".lstrip("."), {**target, **sub}
-        yield from properties(sub, f"{path}.{key}", seen)
+        yield f"{path}.{key}".lstrip("."), sub
+        yield from properties(sub, f"{path}.{key}")
     if isinstance(rule.get("additionalProperties"), dict):
-        yield from properties(rule["additionalProperties"], f"{path}.*", seen)
-    for case in rule.get("allOf", []):
-        yield from properties(case["then"], f"{path}[{case['if']['properties']['kind']['const']}]", seen)
+        yield from properties(rule["additionalProperties"], f"{path}.*")
+    if isinstance(rule.get("items"), dict):
+        yield from properties(rule["items"], f"{path}[]")
+    for name in registry.names(rule["registry"]) if "registry" in rule else ():
+        yield from properties(schema.options(rule["registry"], name), f"{path}[{name}]")
 
 
 # -- the schema ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", published.FILES)
+def test_what_is_published_is_the_schema_of_today(path):
+    text = (REPOSITORY / path).read_text(encoding="utf-8")
+    difference = list(difflib.unified_diff(text.splitlines(), published.FILES[path]().splitlines(), n=0, lineterm=""))
+    assert not difference, "\n".join([f"{path} is not that of today: run `make schema`", *difference[:20]])
+
+
 def test_the_schema_is_valid_and_complete():
-    jsonschema.Draft202012Validator.check_schema(config.schema())
-    found = dict(properties(config.schema()))
+    jsonschema.Draft202012Validator.check_schema(published.json_schema())
+    found = dict(properties(schema.section("")))
     assert {"about", "studies.*.embedding.perplexity", "datasets.*.source[counts].group_column"} <= set(found)
+    assert {"recipes.*.optimiser[sgd].momentum", "recipes.*.schedule[warm_restarts].first_cycle"} <= set(found)
     undescribed = [path for path, rule in found.items() if not rule.get("description")]
     assert undescribed == []
+    free = {path for path, rule in found.items() if "default" in rule or "moved" in rule or path.endswith(".kind")}
     required = {path for path, rule in found.items() if "(required)" in rule["description"]}
-    assert [path for path, rule in found.items() if ("default" in rule) == (path in required)] == []
+    assert set(found) - free == required
 
 
 def test_every_default_satisfies_the_schema():
-    validator = jsonschema.Draft202012Validator(config.schema())
-    for path, rule in properties(config.schema()):
+    for path, rule in properties(schema.section("")):
         if "default" in rule:
-            completed = config.complete(rule["default"], rule)
-            assert list(validator.evolve(schema=rule).iter_errors(completed)) == [], path
+            assert list(config._wrong(schema.complete(rule["default"], rule), rule)) == [], path
+
+
+@pytest.mark.parametrize("path", READY, ids=lambda path: path.name)
+def test_the_published_schema_accepts_a_ready_configuration(path):
+    assert list(jsonschema.Draft202012Validator(published.json_schema()).iter_errors(config.read(path))) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("recipes.quick.schedule", {"kind": "cosine", "first_cycle": 4}),
+        ("recipes.quick.loss", "crossentropy"),
+        ("recipes.quick.loss", {"kind": 1}),
+        ("studies.one.metrics", [{"kind": "kl", "base": 2}]),
+    ],
+)
+def test_the_published_schema_refuses_what_is_refused(path, value):
+    assert list(jsonschema.Draft202012Validator(published.json_schema()).iter_errors(changed(path, value)))
+    message_of(changed(path, value))
 
 
 # -- what resolve fills in -----------------------------------------------------------------------------------------
@@ -82,7 +107,8 @@ def test_every_default_satisfies_the_schema():
 def test_nested_defaults_are_filled_in():
     resolved = config.resolve(MINIMAL)
     recipe = resolved["recipes"]["quick"]
-    assert recipe["schedule"] == {"kind": "cosine", "first_cycle": 4.0, "cycle_factor": 2.0}
+    assert recipe["schedule"] == {"kind": "cosine"}  # no options of another kind
+    assert recipe["optimiser"] == {"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005}
     assert recipe["augment"]["hue"] == 0
     assert resolved["studies"]["one"]["embedding"]["perplexity"] == 30
     assert resolved["studies"]["one"]["splits"] == ["random"]
@@ -106,6 +132,26 @@ def test_a_source_gets_the_defaults_of_its_own_kind():
         "resize": "stretch",
         "deep": "refuse",
     }
+
+
+@pytest.mark.parametrize("kind", ["loss", "network", "schedule", "optimiser"])
+def test_a_text_is_short_for_a_kind(kind):
+    name = registry.names(kind)[0]
+    texts = [config.resolve(changed(f"recipes.quick.{kind}", value)) for value in (name, {"kind": name})]
+    assert texts[0] == texts[1]
+    assert texts[0]["recipes"]["quick"][kind]["kind"] == name
+
+
+def test_keys_that_moved_are_read_where_they_were():
+    raw = changed("recipes.quick", {"network": "compact", "momentum": 0.5, "weight_decay": "1e-4"})
+    raw["labels"] = {"hard": {"aggregate": "majority", "form": "hard", "delivery": "expected"}}
+    raw["studies"]["one"]["labels"] = ["hard"]
+    resolved = config.resolve(raw)
+    assert resolved["recipes"]["quick"]["optimiser"] == {"kind": "sgd", "momentum": 0.5, "weight_decay": 0.0001}
+    assert not {"momentum", "weight_decay"} & set(resolved["recipes"]["quick"])
+    assert "delivery" not in resolved["labels"]["hard"]
+    raw["recipes"]["quick"]["optimiser"] = {"kind": "sgd", "momentum": 0.5}
+    assert "recipes.quick.momentum: is given as optimiser.momentum, too. Remove one." in message_of(raw)
 
 
 def test_a_part_of_a_nested_table_keeps_the_other_defaults():
@@ -135,6 +181,34 @@ def test_what_looks_like_a_number_stays_text_where_text_is_due():
     assert (source["images"], source["counts"]) == ("1e1", "10")
 
 
+NEW = {"type": "number", "minimum": 0, "default": 0, "neutral": 0, "description": "A key that is added later."}
+
+
+@pytest.mark.parametrize("place", ["recipe", "loss"])
+def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_command_runs(place, monkeypatch, request):
+    before = Plan(MINIMAL).of("train", recipe="quick", seed="0")
+    if place == "recipe":
+        monkeypatch.setitem(schema.RECIPE, "new", NEW)
+        for made in (schema.section, schema.of_command):
+            made.cache_clear()
+            request.addfinalizer(made.cache_clear)
+    else:
+        real = registry.entry
+        known = {"loss": {"options": {"new": NEW}}}
+        monkeypatch.setattr(registry, "entry", lambda kind, name: real(kind, name) | known.get(kind, {}))
+    key = {"recipe": "recipes.quick.new", "loss": "recipes.quick.loss.new"}[place]
+
+    def recipe(value):
+        return Plan(changed(key, value)).of("train", recipe="quick", seed="0")["recipe"]
+
+    assert recipe(0) == before["recipe"]
+    assert Plan(MINIMAL).of("train", recipe="quick", seed="0") == before
+    assert recipe(0.5) != before["recipe"]
+    restored = schema.restored({"recipe": before["recipe"], "seed": 0}, schema.of_command())
+    assert (restored["recipe"] if place == "recipe" else restored["recipe"]["loss"])["new"] == 0
+    assert schema.restored({"recipe": recipe(0.5)}, schema.of_command()) == {"recipe": recipe(0.5)}
+
+
 # -- what resolve refuses ------------------------------------------------------------------------------------------
 
 
@@ -159,7 +233,7 @@ def test_what_looks_like_a_number_stays_text_where_text_is_due():
         ("recipes", None, ["recipes: found null, expected keys with values."]),
         ("recipes.quick", {}, ["recipes.quick: the key 'network' is missing."]),
         ("recipes.Quick", {"network": "compact"}, ["recipes: 'Quick' is no name; use lower case letters"]),
-        ("datasets.shapes.source", {}, ["datasets.shapes.source: the key 'kind' is missing."]),
+        ("datasets.shapes.source", {}, ["datasets.shapes.source: the key 'kind' is missing; there are: "]),
         ("datasets.shapes.source", {"kind": "table"}, ["the key 'images' is missing", "the key 'votes' is missing"]),
         ("datasets.shapes.source.radius", [0, 0.1], ["datasets.shapes.source.radius.0: found 0.0, expected more than"]),
         ("datasets.shapes.source.radius", [0.2, 0.1], ["datasets.shapes.source.radius: found [0.2, 0.1]"]),
@@ -175,6 +249,13 @@ def test_what_looks_like_a_number_stays_text_where_text_is_due():
         ("results", "", ['results: found ""']),
         ("results", "{seed}", ['results: found "{seed}"']),
         ("recipes.quick.weights_file", "w.pt", ["recipes.quick.weights_file: is read with 'weights: file' only."]),
+        ("recipes.quick.schedule", {"kind": "cosine", "first_cycle": 4}, ["recipes.quick.schedule: unknown key "
+         "'first_cycle'; it is an option of the schedule warm_restarts, not of cosine."]),
+        ("recipes.quick.schedule", {"first_cycle": 4}, ["'first_cycle'; it is an option of the schedule warm"]),
+        ("recipes.quick.schedule", {"kind": "warm_restarts", "first_cycle": 0}, ["schedule.first_cycle: found 0.0, "]),
+        ("recipes.quick.loss", 3, ["recipes.quick.loss: found 3, expected the name of a loss, or {kind: name"]),
+        ("recipes.quick.momentum", 2, ["recipes.quick.optimiser.momentum: found 2.0, expected less than 1."]),
+        ("labels.soft", {"aggregate": "average", "form": "soft", "delivery": "sampled"}, ["labels.soft.delivery: "]),
         ("recipes.quick.precision", "bfloat16", ["recipes.quick.precision: bfloat16 needs device: cuda."]),
     ],
 )  # fmt: skip
@@ -209,14 +290,6 @@ def test_all_problems_come_in_one_message():
         assert place in message
     assert message_of(changed("studies.one.seeds", [])).startswith("The configuration has 1 problem:")
     assert message_of(changed("datasets.shapes.source", {})).startswith("The configuration has 1 problem:")
-
-
-def test_rendering_is_limited_to_what_the_rasteriser_can_count():
-    raw = changed("datasets.shapes.source.pixels", 1024)
-    raw["datasets"]["shapes"]["source"]["supersampling"] = 32
-    assert "pixels times supersampling is 32768, expected at most 32767" in message_of(raw)
-    raw["datasets"]["shapes"]["source"]["supersampling"] = 31
-    config.resolve(raw)
 
 
 @pytest.mark.parametrize("classes", [["a", "a"], ["a"], "a"])

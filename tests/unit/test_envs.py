@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from softlabels import registry
 from softlabels.commands import COMMANDS
 from softlabels.provenance import closure
-from softlabels.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -68,7 +68,7 @@ def rules():
 def imported(commands):
     """The packages from elsewhere that these commands import, with whatever a configuration may name."""
     modules = [COMMANDS[command].module for command in commands]
-    modules += [entry.split(":")[0] for c in commands for kind in NAMED.get(c, []) for entry in REGISTRY[kind].values()]
+    modules += [registry.location(k, n)[0] for c in commands for k in NAMED.get(c, []) for n in registry.names(k)]
     modules = [*closure.closure(modules), "softlabels.locks", "softlabels.provenance.manifest"]
     found = set()
     for module in modules:

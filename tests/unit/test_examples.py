@@ -11,11 +11,11 @@ import torch
 import yaml
 from data_files import save_images
 
-from softlabels import check, io
+from softlabels import check, io, registry
 from softlabels.cards import card
 from softlabels.datasets import data
 from softlabels.errors import Problems
-from softlabels.labels import label, splits
+from softlabels.labels import label, split
 from softlabels.plan import Plan
 
 README = Path(__file__).resolve().parents[2] / "config" / "README.md"
@@ -184,10 +184,8 @@ UNLIKE = {
 
 
 def test_there_is_an_example_of_every_kind_and_small_files_for_every_example():
-    from softlabels.registry import REGISTRY
-
     assert {example["datasets"][name]["source"]["kind"] for name, example in EXAMPLES.items()} == set(
-        REGISTRY["source"]
+        registry.names("source")
     )
     assert set(FILES) == set(EXAMPLES)
 
@@ -220,7 +218,7 @@ def test_an_example_is_checked_imported_split_and_described(name, tmp_path):
     for form in ("hard", "soft"):
         label.run(plan.of("label", label=form, draw="all"), files, {"labels": out / f"{form}.parquet"})
         assert io.read_table(out / f"{form}.parquet")[0].num_rows == io.read_table(files["items"])[0].num_rows
-    splits.run(plan.of("split", split=used[0], seed=0), files, {"split": out / "split.parquet"})
+    split.run(plan.of("split", split=used[0], seed=0), files, {"split": out / "split.parquet"})
     outputs = {
         "card_md": out / "card.md",
         "card_json": out / "card.json",

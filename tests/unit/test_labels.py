@@ -45,7 +45,7 @@ def write_votes(tmp_path, counts, classes):
 
 def make(tmp_path, inputs, aggregate="average", form="soft", ties="lowest_index"):
     path = tmp_path / f"{aggregate}_{form}_{ties}.parquet"
-    options = {"aggregate": aggregate, "form": form, "ties": ties, "seed": 0}
+    options = {"aggregate": {"kind": aggregate}, "form": form, "ties": ties, "seed": 0}
     label.run({"label": options, "draw": "all"}, inputs, {"labels": path})
     return io.read_table(path)
 

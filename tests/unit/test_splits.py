@@ -9,7 +9,9 @@ import pytest
 from softlabels import io
 from softlabels.datasets import contract
 from softlabels.errors import UserError
-from softlabels.labels import splits
+from softlabels.labels import split
+from softlabels.labels.splits import PARTS
+from softlabels.labels.splits.random import controlled_rounding
 
 FOLDS = {"kind": "folds", "column": "fold", "groups": True, "duplicates": "together", "allow_missing_class": False}
 SPLIT = {
@@ -39,13 +41,13 @@ def data_set(tmp_path, hard, classes=None, groups=None, **columns):
 def split_of(inputs, seed=0, kind=SPLIT, **changed):
     """The part of each item."""
     path = inputs["items"].parent / f"seed{seed}.parquet"
-    splits.run({"split": kind | changed, "seed": seed}, inputs, {"split": path})
+    split.run({"split": kind | changed, "seed": seed}, inputs, {"split": path})
     return io.read_table(path)[0].column("split").to_numpy()
 
 
 def shares(part, stratum):
     """Items per stratum and part, [S, 3]."""
-    return np.array([[((part == p) & (stratum == s)).sum() for p in splits.PARTS] for s in np.unique(stratum)])
+    return np.array([[((part == p) & (stratum == s)).sum() for p in PARTS] for s in np.unique(stratum)])
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_controlled_rounding_is_within_one_for_any_shares():
         sizes = rng.integers(1, 40, rng.integers(1, 20))
         cuts = sorted(rng.choice(np.arange(1, 100), 2, replace=False).tolist())
         percent = [cuts[0], cuts[1] - cuts[0], 100 - cuts[1]]
-        found = splits.controlled_rounding(sizes.tolist(), [Fraction(p, 100) for p in percent])
+        found = controlled_rounding(sizes.tolist(), [Fraction(p, 100) for p in percent])
         exact = np.outer(sizes, percent)  # in hundredths: whole numbers, nothing rounded
         np.testing.assert_array_equal(found.sum(axis=1), sizes)
         assert (np.abs(100 * found - exact) < 100).all()
@@ -176,7 +178,7 @@ def test_items_with_the_same_pixels_are_in_one_part_unless_told_otherwise(tmp_pa
     pairs = [(item, original) for item, original in enumerate(first) if original is not None]
     assert all(together[item] == together[original] for item, original in pairs)
     assert any(apart[item] != apart[original] for item, original in pairs)
-    assert np.abs(np.bincount([splits.PARTS.index(p) for p in together]) - [240, 80, 80]).max() <= 2
+    assert np.abs(np.bincount([PARTS.index(p) for p in together]) - [240, 80, 80]).max() <= 2
     blocks = len({original for _, original in pairs})
     assert io.read_table(tmp_path / "seed0.parquet")[1]["duplicate_blocks"] == blocks
     assert "duplicate_blocks" not in io.read_table(tmp_path / "seed1.parquet")[1]

@@ -463,7 +463,7 @@ def test_votes_of_drifting_annotators_have_times(tmp_path):
         ({"votes": 5, "annotators": 3}, "exact", ["source.annotators", "source.votes"]),
         ({"radius": [0.15, 0.55]}, "exact", ["clip", "radius", "ratio_min", "margin"]),
         ({"centre": [0.3, 0.7]}, "exact", ["clip", "centre", "0.300"]),
-        ({"radius": [0.3, 0.2]}, "exact", ["source.radius", "[0.3, 0.2]"]),
+        ({"pixels": 1024, "supersampling": 32}, "exact", ["pixels times supersampling is 32768", "at most 32767"]),
         ({"interpolate": "mixed", "mixed_shares": [0, 0, 0]}, "exact", ["mixed_shares"]),
         ({"class_shares": [0.2, 0.6, 0.2]}, "exact", ["class_shares", "expected 6", "bc, be"]),
         ({"classes": "colour", "class_shares": [0.2, 0.6, 0.3]}, "exact", ["class_shares", "1.1", "b, g, r"]),
@@ -473,14 +473,14 @@ def test_votes_of_drifting_annotators_have_times(tmp_path):
 )
 def test_options_that_contradict_each_other_are_named_and_nothing_is_written(tmp_path, changes, reference, words):
     with pytest.raises(UserError) as error:
-        written(tmp_path, reference=reference, items=5, pixels=8, **changes)
+        written(tmp_path, reference=reference, **{"items": 5, "pixels": 8, **changes})
     assert all(word in str(error.value) for word in words)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_all_contradictions_are_named_at_once(tmp_path):
-    with pytest.raises(UserError, match=r"(?s)2 problems.*complete_annotators.*source\.radius"):
-        written(tmp_path, items=5, pixels=8, radius=[0.3, 0.2], clip=True, complete_annotators=1, annotators=2)
+    with pytest.raises(UserError, match=r"(?s)2 problems.*complete_annotators.*supersampling"):
+        written(tmp_path, items=5, pixels=1024, supersampling=64, complete_annotators=1, annotators=2)
 
 
 def test_a_small_shape_about_a_given_centre_needs_no_clipping():

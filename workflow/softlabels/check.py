@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import config as configuration
+from . import registry, schema
 from .datasets import contract, data
 from .datasets.download import FILES, described
 from .datasets.folder import image_files
@@ -41,6 +42,15 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
         alone = plan or _alone(raw, name)
         if alone:
             yield from _data_set(alone, name, problems)
+    for kind, entry in sorted(set(schema.entries(plan.config, schema.section("")))) if plan else ():
+        try:
+            if registry.OWN.fullmatch(entry):
+                registry.load(kind, entry)
+        except Exception as error:  # whatever the user's own code raises
+            place = registry.file_of(kind, entry)
+            problems.add(
+                f"{kind} '{entry}': {place}: cannot be imported ({type(error).__name__}: {error}). Correct it."
+            )
     for recipe in plan.config["recipes"] if plan else ():
         for path in plan.weights(recipe):
             if not Path(path).is_file():

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import __version__, joblog, stopping
+from . import __version__, joblog, schema, stopping
 from .commands import COMMANDS, Command, code_hash
 from .errors import UserError
 
@@ -70,7 +70,7 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
         {key.removeprefix(prefix): value for key, value in arguments.items() if key.startswith(prefix) and value}
         for prefix in ("input:", "output:")
     )
-    started = manifest.now()
+    started, config = manifest.now(), schema.restored(arguments["config"], schema.of_command())
 
     def finish(facts: dict[str, Any] | None) -> None:
         if arguments["manifest"]:
@@ -81,10 +81,10 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
     if command.resumes:
         stopping.end_at_once()
         run = importlib.import_module(command.module).run
-        run(arguments["config"], inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
+        run(config, inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
         return
     extra = {"threads": arguments["threads"]} if command.threads else {}
-    finish(importlib.import_module(command.module).run(arguments["config"], inputs, outputs, **extra))
+    finish(importlib.import_module(command.module).run(config, inputs, outputs, **extra))
 
 
 def _run(arguments: argparse.Namespace) -> None:

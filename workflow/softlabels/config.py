@@ -148,6 +148,15 @@ def _wrong_kind(value: Any, kind: str, path: tuple[Any, ...]) -> Iterator[str]:
         except UserError as error:
             yield f"{_key(path)}: {error}"
             return
+        try:
+            _Checker.check_schema(rule)
+        except jsonschema.SchemaError as error:  # of an own module: ours are tested
+            option = f"option '{error.absolute_path[1]}'" if len(error.absolute_path) > 1 else "the options"
+            yield (
+                f"{registry.file_of(kind, value['kind'])}: {option} of ENTRY: found {_text(error.instance)}, expected "
+                f"a rule of JSON Schema ({error.message}). Correct it."
+            )
+            return
         for error in _Validator(rule).iter_errors(value):
             yield from _explain(error, path)
 

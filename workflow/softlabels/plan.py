@@ -28,7 +28,6 @@ NEIGHBOURS = 15
 DRAWS = 20
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
-RULES = schema.of_command()["properties"]
 
 
 class Plan:
@@ -236,7 +235,7 @@ class Plan:
 
     def tracked(self, key: str, value: Any) -> Any:
         """What a command is told of a recipe, label …: all but keys at the value that they had before they existed."""
-        return schema.tracked(value, RULES[key])
+        return schema.tracked(value, schema.of_command()["properties"][key])
 
     def recipe(self, name: str) -> dict[str, Any]:
         """A recipe without the path of its weights, which is an input."""

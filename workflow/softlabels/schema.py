@@ -333,6 +333,14 @@ def parts(value: Any, rule: dict[str, Any]) -> Iterator[tuple[Any, Any, dict[str
         yield from ((index, sub, items) for index, sub in enumerate(value))
 
 
+def entries(value: Any, rule: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Kind and name of every entry that a complete configuration names."""
+    if "registry" in rule:
+        yield rule["registry"], value["kind"]
+    for _, sub, subrule in parts(value, rule):
+        yield from entries(sub, subrule)
+
+
 def complete(value: Any, rule: dict[str, Any]) -> Any:
     """``value`` with the defaults of ``rule`` filled in and numbers normalised; what is wrong is left as it is."""
     if "registry" in rule:
@@ -409,6 +417,7 @@ def restored(value: Any, rule: dict[str, Any]) -> Any:
     return [restored(sub, subrule) for _, sub, subrule in parts(value, rule)] if isinstance(value, list) else value
 
 
+@cache
 def of_command() -> dict[str, Any]:
     """The rule of the keys that configurations of commands have in common with the configuration."""
     ones = {name: section(name) for name in ("recipe", "label", "split")}
@@ -416,38 +425,3 @@ def of_command() -> dict[str, Any]:
     lists = {f"{kind}s": {"items": {"registry": kind}, "additionalProperties": {"registry": kind}}
              for kind in ("metric", "table", "figure")}  # fmt: skip
     return {"properties": {"source": DATASET["source"], "figure": {"registry": "figure"}, **ones, **several, **lists}}
-
-
-# -- what is written for people ----------------------------------------------------------------------------------------
-
-
-def published() -> dict[str, Any]:
-    """The schema as one JSON Schema document, for editors and readers: each entry of ours under ``$defs``."""
-    entries = {kind: registry.names(kind) for kind in registry.KINDS}
-
-    def spread(rule: Any) -> Any:
-        if isinstance(rule, list):
-            return [spread(part) for part in rule]
-        if not isinstance(rule, dict):
-            return rule
-        result = {key: spread(sub) for key, sub in rule.items() if key not in ("registry", "entry", "input", "ordered")}
-        if isinstance(rule.get("registry"), str):
-            kind = rule["registry"]
-            names = {"anyOf": [{"enum": list(entries[kind])}, {"pattern": registry.OWN.pattern}]}
-            cases = [
-                {
-                    "if": {"type": "object", "required": ["kind"], "properties": {"kind": {"const": name}}},
-                    "then": {"$ref": f"#/$defs/{kind}_{name}"},
-                }
-                for name in entries[kind]
-            ]
-            result |= {"if": {"type": "string"}, "then": names, "else": {"type": "object", "allOf": cases}}
-        return result
-
-    defs = {f"{kind}_{name}": spread(options(kind, name)) for kind, names in entries.items() for name in names}
-    about = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "softlabels configuration",
-        "description": "Made by `make schema` of schema.py and all entries. A text is short for {kind: text}.",
-    }
-    return about | spread(section("")) | {"$defs": defs}

@@ -124,6 +124,7 @@ CLASSES = {
     "colour": ["b", "g", "r"],
 }
 SUM_TOLERANCE = 1e-6  # of shares that are written with few decimals
+MOST_SUBPIXELS = 32767  # along a side: what the rasteriser can count
 CHUNK_BYTES = 16_000_000  # of pixels held at once
 GEOMETRY, TEXTURE, NOISE, VOTES = (), (1,), (2,), (3,)  # an item's streams: SeedSequence children, none shared
 TEXTURE_CELLS = 8  # grid cells along a side of the image
@@ -168,9 +169,11 @@ def check(source: Mapping[str, Any], problems: Problems) -> None:
                 f"source.balance: found '{source['balance']}' with source.class_shares, expected 'exact'. Set that, "
                 f"or remove class_shares."
             )
-    for key in ("radius", "centre"):
-        if source[key] is not None and source[key][0] > source[key][1]:
-            problems.add(f"source.{key}: found {source[key]}, expected [lowest, highest]. Swap the two numbers.")
+    if source["pixels"] * source["supersampling"] > MOST_SUBPIXELS:
+        problems.add(
+            f"source.pixels times supersampling is {source['pixels'] * source['supersampling']}, expected at most "
+            f"{MOST_SUBPIXELS}. Lower one."
+        )
     if source["interpolate"] == "mixed" and sum(source["mixed_shares"]) <= 0:
         problems.add(
             f"source.mixed_shares: found {source['mixed_shares']}, expected a share above 0. Set the shares of joint, "

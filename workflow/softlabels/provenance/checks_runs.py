@@ -259,8 +259,9 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     table, metadata = scope.results.table(path, list(label_file.COLUMNS))
     p = io.matrix(table, "p").astype(np.float64)
     yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
-    if options["aggregate"]["kind"] not in ("average", "majority"):
-        yield unknown(f"{path}: labels of '{options['aggregate']['kind']}' are not made again here")
+    kind = options["aggregate"]["kind"]
+    if kind not in ("average", "majority"):
+        yield unknown(f"{path}: labels of '{kind}' are not made again here")
         return
     reference, _ = scope.results.table(scope.input(job, "reference"), ["item", "p"])
     items = io.vector(reference, "item")
@@ -285,7 +286,7 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
         odd = sorted(set(item.tolist()) ^ set(items[labelled].tolist()))
         yield fail(path, f"labels of {len(item)} items", f"{len(labelled)}, in order, once each; see items {odd[:5]}")
         return
-    soft = options["form"] == "soft" and options["aggregate"]["kind"] == "average"
+    soft = options["form"] == "soft" and kind == "average"
     share = score[labelled] / total[labelled, None] if voted else score[labelled]
     due = share if soft else np.eye(score.shape[1])[hard[labelled]]
     votes = counts[labelled].sum(axis=1).tolist() if voted else [None] * len(labelled)

@@ -1,0 +1,103 @@
+"""Entries: found by their modules, read without running them, and the user's own beside ours."""
+
+import ast
+import sys
+
+import pytest
+
+from softlabels import check, config, registry
+from softlabels.errors import Problems, UserError
+
+FOCAL = '''"""Focal loss."""
+
+ENTRY = {
+    "kind": "loss",
+    "about": "Focal loss (Lin et al. 2017).",
+    "options": {"gamma": {"type": "number", "minimum": 0, "default": 2, "description": "How much easy items fade."}},
+}
+
+
+def focal(logits, target, index, state, options):
+    log_q = logits.log_softmax(dim=1)
+    return -(target * (1 - log_q.exp()) ** options["gamma"] * log_q).sum(dim=1)
+'''
+
+
+def raw(folder, loss):
+    return {
+        "modules": str(folder),
+        "datasets": {"shapes": {"source": {"kind": "synthetic", "items": 60, "pixels": 16}}},
+        "recipes": {"quick": {"network": "compact", "loss": loss}},
+        "studies": {"one": {"datasets": ["shapes"], "recipes": ["quick"]}},
+    }
+
+
+def problems_of(folder, loss):
+    """All that `check` says of a configuration with this loss."""
+    problems = Problems()
+    list(check.check(raw(folder, loss), problems))
+    return list(problems.messages)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv(registry.FOLDER, "")
+    (tmp_path / "my_losses.py").write_text(FOCAL)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.split(".")[0].startswith("my_")]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_every_entry_has_its_function_and_says_what_it_is(kind):
+    for name in registry.names(kind):
+        about = registry.entry(kind, name)
+        assert about["about"].endswith("."), name
+        functions = [n.name for n in ast.parse(registry.file_of(kind, name).read_text()).body if hasattr(n, "name")]
+        assert registry.KINDS[kind].function in functions, name
+        assert registry.location(kind, name)[0].startswith(f"softlabels.{registry.KINDS[kind].room}.")
+
+
+def test_a_module_of_the_users_own_is_read_with_its_options(folder):
+    resolved = config.resolve(raw(folder, "my_losses:focal"))
+    assert resolved["recipes"]["quick"]["loss"] == {"kind": "my_losses:focal", "gamma": 2.0}
+    assert "my_losses" not in sys.modules  # read, not run
+    assert problems_of(folder, {"kind": "my_losses:focal", "gamma": 1}) == []
+    assert registry.load("loss", "my_losses:focal").__module__ == "my_losses"
+
+
+@pytest.mark.parametrize(
+    ("loss", "text", "words"),
+    [
+        ({"kind": "my_losses:focal", "gama": 1}, FOCAL, ["unknown key 'gama'; did you mean 'gamma'?"]),
+        ({"kind": "my_losses:focal", "gamma": -1}, FOCAL, ["recipes.quick.loss.gamma: found -1.0, expected at"]),
+        ("my_loss:focal", FOCAL, ["found no module my_loss.py in", "Correct the name, or the key 'modules'"]),
+        ("my_losses:vocal", FOCAL, ["found no function vocal", "loss(logits"]),
+        ("my_losses:focal", "def focal():\n    pass\n", ["found no table of options, expected a literal ENTRY"]),
+        ("my_losses:focal", "ENTRY = dict()\n", ["cannot be read as a module"]),
+        ("my_losses:focal", "def focal(:\n", ["cannot be read as a module", "invalid syntax"]),
+        ("my_losses:focal", FOCAL.replace('"loss"', '"metric"'), ["found ENTRY['kind'] 'metric', expected 'loss'"]),
+        ("my_losses:focal", FOCAL.replace('"number"', '"numer"'), ["my_losses.py", "option 'gamma'"]),
+        ("my_losses:focal", f"import my_missing\n{FOCAL}", ["cannot be imported", "No module named 'my_missing'"]),
+        ("my_losses:focal", f"{FOCAL}\n1 / 0\n", ["cannot be imported", "ZeroDivisionError"]),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_own_module_is_in_the_one_list_of_check(folder, loss, text, words):
+    (folder / "my_losses.py").write_text(text)
+    message = "\n".join(problems_of(folder, loss))
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("name", ["cosine", "random", "torch", "softlabels"])
+def test_an_own_module_may_not_be_named_like_another(folder, name):
+    (folder / f"{name}.py").write_text(FOCAL)
+    assert (
+        f"the name '{name}' is that of an installed module or of one of ours" in problems_of(folder, f"{name}:focal")[0]
+    )
+
+
+def test_a_path_is_no_name_of_a_module(folder):
+    for name in ("../evil:focal", "a/b:focal", "my_losses:focal:x", "my_losses:"):
+        with pytest.raises(UserError, match="Unknown loss"):
+            config.resolve(raw(folder, name))
