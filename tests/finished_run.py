@@ -53,11 +53,16 @@ def build(root: Path) -> Path:
             draw="all",
         )
     for seed in (0, 1):
-        names = {"dataset": "shapes", "split": "random", "seed": seed}
+        names = {"dataset": "shapes", "split": "random", "seed": seed, "metrics": "standard"}
         split = f"{root}/splits/shapes/random/seed{seed}.parquet"
         job("split", {k: data[k] for k in ("items", "reference")}, {"split": split}, **names)
         scored = {"reference": data["reference"], "split": split}
-        job("references", scored, {"references": f"{root}/references/shapes/random/seed{seed}.json"}, **names)
+        job(
+            "references",
+            scored,
+            {"references": f"{root}/references/shapes/random/seed{seed}/standard.parquet"},
+            **names,
+        )
         for label in ("hard", "soft"):
             names |= {"recipe": "quick", "label": label}
             run, labels = f"{root}/runs/{RUN.format(**names)}", f"{root}/labels/shapes/{label}/all.parquet"
@@ -72,7 +77,7 @@ def build(root: Path) -> Path:
             job(
                 "evaluate",
                 {**inputs, **scored, "items": data["items"], "label": labels},
-                {"metrics": f"{run}/metrics.json"},
+                {"scores": f"{run}/scores/standard.parquet"},
                 **names,
             )
     folder = f"{root}/studies/small"
@@ -80,9 +85,9 @@ def build(root: Path) -> Path:
     job(
         "study",
         {
-            "metrics": plan.run_files("small", "metrics.json"),
+            "scores": plan.score_files("small"),
             "predictions": plan.run_files("small", "predictions.parquet"),
-            "references": plan.split_files("small", "references", ".json"),
+            "references": plan.reference_files("small"),
             "items": [data["items"]],
             "reference": [data["reference"]],
         },

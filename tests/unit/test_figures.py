@@ -29,7 +29,7 @@ def figure_files(root: Path, dataset: str, **changes) -> tuple[dict, dict, dict]
             "embeddings": embeddings,
             "items": data / "items.parquet",
             "reference": data / "reference.parquet",
-            "metrics": inputs["metrics"],
+            "scores": inputs["scores"],
         },
         outputs,
     )
@@ -99,10 +99,10 @@ def test_every_class_has_a_colour_of_its_own():
         assert len({to_rgb(colour) for colour in figures.class_colours(n)}) == n
 
 
-def test_a_figure_without_the_metrics_of_a_label_names_it(tmp_path):
+def test_a_figure_without_the_scores_of_a_label_names_it(tmp_path):
     config, inputs, outputs = figure_files(tmp_path, "synthetic")
-    inputs["metrics"] = [path for path in inputs["metrics"] if "soft/seed0" not in str(path)]
-    with pytest.raises(UserError, match=r"metrics\.json: found none for soft/seed0"):
+    inputs["scores"] = [path for path in inputs["scores"] if "soft/seed0" not in str(path)]
+    with pytest.raises(UserError, match=r"scores of standard: found none for soft/seed0"):
         figures.run(config, inputs, outputs)
     config, inputs, outputs = figure_files(tmp_path, "synthetic", labels=["hard", "soft", "softer"])
     with pytest.raises(UserError, match="found 2 files, expected one for each of the labels hard, soft, softer"):
@@ -121,7 +121,7 @@ def test_embeddings_made_with_other_settings_are_not_put_side_by_side(tmp_path):
 
 def curve_files(root: Path) -> tuple[dict, dict, dict]:
     inputs, _ = files.write_study(root, files.study())
-    histories = [path.with_name("history.parquet") for path in inputs["metrics"]]
+    histories = [path.with_name("history.parquet") for path in inputs["predictions"]]
     config = {"study": "hard_vs_soft", "labels": ["hard", "soft"], "seeds": [0, 1, 2]}
     return config, {"histories": histories}, {"png": root / "curves.png", "pdf": root / "curves.pdf"}
 
