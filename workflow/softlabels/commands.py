@@ -54,7 +54,7 @@ def _of_recipe(config: dict[str, Any]) -> Names:
 
 
 def _metrics(config: dict[str, Any]) -> Names:
-    return [("metric", name) for name in config["metrics"]]
+    return [("metric", options["kind"]) for options in config["metrics"].values()]
 
 
 # In the order in which data flows.
@@ -111,7 +111,7 @@ COMMANDS = {
     "evaluate": Command(
         PLACES["evaluate"],
         "softlabels.evaluation.evaluate",
-        "evaluate one run on its test part",
+        "evaluate one run on its validation and test parts",
         ("predictions", "features", "reference", "split", "items", "label"),
         _metrics,
         group="evaluation",
@@ -135,7 +135,7 @@ COMMANDS = {
         PLACES["study"],
         "softlabels.studies.study",
         "gather a study: ledger, tables, items",
-        ("metrics*", "predictions*", "references*", "items*", "reference*"),
+        ("scores*", "predictions*", "references*", "items*", "reference*"),
         lambda config: [("table", table["kind"]) for table in config["tables"]],
         group="report",
     ),

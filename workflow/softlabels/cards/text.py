@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..contracts.split import PARTS
 from ..documents import Bold, Bullets, Code, Document, Heading, Link, Picture, Rule, Table, Text
-from ..labels.splits import PARTS
 
 Facts = Mapping[str, Any]
 NOT_STATED = "not stated"

@@ -60,7 +60,7 @@ CHECKS: dict[str, tuple[str, Callable[[Scope], Iterator[Finding]], str]] = {
     "A04": (
         "metrics computed a second way from the stored predictions are the same",
         checks_numbers.metrics_are_right,
-        "delete the metrics.json that is named and run again; if it stays, one of the two implementations is wrong",
+        "delete the file of scores that is named and run again; if it stays, one of the two implementations is wrong",
     ),
     "A05": (
         "every file of the results, and the sources they came from, have the hashes of the manifests",

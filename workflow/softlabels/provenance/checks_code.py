@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import closure, commands
+from ..contracts.names import of_set
 from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
@@ -40,12 +41,7 @@ def _as_the_study_says(scope: Scope, study: str) -> Iterator[Finding]:
     config = scope.results.study_config(study)
     jobs = scope.of_study(study, "data", "split", "label", "train", "evaluate", "references", "study")
     for job in jobs:
-        ran = job.manifest["config"]
-        yield from _differences(f"{job.path} config", ran, _defined(config, job))
-        if job.manifest["command"] in ("evaluate", "references"):
-            missing = sorted(set(config["metrics"]) - set(ran["metrics"]))
-            if missing:
-                yield fail(f"{job.path} config.metrics", ", ".join(ran["metrics"]), f"{', '.join(missing)} too")
+        yield from _differences(f"{job.path} config", job.manifest["config"], _defined(config, job))
 
 
 def _defined(config: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -60,8 +56,10 @@ def _defined(config: dict[str, Any], job: Job) -> dict[str, Any]:
             return {"label": config["labels"][names["label"]], "draw": names["draw"]}
         case "train":
             return {"recipe": config["recipes"][names["recipe"]], "seed": int(names["seed"])}
-        case "references":
-            return {**job.manifest["config"], "seed": int(names["seed"])}
+        case "evaluate" | "references" as command:
+            metrics = of_set(names["metrics"], config["metric_options"])
+            seed = {"seed": int(names["seed"])} if command == "references" else {}
+            return {**job.manifest["config"], "set": names["metrics"], "metrics": metrics, **seed}
         case "study":
             return config
     return job.manifest["config"]
@@ -110,8 +108,9 @@ def _code(job: Job) -> Iterator[Finding]:
 
 def _metric_code(scope: Scope, study: str) -> Iterator[Finding]:
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
+    options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        now = closure.code_hash([":".join(location("metric", metric))])
+        now = closure.code_hash([":".join(location("metric", options[metric]["kind"]))])
         if code != now:
             yield fail(f"{of_study(study, 'cells')} code of {metric}", code, f"{now} now")
 

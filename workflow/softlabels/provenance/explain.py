@@ -227,30 +227,6 @@ def _cell_facts(cell: Row, rows: list[Row], study: str) -> dict[str, Any]:
     }
 
 
-def value_in(evaluation: dict[str, Any], cell: Row) -> Any:
-    """One run's number in its ``metrics.json`` or file of reference rows.
-
-    Raises:
-        LookupError: it is not there.
-    """
-    label, metric = cell["label"], cell["metric"]
-    group, _, name = metric.partition(".")
-    if "rows" in evaluation:
-        row = {row["name"]: row for row in evaluation["rows"]}[label]
-        if metric.startswith("detail.kl_dcic_direction_"):
-            return row["details"]["directions"][int(metric[-1]) - 1]["kl_dcic"]
-        return row["details"][name] if group == "detail" else row["metrics"][metric]
-    if cell["kind"] == "reference":
-        scaled = evaluation["temperature"]
-        return scaled["value"] if metric == "temperature" else scaled["metrics"][metric]
-    if group in ("recall", "structure"):
-        return evaluation[group][name]
-    ties = {"ties": "reference", "tie_credit_acc": "tie_credit_acc"}
-    if metric in ties:
-        return evaluation["ties"][ties[metric]]
-    return evaluation["metrics"][metric] if metric in evaluation["metrics"] else evaluation[metric]
-
-
 class _Chain:
     """The way from a study back to its data; each file and each job is told once."""
 
@@ -268,16 +244,16 @@ class _Chain:
         if not behind:
             return []
         _, path, sha256 = behind[0]
-        group = cell["metric"].partition(".")[0]
-        if cell["metric"] in registry.names("metric"):
-            place = ":".join(registry.location("metric", cell["metric"]))
-        elif group == "structure":
-            place = "softlabels.evaluation.structure"
-        else:
-            place = f"softlabels.evaluation.{'references' if path.startswith('references/') else 'evaluate'}"
         name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
         if producer is None:
             return [_node(name, {"missing": f"the manifest of the job that wrote {path}"})]
+        options = producer[1]["config"].get("metrics", {}).get(cell["metric"])
+        if options:
+            place = ":".join(registry.location("metric", options["kind"]))
+        elif cell["metric"].startswith("structure."):
+            place = "softlabels.evaluation.structure"
+        else:
+            place = COMMANDS[producer[1]["command"]].module
         digest, source = self.code(producer[1], place)
         other = (
             f"the code that the ledger names, {cell['metric_code']}"
@@ -302,10 +278,17 @@ class _Chain:
             facts["side"] = cell["label"] if name.split("/")[-2] == cell["label"] else f"{cell['versus']} (subtracted)"
         try:
             with reading(path):
-                facts["value"] = _number(value_in(self.results.json(path), cell))
+                facts["value"] = _number(self.value(path, cell))
         except UserError as error:
             facts["missing"] = str(error)
         return _node(f"run {name}", facts, [self.file("evaluation", {"path": path, "sha256": sha256})])
+
+    def value(self, path: str, cell: Row) -> float | None:
+        """A cell's number in one file of scores."""
+        if path.startswith("references/"):
+            return self.results.reference_rows(path)[cell["label"]].value(cell["metric"])
+        scaling = "temperature" if cell["kind"] == "reference" else "none"
+        return self.results.scores(path).value(cell["metric"], scaling)
 
     def file(self, name: str, entry: dict[str, Any], above: tuple[str, ...] = ()) -> Node:
         """A file, the job that wrote it, and what that job read."""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..aligned import Aligned
+
 ENTRY = {
     "about": "Recall, averaged over the classes that are the truth of at least one item.",
     "options": {},
@@ -27,6 +29,6 @@ def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
     return np.divide(hits, present, where=present > 0, out=np.full(n_classes, np.nan))
 
 
-def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+def metric(aligned: Aligned, options: dict) -> float:
     """Mean recall over the classes that are the truth of at least one item."""
-    return float(np.nanmean(recall(reference, log_prediction)))
+    return float(np.nanmean(recall(aligned.reference, aligned.log_prediction)))

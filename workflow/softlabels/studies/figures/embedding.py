@@ -16,8 +16,10 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 
 from ... import drawing, io
+from ...contracts import reference as reference_file
+from ...contracts import scores
+from ...contracts.rows import rows_of
 from ...errors import UserError
-from ...evaluation.tables import read_reference, rows_of
 from ..ledger import expect, named
 
 ENTRY = {
@@ -77,13 +79,14 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
             f"{', '.join(labels)} in this order. Build the missing ones."
         )
     of_run = {"/".join(name.split("/")[3:]): path for name, path in named(inputs["scores"], "runs").items()}
-    expect(of_run, [f"{label}/seed{seed}" for label in labels], "metrics.json")
+    expect(of_run, [f"{label}/seed{seed}" for label in labels], "runs: scores of standard")
     panels = []
     for label, path in zip(labels, inputs["embeddings"], strict=True):
         table, facts = io.read_table(path)
         points = np.column_stack([io.vector(table, "x"), io.vector(table, "y")])
-        numbers = structure_numbers(of_run[f"{label}/seed{seed}"])
-        panels.append(Panel(label, io.vector(table, "item"), points, facts, numbers))
+        scored = scores.read(of_run[f"{label}/seed{seed}"])
+        structure = {name: scored.value(name) for name in scored.metrics("structure.")}
+        panels.append(Panel(label, io.vector(table, "item"), points, facts, structure))
     return panels
 
 
@@ -117,7 +120,7 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
 
 def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
-    reference = read_reference(reference_path)
+    reference = reference_file.read(reference_path)
     colours = drawing.colours(len(reference.classes), classes=True)
     mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
     rows, columns = drawing.grid(len(panels), BESIDE)
@@ -130,7 +133,7 @@ def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     figure = Figure(figsize=(size * max(columns, 2) + wide, high), layout="constrained")
     for k, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, k + 1)
-        at = rows_of(reference_path, reference.item, panel.item)
+        at = reference.rows(panel.item)
         note = f"{embedding_text(panel)}\n{structure_text(panel)}"
         scatter(axes, panel.points, mixed[at], drawing.name(panel.label), note)
     handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in [*colours[:NAMES], "none"]]
@@ -190,10 +193,10 @@ def embedding_text(panel: Panel) -> str:
 def structure_text(panel: Panel) -> str:
     """The numbers of the feature space that was embedded."""
     names = {
-        "silhouette": "silhouette",
-        "label_smoothness": "label smoothness",
-        "distance_spearman": "distance Spearman",
-        "position_r2": "position R²",
+        "structure.silhouette": "silhouette",
+        "structure.label_smoothness": "label smoothness",
+        "structure.distance_spearman": "distance Spearman",
+        "structure.position_r2": "position R²",
     }
     return "features: " + numbers(panel.structure, names).replace(", distance", ",\ndistance")
 
