@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from softlabels import io
+from softlabels.contracts import predictions, reference, scores
+from softlabels.contracts.names import sets
 from softlabels.datasets import contract
 
 RECIPE = {
-    "network": "compact",
+    "network": {"kind": "compact"},
     "weights": "none",
-    "schedule": {"kind": "cosine", "first_cycle": 4, "cycle_factor": 2},
+    "schedule": {"kind": "cosine"},
+    "optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005},
     "epochs": 30,
     "batch": 128,
     "rate": 0.1,
-    "weight_decay": 0.0005,
-    "momentum": 0.9,
     "select": "last",
     "augment": {"flips": True, "quarter_turns": True, "zoom": 1.0},
 }
-HARD = {"aggregate": "majority", "form": "hard", "delivery": "expected"}
-SOFT = {"aggregate": "average", "form": "soft", "delivery": "expected"}
+HARD = {"aggregate": {"kind": "majority"}, "form": "hard"}
+SOFT = {"aggregate": {"kind": "average"}, "form": "soft"}
 METRICS = ["macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd"]
 SCORES = {  # label -> metric -> one value a seed
     "hard": {
@@ -57,6 +58,7 @@ def study(datasets: dict | None = None, labels: dict | None = None, **changes) -
         "labels": labels or {"hard": HARD, "soft": SOFT},
         "seeds": [0, 1, 2],
         "metrics": METRICS,
+        "metric_options": {name: {"kind": name} for name in METRICS},
         "metric_code": {"kl": "ab" * 32},
         "ddof": 1,
         "level": 0.95,
@@ -65,7 +67,7 @@ def study(datasets: dict | None = None, labels: dict | None = None, **changes) -
     }
 
 
-def scores(label: str, seed: int) -> dict:
+def metrics_of(label: str, seed: int) -> dict:
     """Made-up metrics of a run; a label that is not listed scores as soft does."""
     return {metric: values[seed % 3] for metric, values in SCORES.get(label, SCORES["soft"]).items()}
 
@@ -78,34 +80,31 @@ def write_data(root: Path, dataset: str, n: int, classes: list[str], positions: 
     counts = rng.integers(0, 9, (n, len(classes))) + 1
     total = counts.sum(axis=1)
     p = counts / total[:, None]
-    contract.write_reference(root / f"data/{dataset}/reference.parquet", p, total if votes else None, classes)
+    reference.write(root / f"data/{dataset}/reference.parquet", p, total if votes else None, classes)
 
 
 def write_run(folder: Path, n: int, classes: list[str], values: dict, seed: int) -> None:
     """Predictions (the last third of the items is the test split), metrics and history of a run."""
     rng = np.random.default_rng(seed)
     split = np.where(np.arange(n) < n - n // 3, "train", "test")
-    logits = io.distribution_column(rng.normal(size=(n, len(classes))), pa.float32())
-    table = pa.table({"item": pa.array(np.arange(n), pa.int32()), "split": split, "logits": logits})
-    io.write_table(folder / "predictions.parquet", table, {"classes": classes})
-    scaled = {**values, "kl": 0.5, "kl_dcic": 0.3} if values.get("kl") else values
-    document = {
-        "classes": classes,
-        "n_items": n // 3,
-        "eps": 1e-5,
-        "metrics": values,
-        "recall": {name: 0.5 + 0.1 * k for k, name in enumerate(classes)},
-        "n_classes_present": len(classes),
-        "ties": {"reference": 0, "tie_credit_acc": values["acc"]},
-        "temperature": {"value": 1.5 + 0.1 * (seed % 10), "fitted_on": "val, the run's own label", "metrics": scaled},
-        "structure": {
-            "silhouette": 0.3 + 0.01 * (seed % 10),
-            "label_smoothness": 0.1,
-            "distance_spearman": 0.6,
-            "position_r2": 0.9,
-        },
+    predictions.write(folder / "predictions.parquet", np.arange(n), split, rng.normal(size=(n, len(classes))), classes)
+    scaled = {**values, "kl": 0.5, "kl_dcic": 0.3, "temperature": 1.5 + 0.1 * (seed % 10)}
+    facts = {
+        **{"n_items": n // 3, "n_classes_present": len(classes), "ties": 0, "tie_credit_acc": values["acc"]},
+        **{"structure.silhouette": 0.3 + 0.01 * (seed % 10), "structure.label_smoothness": 0.1},
+        **{"structure.distance_spearman": 0.6, "structure.position_r2": 0.9},
     }
-    io.write_json(folder / "metrics.json", document)
+    table = {("test", "all", "none", metric): value for metric, value in {**values, **facts}.items()}
+    table |= {("test", "all", "temperature", metric): value for metric, value in scaled.items()}
+    table |= {("test", name, "none", "recall"): 0.5 + 0.1 * k for k, name in enumerate(classes)}
+    standard, *further = sets(values)
+    for of_set in (standard, *further):
+        kept = {
+            key: value
+            for key, value in table.items()
+            if key[3] == of_set or (of_set == standard and key[3] not in further)
+        }
+        scores.write(folder / f"scores/{of_set}.parquet", kept, classes, 1e-5)
     epochs = np.arange(1, 31)
     history = {
         "epoch": pa.array(epochs, pa.int32()),
@@ -120,22 +119,18 @@ def write_run(folder: Path, n: int, classes: list[str], values: dict, seed: int)
 def write_references(path: Path, n: int, classes: list[str], votes: bool) -> None:
     """Reference rows; where the reference is made of votes with those that need votes."""
 
-    def row(name: str, kl: float | str, oracle: bool, **details) -> dict:
+    def row(kl: float, **details) -> dict:
         metrics = {"macro_acc": 0.5, "acc": 0.5, "kl": kl, "kl_dcic": 1.2, "ce": kl, "tvd": 0.3}
-        return {"name": name, "oracle": oracle, "metrics": metrics, "details": details}
+        return metrics | {f"detail.{name}": value for name, value in details.items()}
 
-    rows = [
-        row("uniform", 1.19, False),
-        row("prior", 1.18, False),
-        row("class_mean", 0.34, True),
-        row("best_smoothing", 0.4, True, alpha=0.31),
-        row("one_hot", "inf", True),
-    ]
+    rows = {"uniform": row(1.19), "prior": row(1.18), "class_mean": row(0.34), "best_smoothing": row(0.4, alpha=0.31)}
+    rows["one_hot"] = row(math.inf)
     if votes:
-        rows.append(row("sampling_floor", 0.01, True, k=1.5, draws=200, first_order_kl=0.009))
-        directions = [{"kl_dcic": 0.135}, {"kl_dcic": 0.142}]
-        rows.append(row("split_half", "inf", True, directions=directions, n_items=n // 3))
-    io.write_json(path, {"classes": classes, "eps": 1e-5, "n_items": n // 3, "rows": rows})
+        rows["sampling_floor"] = row(0.01, draws=200, first_order_kl=0.009, k=1.5)
+        rows["split_half"] = row(math.inf, n_items=n // 3, kl_dcic_direction_1=0.135, kl_dcic_direction_2=0.142)
+    if path.stem != "standard":
+        rows = {name: {path.stem: 0.5} for name in rows}
+    scores.write_rows(path, rows, list(rows)[2:], classes, 1e-5)
 
 
 def write_embedding(path: Path, n: int, seed: int) -> None:
@@ -158,7 +153,7 @@ CLASSES = {"synthetic": ["bc", "be", "gc", "ge", "rc", "re"], "mice_bone": ["g",
 
 def write_study(root: Path, config: dict, n: int = 30) -> tuple[dict, dict]:
     """Write every file that a study reads; returns inputs and outputs of ``studies.study.run``."""
-    inputs = {"metrics": [], "predictions": [], "references": [], "items": [], "reference": []}
+    inputs = {"scores": [], "predictions": [], "references": [], "items": [], "reference": []}
     for dataset in config["datasets"]:
         classes, votes = CLASSES[dataset], dataset == "mice_bone"
         write_data(root, dataset, n, classes, dataset == "synthetic", votes)
@@ -166,14 +161,15 @@ def write_study(root: Path, config: dict, n: int = 30) -> tuple[dict, dict]:
         inputs["reference"].append(root / f"data/{dataset}/reference.parquet")
         for split in config["splits"]:
             for seed in config["seeds"]:
-                path = root / f"references/{dataset}/{split}/seed{seed}.json"
-                write_references(path, n, classes, votes)
-                inputs["references"].append(path)
+                for of_set in sets(config["metrics"]):
+                    path = root / f"references/{dataset}/{split}/seed{seed}/{of_set}.parquet"
+                    write_references(path, n, classes, votes)
+                    inputs["references"].append(path)
                 for recipe in config["recipes"]:
                     for label in config["labels"]:
                         folder = root / f"runs/{dataset}/{split}/{recipe}/{label}/seed{seed}"
-                        write_run(folder, n, classes, scores(label, seed), seed + 10 * sum(map(ord, label)))
-                        inputs["metrics"].append(folder / "metrics.json")
+                        write_run(folder, n, classes, metrics_of(label, seed), seed + 10 * sum(map(ord, label)))
+                        inputs["scores"] += [folder / f"scores/{name}.parquet" for name in sets(config["metrics"])]
                         inputs["predictions"].append(folder / "predictions.parquet")
     names = {
         "config": "config.json",
@@ -187,8 +183,8 @@ def write_study(root: Path, config: dict, n: int = 30) -> tuple[dict, dict]:
     return inputs, outputs
 
 
-def edit(path: Path, change) -> None:
-    """Apply ``change`` to the content of a JSON file."""
-    content = json.loads(path.read_text())
-    change(content)
-    path.write_text(json.dumps(content))
+def edit(path: Path, values: dict | None = None, **facts) -> None:
+    """Change numbers of the test part in a run's scores, by group, scaling and metric, and facts of the file."""
+    found = scores.read(path)
+    changed = found.values | {("test", *key): value for key, value in (values or {}).items()}
+    scores.write(path, changed, **{"classes": found.classes, "eps": found.eps, **facts})

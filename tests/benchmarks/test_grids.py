@@ -69,17 +69,18 @@ RULES = {{  # name: inputs, outputs
         "model.safetensors", "history.parquet", "predictions.parquet", "features.npy", "model.manifest.json")]),
     "evaluate": (
         [RUN + "predictions.parquet", RUN + "features.npy", *TABLES, DATA + "items.parquet", LABEL + "all.parquet"],
-        [RUN + "metrics.json", RUN + "metrics.manifest.json"]),
-    "references": (TABLES, [REFERENCE + ".json", REFERENCE + ".manifest.json"]),
+        [RUN + "scores/standard.parquet", RUN + "scores/standard.manifest.json"]),
+    "references": (TABLES, [REFERENCE + "/standard.parquet", REFERENCE + "/standard.manifest.json"]),
     "embed": ([RUN + "features.npy", *TABLES], [STUDY + TSNE + ".parquet", STUDY + TSNE + ".manifest.json"]),
     "study": (
-        of_study(RUN + "metrics.json", RUN + "predictions.parquet", REFERENCE + ".json")
+        of_study(RUN + "scores/standard.parquet", RUN + "predictions.parquet", REFERENCE + "/standard.parquet")
         + of_study(DATA + "items.parquet", DATA + "reference.parquet"),
         [STUDY + f for f in ("config.json", "table.csv", "table.md", "table.tex", "cells.parquet", "items.csv",
                              "config.manifest.json")]),
     "chain": (
         of_study(*(file + "manifest.json" for file in (
-            RUN + "model.", RUN + "metrics.", SPLIT + ".", REFERENCE + ".", LABEL + "all.", DATA + "images.")))
+            RUN + "model.", RUN + "scores/standard.", SPLIT + ".", REFERENCE + "/standard.", LABEL + "all.",
+            DATA + "images.")))
         + [STUDY + "config.manifest.json"],
         [STUDY + "chain.json"]),
     "figure": (of_figure, [STUDY + "figures/{{figure}}{{block}}" + end for end in (".png", ".pdf", ".manifest.json")]),

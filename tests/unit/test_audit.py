@@ -14,6 +14,7 @@ import pytest
 from scipy import stats
 
 from softlabels import cli, io, places, registry
+from softlabels.contracts import reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
@@ -159,7 +160,7 @@ def imported(root, command, config, annotations=None, **columns):
     contract.write_items(files["items"], [f"{i}.png" for i in range(60)], columns=columns)
     item, kind, weight = annotations or (np.arange(60), np.arange(60) % 2, None)
     contract.write_annotations(files["annotations"], item, None, kind, ["cat", "dog"], weight=weight)
-    contract.write_reference(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
+    reference.write(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
     name, place = PLACES[command]
     inputs = {key: files[key] for key in ("reference", "items" if command == "split" else "annotations")}
     WORK[command](config, inputs, {name: root / place})

@@ -12,7 +12,7 @@ import pytest
 import torch
 from training_files import contents, fit, recipe, write_data, write_labels
 
-from softlabels import cli, commands, io
+from softlabels import cli, closure, commands, io
 from softlabels.errors import UserError
 from softlabels.stopping import Stopped
 from softlabels.training import checkpoint, loop, train
@@ -312,4 +312,4 @@ def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp
     arguments = cli.parser().parse_args(["train", "--config", json.dumps(config), *paths])
     arguments.call(arguments)
     assert passed.pop("finish")
-    assert passed == {"code": commands.code_hash("train", config)}
+    assert passed == {"code": closure.code_hash(commands.entries("train", config))}

@@ -8,7 +8,7 @@ import pytest
 from sklearn.manifold import trustworthiness
 
 from softlabels import embedding, io
-from softlabels.datasets import contract
+from softlabels.contracts import reference
 from softlabels.errors import UserError
 from softlabels.evaluation.structure import label_smoothness
 
@@ -22,7 +22,7 @@ def files(tmp_path):
     p = np.eye(3)[np.arange(180) % 3]
     paths = {"reference": tmp_path / "reference.parquet", "split": tmp_path / "split.parquet"}
     paths["features"] = tmp_path / "features.npy"
-    contract.write_reference(paths["reference"], p, None, ["a", "b", "c"])
+    reference.write(paths["reference"], p, None, ["a", "b", "c"])
     split = np.where(np.arange(180) < 120, "train", "test")
     io.write_table(paths["split"], pa.table({"item": pa.array(range(180), pa.int32()), "split": split}))
     features = 20 * p[120:] @ draws.normal(size=(3, 8)) + draws.normal(size=(60, 8))

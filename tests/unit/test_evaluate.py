@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,22 +10,24 @@ from scipy.special import log_softmax, rel_entr, softmax
 from scipy.stats import spearmanr
 from sklearn.metrics import silhouette_score
 
-from softlabels import io
+from softlabels import io, registry
+from softlabels.contracts import features, labels, predictions, reference, scores, split
+from softlabels.contracts.names import METRICS
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import evaluate, structure
 
 CLASSES = ["cat", "dog", "owl"]
 CONFIG = {
-    "metrics": ["kl", "kl_dcic", "macro_acc", "acc", "ce", "tvd"],
+    "set": "standard",
+    "metrics": {name: {"kind": name} for name in METRICS},
     "allow_missing_class": False,
     "structure": {"neighbours": 15},
-    "classes": None,
 }
 
 
 class Run:
-    """A run of 300 items in memory, whose parts a test may change before ``metrics`` writes and scores it."""
+    """A run of 300 items in memory, whose parts a test may change before ``scores`` writes and scores it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -46,24 +46,21 @@ class Run:
     def test(self):
         return np.flatnonzero(self.split == "test")
 
-    def metrics(self, **changes):
+    def scores(self, **changes):
         paths = {name: self.folder / name for name in ("predictions", "reference", "split", "items", "label")}
         paths["features"] = self.folder / "features.npy"
-        contract.write_reference(paths["reference"], self.p, None, CLASSES)
+        reference.write(paths["reference"], self.p, None, CLASSES)
         contract.write_items(paths["items"], [f"i{i}" for i in range(len(self.p))], columns=self.columns)
-        item = pa.array(range(len(self.p)), pa.int32())
-        io.write_table(paths["split"], pa.table({"item": item, "split": self.split})[::-1])
-        label = io.distribution_column(self.label[self.labelled], pa.float32())
-        io.write_table(paths["label"], pa.table({"item": pa.array(self.labelled, pa.int32()), "p": label}))
-        predictions = {
-            "item": pa.array(self.predicted, pa.int32()),
-            "split": self.predicted_split[self.predicted],
-            "logits": io.distribution_column(self.logits[self.predicted], pa.float32()),
-        }
-        io.write_table(paths["predictions"], pa.table(predictions))
-        np.save(paths["features"], self.features)
-        evaluate.run(CONFIG | changes, paths, {"metrics": self.folder / "metrics.json"})
-        return json.loads((self.folder / "metrics.json").read_text())
+        part = np.array([split.PARTS.index(name) for name in self.split])
+        split.write(paths["split"], part, None, {})
+        p = self.label[self.labelled]
+        ones = np.ones(len(p))
+        labels.write(paths["label"], self.labelled, p, p.argmax(axis=1), None, ones, CLASSES, {})
+        in_part = self.predicted_split[self.predicted]
+        predictions.write(paths["predictions"], self.predicted, in_part, self.logits[self.predicted], CLASSES)
+        features.write(paths["features"], self.features)
+        evaluate.run(CONFIG | changes, paths, {"scores": self.folder / "scores.parquet"})
+        return scores.read(self.folder / "scores.parquet")
 
 
 @pytest.fixture
@@ -71,25 +68,28 @@ def trained(tmp_path):
     return Run(tmp_path)
 
 
-def test_metrics_are_those_of_the_test_items_whatever_the_order_of_the_predictions(trained):
-    p, q = trained.p[trained.test], softmax(trained.logits[trained.test].astype(float), axis=1)
-    document = trained.metrics()
-    assert document["metrics"]["kl"] == pytest.approx(rel_entr(p, q).sum(axis=1).mean())
-    assert document["metrics"]["acc"] == (p.argmax(axis=1) == q.argmax(axis=1)).mean()
-    assert list(document["recall"]) == CLASSES
-    assert np.mean(list(document["recall"].values())) == pytest.approx(document["metrics"]["macro_acc"])
-    assert (document["n_items"], document["n_classes_present"], document["eps"]) == (100, 3, 1e-5)
+@pytest.mark.parametrize("part", ["val", "test"])
+def test_metrics_are_those_of_the_parts_items_whatever_the_order_of_the_predictions(trained, part):
+    rows = trained.split == part
+    p, q = trained.p[rows], softmax(trained.logits[rows].astype(float), axis=1)
+    found = trained.scores()
+    kl, acc, macro = (found.get(part, "all", "none", name) for name in ("kl", "acc", "macro_acc"))
+    assert kl == pytest.approx(rel_entr(p, q).sum(axis=1).mean())
+    assert acc == (p.argmax(axis=1) == q.argmax(axis=1)).mean()
+    assert np.mean([found.get(part, name, "none", "recall") for name in CLASSES]) == pytest.approx(macro)
+    assert [found.get(part, "all", "none", name) for name in ("n_items", "n_classes_present")] == [100, 3]
+    assert (found.classes, found.eps) == (CLASSES, 1e-5)
     trained.predicted = trained.predicted[::-1]
-    assert trained.metrics() == document
+    assert trained.scores() == found
 
 
 def test_ties_are_counted_and_credited(trained):
     first, second = trained.test[:2]
     trained.p[[first, second]] = [[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]]
     trained.logits[[first, second]] = [[0, 9, 0], [9, 0, 0]]
-    document = trained.metrics()
-    assert document["ties"]["reference"] == 2
-    assert document["ties"]["tie_credit_acc"] == pytest.approx(document["metrics"]["acc"] + 1 / 100)
+    found = trained.scores()
+    assert found.value("ties") == 2
+    assert found.value("tie_credit_acc") == pytest.approx(found.value("acc") + 1 / 100)
 
 
 def test_the_temperature_minimises_the_cross_entropy_of_the_runs_own_label_on_validation(trained):
@@ -98,29 +98,46 @@ def test_the_temperature_minimises_the_cross_entropy_of_the_runs_own_label_on_va
     rows = np.flatnonzero((trained.split == "val") & (np.arange(300) % 2 == 0))
     one_hot, logits = trained.label[rows], trained.logits[rows].astype(float)
     best = minimize_scalar(lambda t: -(one_hot * log_softmax(logits / t, axis=1)).sum(), bounds=(0.05, 20)).x
-    temperature = trained.metrics()["temperature"]
-    assert temperature["value"] == pytest.approx(best, rel=1e-3)
+    found = trained.scores()
+    assert found.value("temperature", "temperature") == pytest.approx(best, rel=1e-3)
     q = softmax(trained.logits[trained.test].astype(float) / best, axis=1)
-    assert temperature["metrics"]["kl"] == pytest.approx(
-        rel_entr(trained.p[trained.test], q).sum(axis=1).mean(), rel=1e-3
-    )
+    expected = rel_entr(trained.p[trained.test], q).sum(axis=1).mean()
+    assert found.value("kl", "temperature") == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_temperature_that_was_put_in_comes_out(trained):
     trained.logits = (2.5 * np.log(trained.p)).astype(np.float32)
-    document = trained.metrics()
-    assert document["temperature"]["value"] == pytest.approx(2.5, rel=1e-4)
-    assert document["temperature"]["metrics"]["kl"] == pytest.approx(0, abs=1e-6)
-    assert document["temperature"]["metrics"]["acc"] == document["metrics"]["acc"]
+    found = trained.scores()
+    assert found.value("temperature", "temperature") == pytest.approx(2.5, rel=1e-4)
+    assert found.value("kl", "temperature") == pytest.approx(0, abs=1e-6)
+    assert found.value("acc", "temperature") == found.value("acc")
 
 
 def test_without_labelled_validation_items_there_is_no_temperature(trained):
     trained.labelled = np.flatnonzero(trained.split == "train")
-    assert trained.metrics()["temperature"] == {
-        "value": None,
-        "metrics": None,
-        "fitted_on": "val, the run's own label",
-    }
+    found = trained.scores()
+    scaled = {key[3]: value for key, value in found.values.items() if key[0] == "test" and key[2] == "temperature"}
+    assert scaled == dict.fromkeys([*METRICS, "temperature"])
+
+
+def test_a_further_metric_is_computed_alone_and_is_the_same(trained):
+    found = trained.scores()
+    alone = trained.scores(set="tvd", metrics={"tvd": {"kind": "tvd"}})
+    assert {key[3] for key in alone.values} == {"tvd", "temperature"}
+    assert alone.values.items() <= found.values.items()
+
+
+def test_a_metric_is_not_defined_where_what_it_needs_is_not(trained, monkeypatch):
+    def metric(aligned, options):
+        return aligned.features.sum() * options["factor"]
+
+    monkeypatch.setattr(registry, "load", lambda kind, name: metric)
+    monkeypatch.setattr(registry, "entry", lambda kind, name: {"needs": ["features"]})
+    found = trained.scores(set="sum", metrics={"sum": {"kind": "sum", "factor": 2}})
+    assert found.value("sum") == pytest.approx(2 * trained.features.sum(dtype=float))
+    assert found.get("val", "all", "none", "sum") is None
+    monkeypatch.setattr(registry, "entry", lambda kind, name: {"needs": ["votes"]})  # the reference is exact
+    assert trained.scores(set="sum", metrics={"sum": {"kind": "sum"}}).value("sum") is None
 
 
 def test_structure_numbers_agree_with_direct_computations(trained):
@@ -133,7 +150,10 @@ def test_structure_numbers_agree_with_direct_computations(trained):
             middle = (p[i] + p[j]) / 2
             smoothness.append((rel_entr(p[i], middle).sum() + rel_entr(p[j], middle).sum()) / 2)
     pairs = np.triu_indices(len(x), 1)
-    numbers = trained.metrics()["structure"]
+    found = trained.scores()
+    numbers = {
+        name: found.value(f"structure.{name}") for name in ("silhouette", "label_smoothness", "distance_spearman")
+    }
     assert numbers["silhouette"] == pytest.approx(silhouette_score(x, p.argmax(axis=1)))
     assert numbers["label_smoothness"] == pytest.approx(np.mean(smoothness))
     assert numbers["distance_spearman"] == pytest.approx(spearmanr(distance[pairs], label_distance[pairs]).statistic)
@@ -143,10 +163,10 @@ def test_position_is_predictable_from_features_that_hold_it_and_not_from_noise(t
     draws = np.random.default_rng(0)
     u, s = trained.columns["u"][trained.test], trained.columns["s"][trained.test]
     trained.features = draws.normal(size=(100, 60))
-    assert trained.metrics()["structure"]["position_r2"] < 0.1
+    assert trained.scores().value("structure.position_r2") < 0.1
     trained.features[:, :3] = 5 * np.column_stack([np.cos(2 * np.pi * u / 3), np.sin(2 * np.pi * u / 3), s])
     trained.features = trained.features[:, :8]
-    assert trained.metrics()["structure"]["position_r2"] > 0.95
+    assert trained.scores().value("structure.position_r2") > 0.95
 
 
 def test_position_r2_stays_sane_with_as_many_features_as_items():
@@ -161,7 +181,7 @@ def test_position_r2_stays_sane_with_as_many_features_as_items():
 
 def test_items_without_positions_have_no_position_r2(trained):
     trained.columns = {}
-    assert trained.metrics()["structure"]["position_r2"] is None
+    assert trained.scores().value("structure.position_r2") is None
 
 
 def test_many_items_are_paired_by_a_keyed_sample(monkeypatch):
@@ -179,62 +199,62 @@ def test_many_items_are_paired_by_a_keyed_sample(monkeypatch):
 @pytest.mark.filterwarnings("error")
 def test_numbers_that_are_not_defined_are_null(trained):
     trained.p[trained.test] = [1.0, 0.0, 0.0]
-    document = trained.metrics(allow_missing_class=True)
-    assert document["recall"]["owl"] is None
-    assert document["n_classes_present"] == 1
-    assert document["structure"]["silhouette"] is None
-    assert document["structure"]["distance_spearman"] is None
-    assert document["structure"]["label_smoothness"] == 0
+    found = trained.scores(allow_missing_class=True)
+    assert found.value("recall.owl") is None
+    assert found.value("n_classes_present") == 1
+    assert found.value("structure.silhouette") is None
+    assert found.value("structure.distance_spearman") is None
+    assert found.value("structure.label_smoothness") == 0
 
 
 def test_a_class_that_no_test_item_has_is_refused_unless_allowed(trained):
     trained.p[trained.test] = np.eye(3)[np.arange(100) % 2]
     with pytest.raises(UserError, match=r"no test item has the truth owl.*allow_missing_class: true"):
-        trained.metrics()
-    assert not (trained.folder / "metrics.json").exists()
-    assert trained.metrics(allow_missing_class=True)["n_classes_present"] == 2
+        trained.scores()
+    assert not (trained.folder / "scores.parquet").exists()
+    assert trained.scores(allow_missing_class=True).value("n_classes_present") == 2
 
 
 def test_a_logit_that_is_not_a_number_names_the_item(trained):
     trained.logits[trained.test[7], 1] = np.nan
     with pytest.raises(UserError, match=f"logits with the value nan for item {trained.test[7]} "):
-        trained.metrics()
+        trained.scores()
 
 
 def test_a_feature_that_is_not_a_number_names_the_item(trained):
     trained.features[3, 0] = np.inf
     with pytest.raises(UserError, match=rf"for item {trained.test[3]} "):
-        trained.metrics()
+        trained.scores()
 
 
 def test_a_test_item_without_a_prediction_is_named(trained):
     trained.predicted = np.setdiff1d(trained.predicted, trained.test[4:6])
     with pytest.raises(UserError, match=rf"no row for item {trained.test[4]} \(2 of 100"):
-        trained.metrics()
+        trained.scores()
 
 
 def test_an_item_predicted_twice_is_named(trained):
     trained.predicted = np.append(trained.predicted, 11)
     with pytest.raises(UserError, match="several rows for item 11"):
-        trained.metrics()
+        trained.scores()
 
 
 def test_predictions_of_another_split_are_refused(trained):
     trained.predicted_split[trained.test[0]] = "train"
     with pytest.raises(UserError, match=f"item {trained.test[0]} outside of the split test"):
-        trained.metrics()
+        trained.scores()
 
 
 def test_features_of_another_split_are_refused(trained):
     trained.features = trained.features[1:]
     with pytest.raises(UserError, match=r"array \[99, 8\], expected \[100, F\]"):
-        trained.metrics()
+        trained.scores()
 
 
 def test_a_network_of_another_data_set_is_refused(trained):
     trained.logits = np.zeros((300, 4), np.float32)
     with pytest.raises(UserError, match="found 4 logits an item, expected 3"):
-        trained.metrics()
+        trained.scores()
 
 
 def test_a_reference_that_is_not_a_number_names_the_item(trained, monkeypatch):
@@ -243,7 +263,7 @@ def test_a_reference_that_is_not_a_number_names_the_item(trained, monkeypatch):
         table["votes"] = pa.nulls(len(p), pa.int32())
         io.write_table(path, pa.table(table), {"classes": classes, "reference": "exact"})
 
-    monkeypatch.setattr(contract, "write_reference", write_anyway)
+    monkeypatch.setattr(reference, "write", write_anyway)
     trained.p[42, 0] = np.nan
     with pytest.raises(UserError, match="for item 42 "):
-        trained.metrics()
+        trained.scores()

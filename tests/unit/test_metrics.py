@@ -12,10 +12,18 @@ from scipy.special import log_softmax, rel_entr
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
 from softlabels import registry
+from softlabels.evaluation.aligned import Aligned
 from softlabels.evaluation.divergence import jensen_shannon, kl_dcic_items, kl_items
 from softlabels.evaluation.metrics.macro_acc import recall
 
-METRICS = {name: registry.load("metric", name) for name in ("kl", "kl_dcic", "macro_acc", "acc", "ce", "tvd")}
+
+def scored_by(name):
+    """A metric as a function of references and logarithms of predictions, both [N, C]."""
+    metric = registry.load("metric", name)
+    return lambda p, log_q: metric(Aligned("test", np.arange(len(p)), p, log_q, []), {"kind": name})
+
+
+METRICS = {name: scored_by(name) for name in ("kl", "kl_dcic", "macro_acc", "acc", "ce", "tvd")}
 
 
 @pytest.fixture

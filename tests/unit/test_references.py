@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
-from softlabels import io
-from softlabels.datasets import contract
+from softlabels.contracts import reference, scores, split
+from softlabels.contracts.reference import Reference
 from softlabels.errors import UserError
 from softlabels.evaluation import references
 
-METRICS = ["kl", "kl_dcic", "tvd", "acc"]
+METRICS = {name: {"kind": name} for name in ("kl", "kl_dcic", "tvd", "acc")}
 CIFAR10H = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h" / "cifar10h-counts.npy"
 
 
@@ -25,7 +23,9 @@ def by_name(p, counts, train=None, test=None, draws=20, seed=0):
     everything = np.arange(len(p))
     train = everything if train is None else train
     test = everything if test is None else test
-    return {row["name"]: row for row in references.rows(METRICS, p, counts, train, test, seed=seed, draws=draws)}
+    votes = None if counts is None else counts.sum(axis=1)
+    given = Reference("reference.parquet", everything, p, votes, [f"class{k}" for k in range(p.shape[1])])
+    return references.rows(METRICS, given, train, test, seed=seed, draws=draws)
 
 
 def simulated(n=3000, k=5.0):
@@ -42,18 +42,18 @@ def test_cifar10h_has_its_known_reference_rows():
     counts = np.load(CIFAR10H)
     rows = by_name(counts / counts.sum(axis=1, keepdims=True), counts)
     for name, expected in {"uniform": 2.147, "class_mean": 0.0943, "best_smoothing": 0.1304, "one_hot": 0.3701}.items():
-        assert rows[name]["metrics"]["kl_dcic"] == pytest.approx(expected, abs=6e-4), name
-    assert rows["best_smoothing"]["details"]["alpha"] == pytest.approx(0.05, abs=0.005)
-    assert rows["one_hot"]["metrics"]["kl"] == "inf"
+        assert rows[name]["kl_dcic"] == pytest.approx(expected, abs=6e-4), name
+    assert rows["best_smoothing"]["detail.alpha"] == pytest.approx(0.05, abs=0.005)
+    assert rows["one_hot"]["kl"] == math.inf
 
     floor = rows["sampling_floor"]
-    assert floor["details"]["first_order_kl"] == pytest.approx(0.009, abs=0.0005)
-    assert floor["details"]["k"] == pytest.approx(16, abs=2)
-    assert floor["metrics"]["kl"] == pytest.approx(0.0286, abs=0.002)
+    assert floor["detail.first_order_kl"] == pytest.approx(0.009, abs=0.0005)
+    assert floor["detail.k"] == pytest.approx(16, abs=2)
+    assert floor["kl"] == pytest.approx(0.0286, abs=0.002)
 
     halves = rows["split_half"]
-    assert all(0.130 < direction["kl_dcic"] < 0.145 for direction in halves["details"]["directions"])
-    assert halves["metrics"]["tvd"] == pytest.approx(0.037, abs=0.0005)
+    assert all(0.130 < halves[f"detail.kl_dcic_direction_{k}"] < 0.145 for k in (1, 2))
+    assert halves["tvd"] == pytest.approx(0.037, abs=0.0005)
 
 
 def test_the_synthetic_set_has_its_known_reference_rows():
@@ -70,14 +70,8 @@ def test_the_synthetic_set_has_its_known_reference_rows():
     rows = by_name(p, None)
     assert set(rows) == {"uniform", "prior", "class_mean", "best_smoothing", "one_hot"}
     for name, expected in {"uniform": 1.191, "one_hot": 2.417, "best_smoothing": 0.396, "class_mean": 0.342}.items():
-        assert rows[name]["metrics"]["kl_dcic"] == pytest.approx(expected, rel=0.015), name
-    assert rows["best_smoothing"]["details"]["alpha"] == pytest.approx(0.31, abs=0.01)
-
-
-def test_only_rows_that_use_the_truth_of_a_test_item_are_oracles():
-    counts, _ = simulated(200)
-    rows = by_name(counts / counts.sum(axis=1, keepdims=True), counts, draws=2)
-    assert [name for name, row in rows.items() if not row["oracle"]] == ["uniform", "prior"]
+        assert rows[name]["kl_dcic"] == pytest.approx(expected, rel=0.015), name
+    assert rows["best_smoothing"]["detail.alpha"] == pytest.approx(0.31, abs=0.01)
 
 
 def test_the_best_smoothing_is_the_one_that_a_search_finds():
@@ -99,12 +93,12 @@ def test_what_a_row_is_fitted_on_comes_from_the_training_items_alone():
     truth = p.argmax(axis=1)
     means = np.stack([p[train][truth[train] == c].mean(axis=0) for c in range(4)])
     for name, prediction in {"prior": p[train].mean(axis=0), "class_mean": means[truth[test]]}.items():
-        assert rows[name]["metrics"]["kl"] == pytest.approx(rel_entr(p[test], prediction).sum(axis=1).mean()), name
+        assert rows[name]["kl"] == pytest.approx(rel_entr(p[test], prediction).sum(axis=1).mean()), name
     counts[test] = counts[test][::-1] + 1
     p = counts / counts.sum(axis=1, keepdims=True)
     others = by_name(p, counts, train, test, draws=2)
-    assert others["best_smoothing"]["details"]["alpha"] == rows["best_smoothing"]["details"]["alpha"]
-    assert others["sampling_floor"]["details"]["k"] == rows["sampling_floor"]["details"]["k"]
+    assert others["best_smoothing"]["detail.alpha"] == rows["best_smoothing"]["detail.alpha"]
+    assert others["sampling_floor"]["detail.k"] == rows["sampling_floor"]["detail.k"]
 
 
 def test_a_class_without_training_items_has_the_mean_of_all_of_them():
@@ -117,8 +111,8 @@ def test_the_sampling_floor_finds_k_and_lies_just_above_the_score_of_the_true_di
     p = counts / counts.sum(axis=1, keepdims=True)
     score_of_the_truth = rel_entr(p, truth).sum(axis=1).mean()
     row = by_name(p, counts)["sampling_floor"]
-    assert row["details"]["k"] == pytest.approx(5, rel=0.15)
-    assert row["details"]["first_order_kl"] < score_of_the_truth < row["metrics"]["kl"] < 2 * score_of_the_truth
+    assert row["detail.k"] == pytest.approx(5, rel=0.15)
+    assert row["detail.first_order_kl"] < score_of_the_truth < row["kl"] < 2 * score_of_the_truth
 
 
 def test_half_panels_share_out_every_vote_and_are_drawn_by_item():
@@ -136,9 +130,9 @@ def test_half_panels_share_out_every_vote_and_are_drawn_by_item():
 def test_split_half_is_the_mean_of_both_directions_over_items_with_two_votes_or_more():
     counts = np.array([[1, 0], [1, 1], [2, 0], [0, 2], [0, 1]])
     row = by_name(counts / counts.sum(axis=1, keepdims=True), counts, draws=1)["split_half"]
-    assert row["details"]["n_items"] == 3
-    assert row["metrics"]["tvd"] == pytest.approx(1 / 3)  # the halves of [1, 1] disagree, the others agree
-    assert row["metrics"]["kl"] == "inf"
+    assert row["detail.n_items"] == 3
+    assert row["tvd"] == pytest.approx(1 / 3)  # the halves of [1, 1] disagree, the others agree
+    assert row["kl"] == math.inf
     counts, _ = simulated(50)
     row = by_name(counts / counts.sum(axis=1, keepdims=True), counts, draws=1)["split_half"]
     a, b = (
@@ -146,44 +140,50 @@ def test_split_half_is_the_mean_of_both_directions_over_items_with_two_votes_or_
         for half in references.half_panels(counts, np.arange(50), 0)
     )
     both = [rel_entr(a, b).sum(axis=1).mean(), rel_entr(b, a).sum(axis=1).mean()]
-    assert [direction["kl_dcic"] for direction in row["details"]["directions"]] == pytest.approx(both)
-    assert row["metrics"]["kl_dcic"] == pytest.approx(np.mean(both))
+    assert [row[f"detail.kl_dcic_direction_{k}"] for k in (1, 2)] == pytest.approx(both)
+    assert row["kl_dcic"] == pytest.approx(np.mean(both))
 
 
 def data_set(folder, p, votes):
-    contract.write_reference(folder / "reference.parquet", p, votes, ["cat", "dog", "owl", "yak"])
-    split = ["train", "val", "test", "test"] * (len(p) // 4)
-    table = pa.table({"item": pa.array(range(len(p)), pa.int32()), "split": split})
-    io.write_table(folder / "split.parquet", table)
+    reference.write(folder / "reference.parquet", p, votes, ["cat", "dog", "owl", "yak"])
+    split.write(folder / "split.parquet", np.tile([0, 1, 2, 2], len(p) // 4), None, {})
     return {"reference": folder / "reference.parquet", "split": folder / "split.parquet"}
 
 
 def score(folder, inputs, **changes):
-    config = {"metrics": METRICS, "seed": 0, "draws": 3, "allow_missing_class": False} | changes
-    references.run(config, inputs, {"references": folder / "references.json"})
-    return (folder / "references.json").read_bytes()
+    """The rows of a file of references."""
+    standard = {"set": "standard", "metrics": METRICS, "allow_missing_class": False}
+    references.run({**standard, "seed": 0, "draws": 3, **changes}, inputs, {"references": folder / "rows.parquet"})
+    return scores.read_rows(folder / "rows.parquet")
 
 
 def test_the_file_has_the_rows_of_the_test_items_and_the_same_bytes_each_time(tmp_path):
     counts, _ = simulated(400)
     p = counts / counts.sum(axis=1, keepdims=True)
     inputs = data_set(tmp_path, p, counts.sum(axis=1))
-    written = score(tmp_path, inputs)
-    assert written == score(tmp_path, inputs)
-    document = json.loads(written)
-    split = np.arange(400) % 4
-    expected = references.rows(
-        METRICS, p, counts, np.flatnonzero(split == 0), np.flatnonzero(split >= 2), seed=0, draws=3
-    )
-    assert document["rows"] == json.loads(json.dumps(expected))
-    assert (document["n_items"], document["eps"]) == (200, 1e-5)
-    assert document["classes"] == ["cat", "dog", "owl", "yak"]
+    found = score(tmp_path, inputs)
+    written = (tmp_path / "rows.parquet").read_bytes()
+    score(tmp_path, inputs)
+    assert written == (tmp_path / "rows.parquet").read_bytes()
+    part = np.arange(400) % 4
+    expected = by_name(p, counts, np.flatnonzero(part == 0), np.flatnonzero(part >= 2), draws=3)
+    assert {name: {key[3]: value for key, value in row.values.items()} for name, row in found.items()} == expected
+    assert [name for name, row in found.items() if not row.oracle] == ["uniform", "prior"]
+    assert {(row.eps, *row.classes) for row in found.values()} == {(1e-5, "cat", "dog", "owl", "yak")}
+
+
+def test_a_further_metric_is_all_that_its_file_holds(tmp_path):
+    counts, _ = simulated(400)
+    inputs = data_set(tmp_path, counts / counts.sum(axis=1, keepdims=True), counts.sum(axis=1))
+    standard = score(tmp_path, inputs)
+    further = score(tmp_path, inputs, set="tvd", metrics={"tvd": {"kind": "tvd"}})
+    for name, row in further.items():
+        assert row.values == {("test", "all", "none", "tvd"): standard[name].value("tvd")}, name
 
 
 def test_an_exact_reference_has_no_rows_about_votes(tmp_path):
     _, truth = simulated(400)
-    document = json.loads(score(tmp_path, data_set(tmp_path, truth, None)))
-    assert [row["name"] for row in document["rows"]][-1] == "one_hot"
+    assert list(score(tmp_path, data_set(tmp_path, truth, None)))[-1] == "one_hot"
 
 
 def test_a_reference_that_is_no_share_of_its_votes_names_the_item(tmp_path):
@@ -197,6 +197,5 @@ def test_a_class_that_no_test_item_has_is_refused_unless_allowed(tmp_path):
     inputs = data_set(tmp_path, p, None)
     with pytest.raises(UserError, match="no test item has the truth yak"):
         score(tmp_path, inputs)
-    assert not (tmp_path / "references.json").exists()
-    rows = json.loads(score(tmp_path, inputs, allow_missing_class=True))["rows"]
-    assert rows[0]["metrics"]["kl"] == pytest.approx(math.log(4))
+    assert not (tmp_path / "rows.parquet").exists()
+    assert score(tmp_path, inputs, allow_missing_class=True)["uniform"].value("kl") == pytest.approx(math.log(4))

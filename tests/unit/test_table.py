@@ -11,9 +11,9 @@ import pytest
 import study_files as files
 from scipy import stats
 
-from softlabels import io
+from softlabels import documents, io
 from softlabels.errors import UserError
-from softlabels.studies import ledger, paper, render, study
+from softlabels.studies import ledger, ledger_view, paper, study
 
 BOTH = {
     "synthetic": {"paper": "synthetic", "description": {"source": {"kind": "synthetic", "pixels": 64}}},
@@ -65,10 +65,12 @@ def test_a_cell_names_its_runs_and_the_hashes_of_their_files(tmp_path):
     mean = one(rows, label="soft", metric="kl", kind="measured", statistic="mean")
     assert mean["runs"] == [f"synthetic/random/compact/soft/seed{seed}" for seed in range(3)]
     path = mean["files"][1]["path"]
-    assert path == "runs/synthetic/random/compact/soft/seed1/metrics.json"
+    assert path == "runs/synthetic/random/compact/soft/seed1/scores/standard.parquet"
     assert mean["files"][1]["sha256"] == io.sha256(tmp_path / path)
     floor = one(rows, label="uniform", metric="kl", statistic="mean")
-    assert [file["path"] for file in floor["files"]] == [f"references/synthetic/random/seed{s}.json" for s in range(3)]
+    assert [file["path"] for file in floor["files"]] == [
+        f"references/synthetic/random/seed{s}/standard.parquet" for s in range(3)
+    ]
     assert one(rows, label="soft", metric="kl", kind="difference", statistic="low")["runs"] == mean["runs"] + [
         f"synthetic/random/compact/hard/seed{seed}" for seed in range(3)
     ]
@@ -106,12 +108,12 @@ def test_table_csv_is_tidy_and_holds_every_number_of_the_ledger_once(tmp_path):
         "dataset,split,recipe,label,metric,kind,versus,mean,std,n,ddof,low,high,interval,level,oracle"
     )
     numbers = {
-        (*(row[name] for name in render.KEY), statistic): float(row[statistic])
+        (*(row[name] for name in ledger_view.KEY), statistic): float(row[statistic])
         for row in csv.DictReader(text_io.StringIO(text))
         for statistic in ("mean", "std", "low", "high")
         if row[statistic]
     }
-    cells = {(*(row[n] or "" for n in render.KEY), row["statistic"]): row["value"] for row in cells_of(outputs)}
+    cells = {(*(row[n] or "" for n in ledger_view.KEY), row["statistic"]): row["value"] for row in cells_of(outputs)}
     assert numbers == cells
     assert len(cells) == len(cells_of(outputs))
 
@@ -119,13 +121,13 @@ def test_table_csv_is_tidy_and_holds_every_number_of_the_ledger_once(tmp_path):
 def test_tables_are_rendered_from_the_ledger_file_alone(tmp_path):
     outputs = finished(tmp_path, datasets=BOTH)
     cells = pq.read_table(outputs["cells"])
-    assert render.render_csv(cells) == outputs["table_csv"].read_text()
-    assert render.render_markdown(cells) == outputs["table_md"].read_text()
-    assert render.render_latex(cells) == outputs["table_tex"].read_text()
+    assert ledger_view.render_csv(cells) == outputs["table_csv"].read_text()
+    assert documents.markdown(ledger_view.document(cells)) == outputs["table_md"].read_text()
+    assert documents.latex(ledger_view.document(cells)) == outputs["table_tex"].read_text()
     changed = cells.set_column(
         cells.column_names.index("printed"), "printed", pa.array(["7.7777"] * len(cells), pa.string())
     )
-    rows = table_rows(render.render_markdown(changed), "Comparison of labels: hard, soft")
+    rows = table_rows(documents.markdown(ledger_view.document(changed)), "Comparison of labels: hard, soft")
     assert {cell.strip("*") for row in rows[1:] for cell in row[1:]} == {"7.7777 ± 7.7777"}
 
 
@@ -141,7 +143,9 @@ def test_the_main_table_has_the_papers_layout_with_the_best_label_in_bold(tmp_pa
 
 def test_more_labels_stand_below_each_other_and_each_is_compared_with_the_baseline(tmp_path):
     labels = {"hard": files.HARD, **{f"soft_{k}": files.SOFT for k in range(3)}}
-    outputs = finished(tmp_path, labels=labels, splits=["random", "group"], recipes={"a": {}, "b": {}})
+    outputs = finished(
+        tmp_path, labels=labels, splits=["random", "group"], recipes={"a": files.RECIPE, "b": files.RECIPE}
+    )
     rows = table_rows(outputs["table_md"].read_text(), "Comparison of labels: hard, soft_0, soft_1, soft_2")
     assert rows[0] == ["data set", "split", "recipe", "label", "ACC ↑", "KL ↓", "KL_ε ↓"]
     assert len(rows) == 1 + 2 * 2 * 4
@@ -211,8 +215,8 @@ def test_temperature_scaling_is_a_reference_row_of_each_label(tmp_path):
 def test_infinite_divergences_of_both_labels_have_no_difference(tmp_path):
     def infinite(root):
         for label in ("hard", "soft"):
-            path = root / f"runs/synthetic/random/compact/{label}/seed0/metrics.json"
-            files.edit(path, lambda content: content["metrics"].update(kl="inf"))
+            path = root / f"runs/synthetic/random/compact/{label}/seed0/scores/standard.parquet"
+            files.edit(path, {("all", "none", "kl"): math.inf})
 
     outputs = finished(tmp_path, infinite)
     rows = cells_of(outputs)
@@ -223,10 +227,15 @@ def test_infinite_divergences_of_both_labels_have_no_difference(tmp_path):
 
 def test_absent_classes_and_ties_are_stated(tmp_path):
     def absent(root):
-        for path in root.glob("runs/*/*/*/*/*/metrics.json"):
-            files.edit(path, lambda content: content.update(n_classes_present=5))
-            files.edit(path, lambda content: content["recall"].update(re=None))
-            files.edit(path, lambda content: content["ties"].update(reference=2))
+        for path in root.glob("runs/*/*/*/*/*/scores/standard.parquet"):
+            files.edit(
+                path,
+                {
+                    ("all", "none", "n_classes_present"): 5,
+                    ("re", "none", "recall"): math.nan,
+                    ("all", "none", "ties"): 2,
+                },
+            )
 
     text = finished(tmp_path, absent)["table_md"].read_text()
     assert "Synthetic: 10 test items; 5 of 6 classes present; 2 items whose reference has a tie" in text
@@ -255,17 +264,36 @@ def test_latex_is_balanced_and_escaped(tmp_path):
     assert all(len(columns) == header.count(" & ") + 1 for columns, header in widths)
 
 
-def test_special_characters_become_latex():
-    assert render.latex_text("a_b ± 50% {x} **∞**") == r"a\_b $\pm$ 50\% \{x\} \textbf{$\infty$}"
-    assert render.latex_text("[-0.5, +0.1]") == "[$-$0.5, +0.1]"
+def test_twenty_labels_of_twelve_classes_run_off_no_page(tmp_path, monkeypatch):
+    monkeypatch.setitem(files.CLASSES, "synthetic", [f"class {k}" for k in range(12)])
+    labels = {"hard": files.HARD, **{f"soft_{k}": files.SOFT for k in range(19)}}
+    outputs = finished(tmp_path, labels=labels, splits=["random", "group"], recipes={"a": {}, "b": {}}, seeds=[0, 1])
+    lines = [line for line in outputs["table_md"].read_text().splitlines() if line.startswith("|")]
+    assert 6 <= max(line.count(" | ") + 1 for line in lines) <= documents.COLUMNS
+    floats = outputs["table_tex"].read_text().split(r"\begin{table}")[1:]
+    assert max(part.count(r" \\") for part in floats) == documents.ROWS + 1
+    shown = {(label, line) for label in labels for line in lines if f"{label}: recall" in line}
+    assert {label for label, _ in shown} == set(labels) and len({line for _, line in shown}) == 5
+
+
+def test_a_study_chooses_its_tables_and_the_metrics_of_the_main_one(tmp_path):
+    outputs = finished(tmp_path, tables=[{"kind": "further"}, {"kind": "main", "metrics": ["tvd", "acc"]}])
+    text = outputs["table_md"].read_text()
+    assert re.findall("^## (.*)", text, re.MULTILINE) == ["Further metrics", "Comparison of labels: hard, soft"]
+    header, row = table_rows(text, "Comparison of labels: hard, soft")
+    assert header[1:] == ["hard: TVD ↓", "hard: plain ACC ↑", "soft: TVD ↓", "soft: plain ACC ↑"]
+    assert [cell.startswith("**") for cell in row[1:]] == [False, False, True, True]
+    assert table_rows(text, "Further metrics")[0][2:] == ["ACC ↑", "KL ↓", "KL_ε ↓", "CE ↓"]
+    with pytest.raises(UserError, match="table main: found the metric brier, expected some of macro_acc"):
+        finished(tmp_path / "two", tables=[{"kind": "main", "metrics": ["brier"]}])
 
 
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
-        ("runs/synthetic/random/compact/soft/seed1/metrics.json", "metrics.json.*synthetic/random/compact/soft/seed1"),
+        ("runs/synthetic/random/compact/soft/seed1/scores/standard.parquet", "scores of standard.*soft/seed1"),
         ("runs/synthetic/random/compact/hard/seed2/predictions.parquet", "predictions.parquet.*hard/seed2"),
-        ("references/synthetic/random/seed0.json", "reference rows.*synthetic/random/seed0"),
+        ("references/synthetic/random/seed0/standard.parquet", "references: scores of standard.*random/seed0"),
         ("data/synthetic/items.parquet", "items.parquet.*synthetic"),
     ],
 )
@@ -280,15 +308,15 @@ def test_a_missing_file_is_named_and_nothing_is_written(tmp_path, missing, messa
 
 def test_a_file_outside_of_the_results_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="below a folder 'runs'"):
-        ledger.named([tmp_path / "metrics.json"], "runs")
+        ledger.named([tmp_path / "predictions.parquet"], "runs")
 
 
 def test_runs_scored_with_another_epsilon_or_other_classes_are_refused(tmp_path):
-    path = "runs/synthetic/random/compact/soft/seed1/metrics.json"
+    path = "runs/synthetic/random/compact/soft/seed1/scores/standard.parquet"
     with pytest.raises(UserError, match=rf"{path}: found eps 0.001"):
-        finished(tmp_path, lambda root: files.edit(root / path, lambda content: content.update(eps=1e-3)))
+        finished(tmp_path, lambda root: files.edit(root / path, eps=1e-3))
     with pytest.raises(UserError, match=rf"{path}: found the classes a, b"):
-        finished(tmp_path, lambda root: files.edit(root / path, lambda content: content.update(classes=["a", "b"])))
+        finished(tmp_path, lambda root: files.edit(root / path, classes=["a", "b"]))
 
 
 def test_the_same_runs_give_the_same_bytes_in_any_folder_and_order(tmp_path):
@@ -308,6 +336,29 @@ def test_the_baseline_is_the_first_label(tmp_path):
     assert "## Comparison of labels: hard, average\n" in outputs["table_md"].read_text()
 
 
-def test_a_label_named_in_no_paper_row_is_not_compared_with_it(tmp_path):
-    rows = cells_of(finished(tmp_path, labels={"average": files.SOFT, "hard": files.HARD}))
-    assert {row["label"] for row in rows if row["kind"] == "paper"} == {"hard"}
+def test_the_papers_numbers_stand_beside_what_is_defined_as_theirs_whatever_its_name(tmp_path):
+    labels = {"votes": files.HARD, "hard": files.SOFT, "soft": {"aggregate": {"kind": "dawid_skene"}, "form": "soft"}}
+    rows = cells_of(finished(tmp_path, labels=labels, baseline="votes"))
+    theirs = {row["label"]: row["value"] for row in rows if row["kind"] == "paper" and row["metric"] == "macro_acc"
+              and row["statistic"] == "mean"}  # fmt: skip
+    assert theirs == {"votes": 0.8247, "hard": 0.9096}
+    differences = {row["label"] for row in rows if row["paper_difference"] is not None}
+    assert differences == {"votes", "hard"}
+    assert paper.role({"aggregate": {"kind": "majority"}, "form": "hard", "ties": "random"}) == "hard"
+    assert paper.role({"aggregate": {"kind": "average"}, "form": "hard"}) is None
+
+
+def test_a_further_metric_is_read_from_files_of_its_own(tmp_path, monkeypatch):
+    scored = {label: {**scores, "top_k__k_3": [0.9, 0.8, 1.0]} for label, scores in files.SCORES.items()}
+    monkeypatch.setattr(files, "SCORES", scored)
+    before, after = (
+        cells_of(finished(tmp_path / name, metrics=metrics))
+        for name, metrics in (("before", files.METRICS), ("after", [*files.METRICS, "top_k__k_3"]))
+    )
+    assert [row for row in after if row["metric"] != "top_k__k_3"] == before
+    mean = one(after, label="soft", metric="top_k__k_3", kind="measured", statistic="mean")
+    assert mean["value"] == pytest.approx(0.9)
+    run = "synthetic/random/compact/soft/seed"
+    assert [file["path"] for file in mean["files"]] == [f"runs/{run}{s}/scores/top_k__k_3.parquet" for s in range(3)]
+    prior = one(after, label="prior", metric="top_k__k_3", statistic="mean")
+    assert prior["files"][0]["path"] == "references/synthetic/random/seed0/top_k__k_3.parquet"

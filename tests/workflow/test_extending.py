@@ -61,7 +61,7 @@ OURS = {
         ENTRY = {
             "about": "AdamW (Loshchilov and Hutter 2019).",
             "options": {
-                "beta": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0.9, "description": "First."},
+                "beta": {"type": "number", "minimum": 0, "exclusiveMaximum": 1, "default": 0.9, "description": "1st."},
             },
         }
 
@@ -225,7 +225,7 @@ THEIRS = {
         ENTRY = {
             "kind": "loss",
             "about": "Focal loss (Lin et al. 2017).",
-            "options": {"gamma": {"type": "number", "minimum": 0, "default": 2, "description": "How fast easy items fade."}},
+            "options": {"gamma": {"type": "number", "minimum": 0, "default": 2, "description": "How fast items fade."}},
         }
 
 
@@ -328,7 +328,9 @@ def test_entries_of_every_kind_run_and_everything_knows_them(extended):
     assert "## Ranking" in text
     assert (folder / "figures/bars.png").stat().st_size > 1000
     rows = list(csv.DictReader((folder / "table.csv").open()))
-    found = {row["label"]: float(row["mean"]) for row in rows if row["metric"] == "top_k__k_3" and row["kind"] == "measured"}
+    found = {
+        row["label"]: float(row["mean"]) for row in rows if row["metric"] == "top_k__k_3" and row["kind"] == "measured"
+    }
     assert set(found) == {"hard", "smoothed"}
 
     assert "smoothed" in extended.softlabels("explain", "results/tiny/studies/extended", "smoothed own", "top_k__k_3")

@@ -20,7 +20,7 @@ rule evaluate:
     params:
         **tracked("evaluate"),
     message:
-        "Evaluating {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
+        "Evaluating {wildcards.recipe}, {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}: {wildcards.metrics}"
     shell:
         call("evaluate")
 
@@ -43,6 +43,6 @@ rule references:
     params:
         **tracked("references"),
     message:
-        "Scoring the reference rows of {wildcards.dataset}, seed {wildcards.seed}"
+        "Scoring the reference rows of {wildcards.dataset}, seed {wildcards.seed}: {wildcards.metrics}"
     shell:
         call("references")

@@ -1,6 +1,6 @@
 rule study:
     input:
-        metrics=lambda wc: plan.files(wc.study, "evaluate", "metrics"),
+        scores=lambda wc: plan.files(wc.study, "evaluate", "scores"),
         predictions=lambda wc: plan.files(wc.study, "train", "predictions"),
         references=lambda wc: plan.files(wc.study, "references", "references"),
         item_table=lambda wc: plan.files(wc.study, "data", "items"),

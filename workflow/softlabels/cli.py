@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import __version__, joblog, schema, stopping
-from .commands import COMMANDS, Command, bare, code_hash, option
+from . import __version__, closure, joblog, schema, stopping
+from .commands import COMMANDS, Command, bare, entries, option
 from .errors import UserError
 
 # What to do where a file system refuses; no file of ours is left half-written.
@@ -80,7 +80,8 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
     if command.resumes:
         stopping.end_at_once()
         run = importlib.import_module(command.module).run
-        run(config, inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
+        code = closure.code_hash(entries(name, arguments["config"]))
+        run(config, inputs, outputs, code=code, finish=finish)
         return
     extra = {"threads": arguments["threads"]} if command.threads else {}
     finish(importlib.import_module(command.module).run(config, inputs, outputs, **extra))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .places import PLACES, Place
-from .provenance import closure
 from .registry import location
 
 Names = list[tuple[str, str]]
@@ -55,7 +54,7 @@ def _of_recipe(config: dict[str, Any]) -> Names:
 
 
 def _metrics(config: dict[str, Any]) -> Names:
-    return [("metric", name) for name in config["metrics"]]
+    return [("metric", options["kind"]) for options in config["metrics"].values()]
 
 
 # In the order in which data flows.
@@ -112,7 +111,7 @@ COMMANDS = {
     "evaluate": Command(
         PLACES["evaluate"],
         "softlabels.evaluation.evaluate",
-        "evaluate one run on its test part",
+        "evaluate one run on its validation and test parts",
         ("predictions", "features", "reference", "split", "items", "label"),
         _metrics,
         group="evaluation",
@@ -136,7 +135,8 @@ COMMANDS = {
         PLACES["study"],
         "softlabels.studies.study",
         "gather a study: ledger, tables, items",
-        ("metrics*", "predictions*", "references*", "items*", "reference*"),
+        ("scores*", "predictions*", "references*", "items*", "reference*"),
+        lambda config: [("table", table["kind"]) for table in config["tables"]],
         group="report",
     ),
     "chain": Command(
@@ -160,12 +160,7 @@ def option(path: str) -> str:
     return "--config-file" if path == "config" else f"--{bare(path).replace('_', '-')}"
 
 
-def modules(command: str, config: dict[str, Any]) -> tuple[str, ...]:
-    """The entry module of a command and the modules that its configuration names."""
+def entries(command: str, config: dict[str, Any]) -> tuple[str, ...]:
+    """Where the code of a command begins, as ``module:function``: its own, and what its configuration names."""
     entry = COMMANDS[command]
-    return (entry.module, *(location(kind, name)[0] for kind, name in entry.registered(config)))
-
-
-def code_hash(command: str, config: dict[str, Any]) -> str:
-    """Hash of the code that a command runs with a configuration."""
-    return closure.code_hash(modules(command, config))
+    return (f"{entry.module}:run", *(":".join(location(kind, name)) for kind, name in entry.registered(config)))

@@ -11,9 +11,12 @@ from sklearn.manifold import TSNE, trustworthiness
 from threadpoolctl import threadpool_limits
 
 from . import io
+from .contracts import features as features_file
+from .contracts import reference as reference_file
+from .contracts import split as split_file
 from .errors import UserError
 from .evaluation.structure import label_smoothness
-from .evaluation.tables import json_number, read_features, read_reference, rows_of, split_items
+from .io import json_number
 
 
 def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
@@ -31,15 +34,15 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     Raises:
         UserError: features of another split or not finite, or a perplexity that is not below the number of items.
     """
-    test = split_items(inputs["split"], "test")
-    features = read_features(inputs["features"], test)
+    test = split_file.read(inputs["split"]).items("test")
+    features = features_file.read(inputs["features"], test)
     if config["perplexity"] >= len(test):
         raise UserError(
             f"perplexity: found {config['perplexity']} with {len(test)} test items, expected less than the number of "
             f"items, best under a third of it. Lower the perplexity to {max(1, len(test) // 3)} or less."
         )
-    reference = read_reference(inputs["reference"])
-    p = reference.p[rows_of(inputs["reference"], reference.item, test)]
+    reference = reference_file.read(inputs["reference"])
+    p = reference.p[reference.rows(test)]
     with threadpool_limits(1):  # n_jobs does not reach the gradient, whose sums depend on the number of threads
         points, divergence = tsne(features, config)
         numbers = quality(features, points, p, config["neighbours"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -62,6 +63,14 @@ def json_text(value: Any) -> str:
 def write_json(path: str | Path, value: Any) -> None:
     """Write :func:`json_text` atomically."""
     write_text(path, json_text(value))
+
+
+def json_number(value: float) -> float | str | None:
+    """A number for JSON: infinities as the strings "inf" and "-inf", NaN (not defined) as null."""
+    value = float(value)
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)
 
 
 def read_json(path: str | Path) -> Any:

@@ -91,12 +91,12 @@ PLACES = {
     }, logged="cards/{dataset}"),
     "label": Place("labels/{dataset}/{label}", {"labels": "{draw}.parquet"}),
     "split": Place("splits/{dataset}/{split}", {"split": "seed{seed}.parquet"}),
-    "references": Place("references/{dataset}/{split}", {"references": "seed{seed}.json"}),
+    "references": Place(f"references/{SPLIT}", {"references": "{metrics}.parquet"}),
     "train": Place(_RUN, {
         "model": "model.safetensors", "history": "history.parquet", "predictions": "predictions.parquet",
         "features": "features.npy",
     }, logged=f"{_RUN}/train"),
-    "evaluate": Place(_RUN, {"metrics": "metrics.json"}, logged=f"{_RUN}/evaluate"),
+    "evaluate": Place(f"{_RUN}/scores", {"scores": "{metrics}.parquet"}),
     "embed": Place(f"{_STUDY}/tsne", {"embedding": "{dataset}-{split}-{recipe}-{label}-seed{seed}.parquet"}),
     "figure": Place(f"{_STUDY}/figures", {
         "png": "{figure}{block}.png", "pdf": "{figure}{block}.pdf",

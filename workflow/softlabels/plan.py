@@ -10,24 +10,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import commands, config, places, schema
+from . import closure, commands, config, places, schema
+from .contracts import names
+from .contracts.names import STANDARD, Options, entry_name
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
-from .provenance.closure import module_hash
 from .registry import entry, location
 
 AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the last varies fastest
 BLOCK = AXES[:3]  # what the labels of a figure share
 DRAW = "all"  # of the labels that networks are trained on: one for all seeds
-STANDARD = "standard"  # the set of metrics that every study has
-# What each kind of figure is drawn from, and where each of these comes from: command and output.
-FIGURES = {"embedding": ("embeddings", "items", "reference", "scores"), "curves": ("histories",)}
+# What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
 DRAWN_FROM = {
     "embeddings": ("embed", "embedding"),
     "items": ("data", "items"),
     "reference": ("data", "reference"),
-    "scores": ("evaluate", "metrics"),
+    "scores": ("evaluate", "scores"),
     "histories": ("train", "history"),
     "cells": ("study", "cells"),
 }
@@ -63,7 +62,8 @@ class Plan:
             fixed: only jobs with these values of their wildcards.
         """
         grid = self.config["studies"][study]
-        axes = {"study": [study], **{axis: grid[f"{axis}s"] for axis in AXES}, "draw": [DRAW], "metrics": [STANDARD]}
+        axes = {"study": [study], "draw": [DRAW], "metrics": self.sets(study)}
+        axes |= {axis: grid[f"{axis}s"] for axis in AXES}
         blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
             if command == "download":
@@ -71,11 +71,17 @@ class Plan:
             its = {name: values for name, values in axes.items() if name in places.PLACES[command].wildcards}
             if command == "embed":
                 its["seed"] = grid["seeds"][:1]
-            elif command == "figure":
-                its |= {"figure": list(FIGURES), "block": blocks}
-            chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
-            for values in itertools.product(*chosen):
-                yield command, dict(zip(its, values, strict=True))
+            several = [its]
+            if command == "figure":
+                figures = self.figures(study).items()
+                several = [
+                    its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
+                    for name, about in figures
+                ]
+            for its in several:
+                chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
+                for values in itertools.product(*chosen):
+                    yield command, dict(zip(its, values, strict=True))
 
     def files(self, study: str, command: str, output: str, **fixed: Any) -> list[str]:
         """One output (or ``manifest``) of each job of a command behind a study."""
@@ -100,10 +106,21 @@ class Plan:
         splits = self.card_splits(dataset)
         return [self.path("split", "split", dataset=dataset, split=split, seed=seed) for split, seed in splits]
 
+    def figures(self, study: str) -> dict[str, dict[str, Any]]:
+        """What each figure of a study says of itself, with its ``options``, by its name."""
+        grid = self.config["studies"][study]
+        return {
+            entry_name(options, schema.defaults("figure", options["kind"])): {
+                **entry("figure", options["kind"]),
+                "options": options,
+            }
+            for options in grid["figures"]
+        }
+
     def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
         """What a figure is drawn from, by the names of the command's inputs."""
         fixed = dict(zip(BLOCK, block.split("-")[1:], strict=False), metrics=STANDARD)
-        needs = FIGURES[figure]
+        needs = self.figures(study)[figure]["needs"]
         return {
             name: self.files(study, *source, **fixed) if name in needs else [] for name, source in DRAWN_FROM.items()
         }
@@ -193,7 +210,7 @@ class Plan:
         key = (command, *(names[name] for name in _wildcards(command)))
         if key not in self._tracked:
             config = self.of(command, **names)
-            self._tracked[key] = canonical_json(config), commands.code_hash(command, config)
+            self._tracked[key] = canonical_json(config), closure.code_hash(commands.entries(command, config))
         return self._tracked[key]
 
     def _data(self, dataset: str) -> dict[str, Any]:
@@ -241,32 +258,38 @@ class Plan:
     def _train(self, recipe: str, seed: str) -> dict[str, Any]:
         return {"recipe": self.recipe(recipe), "seed": int(seed)}
 
-    def _metrics_of(self, dataset: str, split: str) -> list[str]:
-        """The metrics that any study wants of these runs, so that two studies share one evaluation."""
-        studies = self.config["studies"].values()
-        wanted = [s["metrics"] for s in studies if dataset in s["datasets"] and split in s["splits"]]
-        return sorted({metric["kind"] for metrics in wanted for metric in metrics})
+    def metrics(self, study: str) -> dict[str, Options]:
+        """Name to kind and options of the metrics of a study, in its order."""
+        wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
+        return {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
 
-    def _evaluate(self, dataset: str, split: str) -> dict[str, Any]:
-        return {
-            "metrics": self._metrics_of(dataset, split),
-            "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
-            "structure": {"neighbours": NEIGHBOURS},
-        }
+    def sets(self, study: str) -> list[str]:
+        """The sets of metrics that hold those of a study."""
+        return names.sets(self.metrics(study))
 
-    def _references(self, dataset: str, split: str, seed: str) -> dict[str, Any]:
-        return {
-            "metrics": self._metrics_of(dataset, split),
-            "allow_missing_class": self.config["splits"][split]["allow_missing_class"],
-            "seed": int(seed),
-            "draws": DRAWS,
-        }
+    def _of_set(self, of_set: str) -> dict[str, Any]:
+        """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
+        wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
+        return {"set": of_set, "metrics": names.of_set(of_set, wanted)}
+
+    def _evaluate(self, split: str, metrics: str) -> dict[str, Any]:
+        config = self._of_set(metrics)
+        if metrics == names.STANDARD:
+            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
+            config["structure"] = {"neighbours": NEIGHBOURS}
+        return config
+
+    def _references(self, split: str, seed: str, metrics: str) -> dict[str, Any]:
+        config = {**self._of_set(metrics), "seed": int(seed), "draws": DRAWS}
+        if metrics == names.STANDARD:
+            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
+        return config
 
     def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
 
     def _study(self, study: str) -> dict[str, Any]:
-        grid = self.config["studies"][study]
+        grid, metrics = self.config["studies"][study], self.metrics(study)
         return {
             "study": study,
             "datasets": {
@@ -277,10 +300,14 @@ class Plan:
             "recipes": {name: self.recipe(name) for name in grid["recipes"]},
             "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
             "seeds": grid["seeds"],
-            "metrics": [metric["kind"] for metric in grid["metrics"]],
-            "metric_code": {m["kind"]: module_hash(location("metric", m["kind"])[0]) for m in grid["metrics"]},
+            "metrics": list(metrics),
+            "metric_options": metrics,
+            "metric_code": {
+                name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
+            },
             "ddof": grid["ddof"],
             "level": grid["level"],
+            "tables": [self.tracked("table", table) for table in grid["tables"]],
             "baseline": grid["labels"][0],
         }
 
@@ -288,7 +315,7 @@ class Plan:
         grid = self.config["studies"][study]
         return {
             "study": study,
-            "figure": {"kind": figure},
+            "figure": self.tracked("figure", self.figures(study)[figure]["options"]),
             "labels": grid["labels"],
             "seeds": grid["seeds"],
             "block": block.split("-")[1:] or None,

@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import drawing, io
+from .. import documents, drawing, io
+from ..contracts import reference as reference_file
 from ..datasets.contract import Votes, read_images
-from ..evaluation.tables import json_number, read_reference
-from . import agreement, facts, markdown, sheet
+from ..io import json_number
+from . import agreement, facts, sheet, text
 
 
 def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]) -> None:
@@ -27,7 +28,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
     images = read_images(inputs["images"])
     items, _ = io.read_table(inputs["items"])
     annotations, metadata = io.read_table(inputs["annotations"])
-    reference = read_reference(inputs["reference"])
+    reference = reference_file.read(inputs["reference"])
     classes, p = reference.classes, reference.p
     hard = p.argmax(axis=1)
     entropy = facts.entropy(p)
@@ -56,7 +57,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
             "confusion": agreement.confusion(counts).tolist(),
         },
         "annotators": None if annotators is None else facts.of_annotators(annotators),
-        "sampling": facts.sampling(config, counts),
+        "sampling": facts.sampling(config, classes, counts),
         **facts.sets_and_splits(items, hard, len(classes), config["splits"], inputs.get("splits") or []),
     }
     names = items.column("name").to_pylist()
@@ -66,4 +67,4 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
         drawing.save(sheet.histograms(card, counts, entropy, annotators), outputs["votes"])
     io.write_json(outputs["card_json"], card)
     links = {name: outputs[name].name for name in ("sheet", "votes", "card_json")}
-    io.write_text(outputs["card_md"], markdown.render(card, links))
+    io.write_text(outputs["card_md"], documents.markdown(text.page(card, links)))

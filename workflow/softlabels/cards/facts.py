@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 from scipy.special import entr
 
 from .. import io, keyed
+from ..contracts import split as split_file
+from ..contracts.split import PARTS
 from ..errors import UserError
 from ..evaluation import references
 from ..evaluation.divergence import EPS
-from ..evaluation.tables import json_number
-from ..labels.splits import PARTS
+from ..io import json_number
 from .agreement import Annotators
 
 BINS = 12  # at most so many rows in a table
@@ -188,7 +189,7 @@ def of_annotators(found: Annotators) -> Facts:
 # -- what votes can tell about a model ---------------------------------------------------------------------------------
 
 
-def sampling(config: Facts, counts: np.ndarray | None) -> Facts:
+def sampling(config: Facts, classes: list[str], counts: np.ndarray | None) -> Facts:
     """Sampling floor and split half of the votes (``evaluation.references``); null, and why, where there is none."""
     why = None
     if config["reference"] == "exact":
@@ -207,7 +208,7 @@ def sampling(config: Facts, counts: np.ndarray | None) -> Facts:
 
     used = counts[items]
     means = references.class_means(used / used.sum(axis=1, keepdims=True))
-    score = references.scorer(METRICS)
+    score = references.scorer({name: {"kind": name} for name in METRICS}, classes)
     floor, k = references.sampling_floor(score, counts, means, items, items, config["seed"], config["draws"])
     first_order = ((used > 0).sum(axis=1) - 1) / (2 * used.sum(axis=1))
     halves, directions, n_halved = references.split_half(score, counts, items, config["seed"])
@@ -252,16 +253,15 @@ def sets_and_splits(
 
 def _parts(path: Path, n_items: int) -> np.ndarray:
     """The part of each item as an index into PARTS, int64 ``[N]``; -1 where it is in none."""
-    table, _ = io.read_table(path, ["item", "split"])
-    item, split = io.vector(table, "item"), io.vector(table, "split")
-    if item.max(initial=-1) >= n_items:
+    split = split_file.read(path)
+    if split.item.max(initial=-1) >= n_items:
         raise UserError(
-            f"{path}: found item {item.max()}, expected items from 0 to {n_items - 1}, as this data set has. Delete "
-            f"the file and run again to rebuild it."
+            f"{path}: found item {split.item.max()}, expected items from 0 to {n_items - 1}, as this data set has. "
+            f"Delete the file and run again to rebuild it."
         )
     part = np.full(n_items, -1)
     for number, name in enumerate(PARTS):
-        part[item[split == name]] = number
+        part[split.items(name)] = number
     return part
 
 

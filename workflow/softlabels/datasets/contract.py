@@ -5,7 +5,7 @@
                          sha256 and ``duplicate`` (the first item with the same pixels, null where this is the first)
 ``annotations.parquet``  one row a vote: item int32, annotator (null: unknown), label int16, and weight float32 or time
                          float64 where the source has them; no rows where the source has no votes
-``reference.parquet``    item int32, p float64 [C], votes int32 (null where p is exact)
+``reference.parquet``    see ``contracts/reference.py``
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from .. import io
+from ..contracts import reference as reference_file
 from ..errors import UserError
 
 
@@ -101,9 +102,9 @@ def write(content: Content, reference: str, outputs: Mapping[str, Path | None], 
     if reference == "votes":
         counts = votes.counts(n, len(classes))
         total = counts.sum(axis=1)
-        write_reference(outputs["reference"], counts / total[:, None], total, classes)
+        reference_file.write(outputs["reference"], counts / total[:, None], total, classes)
     else:
-        write_reference(outputs["reference"], content.p, None, classes)
+        reference_file.write(outputs["reference"], content.p, None, classes)
 
 
 @contextmanager
@@ -196,31 +197,3 @@ def _place(annotator: pa.DictionaryArray) -> np.ndarray:
     place = np.full(len(names) + 1, len(names))
     place[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
     return place[annotator.indices.fill_null(len(names)).to_numpy()]
-
-
-def write_reference(path: Path, p: np.ndarray, votes: np.ndarray | None, classes: list[str]) -> None:
-    """Write ``reference.parquet``: what predictions are scored against.
-
-    Args:
-        path: the file.
-        p: float64 ``[N, C]``; rows sum to 1.
-        votes: int ``[N]``, how many votes p is the mean of; None where p is exact.
-        classes: names of the C classes, in index order.
-    """
-    bad = ~np.isfinite(p).all(axis=1) | (p < 0).any(axis=1) | (np.abs(p.sum(axis=1) - 1) > 1e-9)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UserError(
-            f"Item {row}: found the distribution {p[row].tolist()}, expected {len(classes)} non-negative numbers that "
-            f"sum to 1. Correct that row in the source."
-        )
-    n = len(p)
-    table = pa.table(
-        {
-            "item": pa.array(np.arange(n, dtype=np.int32)),
-            "p": io.distribution_column(p, pa.float64()),
-            "votes": pa.array([None] * n if votes is None else votes, pa.int32()),
-        }
-    )
-    kind = "exact" if votes is None else "votes"
-    io.write_table(path, table, {"classes": classes, "reference": kind, "unit": "probability"})

@@ -6,116 +6,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
-from .. import io, keyed, registry
-from ..errors import UserError
+from .. import keyed
+from ..contracts import reference as reference_file
+from ..contracts import scores as scores_file
+from ..contracts import split as split_file
+from ..contracts.names import STANDARD, Options
+from ..contracts.reference import Reference
+from . import aligned
+from .aligned import Aligned, require_every_class
 from .divergence import EPS
-from .tables import Reference, json_number, read_reference, require_every_class, rows_of, split_items
 
 Scores = dict[str, float]
-Score = Callable[[np.ndarray, np.ndarray], Scores]  # (reference [n, C], prediction [n, C]) -> metrics by name
+# (items [n], reference [n, C], prediction [n, C], votes behind the reference [n, C] or None) -> metrics by name
+Score = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None], Scores]
+
+ORACLES = ("class_mean", "best_smoothing", "one_hot", "sampling_floor", "split_half")  # use the truth of the test item
 
 
 def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write the reference rows of one split of a data set.
+    """Write the reference rows of one split of a data set, scored by one set of metrics.
 
     Args:
-        config: ``metrics`` (registered names), ``seed``, ``draws`` of the sampling floor, ``allow_missing_class``.
+        config: ``set``, ``metrics`` (name to options), ``seed``, ``draws`` of the sampling floor and, of the standard
+            set, ``allow_missing_class``.
         inputs: ``reference`` and ``split``.
         outputs: ``references``.
     """
-    reference = read_reference(inputs["reference"])
-    train, test = (
-        rows_of(inputs["reference"], reference.item, split_items(inputs["split"], name)) for name in ("train", "test")
-    )
-    require_every_class(inputs["split"], reference.p[test], reference.classes, config["allow_missing_class"])
-    table = rows(
-        config["metrics"], reference.p, vote_counts(inputs["reference"], reference), train, test,
-        seed=config["seed"], draws=config["draws"],
-    )  # fmt: skip
-    io.write_json(
-        outputs["references"], {"classes": reference.classes, "eps": EPS, "n_items": len(test), "rows": table}
-    )
-
-
-def vote_counts(path: Path, reference: Reference) -> np.ndarray | None:
-    """The votes that the reference is the mean of, int64 ``[N, C]``; None where it is exact."""
-    if reference.votes is None:
-        return None
-    votes = reference.p * reference.votes[:, None]
-    counts = np.rint(votes).astype(np.int64)
-    bad = np.flatnonzero(np.abs(votes - counts).max(axis=1) > 1e-6)
-    if len(bad):
-        row = bad[0]
-        raise UserError(
-            f"{path}: found p {reference.p[row].tolist()} with {reference.votes[row]} votes for item "
-            f"{reference.item[row]}, expected p to be counts divided by votes. Correct the source of this data set."
-        )
-    return counts
+    reference, split = reference_file.read(inputs["reference"]), split_file.read(inputs["split"])
+    train, test = (reference.rows(split.items(part)) for part in ("train", "test"))
+    found = rows(config["metrics"], reference, train, test, seed=config["seed"], draws=config["draws"])
+    if config["set"] == STANDARD:
+        if not config["allow_missing_class"]:
+            require_every_class(inputs["split"], reference.p[test], reference.classes)
+    else:
+        found = {row: {name: values[name] for name in config["metrics"]} for row, values in found.items()}
+    scores_file.write_rows(outputs["references"], found, ORACLES, reference.classes, EPS)
 
 
 def rows(
-    metrics: list[str],
-    p: np.ndarray,
-    counts: np.ndarray | None,
-    train: np.ndarray,
-    test: np.ndarray,
-    *,
-    seed: int,
-    draws: int,
-) -> list[dict[str, Any]]:
-    """Every reference row for these items: name, oracle, metrics and details, ready for JSON.
+    metrics: Mapping[str, Options], reference: Reference, train: np.ndarray, test: np.ndarray, *, seed: int, draws: int
+) -> dict[str, Scores]:
+    """Metrics of every reference row by name and, as ``detail.…``, what else it tells.
 
-    A row is an oracle where its prediction uses the truth of the test item. The last two rows are there only where
-    the reference is made of votes.
+    The last two rows are there only where the reference is made of votes.
     """
-    score = scorer(metrics)
-
-    def row(name: str, values: Scores, *, oracle: bool, **details: Any) -> dict[str, Any]:
-        numbers = {metric: json_number(value) for metric, value in values.items()}
-        return {"name": name, "oracle": oracle, "metrics": numbers, "details": details}
-
+    score = scorer(metrics, reference.classes)
+    p, counts = reference.p, reference.counts
+    votes = None if counts is None else counts[test]
     n_classes = p.shape[1]
     truth = p[test].argmax(axis=1)
     one_hot = np.eye(n_classes)[truth]
     means = class_means(p[train])
     alpha = best_smoothing(p[train])
-    smoothed = (1 - alpha) * one_hot + alpha / n_classes
-    prior = np.broadcast_to(p[train].mean(axis=0), one_hot.shape)
-    table = [
-        row("uniform", score(p[test], np.full_like(one_hot, 1 / n_classes)), oracle=False),
-        row("prior", score(p[test], prior), oracle=False),
-        row("class_mean", score(p[test], means[truth]), oracle=True),
-        row("best_smoothing", score(p[test], smoothed), oracle=True, alpha=alpha),
-        row("one_hot", score(p[test], one_hot), oracle=True),
-    ]
+    predictions = {
+        "uniform": np.full_like(one_hot, 1 / n_classes),
+        "prior": np.broadcast_to(p[train].mean(axis=0), one_hot.shape),
+        "class_mean": means[truth],
+        "best_smoothing": (1 - alpha) * one_hot + alpha / n_classes,
+        "one_hot": one_hot,
+    }
+    table = {name: score(test, p[test], prediction, votes) for name, prediction in predictions.items()}
+    table["best_smoothing"]["detail.alpha"] = alpha
     if counts is None:
         return table
 
     floor, k = sampling_floor(score, counts, means, train, test, seed, draws)
-    first_order = ((counts[test] > 0).sum(axis=1) - 1) / (2 * counts[test].sum(axis=1))
-    table.append(row("sampling_floor", floor, oracle=True, k=k, draws=draws, first_order_kl=float(first_order.mean())))
+    first_order = ((votes > 0).sum(axis=1) - 1) / (2 * votes.sum(axis=1))
+    details = {"draws": draws, "first_order_kl": first_order.mean(), "k": k}
+    table["sampling_floor"] = {**floor, **{f"detail.{name}": value for name, value in details.items()}}
 
     agreement, directions, n_items = split_half(score, counts, test, seed)
-    table.append(row("split_half", agreement, oracle=True, directions=directions, n_items=n_items))
+    table["split_half"] = {**agreement, "detail.n_items": n_items}
+    for k, direction in enumerate(directions, start=1):
+        if "kl_dcic" in direction:
+            table["split_half"][f"detail.kl_dcic_direction_{k}"] = direction["kl_dcic"]
     return table
 
 
-def scorer(metrics: Sequence[str]) -> Score:
-    """A function that scores predictions by registered metrics."""
-    functions = {name: registry.load("metric", name) for name in metrics}
+def scorer(metrics: Mapping[str, Options], classes: list[str]) -> Score:
+    """A function that scores the predictions of test items by some metrics (name to options)."""
+    function = aligned.scorer(metrics)
 
-    def score(reference: np.ndarray, prediction: np.ndarray) -> Scores:
+    def score(item: np.ndarray, reference: np.ndarray, prediction: np.ndarray, votes: np.ndarray | None) -> Scores:
         with np.errstate(divide="ignore"):  # a prediction of 0 has the logarithm -inf
             log_prediction = np.log(prediction)
-        return {name: function(reference, log_prediction) for name, function in functions.items()}
+        return function(Aligned("test", item, reference, log_prediction, classes, counts=votes))
 
     return score
 
@@ -169,7 +151,7 @@ def sampling_floor(
             for i, n, q in zip(test.tolist(), votes, perfect, strict=True)
         ]
     )
-    results = [score(drawn[:, draw] / votes[:, None], perfect) for draw in range(draws)]
+    results = [score(test, drawn[:, draw] / votes[:, None], perfect, drawn[:, draw]) for draw in range(draws)]
     return mean_scores(results), k
 
 
@@ -197,10 +179,10 @@ def split_half(score: Score, counts: np.ndarray, test: np.ndarray, seed: int) ->
         The mean of both directions; each direction; the number of items, which are those with two votes or more.
     """
     test = test[counts[test].sum(axis=1) >= 2]
-    first, second = (half / half.sum(axis=1, keepdims=True) for half in half_panels(counts[test], test, seed))
-    directions = [score(first, second), score(second, first)]
-    numbers = [{name: json_number(value) for name, value in direction.items()} for direction in directions]
-    return mean_scores(directions), numbers, len(test)
+    panels = half_panels(counts[test], test, seed)
+    first, second = (half / half.sum(axis=1, keepdims=True) for half in panels)
+    directions = [score(test, first, second, panels[0]), score(test, second, first, panels[1])]
+    return mean_scores(directions), directions, len(test)
 
 
 def mean_scores(results: list[Scores]) -> Scores:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from .. import io, registry
+from ..contracts import reference as reference_file
+from ..contracts import split as split_file
+from ..contracts.split import PARTS
 from ..errors import UserError
 from .blocks import blocks, joined
-from .splits import PARTS
 
 
 def check_classes(part: np.ndarray, hard: np.ndarray, classes: list[str], split: Mapping[str, Any]) -> None:
@@ -31,7 +32,7 @@ def check_classes(part: np.ndarray, hard: np.ndarray, classes: list[str], split:
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write one split: item int32, split (train, val or test), fold int8 (null where the parts are drawn).
+    """Write one split.
 
     Args:
         config: ``seed``, and ``split`` with ``kind`` (``random`` or ``folds``), ``groups`` (keep them whole),
@@ -47,20 +48,12 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     """
     split = config["split"]
     items, _ = io.read_table(inputs["items"])
-    reference, metadata = io.read_table(inputs["reference"])
-    hard = io.matrix(reference, "p").argmax(axis=1)
+    reference = reference_file.read(inputs["reference"])
+    hard = reference.p.argmax(axis=1)
     relations = joined(items, split)
     part, fold, facts = registry.load("split", split["kind"])(config, items, hard, relations)
-    check_classes(part, hard, metadata["classes"], split)
+    check_classes(part, hard, reference.classes, split)
     if "duplicates" in relations:
         again = relations["duplicates"] != np.arange(len(part))
         facts["duplicate_blocks"] = len(np.unique(blocks(relations, len(part))[again]))
-    table = pa.table(
-        {
-            "item": pa.array(np.arange(len(part), dtype=np.int32)),
-            "split": pa.array(np.array(PARTS, object)[part], pa.string()),
-            "fold": pa.nulls(len(part), pa.int8()) if fold is None else pa.array(fold),
-        }
-    )
-    counts = dict(zip(PARTS, np.bincount(part, minlength=len(PARTS)).tolist(), strict=True))
-    io.write_table(outputs["split"], table, {"seed": config["seed"], "counts": counts} | facts)
+    split_file.write(outputs["split"], part, fold, {"seed": config["seed"], **facts})

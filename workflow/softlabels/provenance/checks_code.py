@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
-from .. import commands
+from .. import closure, commands
+from ..contracts.names import of_set
 from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
-from . import closure, configured
+from . import configured
 from .findings import Finding, Job, Scope, each, fail, unknown, where
 from .manifest import unpinned
 
@@ -42,12 +41,7 @@ def _as_the_study_says(scope: Scope, study: str) -> Iterator[Finding]:
     config = scope.results.study_config(study)
     jobs = scope.of_study(study, "data", "split", "label", "train", "evaluate", "references", "study")
     for job in jobs:
-        ran = job.manifest["config"]
-        yield from _differences(f"{job.path} config", ran, _defined(config, job))
-        if job.manifest["command"] in ("evaluate", "references"):
-            missing = sorted(set(config["metrics"]) - set(ran["metrics"]))
-            if missing:
-                yield fail(f"{job.path} config.metrics", ", ".join(ran["metrics"]), f"{', '.join(missing)} too")
+        yield from _differences(f"{job.path} config", job.manifest["config"], _defined(config, job))
 
 
 def _defined(config: dict[str, Any], job: Job) -> dict[str, Any]:
@@ -62,8 +56,10 @@ def _defined(config: dict[str, Any], job: Job) -> dict[str, Any]:
             return {"label": config["labels"][names["label"]], "draw": names["draw"]}
         case "train":
             return {"recipe": config["recipes"][names["recipe"]], "seed": int(names["seed"])}
-        case "references":
-            return {**job.manifest["config"], "seed": int(names["seed"])}
+        case "evaluate" | "references" as command:
+            metrics = of_set(names["metrics"], config["metric_options"])
+            seed = {"seed": int(names["seed"])} if command == "references" else {}
+            return {**job.manifest["config"], "set": names["metrics"], "metrics": metrics, **seed}
         case "study":
             return config
     return job.manifest["config"]
@@ -96,29 +92,25 @@ def code_is_unchanged(scope: Scope) -> Iterator[Finding]:
 
 def _code(job: Job) -> Iterator[Finding]:
     code = job.manifest["code"]
-    ran = {module: hashes["tree"] for module, hashes in code["modules"].items()}
-    lines = [f"{module} {tree}" for module, tree in sorted(ran.items())]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    if digest != code["sha256"]:
-        yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its modules")
-    now = _hashes(commands.modules(job.manifest["command"], job.manifest["config"]))
-    for module in sorted(ran.keys() | now.keys()):
-        if ran.get(module) != now.get(module):
-            yield fail(
-                f"{job.path} code of {module}", ran.get(module, "not run"), f"{now.get(module, 'no such module')} now"
-            )
-
-
-@cache
-def _hashes(modules: tuple[str, ...]) -> dict[str, str]:
-    """The hash of each module in a closure as it is here."""
-    return {module: closure.module_hash(module) for module in closure.closure(modules)}
+    ran = {
+        f"{module}:{name}": digest
+        for module, definitions in code["definitions"].items()
+        for name, digest in definitions.items()
+    }
+    if (digest := closure.hash_of(ran)) != code["sha256"]:
+        yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its definitions")
+    now = closure.closure(commands.entries(job.manifest["command"], job.manifest["config"])).definitions
+    now = {place: digest[: closure.DIGITS] for place, digest in now.items()}
+    for place in sorted(ran.keys() | now.keys()):
+        if ran.get(place) != now.get(place):
+            yield fail(f"{job.path} code of {place}", ran.get(place, "not run"), f"{now.get(place, 'not reached')} now")
 
 
 def _metric_code(scope: Scope, study: str) -> Iterator[Finding]:
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
+    options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        now = closure.module_hash(location("metric", metric)[0])
+        now = closure.code_hash([":".join(location("metric", options[metric]["kind"]))])
         if code != now:
             yield fail(f"{of_study(study, 'cells')} code of {metric}", code, f"{now} now")
 

@@ -7,15 +7,22 @@ import io as text_io
 import itertools
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from .. import io, places
+from .. import documents, io, places, registry
+from ..contracts import predictions as predictions_file
+from ..contracts import reference as reference_file
+from ..contracts.names import STANDARD, sets
+from ..contracts.scores import ALL, file_of
+from ..errors import UserError
 from ..places import of_study
-from ..studies import render
+from ..studies import ledger_view
 from . import recompute
 from .evidence import LEDGER_COLUMNS
 from .findings import Finding, Job, Scope, each, fail, note, where
@@ -94,9 +101,9 @@ def _printed(scope: Scope, study: str) -> Iterator[Finding]:
         if row["printed"] != expected:
             yield fail(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), repr(expected))
     for output, rendered in (
-        ("table_csv", render.render_csv),
-        ("table_md", render.render_markdown),
-        ("table_tex", render.render_latex),
+        ("table_csv", ledger_view.render_csv),
+        ("table_md", lambda cells: documents.markdown(ledger_view.document(cells))),
+        ("table_tex", lambda cells: documents.latex(ledger_view.document(cells))),
     ):
         path = of_study(study, output)
         yield from each(
@@ -139,25 +146,32 @@ def _aggregates(scope: Scope, study: str) -> Iterator[Finding]:
     results, config = scope.results, scope.results.study_config(study)
     trained = recompute.blocks(config), config["labels"], config["seeds"]
     drawn = itertools.product(config["datasets"], config["splits"], config["seeds"])
+    wanted = sets(config["metrics"])
     run_files = {
-        places.RUN.format_map(names): places.path("evaluate", "metrics", **names)
+        places.RUN.format_map(names): {key: places.path("evaluate", "scores", **names, metrics=key) for key in wanted}
         for block, label, seed in itertools.product(*trained)
         for names in [dict(zip(("dataset", "split", "recipe"), block, strict=True), label=label, seed=seed)]
     }
     draw_files = {
-        places.SPLIT.format_map(names): places.path("references", "references", **names)
+        places.SPLIT.format_map(names): {
+            key: places.path("references", "references", **names, metrics=key) for key in wanted
+        }
         for names in (dict(zip(("dataset", "split", "seed"), draw, strict=True)) for draw in drawn)
     }
-    runs, draws = ({name: results.json(path) for name, path in files.items()} for files in (run_files, draw_files))
-    expected = recompute.ledger(config, runs, draws)
+    runs = {name: {key: results.scores(path) for key, path in of_run.items()} for name, of_run in run_files.items()}
+    draws = {
+        name: {key: results.reference_rows(path) for key, path in of_draw.items()}
+        for name, of_draw in draw_files.items()
+    }
     files = run_files | draw_files
+    expected = recompute.ledger(config, runs, draws)
     path = of_study(study, "cells")
     cells, facts = results.table(path, list(LEDGER_COLUMNS))
     for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
         if facts.get(name) != config[name]:
             yield fail(f"{path} {name} of the captions", facts.get(name), config[name])
-    for run, content in runs.items():
-        if facts["eps"] != content["eps"] or facts["datasets"][run.split("/")[0]]["classes"] != content["classes"]:
+    for run, scored in ((run, scored) for run, of_run in runs.items() for scored in of_run.values()):
+        if facts["eps"] != scored.eps or facts["datasets"][run.split("/")[0]]["classes"] != scored.classes:
             yield fail(f"{path} classes and eps of the captions", [facts["datasets"], facts["eps"]], f"those of {run}")
     rows = {_key(row): row for row in cells.to_pylist()}
     for key in sorted(expected.keys() | rows.keys(), key=_name):
@@ -172,7 +186,11 @@ def _aggregates(scope: Scope, study: str) -> Iterator[Finding]:
 
 
 def _row(
-    place: str, row: Mapping[str, Any], number: recompute.Number, scope: Scope, files: Mapping[str, str]
+    place: str,
+    row: Mapping[str, Any],
+    number: recompute.Number,
+    scope: Scope,
+    files: Mapping[str, Mapping[str, str]],
 ) -> Iterator[Finding]:
     # An end of an interval is a difference of two numbers; its error is relative to the larger of them.
     tolerance = 1e-9 * (abs(number.value) + abs(row["value"])) if row["statistic"] in ("low", "high") else 0.0
@@ -185,7 +203,8 @@ def _row(
     if set(row["runs"]) != set(number.sources):
         yield fail(f"{place} runs", ", ".join(row["runs"]), ", ".join(number.sources))
     recorded = {entry["path"]: entry["sha256"] for entry in row["files"]}
-    due = {files[name]: scope.results.sha256(files[name]) for name in number.sources}
+    holding = [file_of(files[name], row["metric"]) for name in number.sources]
+    due = {path: scope.results.sha256(path) for path in holding}
     for file in sorted(recorded.keys() | due.keys()):
         if recorded.get(file) != due.get(file):
             yield fail(f"{place} files", f"{file} {recorded.get(file)}", due.get(file, "no such file"))
@@ -208,7 +227,7 @@ def metrics_are_right(scope: Scope) -> Iterator[Finding]:
 
 def reference(scope: Scope, path: str) -> tuple[np.ndarray, np.ndarray]:
     """Items int ``[N]`` and distributions float64 ``[N, C]`` of a reference."""
-    table, _ = scope.results.table(path, ["item", "p"])
+    table, _ = scope.results.table(path, list(reference_file.COLUMNS))
     return io.vector(table, "item"), io.matrix(table, "p")
 
 
@@ -217,49 +236,65 @@ def _rows_of(item: np.ndarray, wanted: list[int]) -> list[int]:
     return [row[number] for number in wanted]
 
 
+@cache
+def _again(kind: str) -> recompute.Metric | None:
+    """The second implementation of a kind of metric: here, or, where its module can be imported, that module's."""
+    if kind in recompute.METRICS:
+        return recompute.METRICS[kind]
+    try:
+        return getattr(sys.modules[registry.load("metric", kind).__module__], "again", None)
+    except (ImportError, AttributeError, UserError):
+        return None
+
+
+def _second(job: Job) -> Iterator[tuple[str, recompute.Metric | None, Mapping[str, Any]]]:
+    """Name, second implementation and options of each metric of a job."""
+    for name, options in job.manifest["config"]["metrics"].items():
+        yield name, _again(options["kind"]), options
+
+
 def _evaluation(scope: Scope, job: Job) -> Iterator[Finding]:
-    path = scope.output(job, "metrics")
-    content = scope.results.json(path)
+    path = scope.output(job, "scores")
+    scored = scope.results.scores(path)
     item, p = reference(scope, scope.input(job, "reference"))
-    part = scope.parts(scope.input(job, "split"))
-    test = sorted(number for number, name in part.items() if name == "test")
-    predictions, _ = scope.results.table(scope.input(job, "predictions"), ["item", "logits"])
-    rows = _rows_of(io.vector(predictions, "item"), test)
-    logits = io.matrix(predictions, "logits")[rows].astype(np.float64)
-    p = p[_rows_of(item, test)]
-    log_q = recompute.log_softmax(logits)
-    yield from _compare(path, "n_items", content["n_items"], len(test))
-    expected = recompute.scores(p, log_q)
-    yield from _scores(path, "metrics", content["metrics"], expected)
-    for name in sorted(content["metrics"].keys() - expected.keys()):
-        yield note(f"{name} has no second implementation here")
-    yield from _scores(
-        path, "recall", content["recall"], dict(zip(content["classes"], recompute.recall(p, log_q), strict=True))
-    )
-    temperature = content["temperature"]
-    if temperature["value"] is not None:
-        cooled = recompute.scores(p, recompute.log_softmax(logits / temperature["value"]))
-        yield from _scores(path, "temperature.metrics", temperature["metrics"], cooled)
+    parts = scope.parts(scope.input(job, "split"))
+    predictions, _ = scope.results.table(scope.input(job, "predictions"), list(predictions_file.COLUMNS))
+    for part in ("val", "test"):
+        items = sorted(number for number, name in parts.items() if name == part)
+        logits = io.matrix(predictions, "logits")[_rows_of(io.vector(predictions, "item"), items)].astype(np.float64)
+        own = p[_rows_of(item, items)]
+        log_q = {"none": recompute.log_softmax(logits)}
+        temperature = scored.get(part, ALL, "temperature", "temperature")
+        if temperature is not None:
+            log_q["temperature"] = recompute.log_softmax(logits / temperature)
+        for scaling, (name, again, options) in itertools.product(log_q, _second(job)):
+            if again is None:
+                yield note(f"{name} has no second implementation")
+                continue
+            found, expected = scored.get(part, ALL, scaling, name), again(own, log_q[scaling], options)
+            yield from _compare(path, f"{name} ({part}, {scaling})", found, expected)
+        if job.names["metrics"] == STANDARD:
+            yield from _compare(path, f"n_items ({part})", scored.get(part, ALL, "none", "n_items"), len(items))
+            for name, expected in zip(scored.classes, recompute.recall(own, log_q["none"]), strict=True):
+                found = scored.get(part, name, "none", "recall")
+                yield from _compare(path, f"recall of {name} ({part})", found, expected)
 
 
 def _reference_rows(scope: Scope, job: Job) -> Iterator[Finding]:
     path = scope.output(job, "references")
+    rows = scope.results.reference_rows(path)
     item, p = reference(scope, scope.input(job, "reference"))
     part = scope.parts(scope.input(job, "split"))
     train, test = (
         np.array(_rows_of(item, sorted(number for number, name in part.items() if name == wanted)), int)
         for wanted in ("train", "test")
     )
-    predicted = recompute.reference_predictions(p, train, test)
-    rows = {row["name"]: row for row in scope.results.json(path)["rows"]}
-    for name, q in predicted.items():
+    for row, q in recompute.reference_predictions(p, train, test).items():
         with np.errstate(divide="ignore"):
-            yield from _scores(path, name, rows[name]["metrics"], recompute.scores(p[test], np.log(q)))
-
-
-def _scores(path: str, place: str, found: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[Finding]:
-    for name in sorted(found.keys() & expected.keys()):
-        yield from _compare(path, f"{place}.{name}", recompute.as_float(found[name]), expected[name])
+            log_q = np.log(q)
+        for name, again, options in _second(job):
+            if again is not None:
+                yield from _compare(path, f"{name} of {row}", rows[row].value(name), again(p[test], log_q, options))
 
 
 def _compare(path: str, place: str, found: float | None, expected: float | None) -> Iterator[Finding]:

@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import io, keyed
+from ..contracts import labels as label_file
+from ..contracts import reference as reference_file
+from ..contracts.split import PARTS
 from ..places import of_study
 from . import recompute
 from .findings import Finding, Job, Scope, each, fail, note, unknown, where
-
-PARTS = ("train", "val", "test")
 
 # -- A12 ---------------------------------------------------------------------------------------------------------------
 
@@ -230,7 +231,7 @@ def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarra
 
 def _data(scope: Scope, job: Job) -> Iterator[Finding]:
     path = scope.output(job, "reference")
-    table, metadata = scope.results.table(path, ["item", "p", "votes"])
+    table, metadata = scope.results.table(path, list(reference_file.COLUMNS))
     item, p = io.vector(table, "item"), io.matrix(table, "p")
     yield from _distributions(path, item, p, 1e-9)
     images = scope.results.array(scope.output(job, "images"))
@@ -256,7 +257,7 @@ def _data(scope: Scope, job: Job) -> Iterator[Finding]:
 
 def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     path, options = scope.output(job, "labels"), job.manifest["config"]["label"]
-    table, metadata = scope.results.table(path, ["item", "p", "hard", "votes"])
+    table, metadata = scope.results.table(path, list(label_file.COLUMNS))
     p = io.matrix(table, "p").astype(np.float64)
     yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
     kind = options["aggregate"]["kind"]

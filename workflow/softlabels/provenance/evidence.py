@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from .. import io, places
 from ..commands import COMMANDS
+from ..contracts import scores
 from ..errors import UserError
 from ..places import MANIFEST, of_study
 
@@ -31,7 +32,7 @@ LARGEST_TABLE = 4_000_000_000  # bytes when decompressed
 _MANIFEST_SHAPE = {
     "command": str,
     "config": dict,
-    "code": {"sha256": str, "modules": dict},
+    "code": {"sha256": str, "entries": dict, "definitions": dict},
     "inputs": dict,
     "outputs": dict,
     "environment": {"packages": dict, "foreign_modules": list},
@@ -190,6 +191,18 @@ class Results:
                 raise UserError(f"{relative}: found no column {', '.join(missing)}. Run again to rebuild it.")
             return io.read_table(path, columns)
 
+    def scores(self, relative: str) -> scores.Scores:
+        """The scores of a run."""
+        table = self.table(relative, scores.COLUMNS)
+        with reading(relative):
+            return scores.of_table(relative, *table)
+
+    def reference_rows(self, relative: str) -> dict[str, scores.Scores]:
+        """Rows that need no network, by name."""
+        table = self.table(relative, scores.ROWS_COLUMNS)
+        with reading(relative):
+            return scores.rows_of_table(relative, *table)
+
     def array(self, relative: str) -> np.ndarray:
         """A NumPy file, as a read-only memory map."""
         path = self.file(relative)
@@ -281,9 +294,10 @@ class Results:
         config = self.json(path)
         tables = dict.fromkeys(("datasets", "splits", "recipes", "labels"), dict)
         with reading(path):
+            lists = dict.fromkeys(("seeds", "metrics"), list)
             shaped(
                 config,
-                {**tables, "study": str, "seeds": list, "metrics": list, "level": float, "ddof": int},
+                {**tables, **lists, "study": str, "metric_options": dict, "level": float, "ddof": int},
                 "the study",
             )
         return config

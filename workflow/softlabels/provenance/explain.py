@@ -19,11 +19,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from .. import registry, schema
+from .. import closure, registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
-from ..studies.render import HEADINGS, KEY
-from .closure import PACKAGE
+from ..studies.ledger_view import KEY
 from .evidence import Results, entries, reading
 
 Row = dict[str, Any]
@@ -75,7 +74,8 @@ def _nearest(name: str, known: set[str]) -> str:
 
 def headings_of(cells: pa.Table) -> dict[str, str]:
     """What the printed tables of a ledger call each metric, such as ``ACC ↑``."""
-    return HEADINGS
+    facts = json.loads(cells.schema.metadata[b"softlabels"])
+    return {metric: about["heading"] for metric, about in facts["headings"].items()}
 
 
 def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Row:
@@ -227,30 +227,6 @@ def _cell_facts(cell: Row, rows: list[Row], study: str) -> dict[str, Any]:
     }
 
 
-def value_in(evaluation: dict[str, Any], cell: Row) -> Any:
-    """One run's number in its ``metrics.json`` or file of reference rows.
-
-    Raises:
-        LookupError: it is not there.
-    """
-    label, metric = cell["label"], cell["metric"]
-    group, _, name = metric.partition(".")
-    if "rows" in evaluation:
-        row = {row["name"]: row for row in evaluation["rows"]}[label]
-        if metric.startswith("detail.kl_dcic_direction_"):
-            return row["details"]["directions"][int(metric[-1]) - 1]["kl_dcic"]
-        return row["details"][name] if group == "detail" else row["metrics"][metric]
-    if cell["kind"] == "reference":
-        scaled = evaluation["temperature"]
-        return scaled["value"] if metric == "temperature" else scaled["metrics"][metric]
-    if group in ("recall", "structure"):
-        return evaluation[group][name]
-    ties = {"ties": "reference", "tie_credit_acc": "tie_credit_acc"}
-    if metric in ties:
-        return evaluation["ties"][ties[metric]]
-    return evaluation["metrics"][metric] if metric in evaluation["metrics"] else evaluation[metric]
-
-
 class _Chain:
     """The way from a study back to its data; each file and each job is told once."""
 
@@ -268,17 +244,17 @@ class _Chain:
         if not behind:
             return []
         _, path, sha256 = behind[0]
-        group = cell["metric"].partition(".")[0]
-        if cell["metric"] in registry.names("metric"):
-            module = registry.location("metric", cell["metric"])[0]
-        elif group == "structure":
-            module = "softlabels.evaluation.structure"
-        else:
-            module = f"softlabels.evaluation.{'references' if path.startswith('references/') else 'evaluate'}"
         name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
         if producer is None:
             return [_node(name, {"missing": f"the manifest of the job that wrote {path}"})]
-        digest, source = self.code(producer[1], module)
+        options = producer[1]["config"].get("metrics", {}).get(cell["metric"])
+        if options:
+            place = ":".join(registry.location("metric", options["kind"]))
+        elif cell["metric"].startswith("structure."):
+            place = "softlabels.evaluation.structure"
+        else:
+            place = COMMANDS[producer[1]["command"]].module
+        digest, source = self.code(producer[1], place)
         other = (
             f"the code that the ledger names, {cell['metric_code']}"
             if cell["metric_code"] not in ("", digest)
@@ -302,10 +278,17 @@ class _Chain:
             facts["side"] = cell["label"] if name.split("/")[-2] == cell["label"] else f"{cell['versus']} (subtracted)"
         try:
             with reading(path):
-                facts["value"] = _number(value_in(self.results.json(path), cell))
+                facts["value"] = _number(self.value(path, cell))
         except UserError as error:
             facts["missing"] = str(error)
         return _node(f"run {name}", facts, [self.file("evaluation", {"path": path, "sha256": sha256})])
+
+    def value(self, path: str, cell: Row) -> float | None:
+        """A cell's number in one file of scores."""
+        if path.startswith("references/"):
+            return self.results.reference_rows(path)[cell["label"]].value(cell["metric"])
+        scaling = "temperature" if cell["kind"] == "reference" else "none"
+        return self.results.scores(path).value(cell["metric"], scaling)
 
     def file(self, name: str, entry: dict[str, Any], above: tuple[str, ...] = ()) -> Node:
         """A file, the job that wrote it, and what that job read."""
@@ -395,16 +378,17 @@ class _Chain:
             return f"the {path} that studies/{self.study}/chain.json lists: it has changed"
         return None
 
-    def code(self, manifest: dict[str, Any], module: str | None = None) -> tuple[str | None, str]:
-        """Hash of a module's code (or of all that a job ran), and in words where that code is at its commit."""
+    def code(self, manifest: dict[str, Any], place: str = "") -> tuple[str | None, str]:
+        """Hash of the code of an entry or a module (or of all that ran), and in words where it is at its commit."""
         code = manifest["code"]
-        ran = code["modules"].get(module, {}) if module else {"tree": code["sha256"]}
-        if not isinstance(ran, dict) or "tree" not in ran:
-            return None, f"unknown: the job's manifest does not list {module}"
-        commit, place = code.get("commit"), _source(module or COMMANDS[manifest["command"]].module)
-        link = f"{self.url}/blob/{commit}/{place}" if self.url and commit else f"{place}@{commit or 'unknown commit'}"
+        ran = code["definitions"].get(place) or code["entries"].get(place) or code["sha256"]
+        digest = closure.hash_of(ran) if isinstance(ran, dict) else ran
+        if place and place not in code["definitions"].keys() | code["entries"].keys():
+            return None, f"unknown: the job's manifest does not list {place}"
+        commit, file = code.get("commit"), _source(place.partition(":")[0] or COMMANDS[manifest["command"]].module)
+        link = f"{self.url}/blob/{commit}/{file}" if self.url and commit else f"{file}@{commit or 'unknown commit'}"
         changes = f", with the uncommitted changes in audit/diffs/{code.get('diff')}.diff" if code.get("dirty") else ""
-        return ran["tree"], f"{link}{changes}, hash {ran['tree']}"
+        return digest, f"{link}{changes}, hash {digest}"
 
 
 def _ordered(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -433,7 +417,7 @@ def _source(module: str) -> str:
 
 def _remote() -> str | None:
     """The web address of this repository, if git knows one."""
-    command = ["git", "-C", str(PACKAGE), "config", "--get", "remote.origin.url"]
+    command = ["git", "-C", str(closure.PACKAGE), "config", "--get", "remote.origin.url"]
     try:
         address = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     except OSError:  # no git here

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..contracts.names import STANDARD
+from ..contracts.scores import Scores, file_of
 from ..studies import paper
 
 EPS = 1e-5  # of kl_dcic
@@ -38,11 +40,6 @@ class Number(NamedTuple):
 
 
 # -- statistics --------------------------------------------------------------------------------------------------------
-
-
-def as_float(value: Any) -> float | None:
-    """A number of a JSON file: infinities are the strings "inf" and "-inf" there, null is no number."""
-    return None if value is None else float(value)
 
 
 def mean_and_std(values: list[float], ddof: int) -> tuple[float, float | None]:
@@ -102,24 +99,46 @@ def recall(p: np.ndarray, log_q: np.ndarray) -> list[float | None]:
     ]  # fmt: skip
 
 
-def scores(p: np.ndarray, log_q: np.ndarray) -> dict[str, float]:
-    """Every metric that can be written in a line, for references ``p`` and predictions ``exp(log_q)``, ``[N, C]``."""
+def _macro_acc(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+    recalls = [value for value in recall(p, log_q) if value is not None]
+    return math.fsum(recalls) / len(recalls)
+
+
+def _acc(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+    return float((p.argmax(axis=1) == np.exp(log_q).argmax(axis=1)).mean())
+
+
+def _kl(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
     mass = p > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         log_p = np.where(mass, np.log(p), 0.0)
-        ce = -np.where(mass, p * log_q, 0.0).sum(axis=1)
-        kl = np.where(mass, p * (log_p - log_q), 0.0).sum(axis=1)
-    q = np.exp(log_q)
-    clipped_p, clipped_q = np.clip(p, EPS, 1 - EPS), np.clip(q, EPS, 1 - EPS)
-    recalls = [value for value in recall(p, log_q) if value is not None]
-    return {
-        "kl": float(kl.mean()),
-        "kl_dcic": float((clipped_p * np.log(clipped_p / clipped_q)).sum(axis=1).mean()),
-        "macro_acc": math.fsum(recalls) / len(recalls),
-        "acc": float((p.argmax(axis=1) == q.argmax(axis=1)).mean()),
-        "ce": float(ce.mean()),
-        "tvd": float(np.abs(p - q).sum(axis=1).mean() / 2),
-    }
+        return float(np.where(mass, p * (log_p - log_q), 0.0).sum(axis=1).mean())
+
+
+def _kl_dcic(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+    p, q = np.clip(p, EPS, 1 - EPS), np.clip(np.exp(log_q), EPS, 1 - EPS)
+    return float((p * np.log(p / q)).sum(axis=1).mean())
+
+
+def _ce(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(-np.where(p > 0, p * log_q, 0.0).sum(axis=1).mean())
+
+
+def _tvd(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+    return float(np.abs(p - np.exp(log_q)).sum(axis=1).mean() / 2)
+
+
+# (references p [N, C], predictions log_q [N, C], options) -> the metric, by its kind
+Metric = Callable[[np.ndarray, np.ndarray, Mapping[str, Any]], float]
+METRICS: dict[str, Metric] = {
+    "macro_acc": _macro_acc,
+    "acc": _acc,
+    "kl": _kl,
+    "kl_dcic": _kl_dcic,
+    "ce": _ce,
+    "tvd": _tvd,
+}
 
 
 def reference_predictions(p: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
@@ -142,7 +161,8 @@ def reference_predictions(p: np.ndarray, train: np.ndarray, test: np.ndarray) ->
 
 # -- the ledger --------------------------------------------------------------------------------------------------------
 
-Contents = Mapping[str, Mapping[str, Any]]
+Runs = Mapping[str, Mapping[str, Scores]]  # by name of the run, and by set of metrics
+Draws = Mapping[str, Mapping[str, Mapping[str, Scores]]]  # by name of the draw of a split, set of metrics, and row
 
 
 def blocks(config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -160,13 +180,13 @@ def draw_names(config: Mapping[str, Any], dataset: str, split: str) -> list[str]
     return [f"{dataset}/{split}/seed{seed}" for seed in config["seeds"]]
 
 
-def ledger(config: Mapping[str, Any], runs: Contents, references: Contents) -> dict[tuple, Number]:
+def ledger(config: Mapping[str, Any], runs: Runs, references: Draws) -> dict[tuple, Number]:
     """Every number that the ledger of a study should hold, by ``KEY``.
 
     Args:
         config: ``config.json`` of the study.
-        runs: content of ``metrics.json`` of each run.
-        references: content of the reference rows of each draw of a split.
+        runs: the scores of each run.
+        references: the reference rows of each draw of a split.
     """
     numbers: dict[tuple, Number] = {}
     for block in blocks(config):
@@ -187,7 +207,7 @@ def ledger(config: Mapping[str, Any], runs: Contents, references: Contents) -> d
                     numbers.update(_difference(key, runs, names, baseline, metric, config["level"]))
     for dataset, split in itertools.product(config["datasets"], config["splits"]):
         rows = {
-            name: {row["name"]: _reference(row) for row in references[name]["rows"]}
+            name: {label: _reference(config, references[name], label) for label in references[name][STANDARD]}
             for name in draw_names(config, dataset, split)
         }
         for label in dict.fromkeys(label for of_draw in rows.values() for label in of_draw):
@@ -206,7 +226,7 @@ def ledger(config: Mapping[str, Any], runs: Contents, references: Contents) -> d
 
 
 def _published(config: Mapping[str, Any], dataset: str, label: str) -> Mapping[str, tuple[float, float]]:
-    return paper.TABLE_1.get(config["datasets"][dataset]["paper"] or "", {}).get(label, {})
+    return paper.numbers(config["datasets"][dataset]["paper"], config["labels"][label])
 
 
 def _columns(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
@@ -219,30 +239,20 @@ def _columns(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float
     return columns
 
 
-def _measured(config: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **{metric: content["metrics"][metric] for metric in config["metrics"]},
-        **{f"recall.{name}": value for name, value in content["recall"].items()},
-        **{f"structure.{name}": value for name, value in content["structure"].items()},
-        "n_items": content["n_items"],
-        "n_classes_present": content["n_classes_present"],
-        "ties": content["ties"]["reference"],
-        "tie_credit_acc": content["ties"]["tie_credit_acc"],
-    }
+def _measured(config: Mapping[str, Any], sets: Mapping[str, Scores]) -> dict[str, Any]:
+    standard = sets[STANDARD]
+    names = [*config["metrics"], *(f"recall.{name}" for name in standard.classes), *standard.metrics("structure.")]
+    names += ["n_items", "n_classes_present", "ties", "tie_credit_acc"]
+    return {name: file_of(sets, name).value(name) for name in names}
 
 
-def _scaled(config: Mapping[str, Any], content: Mapping[str, Any]) -> dict[str, Any]:
-    temperature = content["temperature"]
-    metrics = temperature["metrics"] or {}
-    return {"temperature": temperature["value"], **{name: metrics.get(name) for name in config["metrics"]}}
+def _scaled(config: Mapping[str, Any], sets: Mapping[str, Scores]) -> dict[str, Any]:
+    return {name: file_of(sets, name).value(name, "temperature") for name in ("temperature", *config["metrics"])}
 
 
-def _reference(row: Mapping[str, Any]) -> dict[str, Any]:
-    details = row["details"]
-    numbers = {f"detail.{name}": value for name, value in details.items() if isinstance(value, int | float)}
-    for k, direction in enumerate(details.get("directions", []), start=1):
-        numbers[f"detail.kl_dcic_direction_{k}"] = direction["kl_dcic"]
-    return {**row["metrics"], **numbers}
+def _reference(config: Mapping[str, Any], sets: Mapping[str, Mapping[str, Scores]], label: str) -> dict[str, Any]:
+    names = [*config["metrics"], *sets[STANDARD][label].metrics("detail.")]
+    return {name: file_of(sets, name)[label].value(name) for name in names}
 
 
 def _over_seeds(
@@ -256,9 +266,9 @@ def _over_seeds(
 
 
 def _difference(
-    key: tuple, runs: Contents, names: list[str], baseline: list[str], metric: str, level: float
+    key: tuple, runs: Runs, names: list[str], baseline: list[str], metric: str, level: float
 ) -> Iterator[tuple[tuple, Number]]:
-    sides = [[as_float(runs[name]["metrics"][metric]) for name in side] for side in (names, baseline)]
+    sides = [[file_of(runs[name], metric).value(metric) for name in side] for side in (names, baseline)]
     if None in sides[0] + sides[1]:
         return
     differences = [a - b for a, b in zip(*sides, strict=True)]

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from .. import registry
+from .. import drawing, registry
+from ..errors import UserError
 
 
-def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]) -> None:
-    """Draw a figure of the kind that the configuration names.
+def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+    """Draw a figure.
 
     Args:
-        config: ``study``, ``figure`` (its ``kind``), ``labels`` (names, in order), ``seeds``, ``block`` (data set,
-            split and recipe, or null for a figure of the whole study).
-        inputs: what the kind needs of lists ``embeddings`` (a file a label), ``items``, ``reference`` (a file a data
-            set), ``scores`` and ``histories`` (a file a run); and ``cells``, the study's ledger.
+        config: ``study``, ``figure`` (``kind`` and options), ``labels`` (names, in order), ``seeds``, ``block`` (data
+            set, split and recipe; null for a figure of the whole study).
+        inputs: what the kind needs: ``embeddings`` (a file a label, in the order of ``labels``, of the first seed),
+            ``items``, ``reference``, ``scores`` and ``histories`` (a file a run; their paths say which is which),
+            ``cells`` (the ledger).
         outputs: ``png``, ``pdf``.
+
+    Raises:
+        UserError: an input that the kind needs is missing, or what the kind finds wrong in them.
     """
-    one = {name: inputs[name][0] for name in ("items", "reference") if name in inputs}
-    draw = registry.load("figure", config["figure"]["kind"])
-    draw(config, {**inputs, **one, "metrics": inputs.get("scores")}, outputs)
+    if config["block"]:  # of one data set
+        inputs = {**inputs, **{name: inputs[name][0] for name in ("items", "reference") if inputs.get(name)}}
+    kind = config["figure"]["kind"]
+    for name in registry.entry("figure", kind)["needs"]:
+        if not inputs.get(name):
+            raise UserError(f"figure {kind}: found no {name}, which it needs. Pass --{name}.")
+    with drawing.style():
+        drawing.save(registry.load("figure", kind)(config, inputs), outputs["png"], outputs["pdf"])

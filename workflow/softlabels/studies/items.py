@@ -11,9 +11,10 @@ import pandas as pd
 from scipy.special import log_softmax
 
 from .. import io
+from ..contracts import predictions as predictions_file
+from ..contracts import reference as reference_file
+from ..contracts.rows import rows_of
 from ..evaluation.divergence import kl_items
-from ..evaluation.evaluate import read_logits
-from ..evaluation.tables import read_reference, rows_of, split_items
 from .ledger import blocks, run_name
 
 
@@ -29,15 +30,16 @@ def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd
         (predicted probability) and ``kl_<label>`` (nats, from log-softmax).
     """
     table, _ = io.read_table(items, ["item", "name"])
-    truth = read_reference(reference)
-    item = split_items(next(iter(predictions.values())), "test")
-    at = rows_of(reference, truth.item, item)
+    truth = reference_file.read(reference)
+    of_label = {label: predictions_file.read(path) for label, path in predictions.items()}
+    item = next(iter(of_label.values())).items("test")
+    at = truth.rows(item)
     name = table.column("name").take(rows_of(items, io.vector(table, "item"), item)).to_pylist()
     votes = [None] * len(item) if truth.votes is None else truth.votes[at]
     columns: dict[str, Any] = {"item": item, "name": name, "votes": pd.array(votes, dtype="Int64")}
     columns |= {f"reference_{c}": truth.p[at, k] for k, c in enumerate(truth.classes)}
-    for label, path in predictions.items():
-        log_prediction = log_softmax(read_logits(path, "test", item, len(truth.classes)), axis=1)
+    for label, predicted in of_label.items():
+        log_prediction = log_softmax(predicted.of("test", item, len(truth.classes)), axis=1)
         columns |= {f"{label}_{c}": np.exp(log_prediction[:, k]) for k, c in enumerate(truth.classes)}
         columns[f"kl_{label}"] = kl_items(truth.p[at], log_prediction)
     return pd.DataFrame(columns)

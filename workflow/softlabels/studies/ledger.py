@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from .. import io, places
+from ..contracts import scores
+from ..contracts.names import STANDARD
+from ..contracts.scores import Scores
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
@@ -49,15 +52,15 @@ Block = tuple[str, str | None, str | None]  # data set, split, recipe (null wher
 
 
 class Evaluation(NamedTuple):
-    """One evaluation file: where it lies under the results folder, its hash and its content."""
+    """One file of scores: where it lies under the results folder, its hash and its content."""
 
     path: str
     sha256: str
-    content: dict[str, Any]
+    content: Any
 
 
 Config = Mapping[str, Any]
-Evaluations = Mapping[str, Evaluation]
+Evaluations = Mapping[str, Mapping[str, Evaluation]]  # by name of the run (or draw), and by set of metrics
 
 
 def blocks(config: Config) -> list[Block]:
@@ -79,6 +82,10 @@ def reference_name(block: Block, seed: int) -> str:
 
 def named(paths: list[Path], folder: str) -> dict[str, Path]:
     """Paths by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
+
+    Args:
+        paths: files under results/.
+        folder: the folder under results/, a key of NAMES.
 
     Raises:
         UserError: a path that does not lie in such a folder.
@@ -106,11 +113,31 @@ def expect(found: Mapping[str, Path], names: list[str], what: str) -> None:
         )
 
 
-def evaluations(paths: Mapping[str, Path]) -> dict[str, Evaluation]:
-    """Read and hash JSON files; their paths are kept relative to the results folder."""
-    return {
-        name: Evaluation(places.find(path).path, io.sha256(path), io.read_json(path)) for name, path in paths.items()
-    }
+def evaluations(
+    paths: list[Path], folder: str, names: list[str], sets: list[str], read: Callable[[Path], Any] = scores.read
+) -> dict[str, dict[str, Evaluation]]:
+    """Read and hash scores; their paths are kept relative to the results folder.
+
+    Args:
+        paths: the files.
+        folder: ``runs`` or ``references``.
+        names: of the runs, or of the draws of a split.
+        sets: of metrics.
+        read: reads one file.
+
+    Returns:
+        Name to set to evaluation.
+
+    Raises:
+        UserError: a name without a file of a set.
+    """
+    result: dict[str, dict[str, Evaluation]] = {name: {} for name in names}
+    for of_set in sets:
+        files = named([path for path in paths if path.stem == of_set], folder)
+        expect(files, names, f"{folder}: scores of {of_set}")
+        for name in names:
+            result[name][of_set] = Evaluation(places.find(files[name]).path, io.sha256(files[name]), read(files[name]))
+    return result
 
 
 def printed(value: float, decimals: int, signed: bool = False) -> str:
@@ -122,8 +149,7 @@ def printed(value: float, decimals: int, signed: bool = False) -> str:
 
 def paper_value(config: Config, block: Block, label: str, metric: str) -> tuple[float, float] | None:
     """The paper's (mean, std) for a data set that plays one of its two, or None."""
-    published = paper.TABLE_1.get(config["datasets"][block[0]]["paper"] or "", {})
-    return published.get(label, {}).get(metric)
+    return paper.numbers(config["datasets"][block[0]]["paper"], config["labels"][label]).get(metric)
 
 
 def _rows(
@@ -135,15 +161,17 @@ def _rows(
     statistics: Mapping[str, tuple[float, str]],
     n: int,
     *,
-    decimals: int = DECIMALS,
+    decimals: int | None = None,
     ddof: int | None = None,
-    sources: Evaluations | None = None,
+    sources: Mapping[str, Evaluation] | None = None,
     versus: str | None = None,
     oracle: bool = False,
     paper_difference: float | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The ledger rows of one aggregate; ``statistics`` maps a statistic to its value and how it was aggregated."""
     interval = "paired t" if "low" in statistics else None
+    if decimals is None:  # those of the metric
+        decimals = config.get("headings", {}).get(metric, {}).get("decimals", DECIMALS)
     for statistic, (value, aggregation) in statistics.items():
         yield {
             **dict(zip(("dataset", "split", "recipe"), block, strict=True)),
@@ -179,22 +207,20 @@ def _over_seeds(
     label: str,
     metric: str,
     kind: str,
-    values: Mapping[str, int | float | str | None],
-    sources: Evaluations,
+    values: Mapping[str, float | None],
+    sources: Mapping[str, Evaluation],
     *,
-    decimals: int = DECIMALS,
     oracle: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Mean and std over the seeds that have the number; no row for a number that there is not."""
     present = {name: value for name, value in values.items() if value is not None}
     if not present:
         return
-    mean, std, n = summary([float(value) for value in present.values()], config["ddof"])
+    mean, std, n = summary(list(present.values()), config["ddof"])
     statistics = {"mean": (mean, "mean over seeds")}
     if std is not None:
         statistics["std"] = (std, _std_text(config["ddof"]))
-    if all(isinstance(value, int) for value in present.values()):  # a count
-        decimals = 0 if mean == round(mean) else 1
+    counts = metric in scores.COUNTS
     published = paper_value(config, block, label, metric) if kind == "measured" else None
     yield from _rows(
         config,
@@ -204,7 +230,7 @@ def _over_seeds(
         kind,
         statistics,
         n,
-        decimals=decimals,
+        decimals=None if not counts else 0 if mean == round(mean) else 1,
         ddof=config["ddof"],
         sources={name: sources[name] for name in present},
         oracle=oracle,
@@ -212,48 +238,39 @@ def _over_seeds(
     )
 
 
+def _holding(runs: Evaluations, metric: str) -> dict[str, Evaluation]:
+    """The file of each run (or draw) that holds a metric."""
+    return {name: scores.file_of(sets, metric) for name, sets in runs.items()}
+
+
 def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
     """What one label's networks scored, and the facts of their test splits."""
-
-    def facts(content: dict[str, Any]) -> dict[str, Any]:
-        return {
-            **{metric: content["metrics"][metric] for metric in config["metrics"]},
-            **{f"recall.{name}": value for name, value in content["recall"].items()},
-            **{f"structure.{name}": value for name, value in content["structure"].items()},
-            "n_items": content["n_items"],
-            "n_classes_present": content["n_classes_present"],
-            "ties": content["ties"]["reference"],
-            "tie_credit_acc": content["ties"]["tie_credit_acc"],
-        }
-
-    by_run = {name: facts(run.content) for name, run in runs.items()}
-    for metric in next(iter(by_run.values())):
-        values = {name: numbers[metric] for name, numbers in by_run.items()}
-        decimals = 3 if metric.startswith("structure.") else DECIMALS
-        yield from _over_seeds(config, block, label, metric, "measured", values, runs, decimals=decimals)
+    standard: Scores = next(iter(runs.values()))[STANDARD].content
+    more = [*(f"recall.{name}" for name in sorted(standard.classes)), *sorted(standard.metrics("structure."))]
+    for metric in [*config["metrics"], *more, "n_items", "n_classes_present", "ties", "tie_credit_acc"]:
+        files = _holding(runs, metric)
+        values = {name: file.content.value(metric) for name, file in files.items()}
+        yield from _over_seeds(config, block, label, metric, "measured", values, files)
 
 
 def _temperature(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
     """A label's networks after temperature scaling: how much of a gap in KL is confidence alone."""
-    name = f"{label} + temperature"
     for metric in ["temperature", *config["metrics"]]:
-        values = {}
-        for run, evaluation in runs.items():
-            scaled = evaluation.content["temperature"]
-            values[run] = scaled["value"] if metric == "temperature" else (scaled["metrics"] or {}).get(metric)
-        yield from _over_seeds(config, block, name, metric, "reference", values, runs)
+        files = _holding(runs, metric)
+        values = {name: file.content.value(metric, "temperature") for name, file in files.items()}
+        yield from _over_seeds(config, block, f"{label} + temperature", metric, "reference", values, files)
 
 
 def _differences(
     config: Config, block: Block, label: str, runs: Evaluations, baseline_runs: Evaluations
 ) -> Iterator[dict[str, Any]]:
     """Label minus baseline, paired by seed."""
-    sources = {**runs, **baseline_runs}
     for metric in config["metrics"]:
-        a, b = ([run.content["metrics"][metric] for run in side.values()] for side in (runs, baseline_runs))
+        sides = [_holding(side, metric) for side in (runs, baseline_runs)]
+        a, b = ([file.content.value(metric) for file in side.values()] for side in sides)
         if None in a + b:
             continue
-        mean, std, low, high, n = paired_difference(list(map(float, a)), list(map(float, b)), config["level"])
+        mean, std, low, high, n = paired_difference(a, b, config["level"])
         if math.isnan(mean):  # two infinite divergences have no difference
             continue
         statistics = {"mean": (mean, "mean over seeds of the paired difference")}
@@ -270,29 +287,19 @@ def _differences(
             statistics,
             n,
             ddof=1,
-            sources=sources,
+            sources=sides[0] | sides[1],
             versus=config["baseline"],
         )
 
 
 def _references(config: Config, block: Block, references: Evaluations) -> Iterator[dict[str, Any]]:
     """Rows that no network was trained for: uniform, prior, oracles, floors."""
-    by_seed = {
-        name: {row["name"]: row for row in evaluation.content["rows"]} for name, evaluation in references.items()
-    }
-    for label, oracle in {name: row["oracle"] for rows in by_seed.values() for name, row in rows.items()}.items():
-        numbers = {seed: _numbers(rows[label]) for seed, rows in by_seed.items() if label in rows}
-        for metric in dict.fromkeys(metric for row in numbers.values() for metric in row):
-            values = {seed: row.get(metric) for seed, row in numbers.items()}
-            yield from _over_seeds(config, block, label, metric, "reference", values, references, oracle=oracle)
-
-
-def _numbers(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics of a reference row and, as ``detail.<name>``, what else it tells as one number."""
-    details = {f"detail.{name}": value for name, value in row["details"].items() if isinstance(value, int | float)}
-    for k, direction in enumerate(row["details"].get("directions", []), start=1):  # of split_half
-        details[f"detail.kl_dcic_direction_{k}"] = direction["kl_dcic"]
-    return {**row["metrics"], **details}
+    rows: dict[str, Scores] = next(iter(references.values()))[STANDARD].content
+    for label, row in rows.items():
+        for metric in [*sorted(config["metrics"]), *row.metrics("detail.")]:
+            files = _holding(references, metric)
+            values = {name: file.content[label].value(metric) for name, file in files.items()}
+            yield from _over_seeds(config, block, label, metric, "reference", values, files, oracle=row.oracle)
 
 
 def _paper(config: Config, block: Block) -> Iterator[dict[str, Any]]:
@@ -328,8 +335,8 @@ def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Tabl
 
     Args:
         config: the resolved study.
-        runs: ``metrics.json`` of every run, by ``run_name``.
-        references: reference rows of every data set, split and seed, by ``reference_name``.
+        runs: the scores of every run, by ``run_name`` and set of metrics.
+        references: the reference rows of every data set, split and seed, by ``reference_name`` and set of metrics.
 
     Returns:
         A table of ``SCHEMA``; rows in the order of the configuration.

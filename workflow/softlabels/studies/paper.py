@@ -62,6 +62,19 @@ NAMES = {
 UNSTATED = ("select", "momentum", "warmup_epochs", "dropout", "class_weight", "label_smoothing", "hold", "augment")
 
 
+def role(label: Mapping[str, Any]) -> str | None:
+    """Which of the paper's two labels a definition is, whatever it is called and however it breaks ties; None: neither.
+
+    Hard is the one-hot majority vote, soft the average of the votes.
+    """
+    return {("majority", "hard"): "hard", ("average", "soft"): "soft"}.get((label["aggregate"]["kind"], label["form"]))
+
+
+def numbers(dataset: str | None, label: Mapping[str, Any]) -> Mapping[str, tuple[float, float]]:
+    """The paper's (mean, std) by metric, for a data set's name in its tables (None: not there) and a label."""
+    return TABLE_1.get(dataset or "", {}).get(role(label) or "", {})
+
+
 def title(name: str) -> str:
     """How the paper writes a name of ours; a name that it does not use stays as it is."""
     return NAMES.get(name, name)

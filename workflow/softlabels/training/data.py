@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .. import io
+from ..contracts import labels as label_file
+from ..contracts import reference as reference_file
+from ..contracts import split as split_file
 from ..datasets.contract import read_images
 from ..errors import UserError
 from . import memory
@@ -114,26 +116,17 @@ def read_run(labels: Path, split: Path, reference: Path) -> Run:
     Raises:
         UserError: a target that is no distribution, or no labelled item to train on.
     """
-    label_table, metadata = io.read_table(labels)
-    parts = np.array(io.read_table(split)[0].column("split").to_pylist())
-    truth = io.matrix(io.read_table(reference)[0], "p").astype(np.float32)
-    item = io.vector(label_table, "item")
-    p = io.matrix(label_table, "p")
-    bad = ~(np.abs(p.sum(axis=1) - 1) < 1e-4)  # negated, so that NaN is bad
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise UserError(
-            f"{labels}: item {item[row]} has the label {p[row].tolist()}, expected a distribution that sums to 1."
-        )
+    label, parts = label_file.read(labels), split_file.read(split).part
+    truth = reference_file.read(reference).p.astype(np.float32)
     target = np.zeros_like(truth)
-    target[item] = p
+    target[label.item] = label.p
     labelled = np.zeros(len(truth), dtype=bool)
-    labelled[item] = True
+    labelled[label.item] = True
     hard = np.full(len(truth), -1, dtype=np.int64)
-    hard[item] = io.vector(label_table, "hard")
+    hard[label.item] = label.hard
     weight = np.ones(len(truth), dtype=np.float32)
-    weight[item] = io.vector(label_table, "weight")
-    run = Run(metadata["classes"], parts, target, labelled, hard, weight, truth)
+    weight[label.item] = label.weight
+    run = Run(label.classes, parts, target, labelled, hard, weight, truth)
     if not run.learned.any():
         raise UserError(f"{labels}: no item of the training part of {split} has a label. Check the label's options.")
     return run

@@ -1,1 +1,1 @@
-"""Metrics, one module each: ``metric(reference [N, C], log_prediction [N, C]) -> float``, both float64."""
+"""Metrics, one module each: ``metric(aligned, options) -> float``; see :class:`..aligned.Aligned`."""

@@ -1,13 +1,19 @@
 """Plain accuracy."""
 
-import numpy as np
+from ..aligned import Aligned
 
 ENTRY = {
-    "about": "Plain accuracy.",
+    "about": "Share of items whose most probable class is the reference's.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "plain ACC",
+    "better": "higher",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
 
 
-def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+def metric(aligned: Aligned, options: dict) -> float:
     """Share of items whose most probable class is the reference's; ties go to the lowest class index in both."""
-    return float((reference.argmax(axis=1) == log_prediction.argmax(axis=1)).mean())
+    return float((aligned.reference.argmax(axis=1) == aligned.log_prediction.argmax(axis=1)).mean())

@@ -1,15 +1,20 @@
 """Cross-entropy against the whole reference distribution (Peterson et al. 2019)."""
 
-import numpy as np
-
+from ..aligned import Aligned
 from ..divergence import ce_items
 
 ENTRY = {
-    "about": "Cross-entropy against the whole reference distribution (Peterson et al. 2019).",
+    "about": "Cross-entropy against the whole reference distribution.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "CE",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Peterson et al. (2019)",
+}
 
 
-def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+def metric(aligned: Aligned, options: dict) -> float:
     """Mean cross-entropy in nats: ``kl`` plus the mean entropy of the reference."""
-    return float(ce_items(reference, log_prediction).mean())
+    return float(ce_items(aligned.reference, aligned.log_prediction).mean())

@@ -1,15 +1,20 @@
 """Kullback-Leibler divergence without an epsilon."""
 
-import numpy as np
-
+from ..aligned import Aligned
 from ..divergence import kl_items
 
 ENTRY = {
-    "about": "Kullback-Leibler divergence without an epsilon.",
+    "about": "Kullback-Leibler divergence of the prediction from the reference, without an epsilon.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "KL",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Kullback and Leibler (1951)",
+}
 
 
-def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+def metric(aligned: Aligned, options: dict) -> float:
     """Mean KL(reference || prediction) in nats; inf where a prediction gives 0 to a class that has mass."""
-    return float(kl_items(reference, log_prediction).mean())
+    return float(kl_items(aligned.reference, aligned.log_prediction).mean())

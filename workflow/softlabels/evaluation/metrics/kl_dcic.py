@@ -1,15 +1,20 @@
 """Kullback-Leibler divergence with the clipping of the DCIC benchmark, for comparison with published numbers."""
 
-import numpy as np
-
+from ..aligned import Aligned
 from ..divergence import kl_dcic_items
 
 ENTRY = {
     "about": "Kullback-Leibler divergence with the clipping of the DCIC benchmark.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "KL_ε",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Schmarje et al. (2022)",
+}
 
 
-def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+def metric(aligned: Aligned, options: dict) -> float:
     """Mean KL(reference || prediction) in nats, both clipped to [1e-5, 1 - 1e-5] and not renormalised."""
-    return float(kl_dcic_items(reference, log_prediction).mean())
+    return float(kl_dcic_items(aligned.reference, aligned.log_prediction).mean())

@@ -2,10 +2,18 @@
 
 import numpy as np
 
+from ..aligned import Aligned
+
 ENTRY = {
-    "about": "Macro accuracy: recall averaged over the classes that are present.",
+    "about": "Recall, averaged over the classes that are the truth of at least one item.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "ACC",
+    "better": "higher",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
 
 
 def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
@@ -21,6 +29,6 @@ def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
     return np.divide(hits, present, where=present > 0, out=np.full(n_classes, np.nan))
 
 
-def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+def metric(aligned: Aligned, options: dict) -> float:
     """Mean recall over the classes that are the truth of at least one item."""
-    return float(np.nanmean(recall(reference, log_prediction)))
+    return float(np.nanmean(recall(aligned.reference, aligned.log_prediction)))

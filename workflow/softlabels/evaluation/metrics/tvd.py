@@ -1,15 +1,20 @@
 """Total variation distance."""
 
-import numpy as np
-
+from ..aligned import Aligned
 from ..divergence import tvd_items
 
 ENTRY = {
-    "about": "Total variation distance.",
+    "about": "Total variation distance: half the sum of absolute differences.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "TVD",
+    "better": "lower",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
 
 
-def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
+def metric(aligned: Aligned, options: dict) -> float:
     """Mean total variation distance in [0, 1]: half the sum of absolute differences."""
-    return float(tvd_items(reference, log_prediction).mean())
+    return float(tvd_items(aligned.reference, aligned.log_prediction).mean())

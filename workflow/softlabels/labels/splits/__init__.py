@@ -1,3 +1,1 @@
 """Ways to split: each gives the part of every item, 0 (train), 1 (val) or 2 (test)."""
-
-PARTS = ("train", "val", "test")

@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from ... import keyed
+from ...contracts.split import PARTS
 from ...errors import UserError
 from ..blocks import blocks
-from . import PARTS
 
 ENTRY = {
     "about": "Random split, one per seed.",

@@ -1,0 +1,84 @@
+"""What is to be scored, put together once, and the metrics that score it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import registry
+from ..contracts.names import Options
+from ..contracts.reference import Reference
+from ..errors import UserError
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """n items of one part; row k of every array belongs to ``item[k]``.
+
+    Attributes:
+        part: val or test.
+        item: int ``[n]``.
+        reference: float64 ``[n, C]``; rows sum to 1.
+        log_prediction: logarithms of the predicted distributions, float64 ``[n, C]``; -inf where one is 0.
+        classes: names of the C classes.
+        features: float64 ``[n, F]``; None where there are none, as in the validation part and without a network.
+        counts: the votes that the reference is made of, int64 ``[n, C]``; None where it is exact.
+    """
+
+    part: str
+    item: np.ndarray
+    reference: np.ndarray
+    log_prediction: np.ndarray
+    classes: list[str]
+    features: np.ndarray | None = None
+    counts: np.ndarray | None = None
+
+
+Score = Callable[[Aligned], dict[str, float]]  # -> metrics by name
+# What a metric may need beside reference and prediction (``needs`` of its ENTRY), and where that is.
+NEEDS: dict[str, Callable[[Aligned], np.ndarray | None]] = {
+    "features": lambda aligned: aligned.features,
+    "votes": lambda aligned: aligned.counts,
+}
+
+
+def of_part(
+    part: str, item: np.ndarray, reference: Reference, log_prediction: np.ndarray, features: np.ndarray | None
+) -> Aligned:
+    """The items of a part of a run, with their references."""
+    rows = reference.rows(item)
+    counts = None if reference.counts is None else reference.counts[rows]
+    return Aligned(part, item, reference.p[rows], log_prediction, reference.classes, features, counts)
+
+
+def scorer(metrics: Mapping[str, Options]) -> Score:
+    """A function that scores by some metrics (name to options).
+
+    A number is NaN where it is not defined: without items, or without what the metric needs.
+    """
+    functions = {name: registry.load("metric", options["kind"]) for name, options in metrics.items()}
+    needs = {name: registry.entry("metric", options["kind"])["needs"] for name, options in metrics.items()}
+
+    def score(aligned: Aligned) -> dict[str, float]:
+        return {
+            name: function(aligned, metrics[name])
+            if len(aligned.item) and all(NEEDS[need](aligned) is not None for need in needs[name])
+            else np.nan
+            for name, function in functions.items()
+        }
+
+    return score
+
+
+def require_every_class(path: Path, p: np.ndarray, classes: list[str]) -> None:
+    """Refuse test items ``p`` ``[n, C]`` among which a class is nobody's truth."""
+    absent = np.flatnonzero(np.bincount(p.argmax(axis=1), minlength=len(classes)) == 0)
+    if len(absent):
+        names = ", ".join(classes[c] for c in absent)
+        raise UserError(
+            f"{path}: no test item has the truth {names}, expected at least one for each class: macro accuracy would "
+            f"average over fewer classes. Use another split, or set allow_missing_class: true."
+        )
