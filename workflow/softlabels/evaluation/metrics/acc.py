@@ -4,14 +4,9 @@ import numpy as np
 
 ENTRY = {
     "about": "Share of items whose most probable class is the reference's.",
-    "options": {},
-    "needs": [],
-    "heading": "plain ACC",
-    "better": "higher",
-    "unit": None,
-    "decimals": 4,
+    "heading": "plain ACC", "better": "higher", "unit": None, "decimals": 4, "needs": [],
     "source": None,
-}
+}  # fmt: skip
 
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:

@@ -6,14 +6,9 @@ from ..divergence import ce_items
 
 ENTRY = {
     "about": "Cross-entropy against the whole reference distribution.",
-    "options": {},
-    "needs": [],
-    "heading": "CE",
-    "better": "lower",
-    "unit": "nats",
-    "decimals": 4,
+    "heading": "CE", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Peterson et al. (2019)",
-}
+}  # fmt: skip
 
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:

@@ -6,14 +6,9 @@ from ..divergence import tvd_items
 
 ENTRY = {
     "about": "Total variation distance: half the sum of absolute differences.",
-    "options": {},
-    "needs": [],
-    "heading": "TVD",
-    "better": "lower",
-    "unit": None,
-    "decimals": 4,
+    "heading": "TVD", "better": "lower", "unit": None, "decimals": 4, "needs": [],
     "source": None,
-}
+}  # fmt: skip
 
 
 def metric(reference: np.ndarray, log_prediction: np.ndarray) -> float:
