@@ -97,6 +97,11 @@ def test_latex_holds_every_text_and_is_balanced():
     assert all(len(re.findall(r"(?<!\\)&", row)) == 3 and row[0] not in "[*" for row in rows)
 
 
+def test_signs_and_marks_become_latex():
+    text = documents._latex(("a_b ± 50% {x} ", Bold("∞"), " [-0.5, KL_ε]"))
+    assert text == r"a\_b $\pm$ 50\% \{x\} \textbf{$\infty$} [$-$0.5, KL$_\varepsilon$]"
+
+
 def test_code_with_a_backslash_before_a_pipe_is_still_one_cell():
     assert documents.markdown(Document("", [Table("", ["x"], [[Code("a\\|b")]])])).count(r"a\\\|b") == 1
 
@@ -106,8 +111,9 @@ def test_wide_tables_become_panels_and_long_ones_several_floats():
     rows = [["zoo", f"c{c}", *(f"{c}.{k}" for k in range(20))] for c in range(100)]
     document = Document("Wide", [Table("Recall", header, rows, ["A note."], keys=2)])
     panels = list(document.parts[0].panels())
-    assert [panel.lines[0] for panel in panels[::3]] == [header[:8], header[:2] + header[20:]]
-    assert [line[:3] for line in panels[1].lines[:2]] == [["data set", "class", "label6"], ["zoo", "c0", "0.6"]]
+    assert [list(panel.header) for panel in panels[::3]] == [header[:8], header[:2] + header[20:]]
+    first = [line[:3] for line in (panels[1].header, panels[1].rows[0])]
+    assert first == [("data set", "class", "label6"), ("zoo", "c0", "0.6")]
     text = documents.latex(document)
     assert text.count(r"\begin{table}") == 4 * 3 and text.count("(continued)") == 11
     assert max(line.count(" & ") for line in text.splitlines()) == 7

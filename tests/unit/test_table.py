@@ -284,7 +284,7 @@ def test_a_study_chooses_its_tables_and_the_metrics_of_the_main_one(tmp_path):
     assert header[1:] == ["hard: TVD ↓", "hard: plain ACC ↑", "soft: TVD ↓", "soft: plain ACC ↑"]
     assert [cell.startswith("**") for cell in row[1:]] == [False, False, True, True]
     assert table_rows(text, "Further metrics")[0][2:] == ["ACC ↑", "KL ↓", "KL_ε ↓", "CE ↓"]
-    with pytest.raises(UserError, match="table main: found the metric brier, expected some of macro_acc"):
+    with pytest.raises(UserError, match="table main: found the metric brier, expected some of the study's: macro_acc"):
         finished(tmp_path / "two", tables=[{"kind": "main", "metrics": ["brier"]}])
 
 

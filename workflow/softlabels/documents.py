@@ -58,13 +58,6 @@ class Rule(NamedTuple):
     """A line across the page."""
 
 
-class Panel(NamedTuple):
-    """A part of a table that fits on a page: a letter a column, and the lines, the header first."""
-
-    align: str
-    lines: list[list[Text]]
-
-
 class Table(NamedTuple):
     """A table.
 
@@ -72,7 +65,7 @@ class Table(NamedTuple):
         title: its heading, or "".
         header, rows: cells; every row has as many as the header.
         notes: what stands below it.
-        align: a letter a column: ``l``, ``r``, or ``p`` for text that LaTeX breaks into lines (missing ones are ``l``).
+        align: a letter a column: ``r``, or ``p`` for text that LaTeX breaks into lines; any other means left.
         keys: how many leading columns say what a row is about. If there are any, a table of more than ``COLUMNS``
             columns becomes several panels that repeat them; without, it stands as it is.
     """
@@ -84,14 +77,14 @@ class Table(NamedTuple):
     align: str = ""
     keys: int = 0
 
-    def panels(self) -> Iterator[Panel]:
-        """What is printed side by side."""
-        align = "".join(c if c in "rp" else "l" for c in self.align.ljust(len(self.header)))
-        lines, keys = [list(self.header), *map(list, self.rows)], self.keys
-        width = max(1, COLUMNS - keys) if keys and len(align) > COLUMNS else len(align)
-        for start in range(keys, max(len(align), keys + 1), width):
-            chosen = slice(start, start + width)
-            yield Panel(align[:keys] + align[chosen], [line[:keys] + line[chosen] for line in lines])
+    def panels(self) -> Iterator[Table]:
+        """The tables, without title and notes, that are printed below each other."""
+        keys, n = self.keys, len(self.header)
+        columns = list(zip(self.align[:n].ljust(n), self.header, *self.rows, strict=True))
+        width = max(1, COLUMNS - keys) if keys and len(columns) > COLUMNS else len(columns)
+        for start in range(keys, max(len(columns), keys + 1), width):
+            align, header, *rows = zip(*columns[:keys], *columns[start : start + width], strict=True)
+            yield Table("", header, rows, align="".join(c if c in "rp" else "l" for c in align))
 
 
 class Document(NamedTuple):
@@ -107,7 +100,7 @@ def _plain(text: str) -> str:
 
 
 def _flat(document: Document) -> Iterator[Any]:
-    """The parts, where a table is a heading, its panels (alignment and lines) and a list of notes."""
+    """The parts, where a table is a heading, its panels and a list of notes."""
     for part in document.parts:
         if isinstance(part, Table):
             yield from [Heading(part.title)] * bool(part.title)
@@ -150,17 +143,17 @@ def markdown(document: Document) -> str:
                 blocks.append(f"![{_markdown(alt)}]({quote(path)})")
             case Rule():
                 blocks.append("---")
-            case Panel(align, lines):
-                blocks.append(_markdown_table(align, lines))
+            case Table():
+                blocks.append(_markdown_table(part))
             case text:
                 blocks.append(_line(text))
     return "\n\n".join(blocks) + "\n"
 
 
-def _markdown_table(align: str, lines: list[list[Text]]) -> str:
-    rows = ["| " + " | ".join(_markdown(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
-    rule = "| " + " | ".join("---:" if c == "r" else "---" for c in align) + " |"
-    return "\n".join([rows[0], rule, *rows[1:]])
+def _markdown_table(table: Table) -> str:
+    header, *rows = [[_markdown(cell).replace("|", "\\|") for cell in line] for line in (table.header, *table.rows)]
+    lines = [header, ["---:" if c == "r" else "---" for c in table.align], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _markdown(text: Text) -> str:
@@ -229,19 +222,19 @@ def latex(document: Document) -> str:
 
 def _latex_tables(table: Table) -> Iterator[str]:
     caption = " ".join(map(_latex, [*[f"{table.title}."] * bool(table.title), *table.notes]))
-    for align, (header, *rows) in table.panels():
-        columns = align.replace("p", r"p{0.25\linewidth}")
-        for start in range(0, max(len(rows), 1), ROWS):
+    for panel in table.panels():
+        columns = panel.align.replace("p", r"p{0.25\linewidth}")
+        for start in range(0, max(len(panel.rows), 1), ROWS):
             lines = [
                 r"\begin{table}", r"\centering\small", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}",
-                r"\toprule", _latex_row(header), r"\midrule", *map(_latex_row, rows[start : start + ROWS]),
+                r"\toprule", _latex_row(panel.header), r"\midrule", *map(_latex_row, panel.rows[start : start + ROWS]),
                 r"\bottomrule", r"\end{tabular}", r"\end{table}",
             ]  # fmt: skip
             yield "\n".join(lines)
             caption = _latex(f"{table.title} (continued).")
 
 
-def _latex_row(cells: list[Text]) -> str:
+def _latex_row(cells: Sequence[Text]) -> str:
     row = " & ".join(map(_latex, cells)) + r" \\"
     return f"{{}}{row}" if row[0] in "[*" else row  # which would be an argument of the \\ before
 
@@ -282,18 +275,18 @@ def html(document: Document) -> str:
                 blocks.append(f'<img src="{escape(quote(path))}" alt="{escape(_plain(alt))}">')
             case Rule():
                 blocks.append("<hr>")
-            case Panel(align, lines):
-                blocks.append(_html_table(align, lines))
+            case Table():
+                blocks.append(_html_table(part))
             case text:
                 blocks.append(f"<p>{_html(text)}</p>")
     head = f'<meta charset="utf-8"><title>{_html(document.title)}</title><style>{STYLE}</style>'
     return "\n".join(["<!DOCTYPE html>", '<html lang="en">', head, *blocks, "</html>"]) + "\n"
 
 
-def _html_table(align: str, lines: list[list[Text]]) -> str:
+def _html_table(table: Table) -> str:
     rows = []
-    for line, tag in zip(lines, ["th"] + ["td"] * len(lines), strict=False):
-        cells = (f"<{tag}{' class=r' * (c == 'r')}>{_html(t)}</{tag}>" for c, t in zip(align, line, strict=True))
+    for tag, line in [("th", table.header), *(("td", row) for row in table.rows)]:
+        cells = (f"<{tag}{' class=r' * (c == 'r')}>{_html(t)}</{tag}>" for c, t in zip(table.align, line, strict=True))
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return "\n".join(["<div><table>", *rows, "</table></div>"])
 

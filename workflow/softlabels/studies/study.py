@@ -150,10 +150,7 @@ def tables(config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
     chosen = config.get("tables") or [{"kind": kind} for kind in ledger_view.TABLES]
     for table in chosen:
-        for metric in table.get("metrics") or ():
-            if metric not in config["metrics"]:
-                raise UserError(
-                    f"study {config['study']}, table {table['kind']}: found the metric {metric}, expected some of "
-                    f"{', '.join(config['metrics'])}. Add it to the study's metrics."
-                )
+        for metric in set(table.get("metrics") or ()) - set(config["metrics"]):
+            known = ", ".join(config["metrics"])
+            raise UserError(f"table {table['kind']}: found the metric {metric}, expected some of the study's: {known}.")
     return chosen

@@ -4,14 +4,9 @@ from ..aligned import Aligned
 
 ENTRY = {
     "about": "Share of items whose most probable class is the reference's.",
-    "options": {},
-    "needs": [],
-    "heading": "plain ACC",
-    "better": "higher",
-    "unit": None,
-    "decimals": 4,
+    "heading": "plain ACC", "better": "higher", "unit": None, "decimals": 4, "needs": [],
     "source": None,
-}
+}  # fmt: skip
 
 
 def metric(aligned: Aligned, options: dict) -> float:

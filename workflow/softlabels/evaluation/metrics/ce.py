@@ -5,14 +5,9 @@ from ..divergence import ce_items
 
 ENTRY = {
     "about": "Cross-entropy against the whole reference distribution.",
-    "options": {},
-    "needs": [],
-    "heading": "CE",
-    "better": "lower",
-    "unit": "nats",
-    "decimals": 4,
+    "heading": "CE", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Peterson et al. (2019)",
-}
+}  # fmt: skip
 
 
 def metric(aligned: Aligned, options: dict) -> float:

@@ -5,14 +5,9 @@ from ..divergence import kl_items
 
 ENTRY = {
     "about": "Kullback-Leibler divergence of the prediction from the reference, without an epsilon.",
-    "options": {},
-    "needs": [],
-    "heading": "KL",
-    "better": "lower",
-    "unit": "nats",
-    "decimals": 4,
+    "heading": "KL", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Kullback and Leibler (1951)",
-}
+}  # fmt: skip
 
 
 def metric(aligned: Aligned, options: dict) -> float:

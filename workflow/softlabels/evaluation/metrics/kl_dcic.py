@@ -5,14 +5,9 @@ from ..divergence import kl_dcic_items
 
 ENTRY = {
     "about": "Kullback-Leibler divergence with the clipping of the DCIC benchmark.",
-    "options": {},
-    "needs": [],
-    "heading": "KL_ε",
-    "better": "lower",
-    "unit": "nats",
-    "decimals": 4,
+    "heading": "KL_ε", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Schmarje et al. (2022)",
-}
+}  # fmt: skip
 
 
 def metric(aligned: Aligned, options: dict) -> float:

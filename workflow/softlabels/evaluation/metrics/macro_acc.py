@@ -6,14 +6,9 @@ from ..aligned import Aligned
 
 ENTRY = {
     "about": "Recall, averaged over the classes that are the truth of at least one item.",
-    "options": {},
-    "needs": [],
-    "heading": "ACC",
-    "better": "higher",
-    "unit": None,
-    "decimals": 4,
+    "heading": "ACC", "better": "higher", "unit": None, "decimals": 4, "needs": [],
     "source": None,
-}
+}  # fmt: skip
 
 
 def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:

@@ -5,14 +5,9 @@ from ..divergence import tvd_items
 
 ENTRY = {
     "about": "Total variation distance: half the sum of absolute differences.",
-    "options": {},
-    "needs": [],
-    "heading": "TVD",
-    "better": "lower",
-    "unit": None,
-    "decimals": 4,
+    "heading": "TVD", "better": "lower", "unit": None, "decimals": 4, "needs": [],
     "source": None,
-}
+}  # fmt: skip
 
 
 def metric(aligned: Aligned, options: dict) -> float:
