@@ -10,12 +10,11 @@ from pathlib import Path
 import finished_run
 import pyarrow.parquet as pq
 import pytest
-import study_files
 
 from softlabels import cli, io
 from softlabels.errors import UserError
 from softlabels.provenance import explain as module
-from softlabels.provenance.explain import explain, find, render, title, value_in
+from softlabels.provenance.explain import explain, find, render, title
 from softlabels.studies.render import document
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
@@ -84,24 +83,14 @@ def test_every_printed_number_is_found_by_its_row_and_column(results, cells):
 
 
 def test_the_values_of_the_runs_average_to_the_number(results, cells):
-    for row in cells.to_pylist():
+    rows = cells.to_pylist()
+    for row in rows:
         if row["statistic"] == "mean" and row["runs"]:
-            evaluations = [json.loads((results / file["path"]).read_text()) for file in row["files"]]
-            values = [float(value_in(evaluation, row)) for evaluation in evaluations]
+            told = [node["facts"] for node in nodes(explain(study(results), title(row, rows), "")["tree"])]
+            values = [float(facts["value"]) for facts in told[1:] if "value" in facts]
             signs = [1, 1, -1, -1] if row["kind"] == "difference" else [1, 1]
             mean = sum(sign * value for sign, value in zip(signs, values, strict=True)) / 2
             assert mean == pytest.approx(row["value"], rel=1e-12, abs=1e-15), row
-
-
-def test_numbers_that_only_votes_have_are_found_in_their_file(tmp_path):
-    study_files.write_references(tmp_path / "seed0.json", 30, ["a", "b"], votes=True)
-    evaluation = json.loads((tmp_path / "seed0.json").read_text())
-    cell = {"kind": "reference", "label": "split_half"}
-    assert value_in(evaluation, {**cell, "metric": "detail.kl_dcic_direction_2"}) == 0.142
-    assert value_in(evaluation, {**cell, "metric": "detail.n_items"}) == 10
-    assert value_in(evaluation, {**cell, "label": "sampling_floor", "metric": "detail.first_order_kl"}) == 0.009
-    with pytest.raises(LookupError):
-        value_in(evaluation, {**cell, "label": "nobody", "metric": "kl"})
 
 
 def test_the_chain_of_a_run_leads_to_its_votes_and_images(results):
@@ -109,7 +98,7 @@ def test_the_chain_of_a_run_leads_to_its_votes_and_images(results):
     found = {node["name"]: node["facts"] for node in reversed(list(nodes(explained["tree"])))}
     run = "runs/shapes/random/quick/soft/seed1"
     files = {
-        "evaluation": f"{run}/metrics.json",
+        "evaluation": f"{run}/scores/standard.parquet",
         "predictions": f"{run}/predictions.parquet",
         "checkpoint": f"{run}/model.safetensors",
         "labels": "labels/shapes/soft/all.parquet",
@@ -283,8 +272,8 @@ RUN = "runs/shapes/random/quick/soft/seed0"
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        (f"{RUN}/metrics.json", "metrics.json"),
-        (f"{RUN}/metrics.manifest.json", "the manifest of the job that wrote"),
+        (f"{RUN}/scores/standard.parquet", "scores/standard.parquet"),
+        (f"{RUN}/scores/standard.manifest.json", "the manifest of the job that wrote"),
         (f"{RUN}/predictions.parquet", "no such file"),
         (f"{RUN}/model.safetensors", "no such file"),
         (f"{RUN}/model.manifest.json", "the manifest of the job that wrote"),
@@ -366,7 +355,7 @@ def test_it_says_where_a_training_was_resumed(broken):
     ],
 )
 def test_nonsense_in_a_manifest_is_no_traceback(broken, change):
-    for name in ("model", "metrics"):
+    for name in ("model", "scores/standard"):
         edit(broken / RUN / f"{name}.manifest.json", change)
     assert missing(explain(study(broken), "soft", "kl"))
 
