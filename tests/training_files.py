@@ -15,21 +15,21 @@ from softlabels.datasets import contract
 from softlabels.networks import base
 from softlabels.training import train
 from softlabels.training.data import Images, read_run
+from softlabels.training.loop import Trainer
 
 # The schema's defaults (a unit test compares them): written out, so that GPU tests need no packages to read YAML.
 RECIPE: dict[str, Any] = {
-    "network": "compact",
+    "network": {"kind": "compact"},
     "weights": "none",
     "dropout": 0.0,
     "epochs": 60,
     "hold": "epochs",
     "batch": 128,
     "rate": 0.1,
-    "momentum": 0.9,
-    "weight_decay": 0.0005,
+    "optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005},
     "warmup_epochs": 0.0,
-    "schedule": {"kind": "cosine", "first_cycle": 4.0, "cycle_factor": 2.0},
-    "loss": "cross_entropy",
+    "schedule": {"kind": "cosine"},
+    "loss": {"kind": "cross_entropy"},
     "class_weight": "none",
     "augment": {
         "flips": "both",
@@ -109,14 +109,12 @@ def fit(
     return facts, outputs
 
 
-def trainer(
-    inputs: dict[str, Path], recipe: dict, seed: int = 0, model: torch.nn.Module | None = None
-) -> train.Trainer:
+def trainer(inputs: dict[str, Path], recipe: dict, seed: int = 0, model: torch.nn.Module | None = None) -> Trainer:
     """A trainer on the CPU that has not begun."""
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
     model = model or base.build(recipe["network"], len(data.classes), seed, dropout=recipe["dropout"])[0]
     device = torch.device("cpu")
-    return train.Trainer(recipe, seed, data, Images(inputs["images"], device), model, device)
+    return Trainer(recipe, seed, data, Images(inputs["images"], device), model, device)
 
 
 def divergence(inputs: dict[str, Path], outputs: dict[str, Path]) -> float:

@@ -41,14 +41,20 @@ DATA, SPLIT = "results/data/{{dataset}}/", "results/splits/{{dataset}}/{{split}}
 LABEL, REFERENCE = "results/labels/{{dataset}}/{{label}}/", "results/references/{{dataset}}/{{split}}/seed{{seed}}"
 RUN, STUDY = "results/runs/{{dataset}}/{{split}}/{{recipe}}/{{label}}/seed{{seed}}/", "results/studies/{{study}}/"
 TABLES = [DATA + "reference.parquet", SPLIT + ".parquet"]
-TSNE, PANEL = "tsne/{{dataset}}-{{split}}-{{recipe}}-{{label}}-seed{{seed}}", "{{dataset}}-{{split}}-{{recipe}}"
+TSNE = "tsne/{{dataset}}-{{split}}-{{recipe}}-{{label}}-seed{{seed}}"
 
 def of_study(*files, **fixed):
     grid = {{"dataset": ["synthetic"], "split": ["random"], "recipe": RECIPES, "label": LABELS, "seed": SEEDS, **fixed}}
     return list(dict.fromkeys(expand(files, **grid)))
 
-def of_panel(file):
-    return expand(file, label=LABELS, seed=SEEDS, allow_missing=True)
+def of_figure(wildcards):
+    dataset, split, recipe = wildcards.block.split("-")[1:]
+    names = {{"dataset": dataset, "split": split, "recipe": recipe, "label": LABELS, "study": wildcards.study}}
+    if wildcards.figure == "curves":
+        return expand(RUN + "history.parquet", seed=SEEDS, **names)
+    embeddings = expand(STUDY + TSNE + ".parquet", seed=SEEDS[0], **names)
+    scores = expand(RUN + "scores/standard.parquet", seed=SEEDS, **names)
+    return embeddings + scores + expand([DATA + "items.parquet", TABLES[0]], dataset=dataset)
 
 RULES = {{  # name: inputs, outputs
     "data": ([], [DATA + f for f in (
@@ -77,18 +83,13 @@ RULES = {{  # name: inputs, outputs
             DATA + "images.")))
         + [STUDY + "config.manifest.json"],
         [STUDY + "chain.json"]),
-    "figure": (
-        expand(STUDY + TSNE + ".parquet", label=LABELS, seed=SEEDS[0], allow_missing=True)
-        + of_panel(RUN + "scores/standard.parquet") + [DATA + "items.parquet", TABLES[0]],
-        [STUDY + "figures/embedding-" + PANEL + end for end in (".png", ".pdf", ".manifest.json")]),
-    "curves": (
-        of_panel(RUN + "history.parquet"),
-        [STUDY + "figures/curves-" + PANEL + end for end in (".png", ".pdf", ".manifest.json")]),
+    "figure": (of_figure, [STUDY + "figures/{{figure}}{{block}}" + end for end in (".png", ".pdf", ".manifest.json")]),
 }}
 
 wildcard_constraints:
     dataset="[a-z0-9][a-z0-9_]*", split="[a-z0-9][a-z0-9_]*", recipe="[a-z0-9][a-z0-9_]*",
-    label="[a-z0-9][a-z0-9_]*", study="[a-z0-9][a-z0-9_]*", seed="[0-9]+"
+    label="[a-z0-9][a-z0-9_]*", study="[a-z0-9][a-z0-9_]*", seed="[0-9]+",
+    figure="[a-z]+", block="-.*"
 
 rule all:
     default_target: True
@@ -100,7 +101,7 @@ rule all:
 for name, (inputs, outputs) in RULES.items():
     rule:
         name: name
-        input: *inputs
+        input: *(inputs if isinstance(inputs, list) else [inputs])
         output: *outputs
         log: outputs[0] + ".log"
         benchmark: outputs[0] + ".tsv"

@@ -20,6 +20,7 @@ from softlabels.errors import UserError
 from softlabels.stopping import Stopped
 from softlabels.training import augmentation, train
 from softlabels.training.data import Images
+from softlabels.training.loop import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU (CUDA) here")
 
@@ -38,7 +39,7 @@ def options(**changes):
 
 def stop_in_step(monkeypatch, number):
     """Ask the process to stop in the given step (from 1) from now on."""
-    step, calls = train.Trainer.step, []
+    step, calls = Trainer.step, []
 
     def asked(self, *arguments):
         calls.append(None)
@@ -46,7 +47,7 @@ def stop_in_step(monkeypatch, number):
             os.kill(os.getpid(), signal.SIGTERM)
         step(self, *arguments)
 
-    monkeypatch.setattr(train.Trainer, "step", asked)
+    monkeypatch.setattr(Trainer, "step", asked)
 
 
 def logits(outputs):
@@ -55,7 +56,7 @@ def logits(outputs):
 
 def test_the_network_runs_in_bfloat16_and_channels_last_by_default(monkeypatch, tmp_path, inputs):
     seen = []
-    step = train.Trainer.step
+    step = Trainer.step
 
     def note(self, *arguments):
         handle = self.model.body.stem.register_forward_hook(
@@ -66,7 +67,7 @@ def test_the_network_runs_in_bfloat16_and_channels_last_by_default(monkeypatch, 
         step(self, *arguments)
         handle.remove()
 
-    monkeypatch.setattr(train.Trainer, "step", note)
+    monkeypatch.setattr(Trainer, "step", note)
     fit(tmp_path / "auto", inputs, options(epochs=1))
     assert set(seen) == {(torch.bfloat16, True, True)}
     seen.clear()
@@ -139,7 +140,7 @@ def test_a_model_from_the_gpu_predicts_the_same_on_the_cpu(tmp_path, inputs):
     written = torch.from_numpy(logits(outputs)[:200]).softmax(dim=1).numpy()
     assert written == pytest.approx(on_cpu, abs=1e-4)
     with safe_open(outputs["model"], "pt") as file:
-        assert json.loads(file.metadata()["softlabels"])["network"] == "compact"
+        assert json.loads(file.metadata()["softlabels"])["network"] == {"kind": "compact"}
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +152,7 @@ def large(tmp_path_factory):
 @pytest.mark.parametrize("network", ["densenet121", "resnetv2_50"])
 def test_the_papers_networks_train_in_bfloat16_with_reproducible_arithmetic(monkeypatch, tmp_path, large, network):
     """Also after an interruption; the most that two runs may differ by on a GPU is 1e-3 in a logit, 0 was meant."""
-    steps = options(network=network, epochs=3, batch=20, rate=0.01, precision="bfloat16")
+    steps = options(network={"kind": network}, epochs=3, batch=20, rate=0.01, precision="bfloat16")
     facts, first = fit(tmp_path / "first", large, steps)
     assert facts["steps"] == 9
     assert contents(fit(tmp_path / "second", large, steps)[1]) == contents(first)
@@ -169,7 +170,7 @@ def test_too_little_memory_on_the_gpu_says_what_to_lower(tmp_path, large):
         torch.cuda.empty_cache()
         torch.cuda.set_per_process_memory_fraction(0.002)
         with pytest.raises(UserError) as error:
-            fit(tmp_path, large, options(network="densenet121", batch=60))
+            fit(tmp_path, large, options(network={"kind": "densenet121"}, batch=60))
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     message = str(error.value)

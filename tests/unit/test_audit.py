@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from softlabels import cli, io, registry
+from softlabels import cli, io, places, registry
 from softlabels.contracts import reference
 from softlabels.contracts.names import METRICS
 from softlabels.contracts.reference import Reference
@@ -25,8 +25,8 @@ from softlabels.labels import label
 from softlabels.labels import split as splits
 from softlabels.provenance import checks_runs, manifest, recompute
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
-from softlabels.provenance.evidence import Results, log_name
-from softlabels.provenance.findings import Scope, stem
+from softlabels.provenance.evidence import Results
+from softlabels.provenance.findings import Scope
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 VOTES = {
@@ -39,7 +39,7 @@ VOTES = {
 def with_logs(root: Path) -> Path:
     """The logs and benchmarks that Snakemake writes."""
     jobs = Scope(Results(root), ["small"], None, False).jobs
-    names = [log_name(job.manifest["command"], stem(job)) for job in jobs]
+    names = [places.PLACES[job.manifest["command"]].log.format_map(job.names) for job in jobs]
     for name in [*names, "studies/small/chain"]:
         io.write_text(root / f"logs/{name}.log", "")
         io.write_text(root / f"benchmarks/{name}.tsv", "")

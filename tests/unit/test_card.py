@@ -121,6 +121,12 @@ def test_what_the_import_noted_stands_on_the_card(tmp_path):
     assert "| licence | CC BY 4.0 |" in page and "| citation | Doe 2020 |" in page
 
 
+def test_a_description_is_text_and_no_page(tmp_path):
+    write_data(tmp_path)
+    _, page = make(tmp_path, about={**NOTHING, "description": "# Big\n<img src=x>\n\nMore [x](y).\n"})
+    assert page.startswith("# Data card: zoo\n\n\\# Big &lt;img src=x>\n\nMore [x\\](y).\n\n|")
+
+
 def test_two_licences_are_both_shown_with_who_says_so(tmp_path):
     write_data(tmp_path, notes={"licence": "CC BY 4.0"})
     _, page = make(tmp_path, about={**NOTHING, "licence": "CC0"})
@@ -377,13 +383,14 @@ def test_long_names_are_cut_before_they_meet_a_number(letter):
 def test_cards_fit_few_and_many_classes(tmp_path, n_classes):
     rng = np.random.default_rng(0)
     counts = rng.multinomial(5, np.full(n_classes, 1 / n_classes), 60)
-    write_data(tmp_path, counts, [f"class | {k}" for k in range(n_classes)])
+    write_data(tmp_path, counts, [f"<b>class | {k}**" for k in range(n_classes)])
     parts = np.array(["train", "val", "test"])[rng.integers(0, 3, 60)].tolist()
     found, page = make(tmp_path, splits=[write_split(tmp_path / "s.parquet", parts)])
     assert len(found["classes"]) == n_classes
     # Every line of a table has as many cells as its header, whatever the names of classes hold.
     for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+    assert "<b>" not in page and page.count("&lt;b>class") == page.count(r"\*\*") > n_classes / 2
 
 
 # -- a real data set --------------------------------------------------------------------------------------------------

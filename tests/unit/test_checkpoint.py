@@ -12,11 +12,11 @@ import pytest
 import torch
 from training_files import contents, fit, recipe, write_data, write_labels
 
-from softlabels import cli, commands, io
+from softlabels import cli, closure, commands, io
 from softlabels.errors import UserError
 from softlabels.stopping import Stopped
-from softlabels.training import checkpoint, train
-from softlabels.training.train import Trainer
+from softlabels.training import checkpoint, loop, train
+from softlabels.training.loop import Trainer
 
 STEPS = 4  # 36 training items in batches of 8
 # Everything that draws at random or changes while training runs.
@@ -48,24 +48,25 @@ def undisturbed(inputs, tmp_path_factory):
 
 
 def killed_before(monkeypatch, method, call):
-    """Let the ``call``-th call (from 1) of a method of the trainer end the process."""
-    original, calls = getattr(Trainer, method), []
+    """Let the ``call``-th call (from 1) of a method of the trainer, or of ``write``, end the process."""
+    owner = train if method == "write" else Trainer
+    original, calls = getattr(owner, method), []
 
-    def wrapper(self, *arguments):
+    def wrapper(*arguments):
         calls.append(None)
         if len(calls) == call:
             raise Killed
-        return original(self, *arguments)
+        return original(*arguments)
 
-    monkeypatch.setattr(Trainer, method, wrapper)
+    monkeypatch.setattr(owner, method, wrapper)
 
 
-def interrupted(monkeypatch, folder, inputs, method="step", call=STEPS + 3, **more):
+def interrupted(monkeypatch, folder, inputs, method="step", call=STEPS + 3, recipe=RECIPE, **more):
     """Train until the trainer is killed; the state is saved after every step."""
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(train, "SAVING_SHARE", np.inf)
+        patch.setattr(checkpoint, "SAVING_SHARE", np.inf)
         killed_before(patch, method, call)
-        fit(folder, inputs, RECIPE, checkpoint_seconds=0, **more)
+        fit(folder, inputs, recipe, checkpoint_seconds=0, **more)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,34 @@ def test_the_kept_weights_are_those_of_the_best_epoch_also_when_it_came_before_t
     assert -(p * log_q).sum(axis=1)[validation].mean() == pytest.approx(own.min(), rel=1e-5)
 
 
+def with_memory(logits, target, index, state, options):
+    """A loss that remembers: from the second epoch on, targets lean on the running predictions of each item."""
+    running = state.setdefault("running", logits.new_zeros(state["items"], logits.shape[1]))
+    running[index] = options["keep"] * running[index] + (1 - options["keep"]) * logits.softmax(dim=1).detach()
+    target = target if state["epoch"] == 1 else (target + running[index]) / 2
+    return -(target * logits.log_softmax(dim=1)).sum(dim=1)
+
+
+def adam(parameters, rate, options):
+    return torch.optim.AdamW(parameters, lr=rate, betas=options["betas"])
+
+
+@pytest.mark.parametrize("call", [3, STEPS + 1, 2 * STEPS + 2])
+def test_what_a_loss_and_an_optimiser_remember_is_resumed_to_the_same_bytes(monkeypatch, tmp_path, inputs, call):
+    load, own = loop.registry.load, {"remembers": with_memory, "adam": adam}
+    monkeypatch.setattr(loop.registry, "load", lambda kind, name: own.get(name) or load(kind, name))
+    made = RECIPE | {
+        "loss": {"kind": "remembers", "keep": 0.6}, "optimiser": {"kind": "adam", "betas": [0.8, 0.9]}, "rate": 0.01,
+    }  # fmt: skip
+    whole = contents(fit(tmp_path / "whole", inputs, made)[1])
+    interrupted(monkeypatch, tmp_path / "stopped", inputs, call=call, recipe=made)
+    state = torch.load(next(tmp_path.rglob("state.pt")), weights_only=True)
+    assert state["loss_state"]["running"].any()
+    facts, outputs = fit(tmp_path / "stopped", inputs, made)
+    assert len(facts["resumes"]) == 1
+    assert contents(outputs) == whole
+
+
 # -- what is not resumed ---------------------------------------------------------------------------------------------
 
 
@@ -174,6 +203,13 @@ def test_the_state_of_another_input_is_ignored(monkeypatch, tmp_path):
     interrupted(monkeypatch, tmp_path, inputs)
     write_labels(inputs["labels"], np.full((60, 3), 1 / 3))
     assert fit(tmp_path, inputs, RECIPE)[0]["resumes"] == []
+
+
+def test_the_state_of_another_format_is_ignored(monkeypatch, capsys, tmp_path, inputs):
+    interrupted(monkeypatch, tmp_path, inputs)
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    assert fit(tmp_path, inputs, RECIPE)[0]["resumes"] == []
+    assert "state.pt: the saved state is of another format: starting from the beginning" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
@@ -276,4 +312,4 @@ def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp
     arguments = cli.parser().parse_args(["train", "--config", json.dumps(config), *paths])
     arguments.call(arguments)
     assert passed.pop("finish")
-    assert passed == {"code": commands.code_hash("train", config)}
+    assert passed == {"code": closure.code_hash(commands.entries("train", config))}

@@ -11,6 +11,7 @@ import pytest
 
 from softlabels import __version__, cli, commands
 from softlabels.errors import UserError
+from softlabels.places import Place
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 SUBCOMMANDS = ["run", "check", "status", "predict", "audit", "explain", *commands.COMMANDS]
@@ -39,7 +40,9 @@ def fake(monkeypatch):
 
     module.run = answer
     monkeypatch.setitem(sys.modules, "fake_command", module)
-    command = commands.Command("fake_command", "do nothing", ("many*", "one", "maybe?"), ("result_csv",))
+    command = commands.Command(
+        Place("there", {"result_csv": "result.csv"}), "fake_command", "do nothing", ("many*", "one", "maybe?", "any*?")
+    )
     monkeypatch.setitem(cli.COMMANDS, "chain", command)
     return module, calls
 
@@ -97,6 +100,14 @@ def test_an_input_that_may_be_absent_may_also_be_empty(monkeypatch, capsys, fake
     assert "maybe" not in calls[0][1]
 
 
+@pytest.mark.parametrize(("text", "found"), [("\n", None), ("x\ny z\n", [Path("x"), Path("y z")])])
+def test_a_list_may_be_of_nothing_where_there_may_be_none(monkeypatch, capsys, fake, tmp_path, text, found):
+    (tmp_path / "list").write_text(text)
+    arguments = ["--config", "{}", "--many", "x", "--one", "o", "--any", f"@{tmp_path}/list", "--result-csv", "r"]
+    assert run(monkeypatch, capsys, "chain", *arguments)[0] == 0
+    assert fake[1][0][1].get("any") == found
+
+
 def test_a_users_mistake_is_one_line_and_status_2(monkeypatch, capsys, fake, tmp_path):
     module, _ = fake
 
@@ -119,7 +130,7 @@ def test_a_mistake_of_the_code_keeps_its_traceback(monkeypatch, capsys, fake):
 
 def test_no_two_paths_of_a_command_share_an_option():
     for name, command in commands.COMMANDS.items():
-        options = [cli._option(path.rstrip("*?")) for path in (*command.inputs, *command.outputs)]
+        options = [commands.option(path) for path in (*command.inputs, *command.outputs)]
         assert len(set(options) | {"--config", "--manifest"}) == len(options) + 2, name
 
 

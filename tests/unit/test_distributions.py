@@ -281,7 +281,7 @@ BAD_LINES = {
         "line 5 is not JSON in UTF-8 (Expecting",
     ),
     "no object": ([*GOOD, "[1, 2]"], "line 5: found [1, 2], expected an object"),
-    "a key twice": ([*GOOD, '{"p": [1], "p": [2]}'], "line 5 is not JSON in UTF-8 (the key 'p' occurs twice)"),
+    "a key twice": ([*GOOD, '{"p": [1], "p": [2]}'], "line 5 is not JSON in UTF-8 (an object has the key 'p' twice)"),
     "half a surrogate": ([*GOOD, '{"file_name": "\\ud800"}'], "line 5 is not JSON in UTF-8 ("),
     "deep": ([*GOOD, "[" * 100_000], "line 5 is not JSON in UTF-8 ("),
     "long number": ([*GOOD, '{"p": 1' + "0" * 5000 + "}"], "line 5 is not JSON in UTF-8 ("),

@@ -6,12 +6,12 @@ import sys
 import tomllib
 from pathlib import Path
 
+import import_graph
 import pytest
 import yaml
 
 from softlabels import registry
 from softlabels.commands import COMMANDS
-from softlabels.provenance import closure
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
@@ -30,6 +30,7 @@ NAMED = {
     "train": ["network", "loss", "schedule"],
     "evaluate": ["metric"],
     "references": ["metric"],
+    "figure": ["figure"],
 }
 
 
@@ -60,7 +61,7 @@ def rules():
         for block in re.split(r"^(?=rule |checkpoint )", path.read_text(), flags=re.M):
             name = re.match(r"(?:rule|checkpoint) (\w+)", block)
             env = re.search(r'conda:\s*"([^"]+)"', block)
-            command = re.search(r"softlabels ([a-z]+)", block)
+            command = re.search(r'(?:softlabels |call\(")([a-z]+)', block)
             if name:
                 yield path, name[1], command and command[1], env and (path.parent / env[1]).resolve()
 
@@ -69,16 +70,16 @@ def imported(commands):
     """The packages from elsewhere that these commands import, with whatever a configuration may name."""
     modules = [COMMANDS[command].module for command in commands]
     modules += [registry.location(k, n)[0] for c in commands for k in NAMED.get(c, []) for n in registry.names(k)]
-    modules = [*closure.closure(modules), "softlabels.locks", "softlabels.provenance.manifest"]
+    modules = {*import_graph.reach(modules), "softlabels.provenance.manifest"}
     found = set()
     for module in modules:
         optional = {
             id(node)
-            for attempt in ast.walk(closure._tree(module)) if isinstance(attempt, ast.Try)
+            for attempt in ast.walk(import_graph.tree(module)) if isinstance(attempt, ast.Try)
             if any("ImportError" in ast.unparse(handler.type) for handler in attempt.handlers if handler.type)
             for statement in attempt.body for node in ast.walk(statement)
         }  # fmt: skip
-        for node in ast.walk(closure._tree(module)):
+        for node in ast.walk(import_graph.tree(module)):
             names = []
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

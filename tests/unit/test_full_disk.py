@@ -14,6 +14,8 @@ import pytest
 from training_files import contents, fit, recipe, run_inputs, write_data
 
 from softlabels import cli, io
+from softlabels.closure import code_hash
+from softlabels.commands import entries
 from softlabels.datasets import contract
 from softlabels.training import checkpoint
 
@@ -79,7 +81,7 @@ def test_a_disk_that_fills_up_while_outputs_are_written_keeps_the_state(monkeypa
         patch.setattr(type(tmp_path), "replace", full)
         assert f"{run}/features: No space left on device" in train(patch, capsys, inputs, run)
     assert not list(tmp_path.rglob("*.part"))
-    facts, outputs = fit(run, inputs, recipe(), code=cli.code_hash("train", {"recipe": recipe(), "seed": 0}))
+    facts, outputs = fit(run, inputs, recipe(), code=code_hash(entries("train", {"recipe": recipe(), "seed": 0})))
     assert facts["resumes"] == [[3, 0]]
     assert contents(outputs) == undisturbed
 

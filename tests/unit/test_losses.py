@@ -25,14 +25,14 @@ def batch(items=50, classes=4):
 
 def test_the_loss_is_torchs_cross_entropy_with_probabilities():
     logits, p = batch()
-    ours = LOSS(logits, p, torch.arange(50), {})
+    ours = LOSS(logits, p, torch.arange(50), {}, {})
     assert ours.shape == (50,)
     torch.testing.assert_close(ours, F.cross_entropy(logits, p, reduction="none"))
 
 
 def test_its_gradient_is_that_of_the_divergence_from_the_target():
     logits, p = batch()
-    (ours,) = torch.autograd.grad(LOSS(logits, p, torch.arange(50), {}).sum(), logits)
+    (ours,) = torch.autograd.grad(LOSS(logits, p, torch.arange(50), {}, {}).sum(), logits)
     divergence = F.kl_div(F.log_softmax(logits, dim=1), p, reduction="sum")
     (theirs,) = torch.autograd.grad(divergence, logits)
     torch.testing.assert_close(ours, theirs)
@@ -42,7 +42,7 @@ def test_its_gradient_is_that_of_the_divergence_from_the_target():
 def test_one_hot_targets_give_what_class_indices_give():
     logits, p = batch()
     hard = p.argmax(dim=1)
-    ours = LOSS(logits, F.one_hot(hard, 4).float(), torch.arange(50), {})
+    ours = LOSS(logits, F.one_hot(hard, 4).float(), torch.arange(50), {}, {})
     torch.testing.assert_close(ours, F.cross_entropy(logits, hard, reduction="none"))
 
 

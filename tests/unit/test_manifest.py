@@ -12,9 +12,8 @@ import PIL
 import pytest
 import yaml
 
-from softlabels import commands
-from softlabels.plan import RUN
-from softlabels.provenance import closure, manifest
+from softlabels import closure, commands
+from softlabels.provenance import manifest
 
 CONFIG = {"split": {"kind": "random"}, "seed": 3}
 
@@ -52,21 +51,6 @@ def test_files_outside_of_it_are_sources(written, tmp_path):
     assert written["inputs"]["folder"] == {"source": str(tmp_path)}
 
 
-# A download lands outside of the results folder, and has no manifest.
-@pytest.mark.parametrize("command", [command for command in commands.COMMANDS if command != "download"])
-def test_the_results_folder_is_found_from_every_first_output(command, tmp_path):
-    names = {"dataset": "d", "split": "s", "recipe": "r", "label": "l", "seed": 0, "study": "t", "draw": "all"}
-    places = {
-        "data": "data/{dataset}/images", "card": "data/{dataset}/card", "split": "splits/{dataset}/{split}/seed{seed}",
-        "label": "labels/{dataset}/{label}/{draw}", "train": f"runs/{RUN}/model",
-        "evaluate": f"runs/{RUN}/metrics", "references": "references/{dataset}/{split}/seed{seed}",
-        "embed": "studies/{study}/tsne/x", "study": "studies/{study}/config", "figure": "studies/{study}/figures/x",
-        "curves": "studies/{study}/figures/y", "chain": "studies/{study}/chain",
-    }  # fmt: skip
-    path = tmp_path / "results" / (places[command].format(**names) + ".manifest.json")
-    assert manifest.root_of(path, command) == tmp_path / "results"
-
-
 def test_the_job_is_identified(written):
     assert set(written) == {
         "schema_version", "command", "config", "code", "inputs", "outputs", "environment", "machine", "determinism",
@@ -98,13 +82,19 @@ def test_a_slurm_job_is_named(monkeypatch):
 
 
 def test_the_code_is_that_which_the_plan_hashed(written):
-    assert written["code"]["sha256"] == commands.code_hash("split", CONFIG)
-    modules = closure.closure(["softlabels.labels.splits"])
-    assert {name: entry["tree"] for name, entry in written["code"]["modules"].items()} == {
-        module: closure.module_hash(module) for module in modules
-    }
-    splits = hashlib.sha256(closure.path_of("softlabels.labels.splits").read_bytes()).hexdigest()
-    assert written["code"]["modules"]["softlabels.labels.splits"]["file"] == splits
+    code, reached = written["code"], closure.closure(entries := commands.entries("split", CONFIG))
+    assert code["sha256"] == closure.code_hash(entries) == code["entries"]["softlabels.labels.splits:run"]
+    assert {
+        f"{module}:{name}": digest for module, names in code["definitions"].items() for name, digest in names.items()
+    } == {place: digest[:16] for place, digest in reached.definitions.items()}
+    assert (code["whole"], code["harmless"]) == (reached.whole, sorted(reached.harmless))
+
+
+def test_it_has_the_hash_of_every_file_of_that_code_harmless_ones_too(written):
+    files = written["code"]["files"]
+    assert {"softlabels.labels.splits", "softlabels.io", "softlabels.errors"} <= set(files)
+    for module, digest in files.items():
+        assert digest == hashlib.sha256(closure.path_of(module).read_bytes()).hexdigest()
 
 
 def test_changes_that_git_does_not_have_are_kept_under_their_hash(monkeypatch, results, tmp_path):

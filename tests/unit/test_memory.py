@@ -11,7 +11,9 @@ from training_files import fit, recipe, write_data
 
 from softlabels import cli
 from softlabels.errors import UserError
-from softlabels.training import memory, train
+from softlabels.training import memory
+from softlabels.training.data import Images
+from softlabels.training.loop import Trainer
 
 CPU = torch.device("cpu")
 MANY = 10**15  # bytes of a machine that is never the narrowest
@@ -87,9 +89,9 @@ def test_what_the_slurm_job_asked_for_counts_less_what_is_taken(monkeypatch, tmp
 
 def test_images_stay_in_their_file_where_the_job_has_little_memory(monkeypatch, tmp_path):
     inputs = write_data(tmp_path / "data", n=60, size=(128, 128))  # 2.8 MiB
-    assert train.Images(inputs["images"], CPU).resident
+    assert Images(inputs["images"], CPU).resident
     monkeypatch.setenv("SLURM_MEM_PER_NODE", "6")
-    assert not train.Images(inputs["images"], CPU).resident
+    assert not Images(inputs["images"], CPU).resident
 
 
 # -- what is said ------------------------------------------------------------------------------------------------------
@@ -110,7 +112,7 @@ def cublas_has_too_little():
 @pytest.mark.parametrize("cause", [numpy_has_too_little, torch_has_too_little, cublas_has_too_little])
 def test_too_little_memory_is_one_message_that_says_what_to_lower(monkeypatch, tmp_path, cause):
     inputs = write_data(tmp_path / "data")
-    monkeypatch.setattr(train.Trainer, "step", lambda *arguments: cause())
+    monkeypatch.setattr(Trainer, "step", lambda *arguments: cause())
     with pytest.raises(UserError) as error:
         fit(tmp_path, inputs, recipe())
     message = str(error.value)

@@ -10,7 +10,8 @@ from softlabels import registry, schema
 from softlabels.commands import COMMANDS
 from softlabels.contracts.names import METRICS, metric_name
 from softlabels.errors import UserError
-from softlabels.plan import NAME, RUN, Plan
+from softlabels.places import NAME
+from softlabels.plan import Plan
 
 RAW = {
     "results": "out",
@@ -58,8 +59,7 @@ WILDCARDS = {
     "references": {"dataset": "shapes", "split": "random", "seed": "1", "metrics": "standard"},
     "embed": {"study": "two"},
     "study": {"study": "two"},
-    "figure": {"study": "two"},
-    "curves": {"study": "two"},
+    "figure": {"study": "two", "figure": "curves", "block": "-shapes-other-quick"},
     "chain": {"study": "two"},
 }
 
@@ -98,13 +98,13 @@ def test_a_part_of_the_grid_is_chosen_by_name(plan):
 
 
 def test_two_studies_share_the_runs_that_both_want(plan):
-    shared = set(plan.run_files("one", "model.safetensors")) & set(plan.run_files("two", "model.safetensors"))
+    shared = set(plan.files("one", "train", "model")) & set(plan.files("two", "train", "model"))
     assert shared == {
         "out/runs/shapes/random/quick/hard/seed1/model.safetensors",
         "out/runs/shapes/random/quick/soft/seed1/model.safetensors",
     }
     # One evaluation serves both, whichever of the standard metrics they show.
-    assert set(plan.score_files("two")) >= {
+    assert set(plan.files("two", "evaluate", "scores")) >= {
         f"out/runs/shapes/random/quick/{label}/seed1/scores/standard.parquet" for label in ("hard", "soft")
     }
     assert list(plan.of("evaluate", **WILDCARDS["evaluate"])["metrics"]) == list(METRICS)
@@ -124,14 +124,15 @@ def topk(monkeypatch):
 def test_a_further_metric_has_files_of_its_own_and_changes_no_others(plan, topk):
     more, run = topk({"kind": "topk", "k": 3}), "out/runs/shapes/random/quick/hard/seed1/scores/"
     assert list(more.metrics("two").items())[-1] == ("topk__k_3", {"kind": "topk", "k": 3})
-    new = set(more.score_files("two")) - set(plan.score_files("two"))
+    new = set(more.files("two", "evaluate", "scores")) - set(plan.files("two", "evaluate", "scores"))
     assert f"{run}topk__k_3.parquet" in new
     assert len(new) == len(list(plan.runs("two")))
-    assert len(set(more.reference_files("two")) - set(plan.reference_files("two"))) == 2
-    assert {path for path in more.manifests("two") if "topk" in path} == {
-        path.replace(".parquet", ".manifest.json")
-        for path in [*more.score_files("two"), *more.reference_files("two")] if "topk" in path
-    }  # fmt: skip
+    assert (
+        len(set(more.files("two", "references", "references")) - set(plan.files("two", "references", "references")))
+        == 2
+    )
+    files = more.files("two", "evaluate", "manifest") + more.files("two", "references", "manifest")
+    assert {path for path in more.manifests("two") if "topk" in path} == {path for path in files if "topk" in path}
     # What a further metric's jobs are told is that metric, and nobody else's jobs are told of it.
     own = {"set": "topk__k_3", "metrics": {"topk__k_3": {"kind": "topk", "k": 3}}}
     assert more.of("evaluate", **WILDCARDS["evaluate"] | {"metrics": "topk__k_3"}) == own
@@ -140,7 +141,7 @@ def test_a_further_metric_has_files_of_its_own_and_changes_no_others(plan, topk)
     for command in ("evaluate", "references"):
         assert more.json(command, **WILDCARDS[command]) == plan.json(command, **WILDCARDS[command])
     assert more.json("study", study="one") == plan.json("study", study="one")
-    assert more.score_files("one") == plan.score_files("one")
+    assert more.files("one", "evaluate", "scores") == plan.files("one", "evaluate", "scores")
 
 
 def test_a_default_that_is_written_out_is_no_other_metric(topk):
@@ -176,22 +177,34 @@ def test_names_stay_safe_short_and_apart():
 
 
 def test_paths_are_those_of_the_contracts(plan):
-    assert plan.data_files("one", "items.parquet") == [
-        "out/data/shapes/items.parquet",
-        "out/data/animals/items.parquet",
+    assert plan.files("one", "data", "items") == ["out/data/shapes/items.parquet", "out/data/animals/items.parquet"]
+    assert plan.files("two", "label", "labels") == [
+        "out/labels/shapes/hard/all.parquet",
+        "out/labels/shapes/soft/all.parquet",
     ]
-    assert plan.label_files("two") == ["out/labels/shapes/hard/all.parquet", "out/labels/shapes/soft/all.parquet"]
-    assert plan.split_files("two", "splits", ".parquet") == [
+    assert plan.files("two", "split", "split") == [
         "out/splits/shapes/random/seed1.parquet",
         "out/splits/shapes/other/seed1.parquet",
     ]
-    assert plan.panels("two") == [
-        "shapes-random-quick", "shapes-random-tuned", "shapes-other-quick", "shapes-other-tuned",
-    ]  # fmt: skip
-    assert plan.embeddings("one", "shapes", "random", "quick") == [
+    assert plan.files("one", "embed", "embedding", dataset="shapes") == [
         "out/studies/one/tsne/shapes-random-quick-hard-seed3.parquet",
         "out/studies/one/tsne/shapes-random-quick-soft-seed3.parquet",
     ]
+
+
+def test_each_kind_of_figure_is_drawn_once_a_block_from_what_it_needs(plan):
+    blocks = [f"-shapes-{split}-{recipe}" for split in ("random", "other") for recipe in ("quick", "tuned")]
+    names = [names for _, names in plan.jobs("two", "figure")]
+    assert names == [{"study": "two", "figure": f, "block": b} for f in ("embedding", "curves") for b in blocks]
+    found = {name: files for name, files in plan.figure_files("two", "curves", "-shapes-other-tuned").items() if files}
+    runs = [f"out/runs/shapes/other/tuned/{label}/seed1" for label in ("hard", "soft")]
+    assert found == {"histories": [f"{run}/history.parquet" for run in runs]}
+    found = plan.figure_files("two", "embedding", "-shapes-other-tuned")
+    assert (found["items"], found["histories"]) == (["out/data/shapes/items.parquet"], [])
+    assert plan.of("figure", study="two", figure="curves", block="-shapes-other-tuned")["block"] == [
+        "shapes", "other", "tuned",
+    ]  # fmt: skip
+    assert plan.of("figure", study="two", figure="scatter", block="")["block"] is None
 
 
 def test_everything_lies_under_the_results_folder_and_is_asked_for_once(plan):
@@ -207,7 +220,7 @@ def test_each_job_behind_the_tables_has_its_manifest_in_the_chain(plan):
     found = plan.manifests("two")
     runs = len(list(plan.runs("two")))
     assert sum(path.endswith("/model.manifest.json") for path in found) == runs
-    assert sum(path.endswith("/scores/standard.manifest.json") for path in found) == runs
+    assert len(set(found) & set(plan.files("two", "evaluate", "manifest"))) == runs
     for part in ("/data/shapes/", "/labels/shapes/hard/", "/splits/shapes/other/", "/references/shapes/other/"):
         assert any(part in path for path in found), part
     assert "out/studies/two/config.manifest.json" in found
@@ -217,10 +230,11 @@ def test_a_slash_at_the_end_of_the_results_folder_makes_no_other_path():
     assert changed("results", "out/").targets() == Plan(RAW).targets()
 
 
-def test_wildcards_can_be_read_back_from_a_run():
-    pattern = re.sub(r"\{(\w+)\}", lambda match: f"(?P<{match[1]}>{NAME})", RUN)
-    for run in Plan(RAW).runs("two"):
-        assert re.fullmatch(pattern, run)["dataset"] == "shapes"
+def test_every_job_comes_once_and_a_job_before_those_that_read_what_it_wrote(plan):
+    jobs = list(plan.jobs("two"))
+    assert len({(command, *names.items()) for command, names in jobs}) == len(jobs)
+    order = [command for command, _ in jobs]
+    assert list(dict.fromkeys(order)) == [command for command in COMMANDS if command != "download"]
 
 
 # -- the configuration of each command -------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from training_files import OUTPUTS, contents, fit, recipe, run_inputs, write_dat
 from softlabels import cli, io, locks, stopping
 from softlabels.errors import UserError
 from softlabels.provenance import manifest
-from softlabels.training import checkpoint, train
+from softlabels.training import checkpoint, loop, train
+from softlabels.training.loop import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = recipe(epochs=3, select="best_validation", dropout=0.2)
@@ -70,11 +71,11 @@ def ask(monkeypatch, owner, name, call, number):
     ("owner", "name", "call", "number", "place", "resumes"),
     [
         (train, "read_run", 1, "SIGUSR1", "", []),  # while data are read
-        (train.Trainer, "step", 6, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 2]]),
-        (train.Trainer, "step", 6, "SIGINT", " in epoch 2 of 3; the state is saved", [[2, 2]]),
-        (train.Trainer, "validate", 2, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 4]]),
+        (Trainer, "step", 6, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 2]]),
+        (Trainer, "step", 6, "SIGINT", " in epoch 2 of 3; the state is saved", [[2, 2]]),
+        (Trainer, "validate", 2, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 4]]),
         (checkpoint, "save", 3, "SIGTERM", " in epoch 1 of 3; the state is saved", [[1, 4]]),
-        (train.Trainer, "write", 1, "SIGTERM", "", [[4, 0]]),
+        (train, "write", 1, "SIGTERM", "", [[4, 0]]),
         (io, "write_table", 2, "SIGUSR1", "", [[4, 0]]),  # between two outputs
         (manifest, "write", 1, "SIGTERM", "", [[4, 0]]),
     ],
@@ -85,7 +86,7 @@ def test_a_request_to_stop_is_heard_at_any_moment(
     words, written = command(tmp_path, inputs)
     monkeypatch.setattr(sys, "argv", ["softlabels", *words])
     run = train.run
-    monkeypatch.setattr(train, "SAVING_SHARE", float("inf"))
+    monkeypatch.setattr(checkpoint, "SAVING_SHARE", float("inf"))
     monkeypatch.setattr(train, "run", lambda *given, **more: run(*given, **more, checkpoint_seconds=0))
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
         ask(patch, owner, name, call, signal.Signals[number])
@@ -145,7 +146,7 @@ def test_facts_list_the_attempts_with_their_jobs_and_where_they_began(monkeypatc
     monkeypatch.setattr(locks.socket, "gethostname", lambda: "node1")
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     with monkeypatch.context() as patch, pytest.raises(stopping.Stopped):
-        ask(patch, train.Trainer, "step", 6, signal.SIGTERM)
+        ask(patch, Trainer, "step", 6, signal.SIGTERM)
         fit(tmp_path, inputs, RECIPE)
     monkeypatch.setattr(locks.socket, "gethostname", lambda: "node2")
     facts, _ = fit(tmp_path, inputs, RECIPE)
@@ -155,21 +156,21 @@ def test_facts_list_the_attempts_with_their_jobs_and_where_they_began(monkeypatc
     assert facts["resumes"] == [[2, 2]]
 
 
-@pytest.mark.parametrize(("method", "call"), [("step", 3), ("write", 1)])
-def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, tmp_path, inputs, method, call):
+@pytest.mark.parametrize(("owner", "name", "call"), [(Trainer, "step", 3), (train, "write", 1)])
+def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, tmp_path, inputs, owner, name, call):
     folder = checkpoint.folder_of(tmp_path / "model.safetensors")
-    original, calls, seen = getattr(train.Trainer, method), [], []
+    original, calls, seen = getattr(owner, name), [], []
 
-    def taken(self, *arguments):
+    def taken(*arguments):
         calls.append(None)
         if len(calls) == call:
             record = io.read_json(folder / "lock.json") | {"host": "node2", "token": "other"}
             (folder / "lock.json").write_text(json.dumps(record))
             seen.append((folder / "state.pt").read_bytes())
-        return original(self, *arguments)
+        return original(*arguments)
 
-    monkeypatch.setattr(train, "SAVING_SHARE", float("inf"))
-    monkeypatch.setattr(train.Trainer, method, taken)
+    monkeypatch.setattr(checkpoint, "SAVING_SHARE", float("inf"))
+    monkeypatch.setattr(owner, name, taken)
     with pytest.raises(UserError, match=r"taken over by process .* on node2"):
         fit(tmp_path, inputs, RECIPE, checkpoint_seconds=0)
     assert (folder / "state.pt").read_bytes() == seen[0]
@@ -180,14 +181,14 @@ def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, 
 @pytest.mark.parametrize("last", ["write", "finish"])
 def test_a_trainer_whose_run_is_taken_over_at_its_end_leaves_the_other_its_state(monkeypatch, tmp_path, inputs, last):
     folder = checkpoint.folder_of(tmp_path / "model.safetensors")
-    write, finished = train.Trainer.write, []
+    write, finished = train.write, []
 
     def take_over():
         record = io.read_json(folder / "lock.json") | {"host": "node2", "token": "other"}
         (folder / "lock.json").write_text(json.dumps(record))
 
-    def written(self, *arguments):
-        write(self, *arguments)
+    def written(*arguments):
+        write(*arguments)
         if last == "write":
             take_over()
 
@@ -195,7 +196,7 @@ def test_a_trainer_whose_run_is_taken_over_at_its_end_leaves_the_other_its_state
         finished.append(facts)
         take_over()
 
-    monkeypatch.setattr(train.Trainer, "write", written)
+    monkeypatch.setattr(train, "write", written)
     with pytest.raises(UserError, match=r"taken over by process .* on node2"):
         fit(tmp_path, inputs, RECIPE, finish=finish)
     assert len(finished) == (last == "finish")
@@ -211,7 +212,7 @@ def test_saving_that_is_slow_happens_less_often(monkeypatch, tmp_path, inputs):
         def monotonic():
             return now[0]
 
-    step = train.Trainer.step
+    step = Trainer.step
 
     def slow_step(self, *arguments):
         now[0] += 1
@@ -221,8 +222,9 @@ def test_saving_that_is_slow_happens_less_often(monkeypatch, tmp_path, inputs):
         saves.append(now[0])
         now[0] += 0.09
 
-    monkeypatch.setattr(train, "time", Clock)
-    monkeypatch.setattr(train.Trainer, "step", slow_step)
+    for module in (loop, checkpoint):
+        monkeypatch.setattr(module, "time", Clock)
+    monkeypatch.setattr(Trainer, "step", slow_step)
     monkeypatch.setattr(checkpoint, "save", slow_save)
     fit(tmp_path, inputs, RECIPE | {"epochs": 4}, checkpoint_seconds=2)
     assert saves == pytest.approx([3, 8.09, 13.18, 16.27])  # after 2 s, then each 0.09 s / 0.02 = 4.5 s, and at the end

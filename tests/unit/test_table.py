@@ -11,9 +11,9 @@ import pytest
 import study_files as files
 from scipy import stats
 
-from softlabels import io
+from softlabels import documents, io
 from softlabels.errors import UserError
-from softlabels.studies import ledger, paper, render, study
+from softlabels.studies import ledger, ledger_view, paper, study
 
 BOTH = {
     "synthetic": {"paper": "synthetic", "description": {"source": {"kind": "synthetic", "pixels": 64}}},
@@ -108,12 +108,12 @@ def test_table_csv_is_tidy_and_holds_every_number_of_the_ledger_once(tmp_path):
         "dataset,split,recipe,label,metric,kind,versus,mean,std,n,ddof,low,high,interval,level,oracle"
     )
     numbers = {
-        (*(row[name] for name in render.KEY), statistic): float(row[statistic])
+        (*(row[name] for name in ledger_view.KEY), statistic): float(row[statistic])
         for row in csv.DictReader(text_io.StringIO(text))
         for statistic in ("mean", "std", "low", "high")
         if row[statistic]
     }
-    cells = {(*(row[n] or "" for n in render.KEY), row["statistic"]): row["value"] for row in cells_of(outputs)}
+    cells = {(*(row[n] or "" for n in ledger_view.KEY), row["statistic"]): row["value"] for row in cells_of(outputs)}
     assert numbers == cells
     assert len(cells) == len(cells_of(outputs))
 
@@ -121,13 +121,13 @@ def test_table_csv_is_tidy_and_holds_every_number_of_the_ledger_once(tmp_path):
 def test_tables_are_rendered_from_the_ledger_file_alone(tmp_path):
     outputs = finished(tmp_path, datasets=BOTH)
     cells = pq.read_table(outputs["cells"])
-    assert render.render_csv(cells) == outputs["table_csv"].read_text()
-    assert render.render_markdown(cells) == outputs["table_md"].read_text()
-    assert render.render_latex(cells) == outputs["table_tex"].read_text()
+    assert ledger_view.render_csv(cells) == outputs["table_csv"].read_text()
+    assert documents.markdown(ledger_view.document(cells)) == outputs["table_md"].read_text()
+    assert documents.latex(ledger_view.document(cells)) == outputs["table_tex"].read_text()
     changed = cells.set_column(
         cells.column_names.index("printed"), "printed", pa.array(["7.7777"] * len(cells), pa.string())
     )
-    rows = table_rows(render.render_markdown(changed), "Comparison of labels: hard, soft")
+    rows = table_rows(documents.markdown(ledger_view.document(changed)), "Comparison of labels: hard, soft")
     assert {cell.strip("*") for row in rows[1:] for cell in row[1:]} == {"7.7777 ± 7.7777"}
 
 
@@ -264,9 +264,28 @@ def test_latex_is_balanced_and_escaped(tmp_path):
     assert all(len(columns) == header.count(" & ") + 1 for columns, header in widths)
 
 
-def test_special_characters_become_latex():
-    assert render.latex_text("a_b ± 50% {x} **∞**") == r"a\_b $\pm$ 50\% \{x\} \textbf{$\infty$}"
-    assert render.latex_text("[-0.5, +0.1]") == "[$-$0.5, +0.1]"
+def test_twenty_labels_of_twelve_classes_run_off_no_page(tmp_path, monkeypatch):
+    monkeypatch.setitem(files.CLASSES, "synthetic", [f"class {k}" for k in range(12)])
+    labels = {"hard": files.HARD, **{f"soft_{k}": files.SOFT for k in range(19)}}
+    outputs = finished(tmp_path, labels=labels, splits=["random", "group"], recipes={"a": {}, "b": {}}, seeds=[0, 1])
+    lines = [line for line in outputs["table_md"].read_text().splitlines() if line.startswith("|")]
+    assert 6 <= max(line.count(" | ") + 1 for line in lines) <= documents.COLUMNS
+    floats = outputs["table_tex"].read_text().split(r"\begin{table}")[1:]
+    assert max(part.count(r" \\") for part in floats) == documents.ROWS + 1
+    shown = {(label, line) for label in labels for line in lines if f"{label}: recall" in line}
+    assert {label for label, _ in shown} == set(labels) and len({line for _, line in shown}) == 5
+
+
+def test_a_study_chooses_its_tables_and_the_metrics_of_the_main_one(tmp_path):
+    outputs = finished(tmp_path, tables=[{"kind": "further"}, {"kind": "main", "metrics": ["tvd", "acc"]}])
+    text = outputs["table_md"].read_text()
+    assert re.findall("^## (.*)", text, re.MULTILINE) == ["Further metrics", "Comparison of labels: hard, soft"]
+    header, row = table_rows(text, "Comparison of labels: hard, soft")
+    assert header[1:] == ["hard: TVD ↓", "hard: plain ACC ↑", "soft: TVD ↓", "soft: plain ACC ↑"]
+    assert [cell.startswith("**") for cell in row[1:]] == [False, False, True, True]
+    assert table_rows(text, "Further metrics")[0][2:] == ["ACC ↑", "KL ↓", "KL_ε ↓", "CE ↓"]
+    with pytest.raises(UserError, match="table main: found the metric brier, expected some of macro_acc"):
+        finished(tmp_path / "two", tables=[{"kind": "main", "metrics": ["brier"]}])
 
 
 @pytest.mark.parametrize(

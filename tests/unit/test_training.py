@@ -23,6 +23,7 @@ from softlabels.training.data import Images
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"flips": "none", "quarter_turns": False}  # no augmentation
+SGD = {"kind": "sgd", "momentum": 0.8, "weight_decay": 0.01}
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +61,18 @@ def seen(monkeypatch, inputs, recipe, seed=0):
         drawn.append(draw)
         return apply(images, draw)
 
-    def note_item(logits, target, index, state):
+    def note_item(logits, target, index, state, options):
         step = len(drawn) - 1
         for row, item in enumerate(index.tolist()):
             draws = {name: tuple(values[row].reshape(-1).tolist()) for name, values in drawn[-1].items()}
             rows[step // made.steps + 1, item] = (len(rows), draws)
-        return loss(logits, target, index, state)
+        return loss(logits, target, index, state, options)
 
     with monkeypatch.context() as patch:
         patch.setattr(augmentation, "apply", note_draw)
         made.loss = note_item
         folder = inputs["labels"].parent / "resume"
-        made.fit(folder, "key", 1e9)
+        made.fit(checkpoint.Saver(folder, "key", 1e9))
         checkpoint.clear(folder)
     return made, rows
 
@@ -128,7 +129,7 @@ def test_dropped_items_leave_the_hashes_as_they_are(own):
 
 @pytest.mark.parametrize("class_weight", ["none", "argmax", "per_class"])
 def test_steps_are_those_of_momentum_and_coupled_weight_decay_by_hand(inputs, class_weight):
-    options = recipe(momentum=0.8, weight_decay=0.01, rate=0.02, epochs=5, class_weight=class_weight, augment=PLAIN)
+    options = recipe(optimiser=SGD, rate=0.02, epochs=5, class_weight=class_weight, augment=PLAIN)
     torch.manual_seed(0)
     made = trainer(inputs, options, model=Classifier(Body(nn.Flatten(), 3 * 16 * 16), 3))
     parameters = [made.model.head.weight, made.model.head.bias]

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from softlabels import io
+from softlabels import documents, io
 from softlabels.provenance import configured
 from softlabels.provenance import manifest as manifests
 from softlabels.provenance.audit import audit
 from softlabels.provenance.evidence import entries
-from softlabels.studies import render, study
+from softlabels.studies import ledger_view, study
 
 STUDY = "studies/tiny"
 RUN = "runs/tiny_synthetic/random/tiny_compact"
@@ -108,9 +108,9 @@ def edit_ledger(root: Path, change: Callable[[list[dict]], list[dict] | None], *
     path = root / STUDY / "cells.parquet"
     edit_table(path, change, **facts)
     cells, _ = io.read_table(path)
-    for name in ("csv", "markdown", "latex"):
-        suffix = {"csv": "csv", "markdown": "md", "latex": "tex"}[name]
-        io.write_text(root / STUDY / f"table.{suffix}", getattr(render, f"render_{name}")(cells))
+    io.write_text(root / STUDY / "table.csv", ledger_view.render_csv(cells))
+    for suffix, write in (("md", documents.markdown), ("tex", documents.latex)):
+        io.write_text(root / STUDY / f"table.{suffix}", write(ledger_view.document(cells)))
 
 
 def row_of(rows: list[dict], **wanted) -> dict:
@@ -352,7 +352,7 @@ def another_recipe_in_the_study_and_all_its_runs(root):
 @fault("A08")
 def another_code_in_a_manifest(root):
     def change(manifest):
-        manifest["code"]["modules"]["softlabels.training.train"]["tree"] = "0" * 64
+        manifest["code"]["definitions"]["softlabels.training.train"]["run"] = "0" * 16
 
     edit_json(root / SOFT / "model.manifest.json", change)
 
@@ -616,11 +616,11 @@ def test_in_a_bare_copy_configuration_lock_git_and_snakemake_are_unknown(tiny, t
     command(bare, "--strict", status=1)
 
 
-def test_a_changed_line_of_metric_code_fails_and_names_the_module(finished):
+def test_a_changed_line_of_metric_code_fails_and_names_the_function(finished):
     finished.edit("workflow/softlabels/evaluation/metrics/kl.py", (".mean()", ".mean() * 1.0"))
     printed = finished.softlabels("audit", "results/tiny", "--no-dry-run", status=1)
     assert "A08  fail" in printed
-    assert "code of softlabels.evaluation.metrics.kl:" in printed
+    assert "code of softlabels.evaluation.metrics.kl:metric:" in printed
     assert "→ run again with the code as it is" in printed
 
 

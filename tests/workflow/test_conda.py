@@ -29,7 +29,7 @@ SPECS = [spec for path in ENVIRONMENTS for spec in yaml.safe_load(path.read_text
 # Which environment each command of the workflow runs in.
 COMMANDS = {
     "analysis.yaml": {
-        "card", "split", "label", "evaluate", "references", "embed", "study", "figure", "curves", "chain",
+        "card", "split", "label", "evaluate", "references", "embed", "study", "figure", "chain",
     },
     "train.yaml": {"data", "train"},
 }  # fmt: skip

@@ -54,7 +54,9 @@ def test_every_result_has_a_caption_and_labels(report):
     *_, results = report
     assert all(result["caption"] and result["labels"] for result in results.values())
     figure = next(result for result in results.values() if result["name"].startswith("curves"))
-    assert figure["labels"] == {"data set": "tiny_synthetic", "split": "random", "recipe": "tiny_compact"}
+    assert figure["labels"] == {
+        "figure": "curves", "data set": "tiny_synthetic", "split": "random", "recipe": "tiny_compact",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("file", ["studies/tiny/table.md", "data/tiny_synthetic/card.md"])

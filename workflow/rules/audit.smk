@@ -4,14 +4,14 @@ rule audit:
     input:
         plan.targets(),
     log:
-        f"{RESULTS}/logs/audit.log",
+        f"{RESULTS}/{LOGS}/audit.log",
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
         gpu=0,
     params:
-        studies=[f"{RESULTS}/studies/{study}" for study in plan.config["studies"]],
+        studies=[place("study", "table_md", study=study) for study in plan.config["studies"]],
         configfile=workflow.configfiles[-1:],
     message:
         "Auditing {params.studies}"

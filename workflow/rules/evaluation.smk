@@ -1,61 +1,48 @@
 rule evaluate:
     input:
-        predictions=f"{RESULTS}/runs/{{dataset}}/{{split}}/{{recipe}}/{{label}}/seed{{seed}}/predictions.parquet",
-        features=f"{RESULTS}/runs/{{dataset}}/{{split}}/{{recipe}}/{{label}}/seed{{seed}}/features.npy",
-        reference=f"{RESULTS}/data/{{dataset}}/reference.parquet",
-        split=f"{RESULTS}/splits/{{dataset}}/{{split}}/seed{{seed}}.parquet",
-        item_table=f"{RESULTS}/data/{{dataset}}/items.parquet",
-        label=f"{RESULTS}/labels/{{dataset}}/{{label}}/all.parquet",
+        predictions=place("train", "predictions"),
+        features=place("train", "features"),
+        reference=place("data", "reference"),
+        split=place("split", "split"),
+        item_table=place("data", "items"),
+        label=place("label", "labels", draw=DRAW),
     output:
-        scores=f"{RESULTS}/runs/{{dataset}}/{{split}}/{{recipe}}/{{label}}/seed{{seed}}/scores/{{metrics}}.parquet",
-        manifest=f"{RESULTS}/runs/{{dataset}}/{{split}}/{{recipe}}/{{label}}/seed{{seed}}/scores/{{metrics}}.manifest.json",
+        **outputs("evaluate"),
     log:
-        f"{RESULTS}/logs/runs/{{dataset}}/{{split}}/{{recipe}}/{{label}}/seed{{seed}}/scores/{{metrics}}.log",
+        log_of("evaluate"),
     benchmark:
-        f"{RESULTS}/benchmarks/runs/{{dataset}}/{{split}}/{{recipe}}/{{label}}/seed{{seed}}/scores/{{metrics}}.tsv"
+        benchmark_of("evaluate")
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(2000),
-        runtime=growing(10),
+        **resources(2000, 10),
     params:
-        config=lambda wc: plan.json("evaluate", **wc),
-        code=lambda wc: plan.code("evaluate", **wc),
+        **tracked("evaluate"),
     message:
         "Evaluating {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}: {wildcards.metrics}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels evaluate --config {params.config:q}'
-        " --predictions {input.predictions:q} --features {input.features:q} --reference {input.reference:q}"
-        " --split {input.split:q} --items {input.item_table:q} --label {input.label:q}"
-        " --scores {output.scores:q} --manifest {output.manifest:q} >{log:q} 2>&1"
+        call("evaluate")
 
 
 rule references:
     input:
-        reference=f"{RESULTS}/data/{{dataset}}/reference.parquet",
-        split=f"{RESULTS}/splits/{{dataset}}/{{split}}/seed{{seed}}.parquet",
+        reference=place("data", "reference"),
+        split=place("split", "split"),
     output:
-        references=f"{RESULTS}/references/{{dataset}}/{{split}}/seed{{seed}}/{{metrics}}.parquet",
-        manifest=f"{RESULTS}/references/{{dataset}}/{{split}}/seed{{seed}}/{{metrics}}.manifest.json",
+        **outputs("references"),
     log:
-        f"{RESULTS}/logs/references/{{dataset}}/{{split}}/seed{{seed}}/{{metrics}}.log",
+        log_of("references"),
     benchmark:
-        f"{RESULTS}/benchmarks/references/{{dataset}}/{{split}}/seed{{seed}}/{{metrics}}.tsv"
+        benchmark_of("references")
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(2000),
-        runtime=growing(5),
+        **resources(2000, 5),
     params:
-        config=lambda wc: plan.json("references", **wc),
-        code=lambda wc: plan.code("references", **wc),
+        **tracked("references"),
     message:
         "Scoring the reference rows of {wildcards.dataset}, seed {wildcards.seed}: {wildcards.metrics}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels references --config {params.config:q}'
-        " --reference {input.reference:q} --split {input.split:q}"
-        " --references {output.references:q} --manifest {output.manifest:q} >{log:q} 2>&1"
+        call("references")

@@ -1,56 +1,44 @@
 rule split:
     input:
-        item_table=f"{RESULTS}/data/{{dataset}}/items.parquet",
-        reference=f"{RESULTS}/data/{{dataset}}/reference.parquet",
+        item_table=place("data", "items"),
+        reference=place("data", "reference"),
     output:
-        split=f"{RESULTS}/splits/{{dataset}}/{{split}}/seed{{seed}}.parquet",
-        manifest=f"{RESULTS}/splits/{{dataset}}/{{split}}/seed{{seed}}.manifest.json",
+        **outputs("split"),
     log:
-        f"{RESULTS}/logs/splits/{{dataset}}/{{split}}/seed{{seed}}.log",
+        log_of("split"),
     benchmark:
-        f"{RESULTS}/benchmarks/splits/{{dataset}}/{{split}}/seed{{seed}}.tsv"
+        benchmark_of("split")
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(2000),
-        runtime=growing(5),
+        **resources(2000, 5),
     params:
-        config=lambda wc: plan.json("split", **wc),
-        code=lambda wc: plan.code("split", **wc),
+        **tracked("split"),
     message:
         "Splitting {wildcards.dataset} with seed {wildcards.seed}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels split --config {params.config:q}'
-        " --items {input.item_table:q} --reference {input.reference:q}"
-        " --split {output.split:q} --manifest {output.manifest:q} >{log:q} 2>&1"
+        call("split")
 
 
 rule label:
     input:
-        annotations=f"{RESULTS}/data/{{dataset}}/annotations.parquet",
-        reference=f"{RESULTS}/data/{{dataset}}/reference.parquet",
+        annotations=place("data", "annotations"),
+        reference=place("data", "reference"),
     output:
-        labels=f"{RESULTS}/labels/{{dataset}}/{{label}}/{{draw}}.parquet",
-        manifest=f"{RESULTS}/labels/{{dataset}}/{{label}}/{{draw}}.manifest.json",
+        **outputs("label"),
     log:
-        f"{RESULTS}/logs/labels/{{dataset}}/{{label}}/{{draw}}.log",
+        log_of("label"),
     benchmark:
-        f"{RESULTS}/benchmarks/labels/{{dataset}}/{{label}}/{{draw}}.tsv"
+        benchmark_of("label")
     conda:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        gpu=0,
-        mem_mb=growing(2000),
-        runtime=growing(5),
+        **resources(2000, 5),
     params:
-        config=lambda wc: plan.json("label", **wc),
-        code=lambda wc: plan.code("label", **wc),
+        **tracked("label"),
     message:
         "Making the labels {wildcards.label} of {wildcards.dataset}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels label --config {params.config:q}'
-        " --annotations {input.annotations:q} --reference {input.reference:q}"
-        " --labels {output.labels:q} --manifest {output.manifest:q} >{log:q} 2>&1"
+        call("label")

@@ -19,7 +19,7 @@ from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .labels import label, split
-from .plan import Plan
+from .plan import DRAW, Plan
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
@@ -97,7 +97,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                 continue
             for used in study["labels"]:
                 try:
-                    label.run(plan.of("label", label=used, draw="all"), files, {"labels": files["made"]})
+                    label.run(plan.of("label", label=used, draw=DRAW), files, {"labels": files["made"]})
                 except UserError as error:
                     _add(problems, f"datasets.{name} with labels.{used}", error)
             for used in study["splits"]:

@@ -8,11 +8,12 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import __version__, joblog, schema, stopping
-from .commands import COMMANDS, Command, code_hash
+from . import __version__, closure, joblog, schema, stopping
+from .commands import COMMANDS, Command, bare, entries, option
 from .errors import UserError
 
 # What to do where a file system refuses; no file of ours is left half-written.
@@ -24,31 +25,29 @@ CANNOT_WRITE = {
 }
 
 
-def _option(name: str) -> str:
-    # --config is every command's configuration; the study's resolved configuration is a file.
-    return "--config-file" if name == "config" else f"--{name.replace('_', '-')}"
-
-
 def _add_rule_command(commands: Any, name: str, command: Command) -> None:
     # @FILE stands for the arguments in a file, one a line: a big grid has more of them than a command line can hold.
     # Only where there may be many: elsewhere a path may begin with @.
-    lists = "@" if any(path.endswith("*") for path in command.inputs) else None
+    lists = "@" if any("*" in path for path in command.inputs) else None
     parser = commands.add_parser(
         name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars=lists
     )
+    parser.convert_arg_line_to_args = lambda line: [line] if line else []  # a list of nothing is an empty line
     parser.add_argument(
         "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
     )
     for kind, paths in (("input", command.inputs), ("output", command.outputs)):
         for path in paths:
-            nargs = {"*": "+", "?": "?"}.get(path[-1])
-            note = {"+": "s, or @FILE that lists them", "?": ", where there is one"}.get(nargs, "")
+            dest = bare(path)
+            nargs = {"*": "+", "?": "?", "*?": "*"}.get(path.removeprefix(dest))
+            many = "s, or @FILE that lists them"
+            note = {"+": many, "*": f"{many}, where there are any", "?": ", where there is one"}.get(nargs, "")
             parser.add_argument(
-                _option(path.rstrip("*?")),
-                dest=f"{kind}:{path.rstrip('*?')}",
+                option(path),
+                dest=f"{kind}:{dest}",
                 type=Path,
                 nargs=nargs,
-                required=nargs != "?",
+                required="?" not in path,
                 metavar="PATH",
                 help=f"{kind} file{note}",
             )
@@ -81,7 +80,8 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
     if command.resumes:
         stopping.end_at_once()
         run = importlib.import_module(command.module).run
-        run(config, inputs, outputs, code=code_hash(name, arguments["config"]), finish=finish)
+        code = closure.code_hash(entries(name, arguments["config"]))
+        run(config, inputs, outputs, code=code, finish=finish)
         return
     extra = {"threads": arguments["threads"]} if command.threads else {}
     finish(importlib.import_module(command.module).run(config, inputs, outputs, **extra))
@@ -145,56 +145,49 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--version", action="version", version=__version__)
     commands = result.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser(
+    def command(name: str, call: Callable, text: str, more: str | None = None) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=more, allow_abbrev=False)
+        added.set_defaults(call=call)
+        return added
+
+    def overridable(added: argparse.ArgumentParser) -> None:
+        text = "replace keys of the configuration"
+        added.add_argument("--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help=text)
+
+    run = command(
         "run",
-        help="run the workflow to its tables and figures",
-        allow_abbrev=False,
-        description="Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.",
+        _run,
+        "run the workflow to its tables and figures",
+        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.",
     )
     run.add_argument("--cores", default="all", help="CPU cores to use (default: all)")
     run.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), help="configuration")
-    run.add_argument(
-        "--config",
-        dest="overrides",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="replace keys of the configuration",
-    )
+    overridable(run)
     run.add_argument("rest", nargs=argparse.REMAINDER, help="-- and further options of snakemake")
-    run.set_defaults(call=_run)
 
-    check = commands.add_parser(
+    check = command(
         "check",
-        help="check a configuration and its data, without training",
-        allow_abbrev=False,
-        description="Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
+        _check,
+        "check a configuration and its data, without training",
+        "Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
     )
     check.add_argument("configfile", type=Path, metavar="CONFIG", help="configuration")
-    check.add_argument(
-        "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"
-    )
-    check.set_defaults(call=_check)
+    overridable(check)
 
-    status = commands.add_parser(
+    status = command(
         "status",
-        help="show what is done, running, waiting and failed",
-        allow_abbrev=False,
-        description="Show what is done, running, waiting and failed, from the files of the results folder alone.",
+        _status,
+        "show what is done, running, waiting and failed",
+        "Show what is done, running, waiting and failed, from the files of the results folder alone.",
     )
     status.add_argument("results", type=Path, nargs="?", metavar="RESULTS", help="results folder (default: results)")
     status.add_argument(
         "--configfile", type=Path, help="configuration (default: those of config/ that were begun in this folder)"
     )
-    status.add_argument(
-        "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of it"
-    )
+    overridable(status)
     status.add_argument("--json", action="store_true", help="the same as JSON, every job listed")
-    status.set_defaults(call=_status)
 
-    predict = commands.add_parser(
-        "predict", help="write the label distributions that a model predicts for a folder of images", allow_abbrev=False
-    )
+    predict = command("predict", _predict, "write the label distributions that a model predicts for a folder of images")
     predict.add_argument("model", type=Path, help="model.safetensors of a run")
     predict.add_argument("folder", type=Path, help="folder of images")
     predict.add_argument(
@@ -213,25 +206,23 @@ def parser() -> argparse.ArgumentParser:
         default="refuse",
         help="16-bit grey: as source.deep of the training images (default: %(default)s)",
     )
-    predict.set_defaults(call=_predict)
 
-    explain = commands.add_parser(
+    explain = command(
         "explain",
-        help="follow one number of a table back to its images and votes",
-        allow_abbrev=False,
-        description="Follow one number of a table back to its runs, checkpoints, labels, votes and images.",
+        _explain,
+        "follow one number of a table back to its images and votes",
+        "Follow one number of a table back to its runs, checkpoints, labels, votes and images.",
     )
     explain.add_argument("table", help="table.csv, table.md or table.tex, a study's folder, or its name")
     explain.add_argument("row", help='words that tell the row, such as soft, "soft - hard", uniform')
-    explain.add_argument("column", help='words that tell the column, such as kl, "ACC std", "kl seed0"')
+    explain.add_argument("column", help='words that tell the column, such as kl, "ACC std", metric=kl, "kl seed0"')
     explain.add_argument("--json", action="store_true", help="the same as JSON, with whole hashes")
-    explain.set_defaults(call=_explain)
 
-    audit = commands.add_parser(
+    audit = command(
         "audit",
-        help="check that every number of a table still follows from its files",
-        allow_abbrev=False,
-        description="Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a "
+        _audit,
+        "check that every number of a table still follows from its files",
+        "Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a "
         "check failed.",
     )
     audit.add_argument(
@@ -249,10 +240,9 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument(
         "--no-dry-run", dest="dry_run", action="store_false", help="do not ask Snakemake what it would do"
     )
-    audit.set_defaults(call=_audit)
 
-    for name, command in COMMANDS.items():
-        _add_rule_command(commands, name, command)
+    for name, rule in COMMANDS.items():
+        _add_rule_command(commands, name, rule)
     return result
 
 

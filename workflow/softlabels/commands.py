@@ -2,7 +2,7 @@
 
 A command is ``run(config, inputs, outputs)`` of its entry module. ``config`` is one JSON value with just the keys that
 the command reads; inputs and outputs are paths by name. The command line, the workflow and the manifests all follow
-this table.
+this table, and :mod:`softlabels.places`, which says where the outputs lie.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .provenance import closure
+from .places import PLACES, Place
 from .registry import location
 
 Names = list[tuple[str, str]]
@@ -22,24 +22,30 @@ class Command:
     """One command.
 
     Attributes:
+        place: where its outputs lie.
         module: entry module.
         help: one line.
-        inputs, outputs: names of paths; ``name*`` takes several, ``name?`` may be absent.
+        inputs: names of paths; ``name*`` takes several, ``name?`` may be absent, ``name*?`` are as many as there are.
         registered: the (kind, name) pairs of the registry that a configuration of this command names.
-        levels: how many folders lie between the results folder and the first output.
+        group: with which small jobs those of this command are put together on a cluster; None: a job each.
         resumes: whether ``run`` saves state, to go on after a stop: it takes ``code``, the code hash (only that code
             may load the state), and ``finish``, which writes the manifest before the state is removed.
         threads: whether ``run`` takes ``threads``, how many it may use (its result does not depend on it).
     """
 
+    place: Place
     module: str
     help: str
     inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
     registered: Callable[[dict[str, Any]], Names] = lambda config: []
-    levels: int = 3
+    group: str | None = None
     resumes: bool = False
     threads: bool = False
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return tuple(self.place.outputs)
 
 
 def _of_recipe(config: dict[str, Any]) -> Names:
@@ -51,96 +57,110 @@ def _metrics(config: dict[str, Any]) -> Names:
     return [("metric", options["kind"]) for options in config["metrics"].values()]
 
 
+# In the order in which data flows.
 COMMANDS = {
-    "download": Command("softlabels.datasets.download", "fetch a published file", (), ("file",), levels=0),
+    "download": Command(PLACES["download"], "softlabels.datasets.download", "fetch a published file", ()),
     "data": Command(
+        PLACES["data"],
         "softlabels.datasets.data",
         "generate or import a data set",
         ("folder?", "archive?", "votes?", "about?", "counts?", "distributions?", "labels?", "annotators?", "compare?"),
-        ("images", "items", "annotations", "reference"),
         lambda config: [("source", config["source"]["kind"])],
-        levels=2,
         threads=True,
     ),
     "card": Command(
+        PLACES["card"],
         "softlabels.cards.card",
         "describe a data set: its votes, agreement, classes, splits",
         ("images", "items", "annotations", "reference", "splits*"),
-        ("card_md", "card_json", "sheet", "votes"),
         lambda config: [("metric", "kl_dcic"), ("metric", "tvd")],
-        levels=2,
-    ),
-    "split": Command(
-        "softlabels.labels.split",
-        "split a data set",
-        ("items", "reference"),
-        ("split",),
-        lambda config: [("split", config["split"]["kind"])],
+        group="report",
     ),
     "label": Command(
+        PLACES["label"],
         "softlabels.labels.label",
         "make the labels of one type",
         ("annotations", "reference"),
-        ("labels",),
         lambda config: [("aggregate", config["label"]["aggregate"]["kind"])],
+        group="preparation",
     ),
-    "train": Command(
-        "softlabels.training.train",
-        "train one network",
-        ("images", "split", "labels", "reference", "weights?"),
-        ("model", "history", "predictions", "features"),
-        _of_recipe,
-        levels=6,
-        resumes=True,
-    ),
-    "evaluate": Command(
-        "softlabels.evaluation.evaluate",
-        "evaluate one run on its validation and test parts",
-        ("predictions", "features", "reference", "split", "items", "label"),
-        ("scores",),
-        _metrics,
-        levels=7,
+    "split": Command(
+        PLACES["split"],
+        "softlabels.labels.split",
+        "split a data set",
+        ("items", "reference"),
+        lambda config: [("split", config["split"]["kind"])],
+        group="preparation",
     ),
     "references": Command(
+        PLACES["references"],
         "softlabels.evaluation.references",
         "score what needs no network: uniform, prior, oracles, floors",
         ("reference", "split"),
-        ("references",),
         _metrics,
-        levels=4,
+        group="preparation",
+    ),
+    "train": Command(
+        PLACES["train"],
+        "softlabels.training.train",
+        "train one network",
+        ("images", "split", "labels", "reference", "weights?"),
+        _of_recipe,
+        resumes=True,
+    ),
+    "evaluate": Command(
+        PLACES["evaluate"],
+        "softlabels.evaluation.evaluate",
+        "evaluate one run on its validation and test parts",
+        ("predictions", "features", "reference", "split", "items", "label"),
+        _metrics,
+        group="evaluation",
     ),
     "embed": Command(
+        PLACES["embed"],
         "softlabels.embedding",
         "t-SNE of the pooled features of the test items",
         ("features", "split", "reference"),
-        ("embedding",),
+        group="report",
+    ),
+    "figure": Command(
+        PLACES["figure"],
+        "softlabels.studies.figure",
+        "draw one figure of a study",
+        ("embeddings*?", "items*?", "reference*?", "scores*?", "histories*?", "cells?"),
+        lambda config: [("figure", config["figure"]["kind"])],
+        group="report",
     ),
     "study": Command(
+        PLACES["study"],
         "softlabels.studies.study",
         "gather a study: ledger, tables, items",
         ("scores*", "predictions*", "references*", "items*", "reference*"),
-        ("config", "table_csv", "table_md", "table_tex", "cells", "items_csv"),
-        levels=2,
+        lambda config: [("table", table["kind"]) for table in config["tables"]],
+        group="report",
     ),
-    "figure": Command(
-        "softlabels.studies.figures",
-        "draw the embedding of each label",
-        ("embeddings*", "items", "reference", "scores*"),
-        ("png", "pdf"),
-    ),
-    "curves": Command("softlabels.studies.curves", "draw the learning curves", ("histories*",), ("png", "pdf")),
     "chain": Command(
-        "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), ("chain",), levels=2
+        PLACES["chain"],
+        "softlabels.studies.chain",
+        "list the manifests behind a study's tables",
+        ("manifests*",),
+        group="report",
     ),
 }
 
 
-def modules(command: str, config: dict[str, Any]) -> tuple[str, ...]:
-    """The entry module of a command and the modules that its configuration names."""
+def bare(path: str) -> str:
+    """The name of an input without the marks for how many there are."""
+    return path.rstrip("*?")
+
+
+def option(path: str) -> str:
+    """The command line's option for a path."""
+    # --config is every command's configuration; the study's resolved configuration is a file.
+    return "--config-file" if path == "config" else f"--{bare(path).replace('_', '-')}"
+
+
+def entries(command: str, config: dict[str, Any]) -> tuple[str, ...]:
+    """Where the code of a command begins, as ``module:function``: its own, and what its configuration names."""
     entry = COMMANDS[command]
-    return (entry.module, *(location(kind, name)[0] for kind, name in entry.registered(config)))
-
-
-def code_hash(command: str, config: dict[str, Any]) -> str:
-    """Hash of the code that a command runs with a configuration."""
-    return closure.code_hash(modules(command, config))
+    return (f"{entry.module}:run", *(":".join(location(kind, name)) for kind, name in entry.registered(config)))

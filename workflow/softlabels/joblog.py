@@ -2,7 +2,7 @@
 
 A log is all that every job leaves, wherever it runs and however it ends, and everybody who sees the results folder can
 read it. A job says in its first line where it is and in its last that it is done; between the two it touches its log
-every BEAT_SECONDS, so that silence means death.
+every now and then, so that silence means death.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
-from .locks import BEAT_SECONDS, DEAD_SECONDS
+from .locks import DEAD_SECONDS, beating
 
 TAIL = 20_000  # bytes of a log's end that are read
 LINES = 5  # of a failed job's log that are shown
@@ -43,13 +42,10 @@ def announced(command: str) -> Iterator[None]:
     place = f"{socket.gethostname()}, process {os.getpid()}{f', SLURM job {job}' if job else ''}"
     started = datetime.now(UTC).isoformat(timespec="seconds")
     print(f"softlabels {command}: started {started} on {place}", file=sys.stderr, flush=True)
-    done = Event()
-    Thread(target=_beat, args=(sys.stderr.fileno(), done), daemon=True).start()
-    try:
+    log = sys.stderr.fileno()
+    with beating(lambda: os.utime(log)):
         yield
-        print(f"softlabels {command}: done", file=sys.stderr, flush=True)
-    finally:
-        done.set()
+    print(f"softlabels {command}: done", file=sys.stderr, flush=True)
 
 
 def _is_file(stream: Any) -> bool:
@@ -57,12 +53,6 @@ def _is_file(stream: Any) -> bool:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):  # a stream without a file
         return False
-
-
-def _beat(log: int, done: Event) -> None:
-    while not done.wait(BEAT_SECONDS):
-        with suppress(OSError):  # the file server is away: the next beat may reach it
-            os.utime(log)
 
 
 def read(log: Path, now: float) -> dict[str, Any]:

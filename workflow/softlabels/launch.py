@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 from platformdirs import user_cache_dir
 
-from . import io, locks, slurm
+from . import io, locks, places, slurm
 from .commands import COMMANDS
 from .config import overridden, read, resolve
 from .errors import UserError
@@ -58,7 +58,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     _require_cache()
     print(announcement(config), file=sys.stderr, flush=True)
     with locks.held(
-        Path(config["results"]) / ".resume" / "run.lock",
+        Path(config["results"], places.STATES, "run.lock"),
         "A run is at work in this folder already",
         "Wait until it is done, or stop it.",
     ):
@@ -79,7 +79,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
                 )
                 return status
     for study in config["studies"]:
-        print(f"Table and figures: {Path(config['results'], 'studies', study, 'table.md')}", file=sys.stderr)
+        print(f"Table and figures: {Path(config['results'], places.of_study(study, 'table_md'))}", file=sys.stderr)
     return 0
 
 

@@ -80,16 +80,31 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
         waits = True
         time.sleep(min(1, patience))
     with taken:  # closing it ends the flock
-        done = Event()
-        beats = Thread(target=_beat, args=(record, mine, done), daemon=True)
-        beats.start()
         try:
-            yield check
+            with beating(lambda: os.utime(record) if _read(record) == mine else None):
+                yield check
         finally:
-            done.set()
-            beats.join()
             if _read(record) == mine:
                 record.unlink(missing_ok=True)
+
+
+@contextmanager
+def beating(beat: Callable[[], None]) -> Iterator[None]:
+    """Call ``beat``, which gives a sign of life, every BEAT_SECONDS while the block runs."""
+    done = Event()
+
+    def beats() -> None:
+        while not done.wait(BEAT_SECONDS):
+            with suppress(OSError):  # the file server is away: the next beat may reach it
+                beat()
+
+    thread = Thread(target=beats, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def _take(lock: Path, record: Path, mine: dict[str, Any]) -> TextIO | dict[str, Any]:
@@ -191,13 +206,6 @@ def server_time(folder: Path) -> float:
 def _age(path: Path) -> float:
     """Seconds since a file was touched."""
     return server_time(path.parent) - path.stat().st_mtime
-
-
-def _beat(record: Path, mine: dict[str, Any], done: Event) -> None:
-    while not done.wait(BEAT_SECONDS):
-        with suppress(OSError):  # the file server is away: the next beat may reach it
-            if _read(record) == mine:
-                os.utime(record)
 
 
 def _create(path: Path, record: dict[str, Any]) -> bool:

@@ -10,18 +10,27 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from . import commands, config, schema
-from .contracts import names
-from .contracts.names import Options, metric_name
+from . import closure, commands, config, places, schema
+from .contracts.names import STANDARD, Options, metric_name, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
-from .provenance.closure import module_hash
 from .registry import entry, location
 
-NAME = "[a-z0-9][a-z0-9_]*"
-RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"
 AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the last varies fastest
+BLOCK = AXES[:3]  # what the labels of a figure share
+DRAW = "all"  # of the labels that networks are trained on: one for all seeds
+# What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
+DRAWN_FROM = {
+    "embeddings": ("embed", "embedding"),
+    "items": ("data", "items"),
+    "reference": ("data", "reference"),
+    "scores": ("evaluate", "scores"),
+    "histories": ("train", "history"),
+    "cells": ("study", "cells"),
+}
+# The commands whose jobs the tables of a study rest on.
+BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "study")
 # Of the nearest-neighbour numbers: half of the usual perplexity. Recorded in every evaluation's configuration.
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
@@ -33,109 +42,109 @@ DECODERS = 4
 class Plan:
     """A resolved configuration, asked for paths and for the configuration of each command.
 
-    Methods that configure a command take the wildcards of its outputs as keyword arguments.
+    Methods that configure a command take the wildcards of its outputs as keyword arguments, all or those that it reads.
     """
 
     def __init__(self, raw: dict[str, Any]):
         self.config = config.resolve(raw)
         self.root = Path(self.config["results"]).as_posix()
         self._tracked: dict[tuple, tuple[str, str]] = {}
+        self._metrics: dict[str, dict[str, Options]] = {}
 
     # -- which files -----------------------------------------------------------------------------------------------
 
+    def jobs(self, study: str, *wanted: str, **fixed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Command and wildcards of every job behind a study, in the order in which data flows.
+
+        Args:
+            study: its name.
+            wanted: these commands only.
+            fixed: only jobs with these values of their wildcards.
+        """
+        grid = self.config["studies"][study]
+        axes = {"study": [study], **{axis: grid[f"{axis}s"] for axis in AXES}, "draw": [DRAW]}
+        axes["metrics"] = sets(self.metrics(study))
+        blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
+        for command in wanted or commands.COMMANDS:
+            if command == "download":
+                continue
+            its = {name: values for name, values in axes.items() if name in places.PLACES[command].wildcards}
+            if command == "embed":
+                its["seed"] = grid["seeds"][:1]
+            several = [its]
+            if command == "figure":
+                figures = self.figures(study).items()
+                several = [
+                    its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
+                    for name, about in figures
+                ]
+            for its in several:
+                chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
+                for values in itertools.product(*chosen):
+                    yield command, dict(zip(its, values, strict=True))
+
+    def files(self, study: str, command: str, output: str, **fixed: Any) -> list[str]:
+        """One output (or ``manifest``) of each job of a command behind a study."""
+        file = places.PLACES[command].files[output]
+        return [f"{self.root}/{file.format_map(names)}" for _, names in self.jobs(study, command, **fixed)]
+
+    def path(self, command: str, output: str, **names: Any) -> str:
+        """One output (or ``manifest``) of one job."""
+        return f"{self.root}/{places.path(command, output, **names)}"
+
     def runs(self, study: str, **fixed: Any) -> Iterator[str]:
         """The runs of a study, as ``dataset/split/recipe/label/seedS``, label by label within a seed."""
-        grid = self.config["studies"][study]
-        wanted = [[name for name in grid[f"{axis}s"] if fixed.get(axis, name) == name] for axis in AXES]
-        for values in itertools.product(*wanted):
-            yield RUN.format(**dict(zip(AXES, values, strict=True)))
-
-    def run_files(self, study: str, file: str, **fixed: Any) -> list[str]:
-        """One file of each run of a study."""
-        return [f"{self.root}/runs/{run}/{file}" for run in self.runs(study, **fixed)]
-
-    def score_files(self, study: str, suffix: str = ".parquet") -> list[str]:
-        """The scores of each run of a study, by each set of metrics."""
-        sets = self.sets(study)
-        return [f"{self.root}/runs/{run}/scores/{of_set}{suffix}" for run in self.runs(study) for of_set in sets]
-
-    def reference_files(self, study: str, suffix: str = ".parquet") -> list[str]:
-        """The reference rows of each split and seed of a study, by each set of metrics."""
-        places, sets = self.split_files(study, "references", ""), self.sets(study)
-        return [f"{place}/{of_set}{suffix}" for place in places for of_set in sets]
-
-    def split_files(self, study: str, folder: str, suffix: str) -> list[str]:
-        """One file of each split and seed of a study, in ``splits/`` or ``references/``."""
-        grid = self.config["studies"][study]
-        return [
-            f"{self.root}/{folder}/{dataset}/{split}/seed{seed}{suffix}"
-            for dataset in grid["datasets"]
-            for split in grid["splits"]
-            for seed in grid["seeds"]
-        ]
-
-    def data_files(self, study: str, file: str) -> list[str]:
-        """One file of each data set of a study."""
-        return [f"{self.root}/data/{dataset}/{file}" for dataset in self.config["studies"][study]["datasets"]]
-
-    def label_files(self, study: str, suffix: str = ".parquet") -> list[str]:
-        """The label files of a study."""
-        grid = self.config["studies"][study]
-        return [f"{self.root}/labels/{d}/{label}/all{suffix}" for d in grid["datasets"] for label in grid["labels"]]
-
-    def blocks(self, study: str) -> list[tuple[str, str, str]]:
-        """Data set, split and recipe of each figure of embeddings."""
-        grid = self.config["studies"][study]
-        return list(itertools.product(grid["datasets"], grid["splits"], grid["recipes"]))
-
-    def panels(self, study: str) -> list[str]:
-        """:meth:`blocks` as ``dataset-split-recipe``."""
-        return ["-".join(block) for block in self.blocks(study)]
-
-    def embeddings(self, study: str, dataset: str, split: str, recipe: str) -> list[str]:
-        """The embeddings of one figure, label by label: the first seed's."""
-        grid = self.config["studies"][study]
-        return [
-            f"{self.root}/studies/{study}/tsne/{dataset}-{split}-{recipe}-{label}-seed{grid['seeds'][0]}.parquet"
-            for label in grid["labels"]
-        ]
+        return (places.RUN.format_map(names) for _, names in self.jobs(study, "train", **fixed))
 
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
         studies = [study for study in self.config["studies"].values() if dataset in study["datasets"]]
         return sorted({(split, seed) for study in studies for split in study["splits"] for seed in study["seeds"]})
 
-    def split_files_of(self, dataset: str) -> list[str]:
+    def split_files(self, dataset: str) -> list[str]:
         """The files of :meth:`card_splits`."""
-        return [f"{self.root}/splits/{dataset}/{s}/seed{seed}.parquet" for s, seed in self.card_splits(dataset)]
+        splits = self.card_splits(dataset)
+        return [self.path("split", "split", dataset=dataset, split=split, seed=seed) for split, seed in splits]
+
+    def figures(self, study: str) -> dict[str, dict[str, Any]]:
+        """What each figure of a study says of itself, with its ``options``, by its name."""
+        grid = self.config["studies"][study]
+        return {
+            options["kind"]: {**entry("figure", options["kind"]), "options": options} for options in grid["figures"]
+        }
+
+    def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
+        """What a figure is drawn from, by the names of the command's inputs."""
+        fixed = dict(zip(BLOCK, block.split("-")[1:], strict=False), metrics=STANDARD)
+        needs = self.figures(study)[figure]["needs"]
+        return {
+            name: self.files(study, *source, **fixed) if name in needs else [] for name, source in DRAWN_FROM.items()
+        }
+
+    def figure_labels(self, figure: str, block: str) -> dict[str, str]:
+        """What tells a figure from others in the report."""
+        return {"figure": figure, **dict(zip(("data set", "split", "recipe"), block.split("-")[1:], strict=False))}
 
     def study_files(self, study: str) -> list[str]:
         """What a study is for: tables and figures."""
-        folder = f"{self.root}/studies/{study}"
-        figures = [*(f"embedding-{panel}" for panel in self.panels(study))]
-        figures += [f"curves-{panel}" for panel in self.panels(study)]
-        return [f"{folder}/table.md", f"{folder}/chain.json"] + [f"{folder}/figures/{name}.png" for name in figures]
+        outputs = {"study": "table_md", "chain": "chain", "figure": "png"}
+        return [file for command, output in outputs.items() for file in self.files(study, command, output)]
 
     def targets(self) -> list[str]:
         """What ``all`` asks for."""
-        cards = [file for study in self.config["studies"] for file in self.data_files(study, "card.md")]
-        return [*dict.fromkeys(cards), *(file for study in self.config["studies"] for file in self.study_files(study))]
+        studies = self.config["studies"]
+        cards = [file for study in studies for file in self.files(study, "card", "card_md")]
+        return [*dict.fromkeys(cards), *(file for study in studies for file in self.study_files(study))]
 
     def prepared(self) -> list[str]:
         """Data, labels and splits of all studies. Built first, unchanged bytes stop a rebuild of what follows."""
-        files: list[str] = []
-        for study in self.config["studies"]:
-            files += self.data_files(study, "images.npy") + self.label_files(study)
-            files += self.split_files(study, "splits", ".parquet")
+        outputs = {"data": "images", "label": "labels", "split": "split"}
+        files = [f for study in self.config["studies"] for job in outputs.items() for f in self.files(study, *job)]
         return list(dict.fromkeys(files))
 
     def manifests(self, study: str) -> list[str]:
         """The manifests of all jobs that the tables of a study rest on, the study's own included."""
-        files = self.data_files(study, "images.manifest.json") + self.label_files(study, ".manifest.json")
-        files += self.split_files(study, "splits", ".manifest.json")
-        files += self.reference_files(study, ".manifest.json") + self.score_files(study, ".manifest.json")
-        files += self.run_files(study, "model.manifest.json")
-        return [*files, f"{self.root}/studies/{study}/config.manifest.json"]
+        return [file for command in BEHIND_TABLES for file in self.files(study, command, "manifest")]
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -147,7 +156,7 @@ class Plan:
     def downloads(self) -> str:
         """Where a published file is put, as a pattern of Snakemake with the wildcard ``file``."""
         folder = self.config["data_folder"].replace("{", "{{").replace("}", "}}")
-        return str(Path(folder, "{file}"))
+        return str(Path(folder, places.PLACES["download"].files["file"]))
 
     def source_files(self, dataset: str) -> dict[str, str]:
         """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""
@@ -182,7 +191,7 @@ class Plan:
 
     def of(self, command: str, **names: Any) -> dict[str, Any]:
         """The configuration of a command for the wildcards of its outputs: just the keys that it reads."""
-        return getattr(self, f"_{command}")(**names)
+        return getattr(self, f"_{command}")(**{name: names[name] for name in _wildcards(command)})
 
     def json(self, command: str, **names: Any) -> str:
         """:meth:`of` as one line: one string, because Snakemake compares parameters without their names."""
@@ -197,7 +206,7 @@ class Plan:
         key = (command, *(names[name] for name in _wildcards(command)))
         if key not in self._tracked:
             config = self.of(command, **names)
-            self._tracked[key] = canonical_json(config), commands.code_hash(command, config)
+            self._tracked[key] = canonical_json(config), closure.code_hash(commands.entries(command, config))
         return self._tracked[key]
 
     def _data(self, dataset: str) -> dict[str, Any]:
@@ -227,10 +236,10 @@ class Plan:
             "draws": DRAWS,
         }
 
-    def _split(self, split: str, seed: str, **_: Any) -> dict[str, Any]:
+    def _split(self, split: str, seed: str) -> dict[str, Any]:
         return {"split": self.tracked("split", self.config["splits"][split]), "seed": int(seed)}
 
-    def _label(self, label: str, draw: str, **_: Any) -> dict[str, Any]:
+    def _label(self, label: str, draw: str) -> dict[str, Any]:
         return {"label": self.tracked("label", self.config["labels"][label]), "draw": draw}
 
     def tracked(self, key: str, value: Any) -> Any:
@@ -242,37 +251,36 @@ class Plan:
         recipe = {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
         return self.tracked("recipe", recipe)
 
-    def _train(self, recipe: str, seed: str, **_: Any) -> dict[str, Any]:
+    def _train(self, recipe: str, seed: str) -> dict[str, Any]:
         return {"recipe": self.recipe(recipe), "seed": int(seed)}
 
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
-        wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
-        return {metric_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
+        if study not in self._metrics:
+            wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
+            defaults = {options["kind"]: schema.defaults("metric", options["kind"]) for options in wanted}
+            self._metrics[study] = {metric_name(options, defaults[options["kind"]]): options for options in wanted}
+        return self._metrics[study]
 
-    def sets(self, study: str) -> list[str]:
-        """The sets of metrics that hold those of a study."""
-        return names.sets(self.metrics(study))
-
-    def _of_set(self, of_set: str) -> dict[str, Any]:
+    def _of_set(self, name: str) -> dict[str, Any]:
         """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
-        wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
-        return {"set": of_set, "metrics": names.of_set(of_set, wanted)}
+        wanted = {key: options for study in self.config["studies"] for key, options in self.metrics(study).items()}
+        return {"set": name, "metrics": of_set(name, wanted)}
 
-    def _evaluate(self, split: str, metrics: str, **_: Any) -> dict[str, Any]:
+    def _evaluate(self, split: str, metrics: str) -> dict[str, Any]:
         config = self._of_set(metrics)
-        if metrics == names.STANDARD:
+        if metrics == STANDARD:
             config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
             config["structure"] = {"neighbours": NEIGHBOURS}
         return config
 
-    def _references(self, split: str, seed: str, metrics: str, **_: Any) -> dict[str, Any]:
+    def _references(self, split: str, seed: str, metrics: str) -> dict[str, Any]:
         config = {**self._of_set(metrics), "seed": int(seed), "draws": DRAWS}
-        if metrics == names.STANDARD:
+        if metrics == STANDARD:
             config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
         return config
 
-    def _embed(self, study: str, **_: Any) -> dict[str, Any]:
+    def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
 
     def _study(self, study: str) -> dict[str, Any]:
@@ -289,17 +297,25 @@ class Plan:
             "seeds": grid["seeds"],
             "metrics": list(metrics),
             "metric_options": metrics,
-            "metric_code": {name: module_hash(location("metric", m["kind"])[0]) for name, m in metrics.items()},
+            "metric_code": {
+                name: closure.code_hash([":".join(location("metric", options["kind"]))])
+                for name, options in metrics.items()
+            },
             "ddof": grid["ddof"],
             "level": grid["level"],
+            "tables": [self.tracked("table", table) for table in grid["tables"]],
             "baseline": grid["labels"][0],
         }
 
-    def _figure(self, study: str, **_: Any) -> dict[str, Any]:
+    def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:
         grid = self.config["studies"][study]
-        return {"study": study, "labels": grid["labels"], "seeds": grid["seeds"]}
-
-    _curves = _figure
+        return {
+            "study": study,
+            "figure": self.tracked("figure", self.figures(study)[figure]["options"]),
+            "labels": grid["labels"],
+            "seeds": grid["seeds"],
+            "block": block.split("-")[1:] or None,
+        }
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
@@ -315,4 +331,4 @@ def paths_of(kind: str) -> dict[str, str]:
 def _wildcards(command: str) -> tuple[str, ...]:
     """The wildcards that a command's configuration depends on: the parameters that its method names."""
     parameters = inspect.signature(getattr(Plan, f"_{command}")).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self")
+    return tuple(p.name for p in parameters if p.name != "self")

@@ -201,11 +201,11 @@ STUDY = {
                        "init": {"enum": ["pca", "random"], "default": "pca", "description": "Initialisation."},
                        "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "Seed."}}},
     "tables": {
-        "type": "array", "items": {"registry": "table"}, "uniqueItems": True,
-        "default": [],
+        "type": "array", "items": {"registry": "table"}, "minItems": 1, "uniqueItems": True,
+        "default": ["main", "differences", "references", "paper", "further", "recall", "structure"],
         "description": "Tables, in order."},
     "figures": {
-        "type": "array", "items": {"registry": "figure"}, "uniqueItems": True, "default": [],
+        "type": "array", "items": {"registry": "figure"}, "uniqueItems": True, "default": ["embedding", "curves"],
         "description": "Figures."},
 }  # fmt: skip
 
@@ -424,4 +424,5 @@ def of_command() -> dict[str, Any]:
     several = {f"{name}s": {"additionalProperties": rule} for name, rule in ones.items()}
     lists = {f"{kind}s": {"items": {"registry": kind}, "additionalProperties": {"registry": kind}}
              for kind in ("metric", "table", "figure")}  # fmt: skip
-    return {"properties": {"source": DATASET["source"], "figure": {"registry": "figure"}, **ones, **several, **lists}}
+    single = {"source": DATASET["source"], **{kind: {"registry": kind} for kind in ("figure", "table")}}
+    return {"properties": {**single, **ones, **several, **lists}}

@@ -18,8 +18,8 @@ from . import joblog
 from .config import overridden, read
 from .errors import UserError
 from .locks import server_time
+from .places import LOGS, PLACES
 from .plan import Plan
-from .provenance.evidence import MANIFEST, PLACES, log_name
 
 DEFAULT = Path("config/config.yaml")
 STATES = ("done", "running", "waiting", "failed")
@@ -57,32 +57,8 @@ def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]
 
 def _begun(plan: Plan) -> bool:
     """Has a training of the plan left a log?"""
-    root = Path(plan.root)
-    places = (job for study in plan.config["studies"] for job in jobs(plan, study))
-    return any(_log(root, command, place).exists() for command, place in places if command == "train")
-
-
-def jobs(plan: Plan, study: str) -> Iterator[tuple[str, str]]:
-    """Command and place (see ``PLACES``) of every job behind a study, in the order in which data flows."""
-    grid = plan.config["studies"][study]
-    for dataset in grid["datasets"]:
-        yield from ((command, PLACES[command].format(dataset=dataset)) for command in ("data", "card"))
-        for label in grid["labels"]:
-            yield "label", PLACES["label"].format(dataset=dataset, label=label, draw="all")
-    for command, files in (
-        ("split", plan.split_files(study, "splits", "")),
-        ("references", plan.reference_files(study, "")),
-        ("train", plan.run_files(study, "model")),
-        ("evaluate", plan.score_files(study, "")),
-    ):
-        yield from ((command, file.removeprefix(f"{plan.root}/")) for file in files)
-    for dataset, split, recipe in plan.blocks(study):
-        for file in plan.embeddings(study, dataset, split, recipe):
-            yield "embed", file.removeprefix(f"{plan.root}/").removesuffix(".parquet")
-        for command in ("figure", "curves"):
-            yield command, PLACES[command].format(study=study, dataset=dataset, split=split, recipe=recipe)
-    yield "study", PLACES["study"].format(study=study)
-    yield "chain", f"studies/{study}/chain"
+    jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, "train"))
+    return any(_log(Path(plan.root), *job).exists() for job in jobs)
 
 
 def status(plans: list[Plan]) -> dict[str, Any]:
@@ -100,32 +76,22 @@ def status(plans: list[Plan]) -> dict[str, Any]:
         if study in studies:  # of the same name, in another configuration
             continue
         counts = studies[study] = {}
-        for command, place in jobs(plan, study):
-            if (command, place) not in known:
-                known[command, place] = _state(root, command, place, now)
+        for command, names in plan.jobs(study):
+            job = PLACES[command].job.format_map(names)
+            if (command, job) not in known:
+                log = _log(root, command, names)
+                done = (root / PLACES[command].last.format_map(names)).is_file()
+                about = {"state": "done"} if done else joblog.read(log, now)
+                known[command, job] = {"command": command, "job": job, "log": str(log), **about}
             states = counts.setdefault(command, dict.fromkeys(STATES, 0))
-            states[known[command, place]["state"]] += 1
-    listed = {
-        state: [
-            {"command": command, "job": place, "log": str(_log(root, command, place)), **about}
-            for (command, place), about in known.items()
-            if about["state"] == state
-        ]
-        for state in ("running", "failed")
-    }
+            states[known[command, job]["state"]] += 1
+    listed = {state: [job for job in known.values() if job["state"] == state] for state in ("running", "failed")}
     time = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     return {"results": plans[0].root, "time": time, "studies": studies, **listed}
 
 
-def _state(root: Path, command: str, place: str, now: float) -> dict[str, Any]:
-    last = f"{place}.json" if command == "chain" else f"{place}{MANIFEST}"
-    if (root / last).is_file():
-        return {"state": "done"}
-    return joblog.read(_log(root, command, place), now)
-
-
-def _log(root: Path, command: str, place: str) -> Path:
-    return root / "logs" / f"{log_name(command, place)}.log"
+def _log(root: Path, command: str, names: dict[str, Any]) -> Path:
+    return root / LOGS / f"{PLACES[command].log.format_map(names)}.log"
 
 
 def _now(root: Path) -> float:
@@ -149,8 +115,7 @@ def render(found: dict[str, Any]) -> str:
             continue
         lines.append(f"{state.capitalize()}:")
         for job in found[state][:SHOWN]:
-            place = job["job"].removeprefix("runs/").removesuffix("/model")
-            lines += [f"  {job['command']} {place}: {', '.join(_facts(job))}"]
+            lines += [f"  {job['command']} {job['job'].partition('/')[2]}: {', '.join(_facts(job))}"]
             lines += [f"    | {line}" for line in job.get("lines", [])]
         more = len(found[state]) - SHOWN
         lines += [*([f"  … and {more} more (--json lists all)"] if more > 0 else []), ""]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import drawing, io
+from .. import documents, drawing, io
 from ..contracts import reference as reference_file
 from ..datasets.contract import Votes, read_images
 from ..io import json_number
-from . import agreement, facts, markdown, sheet
+from . import agreement, facts, sheet, text
 
 
 def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]) -> None:
@@ -67,4 +67,4 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
         drawing.save(sheet.histograms(card, counts, entropy, annotators), outputs["votes"])
     io.write_json(outputs["card_json"], card)
     links = {name: outputs[name].name for name in ("sheet", "votes", "card_json")}
-    io.write_text(outputs["card_md"], markdown.render(card, links))
+    io.write_text(outputs["card_md"], documents.markdown(text.page(card, links)))

@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.ticker import MaxNLocator
 
-from ..drawing import DPI, STYLE, label_colour
+from ..drawing import DPI, OKABE_ITO, STYLE
 from .agreement import Annotators
 
 Facts = Mapping[str, Any]
@@ -24,7 +24,7 @@ CELL, GAP, MARGIN = 1.62, 0.2, 0.25  # inches, as all lengths here
 TALLEST = 1.3  # height of an image by the width of its cell
 NAME, BAR = 0.22, 0.165
 TITLE, BLOCK = 0.5, 0.42
-BLUE, ORANGE, PALE, GROUND = label_colour(1), label_colour(3), "#a9cfe8", "#f0f0f0"
+BLUE, ORANGE, PALE, GROUND = OKABE_ITO[1], OKABE_ITO[3], "#a9cfe8", "#f0f0f0"
 FONT = FontProperties(family=STYLE["font.family"], size=7)
 MOST_UNIT_BINS = 40
 

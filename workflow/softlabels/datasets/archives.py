@@ -1,6 +1,6 @@
 """Files of others: checked before anything opens them, and unpacked so that nothing lands outside of one folder.
 
-Contents are read by ``zipfile`` and ``tarfile`` and written here: only plain files inside a fresh folder are ever
+``zipfile`` and ``tarfile`` write the members, after each was checked: only plain files inside a fresh folder are ever
 created, never a link, a device, an owner or a mode that an archive asks for.
 """
 
@@ -11,7 +11,6 @@ import hashlib
 import lzma
 import os
 import re
-import shutil
 import stat
 import struct
 import tarfile
@@ -22,9 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
-
-from tqdm import tqdm
+from typing import Any
 
 from ..errors import UserError
 from ..progress import progress
@@ -35,21 +32,12 @@ SMALL = 10**6  # bytes of an archive whose ratio does not matter
 PIECE = 1 << 20  # bytes read at once
 MACOS_JUNK = ("__MACOSX", ".DS_Store")
 
-# What zipfile, tarfile and the decompressors raise for damaged or foreign bytes.
+# What zipfile, tarfile and the decompressors raise for damaged or foreign bytes, sizes beyond all numbers, names that
+# are no text, compression methods that are not supported.
 DAMAGE = (
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    EOFError,
-    ValueError,  # names that are no text, numbers that are none
-    RuntimeError,  # compression methods that are not supported, endless chains of headers
-    ArithmeticError,  # sizes beyond all numbers
-)
-
-Write = Callable[[str, Any], None]  # write(name of a member, readable file)
+    zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError,
+    ValueError, RuntimeError, ArithmeticError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,139 +66,113 @@ def difference(path: str | Path, expected: Expected) -> str:
     return ""
 
 
-def verify(path: str | Path, expected: Expected) -> None:
-    """Check a file's size and hashes, as far as they are known, before anything opens it.
-
-    Raises:
-        UserError: the file is absent, half a download, or not the published file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: found no file. Put it there, or let it be downloaded.")
-    if found := difference(path, expected):
-        half = expected.bytes is not None and path.stat().st_size < expected.bytes
-        why = "It is half a download: continue it, or" if half else "It is half a download or another file:"
-        raise UserError(f"{path}: {found}. {why} delete it and download it again, or correct source.checksum.")
-
-
 @contextmanager
-def unpacked(
-    path: str | Path, into: str | Path | None = None, *, only: str | None = None, limit: int = LIMIT
-) -> Iterator[Path]:
+def unpacked(path: str | Path, parent: str | Path | None = None) -> Iterator[Path]:
     """Yield a fresh folder with the files of an archive; it is removed when the block ends, also by an error.
 
     Args:
         path: a zip, tar or gzipped tar file, told by its first bytes.
-        into: the file or folder that is made from the content: the fresh folder lies beside it, on the same disk.
-            None: the system's folder for temporary files.
-        only: the one member to extract; None: all but what macOS adds.
-        limit: bytes that the archive may hold.
+        parent: the folder that the fresh one lies in; None: the system's folder for temporary files.
 
     Raises:
         UserError: not a whole archive, or one with a member that is encrypted, is no plain file or folder, or has an
-            unsafe name; two members of one path; more bytes than ``limit`` or than ``RATIO`` times its own size.
+            unsafe name; two members of one path; more bytes than LIMIT or than RATIO times its own size.
     """
-    path, parent = Path(path), None
-    if into is not None:
-        parent = Path(into).parent
-        parent.mkdir(parents=True, exist_ok=True)
+    if parent is not None:
+        Path(parent).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=parent) as name:
-        _extract(path, Path(name), only, limit)
-        if only is not None and not Path(name, only).is_file():
-            raise UserError(f"{path}: holds no file {only!r}. Get the archive from its publisher again.")
+        _Archive(Path(path), Path(name)).extract()
         yield Path(name)
 
 
-class _Meter:
-    """Counts the bytes that really come out of an archive, because its headers may lie."""
+class _Archive:
+    """An archive on its way into an empty folder."""
 
-    def __init__(self, path: Path, limit: int, bar: tqdm):
+    def __init__(self, path: Path, folder: Path):
         size = path.stat().st_size
-        self.path, self.bar, self.seen = path, bar, 0
-        self.allowed = limit if size <= SMALL else min(limit, RATIO * size)
+        self.path, self.folder, self.stream, self.seen = path, folder, None, 0
+        self.allowed = LIMIT if size <= SMALL else min(LIMIT, RATIO * size)
+        self.bar = progress(desc=f"unpack {path.name}", unit="B", unit_scale=True)
 
-    def read(self, file: Any, size: int) -> bytes:
-        data = file.read(size)
+    def extract(self) -> None:
+        try:
+            with self.path.open("rb") as file:
+                magic = file.read(4)
+            with self.bar:
+                if magic in (b"PK\3\4", b"PK\5\6"):  # the second: an archive of nothing
+                    self._unzip()
+                else:
+                    self._untar(gzip.open if magic[:2] == b"\x1f\x8b" else open)
+        except DAMAGE as error:
+            raise UserError(
+                f"{self.path}: found damaged bytes or no archive ({error}), expected a zip, tar or tar.gz file. Delete "
+                f"it and get it again."
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot be unpacked ({error}), expected room for its files in {self.folder.parent}. Make "
+                f"room, or get the archive again."
+            ) from None
+
+    def _unzip(self) -> None:
+        with zipfile.ZipFile(self.path) as archive:
+            members = archive.infolist()
+            with self.path.open("rb") as file:  # a damaged length makes zipfile skip members without a word
+                file.seek(-22 - len(archive.comment), os.SEEK_END)
+                stated = struct.unpack("<10xH10x", file.read(22))[0]
+            if stated not in (0xFFFF, len(members) % 0x10000):  # the first: too many for its field
+                raise zipfile.BadZipFile(f"{len(members)} members, not as many as the archive's end states")
+            self.bar.total = sum(member.file_size for member in members)
+            self._refuse_more(self.bar.total)  # zipfile gives no more of a member than it states
+            for member in members:
+                plain = stat.S_IFMT(member.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+                odd = "is encrypted" if member.flag_bits & 1 else "" if plain else "is a link or a device"
+                if self._wanted(member.orig_filename, odd, not member.is_dir()):  # as stored: `filename` ends at a NUL
+                    archive.extract(member, self.folder)
+                    self.bar.update(member.file_size)
+
+    def _untar(self, opener: Callable[..., Any]) -> None:
+        def safe(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+            plain = (member.isreg() or member.isdir()) and not member.issparse()
+            if not self._wanted(member.name, "" if plain else "is a link, a device or a sparse file", member.isreg()):
+                return None
+            return tarfile.data_filter(member, folder).replace(mode=None, mtime=None, deep=False)
+
+        with opener(self.path, "rb") as self.stream:
+            with tarfile.open(fileobj=self, mode="r|", tarinfo=_StrictHeader) as archive:
+                archive.extractall(self.folder, filter=safe)
+            while self.read(PIECE):  # gzip compares its checksum at the very end
+                pass
+
+    def read(self, size: int) -> bytes:
+        """What tarfile reads, counted: headers, and what is skipped, can be made endless, too."""
+        data = self.stream.read(size)
         self.seen += len(data)
         self.bar.update(len(data))
-        if self.seen > self.allowed:
+        self._refuse_more(self.seen)
+        return data
+
+    def _refuse_more(self, found: int) -> None:
+        if found > self.allowed:
             raise UserError(
                 f"{self.path}: holds more than {self.allowed} bytes, expected at most that for its size: it may be "
                 f"made to fill the disk. If you trust it, unpack it yourself and name the folder instead."
             )
-        return data
 
-
-@dataclass
-class _Metered:
-    """A readable file whose bytes are counted."""
-
-    file: Any
-    meter: _Meter
-
-    def read(self, size: int) -> bytes:
-        return self.meter.read(self.file, size)
-
-
-def _extract(path: Path, folder: Path, only: str | None, limit: int) -> None:
-    """Write the files of an archive below an empty folder."""
-
-    def write(name: str, file: Any) -> None:
+    def _wanted(self, name: str, odd: str, is_file: bool) -> bool:
+        """Whether a member is to be written; refuses one that is odd, or of which the name is unsafe or taken."""
         place = PurePosixPath(name)
-        if any(part in MACOS_JUNK for part in place.parts) or only not in (None, str(place)):
-            return
-        target = folder / place
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as copy:
-                shutil.copyfileobj(file, copy, PIECE)
-        except (FileExistsError, NotADirectoryError):
-            _refuse(path, name, "has the path of another member")
-
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-        with progress(desc=f"unpack {path.name}", unit="B", unit_scale=True) as bar:
-            meter = _Meter(path, limit, bar)
-            if magic in (b"PK\3\4", b"PK\5\6"):  # the second: an archive of nothing
-                _unzip(path, meter, write)
-            else:
-                _untar(path, magic[:2] == b"\x1f\x8b", meter, write)
-    except DAMAGE as error:
-        raise UserError(
-            f"{path}: found damaged bytes or no archive ({error}), expected a zip, tar or tar.gz file. Delete it and "
-            f"get it again."
-        ) from None
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be unpacked ({error}), expected a whole archive and room for its files in "
-            f"{folder.parent}. Make room, or get the archive again."
-        ) from None
-
-
-def _unzip(path: Path, meter: _Meter, write: Write) -> None:
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if _stated_count(path, archive) not in (0xFFFF, len(members) % 0x10000):  # the first: too many for its field
-            raise zipfile.BadZipFile(f"{len(members)} members, not as many as the archive's end states")
-        meter.bar.total = sum(member.file_size for member in members)
-        for member in members:
-            name = member.orig_filename  # as stored: `filename` ends at a NUL
-            _check_name(path, name)
-            if member.flag_bits & 1:
-                _refuse(path, name, "is encrypted")
-            if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                _refuse(path, name, "is a link or a device")
-            if not member.is_dir():
-                with archive.open(member) as file:
-                    write(name, _Metered(file, meter))
-
-
-def _stated_count(path: Path, archive: zipfile.ZipFile) -> int:
-    """How many members the end record states; a damaged length makes zipfile skip members without a word."""
-    with path.open("rb") as file:
-        file.seek(-22 - len(archive.comment), os.SEEK_END)
-        return struct.unpack("<10xH10x", file.read(22))[0]
+        target = self.folder / place
+        if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/") or set("\\\0") & set(name):
+            odd = "has a name that is absolute, climbs with '..', or holds a drive, a backslash or a NUL"
+        elif is_file and (target.exists() or any(above.is_file() for above in target.parents)):
+            odd = odd or "has the path of another member"
+        if odd:
+            raise UserError(
+                f"{self.path}: the member {name!r} {odd}; expected plain files with paths inside the archive. Get the "
+                f"archive from its publisher; if you trust this one, unpack it yourself and name the folder instead."
+            )
+        return is_file and not set(MACOS_JUNK) & set(place.parts)
 
 
 class _StrictHeader(tarfile.TarInfo):
@@ -224,31 +186,3 @@ class _StrictHeader(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"header: {error}") from None
-
-
-def _untar(path: Path, gzipped: bool, meter: _Meter, write: Write) -> None:
-    # The meter lies below tarfile, so that headers and what is skipped count too: each can be made endless.
-    opener = gzip.open if gzipped else open
-    with opener(path, "rb") as file:
-        stream = _Metered(file, meter)
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_StrictHeader) as archive:
-            for member in archive:
-                _check_name(path, member.name)
-                if not (member.isreg() or member.isdir()) or member.issparse():
-                    _refuse(path, member.name, "is a link, a device or a sparse file")
-                if member.isreg():
-                    write(member.name, archive.extractfile(member))
-        while stream.read(PIECE):  # gzip compares its checksum at the very end
-            pass
-
-
-def _check_name(path: Path, name: str) -> None:
-    if name.startswith("/") or re.match("[A-Za-z]:", name) or ".." in name.split("/") or set("\\\0") & set(name):
-        _refuse(path, name, "has a name that is absolute, climbs with '..', or holds a drive, a backslash or a NUL")
-
-
-def _refuse(path: Path, name: str, why: str) -> NoReturn:
-    raise UserError(
-        f"{path}: the member {name!r} {why}; expected plain files with paths inside the archive. Get the archive from "
-        f"its publisher; if you trust this one, unpack it yourself and name the folder instead."
-    ) from None

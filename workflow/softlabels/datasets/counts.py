@@ -145,7 +145,6 @@ def rows_of_images(
     role: str,
     images: Mapping[str, Path],
     folder: Path,
-    source: Mapping[str, Any],
     problems: Problems,
     by: str = "name",
 ) -> np.ndarray:
@@ -189,7 +188,7 @@ def of_images(
         problems: gets rows and images that do not match; raised.
     """
     if source["order"] == "name":
-        rows = rows_of_images(table, "name_column", images, folder, source, problems)
+        rows = rows_of_images(table, "name_column", images, folder, problems)
     else:
         one_row_an_image(path, len(values), list(images), folder, problems)
         rows = np.arange(len(values))

@@ -50,10 +50,14 @@ def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> It
     with ExitStack() as stack:
         files: dict[str, Any] = dict(inputs)
         if "archive" in files:
-            archives.verify(files["archive"], expected(source["checksum"]))
+            if found := archives.difference(files["archive"], expected(source["checksum"])):
+                raise UserError(
+                    f"{files['archive']}: {found}. It is half a download or another file: delete it and download it "
+                    f"again, or correct source.checksum."
+                )
             for left in scratch.glob(".unpacked-*"):  # by a job that was killed
                 shutil.rmtree(left)
-            files["folder"] = stack.enter_context(archives.unpacked(files["archive"], scratch / "images"))
+            files["folder"] = stack.enter_context(archives.unpacked(files["archive"], scratch))
             stack.enter_context(named(files["folder"], files["archive"]))
         if "folder" in files:
             files["images"] = image_files(files["folder"])

@@ -222,7 +222,7 @@ def json_lines(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, 
             if not line.strip():
                 continue
             try:
-                record = json.loads(line.decode("utf-8-sig"), object_pairs_hook=distinct)
+                record = json.loads(line.decode("utf-8-sig"), object_pairs_hook=imported.distinct)
                 if b"\\u" in line:  # half of a surrogate pair is valid JSON, but no text
                     json.dumps(record, ensure_ascii=False).encode()
             except (ValueError, RecursionError) as error:
@@ -233,15 +233,6 @@ def json_lines(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, 
                 yield number, record
             else:
                 problems.add(f"{path}: line {number}: found {record!r:.40}, expected an object. Correct that line.")
-
-
-def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; a key that occurs twice is a ValueError, not the last of the two."""
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key '{next(key for key in keys if keys.count(key) > 1)}' occurs twice")
-    return result
 
 
 def is_number(value: Any) -> bool:

@@ -139,7 +139,9 @@ def fetch(published: Published, target: Path) -> None:
         if published.member is None:
             _put(part, target)
         else:
-            with archives.unpacked(part, target, only=published.member) as folder:
+            with archives.unpacked(part, target.parent) as folder:
+                if not (folder / published.member).is_file():
+                    raise UserError(f"{part}: holds no file {published.member!r}. Get {described(published)} by hand.")
                 _put(folder / published.member, target)
             part.unlink()
     except OSError as error:

@@ -254,7 +254,7 @@ def document(path: Path) -> Any:
         UserError: not UTF-8, not JSON, or an object with one key twice, of which readers of JSON keep the last.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_object)
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=distinct)
     except UnicodeDecodeError:
         reason = f"line {first_bad_line(path)} is not UTF-8 text"
         raise UserError(f"{path}: cannot be read as JSON ({reason}). Save it in UTF-8, or get it again.") from None
@@ -262,8 +262,8 @@ def document(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read as JSON ({error}). Correct it, or get the file again.") from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, if its keys differ."""
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a key that occurs twice is a ValueError, not the last of the two."""
     found = dict(pairs)
     if len(found) < len(pairs):
         (key, _), *_ = Counter(key for key, _ in pairs).most_common(1)

@@ -246,7 +246,7 @@ def wide(
 ) -> tuple[Votes, list[str], list[str | None] | None]:
     """Votes, classes and groups of a table with one image a row and a column of counts a class."""
     counts = matrix(table, classes, problems)
-    rows = rows_of_images(table, "columns.item", images, folder, source, problems, source["item_by"])
+    rows = rows_of_images(table, "columns.item", images, folder, problems, source["item_by"])
     problems.stop()
     groups = None
     if "columns.group" in table.columns:

@@ -20,6 +20,12 @@ from .. import keyed
 from .divergence import jensen_shannon
 
 MAX_PAIRED_ITEMS = 3000  # 4.5 million pairs: a second or two
+FACTS = {
+    "silhouette": {"heading": "silhouette", "better": "higher", "unit": None, "decimals": 3},
+    "label_smoothness": {"heading": "label smoothness", "better": "lower", "unit": "nats", "decimals": 3},
+    "distance_spearman": {"heading": "distance Spearman", "better": "higher", "unit": None, "decimals": 3},
+    "position_r2": {"heading": "position R²", "better": "higher", "unit": None, "decimals": 3},
+}
 
 
 def silhouette(points: np.ndarray, reference: np.ndarray) -> float:

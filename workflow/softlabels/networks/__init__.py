@@ -1,1 +1,1 @@
-"""Network name -> classifier with its pooled features."""
+"""Networks: ``body(options, weights, weights_file) -> Body``, a module from images to pooled features."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -50,20 +51,26 @@ class Classifier(nn.Module):
 
 
 def build(
-    name: str, classes: int, seed: int, weights: str = "none", weights_file: Path | None = None, dropout: float = 0.0
+    options: dict[str, Any],
+    classes: int,
+    seed: int,
+    weights: str = "none",
+    weights_file: Path | None = None,
+    dropout: float = 0.0,
 ) -> tuple[Classifier, Body]:
     """A classifier whose initial weights are keyed by (seed, network).
 
     Args:
-        name: a registered network.
+        options: the kind of network and its options, as the recipe's ``network``.
         classes: number of classes C.
         seed: seed of the run.
         weights: "none" (random), "imagenet" (downloaded by timm) or "file".
         weights_file: safetensors or PyTorch state of the body, for "file".
         dropout: share of features dropped before the head in training.
     """
-    torch.manual_seed(keyed.torch_seed(f"initial weights of {name}", seed))
-    body = registry.load("network", name)(weights, weights_file)
+    kind = options["kind"]
+    torch.manual_seed(keyed.torch_seed(f"initial weights of {kind}", seed))
+    body = registry.load("network", kind)(options, weights, weights_file)
     return Classifier(body, classes, dropout), body
 
 
@@ -76,14 +83,12 @@ def state_sha256(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def load_weights(module: nn.Module, path: Path | None) -> None:
+def load_weights(module: nn.Module, path: Path) -> None:
     """Load a body's weights from a local file; the head's are ignored.
 
     Raises:
-        UserError: no file, an unreadable file, or weights of another network.
+        UserError: no such file, an unreadable file, or weights of another network.
     """
-    if path is None:
-        raise UserError("recipe.weights is 'file' but recipe.weights_file names none. Add the path of the weights.")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

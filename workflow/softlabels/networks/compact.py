@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -51,7 +52,7 @@ class Compact(nn.Module):
         return self.blocks(F.relu(self.norm(self.stem(x)))).mean(dim=(2, 3))
 
 
-def body(weights: str, weights_file: Path | None) -> Body:
+def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:
     """64 pooled features; there are no ImageNet weights of this network."""
     if weights == "imagenet":
         raise UserError("There are no ImageNet weights of the network 'compact': set weights: none or choose another.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from . import from_timm
 from .base import Body
@@ -13,6 +14,6 @@ ENTRY = {
 }  # fmt: skip
 
 
-def body(weights: str, weights_file: Path | None) -> Body:
+def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:
     """2,048 pooled features; ``imagenet`` means timm's a1h recipe."""
     return from_timm.body("resnetv2_50.a1h_in1k", weights, weights_file)

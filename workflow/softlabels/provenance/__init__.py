@@ -1,1 +1,1 @@
-"""Where a number comes from: code closure and manifests; numpy and pyarrow, no torch."""
+"""Where a number comes from: manifests, audit, explain; numpy and pyarrow, no torch."""

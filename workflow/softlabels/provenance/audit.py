@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import io
+from ..documents import Bullets, Code, Document, Heading, Table, markdown
 from ..errors import UserError
 from . import checks_code, checks_files, checks_numbers, checks_runs
 from .evidence import Results
@@ -207,20 +208,18 @@ def write_report(root: Path, studies: list[str], verdicts: list[Verdict]) -> Non
     if not folder.resolve().is_relative_to(root.resolve()):
         raise UserError(f"{folder}: leads out of the results folder by a link. Remove the link.")
     content = {"studies": studies, "summary": summary(verdicts), "checks": [verdict._asdict() for verdict in verdicts]}
-    rows = [f"| {verdict.id} | {verdict.verdict} | {verdict.title} |" for verdict in verdicts]
-    parts = [
-        f"# Audit of {', '.join(studies)}",
-        summary(verdicts),
-        "\n".join(["| check | verdict | |", "| --- | --- | --- |", *rows]),
-    ]
+    rows = [[verdict.id, verdict.verdict, verdict.title] for verdict in verdicts]
+    parts = [summary(verdicts), Table("", ["check", "verdict", ""], rows)]
     for verdict in verdicts:
         if verdict.evidence:
-            lines = [f"- `{line.replace('`', chr(39))}`" for line in _shortened(verdict.evidence)]
-            remedy = [f"Remedy: {verdict.remedy}."] if verdict.remedy else []
-            parts += [f"## {verdict.id}: {verdict.verdict}", "\n".join(lines), *remedy]
+            parts += [
+                Heading(f"{verdict.id}: {verdict.verdict}"),
+                Bullets(list(map(Code, _shortened(verdict.evidence)))),
+            ]
+            parts += [f"Remedy: {verdict.remedy}."] * bool(verdict.remedy)
     try:
         io.write_json(folder / "report.json", content)
-        io.write_text(folder / "report.md", "\n\n".join(parts) + "\n")
+        io.write_text(folder / "report.md", markdown(Document(f"Audit of {', '.join(studies)}", parts)))
     except OSError as error:
         raise UserError(
             f"{folder}: the report cannot be written ({error.strerror}). Make the folder writable."

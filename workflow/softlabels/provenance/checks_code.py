@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
-from .. import commands
+from .. import closure, commands
 from ..contracts.names import of_set
 from ..io import canonical_json
+from ..places import diff, of_study
 from ..registry import location
-from . import closure, configured
+from . import configured
 from .findings import Finding, Job, Scope, each, fail, unknown, where
 from .manifest import unpinned
 
@@ -25,8 +24,8 @@ LOCK = "requirements.lock"
 
 def configurations_agree(scope: Scope) -> Iterator[Finding]:
     """A07: each job ran with what its study defines, and what the configuration says now."""
-    yield from each(scope.studies, lambda study: _as_the_study_says(scope, study), lambda s: f"studies/{s}/config.json")
-    yield from each(scope.studies, lambda study: _as_configured_now(scope, study), lambda s: f"studies/{s}/config.json")
+    yield from each(scope.studies, lambda study: _as_the_study_says(scope, study), lambda s: of_study(s, "config"))
+    yield from each(scope.studies, lambda study: _as_configured_now(scope, study), lambda s: of_study(s, "config"))
 
 
 def _differences(place: str, found: Any, expected: Any) -> Iterator[Finding]:
@@ -88,37 +87,32 @@ def _as_planned(plan: Any, job: Job) -> Iterator[Finding]:
 def code_is_unchanged(scope: Scope) -> Iterator[Finding]:
     """A08: the code that ran is the code that is here, comments and docstrings aside."""
     yield from each(scope.jobs, _code, where)
-    yield from each(scope.studies, lambda study: _metric_code(scope, study), lambda s: f"studies/{s}/cells.parquet")
+    yield from each(scope.studies, lambda study: _metric_code(scope, study), lambda s: of_study(s, "cells"))
 
 
 def _code(job: Job) -> Iterator[Finding]:
     code = job.manifest["code"]
-    ran = {module: hashes["tree"] for module, hashes in code["modules"].items()}
-    lines = [f"{module} {tree}" for module, tree in sorted(ran.items())]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    if digest != code["sha256"]:
-        yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its modules")
-    now = _hashes(commands.modules(job.manifest["command"], job.manifest["config"]))
-    for module in sorted(ran.keys() | now.keys()):
-        if ran.get(module) != now.get(module):
-            yield fail(
-                f"{job.path} code of {module}", ran.get(module, "not run"), f"{now.get(module, 'no such module')} now"
-            )
-
-
-@cache
-def _hashes(modules: tuple[str, ...]) -> dict[str, str]:
-    """The hash of each module in a closure as it is here."""
-    return {module: closure.module_hash(module) for module in closure.closure(modules)}
+    ran = {
+        f"{module}:{name}": digest
+        for module, definitions in code["definitions"].items()
+        for name, digest in definitions.items()
+    }
+    if (digest := closure.hash_of(ran)) != code["sha256"]:
+        yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its definitions")
+    now = closure.closure(commands.entries(job.manifest["command"], job.manifest["config"])).definitions
+    now = {place: digest[: closure.DIGITS] for place, digest in now.items()}
+    for place in sorted(ran.keys() | now.keys()):
+        if ran.get(place) != now.get(place):
+            yield fail(f"{job.path} code of {place}", ran.get(place, "not run"), f"{now.get(place, 'not reached')} now")
 
 
 def _metric_code(scope: Scope, study: str) -> Iterator[Finding]:
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
     options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        now = closure.module_hash(location("metric", options[metric]["kind"])[0])
+        now = closure.code_hash([":".join(location("metric", options[metric]["kind"]))])
         if code != now:
-            yield fail(f"studies/{study}/cells.parquet code of {metric}", code, f"{now} now")
+            yield fail(f"{of_study(study, 'cells')} code of {metric}", code, f"{now} now")
 
 
 # -- A09, A10, A11: what one table's runs must share -----------------------------------------------------------------
@@ -144,7 +138,7 @@ def packages_are_pinned(scope: Scope) -> Iterator[Finding]:
     yield from each(
         scope.studies,
         lambda study: _agree(scope.of_study(study, *commands.COMMANDS), _environment),
-        lambda s: f"studies/{s}/chain.json",
+        lambda s: of_study(s, "chain"),
     )
 
 
@@ -184,7 +178,7 @@ def machines_are_alike(scope: Scope) -> Iterator[Finding]:
     yield from each(
         scope.studies,
         lambda study: _agree(scope.of_study(study, "train"), _hardware),
-        lambda s: f"studies/{s}/chain.json",
+        lambda s: of_study(s, "chain"),
     )
     yield from each(scope.of("train"), _deterministic, where)
 
@@ -249,6 +243,6 @@ def _archived(scope: Scope, job: Job) -> Iterator[Finding]:
     if not re.fullmatch(r"[0-9a-f]{64}", str(code.get("diff"))):
         yield fail(f"{job.path} code.diff", code.get("diff"), "the hash of what differed from the commit")
         return
-    path = f"audit/diffs/{code['diff']}.diff"
+    path = diff(code["diff"])
     if scope.results.sha256(path) != code["diff"]:
         yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{code['diff']} as {job.path} says")

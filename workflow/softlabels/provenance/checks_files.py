@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import io
+from ..places import ASIDE, BENCHMARKS, LOGS, PLACES, of_study
 from . import configured
-from .evidence import MANIFEST, entries, log_name, names_of
-from .findings import Finding, Job, Scope, each, fail, stem, unknown, where
+from .evidence import entries, names_of
+from .findings import Finding, Job, Scope, each, fail, unknown, where
 from .manifest import seal
-
-# Written by Snakemake, by the audit and by unfinished trainings; no manifest lists them.
-UNLISTED = ("logs/", "benchmarks/", "bench/", ".resume/", "audit/")
-
 
 # -- A05 ---------------------------------------------------------------------------------------------------------------
 
@@ -86,21 +83,21 @@ def _sources(scope: Scope, job: Job) -> Iterator[Finding]:
 
 def chain_is_closed(scope: Scope) -> Iterator[Finding]:
     """A06: each input is the output of a job here or declared raw data; the chain lists all these jobs, unchanged."""
-    yield from each(scope.studies, lambda study: _chain(scope, study), lambda s: f"studies/{s}/chain.json")
+    yield from each(scope.studies, lambda study: _chain(scope, study), lambda s: of_study(s, "chain"))
 
 
 def _chain(scope: Scope, study: str) -> Iterator[Finding]:
-    results, path = scope.results, f"studies/{study}/chain.json"
+    results, path = scope.results, of_study(study, "chain")
     listed = results.chain(study)
     for name, found in (
         (path, results.json(path)["study"]),
-        (f"studies/{study}/config.json", results.study_config(study)["study"]),
+        (of_study(study, "config"), results.study_config(study)["study"]),
     ):
         if found != study:
             yield fail(name, f"the study {found!r}", repr(study))
     yield from each(listed.items(), lambda item: _listed(scope, path, *item), lambda item: item[0])
 
-    first = f"studies/{study}/config{MANIFEST}"
+    first = of_study(study, "manifest")
     reached: set[str] = set()
     open_jobs: list[tuple[str, tuple[str, ...]]] = [(first, ())]
     while open_jobs:
@@ -160,9 +157,9 @@ def nothing_is_left_over(scope: Scope) -> Iterator[Finding]:
     known = set(results.manifests) | set(results.unreadable)
     for manifest in results.manifests.values():
         known |= {entry["path"] for _, entry in entries(manifest["outputs"]) if "path" in entry}
-    known |= {f"studies/{study}/chain.json" for study in results.studies}
+    known |= {of_study(study, "chain") for study in results.studies}
     for path in results.files:
-        if path not in known and not path.startswith(UNLISTED):
+        if path not in known and path.partition("/")[0] not in ASIDE:
             yield fail(path, "a file that no manifest lists", "none")
     yield from _snakemake(scope)
 
@@ -197,11 +194,11 @@ def _snakemake(scope: Scope) -> Iterator[Finding]:
 
 def logs_are_kept(scope: Scope) -> Iterator[Finding]:
     """A20: each job's log and benchmark are there, and its SLURM number if it was a SLURM job."""
-    names = [(job.path, log_name(job.manifest["command"], stem(job))) for job in scope.jobs]
-    names += [(f"studies/{study}/chain.json", f"studies/{study}/chain") for study in scope.studies]
+    names = [(job.path, PLACES[job.manifest["command"]].log.format_map(job.names)) for job in scope.jobs]
+    names += [(of_study(study, "chain"), PLACES["chain"].log.format(study=study)) for study in scope.studies]
     present = set(scope.results.files)
     for path, name in names:
-        for file in (f"logs/{name}.log", f"benchmarks/{name}.tsv"):
+        for file in (f"{LOGS}/{name}.log", f"{BENCHMARKS}/{name}.tsv"):
             if file not in present:
                 yield fail(file, "no such file", f"that of the job of {path}")
     for job in scope.jobs:

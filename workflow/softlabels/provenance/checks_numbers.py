@@ -15,13 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import io, registry
+from .. import documents, io, places, registry
 from ..contracts import predictions as predictions_file
 from ..contracts import reference as reference_file
 from ..contracts.names import STANDARD, sets
 from ..contracts.scores import ALL, file_of
 from ..errors import UserError
-from ..studies import render
+from ..places import of_study
+from ..studies import ledger_view
 from . import recompute
 from .evidence import LEDGER_COLUMNS
 from .findings import Finding, Job, Scope, each, fail, note, where
@@ -46,16 +47,16 @@ def numbers_have_rows(scope: Scope) -> Iterator[Finding]:
     """A01: every number of the tables has one row of the ledger, and every row of the ledger is in the table."""
     for check in (_csv_against_ledger, _decimals_of_texts):
         yield from each(
-            scope.studies, lambda study, check=check: check(scope, study), lambda s: f"studies/{s}/table.csv"
+            scope.studies, lambda study, check=check: check(scope, study), lambda s: of_study(s, "table_csv")
         )
 
 
 def _csv_against_ledger(scope: Scope, study: str) -> Iterator[Finding]:
-    path = f"studies/{study}/table.csv"
+    path = of_study(study, "table_csv")
     rows = scope.results.cells(study).to_pylist()
     counts = Counter(map(_key, rows))
     for key in (key for key, count in counts.items() if count > 1):
-        yield fail(f"studies/{study}/cells.parquet", f"{counts[key]} rows for {_name(key)}", "one")
+        yield fail(of_study(study, "cells"), f"{counts[key]} rows for {_name(key)}", "one")
     table = {}
     for line in csv.DictReader(text_io.StringIO(scope.results.text(path))):
         place = tuple(line[name] or None for name in KEY[:-1])
@@ -76,8 +77,8 @@ def _decimals_of_texts(scope: Scope, study: str) -> Iterator[Finding]:
     texts = [row["printed"] for row in rows]
     texts += [f"{row['paper_difference']:.{row['decimals']}f}" for row in rows if row["paper_difference"] is not None]
     printed = {text.lstrip("+-") for text in texts}
-    for name, start in (("table.md", "|"), ("table.tex", None)):
-        path = f"studies/{study}/{name}"
+    for output, start in (("table_md", "|"), ("table_tex", None)):
+        path = of_study(study, output)
         for number, line in enumerate(scope.results.text(path).splitlines(), start=1):
             if line.startswith(start) if start else line.endswith(r"\\"):
                 for found in sorted(set(DECIMAL.findall(line)) - printed):
@@ -89,7 +90,7 @@ def _decimals_of_texts(scope: Scope, study: str) -> Iterator[Finding]:
 
 def tables_are_the_ledger(scope: Scope) -> Iterator[Finding]:
     """A02: printing the ledger again gives the tables byte for byte, and each printed text is its rounded value."""
-    yield from each(scope.studies, lambda study: _printed(scope, study), lambda s: f"studies/{s}/cells.parquet")
+    yield from each(scope.studies, lambda study: _printed(scope, study), lambda s: of_study(s, "cells"))
 
 
 def _printed(scope: Scope, study: str) -> Iterator[Finding]:
@@ -98,13 +99,13 @@ def _printed(scope: Scope, study: str) -> Iterator[Finding]:
         signed = row["kind"] == "difference" and row["statistic"] != "std"
         expected = _rounded(row["value"], row["decimals"], signed)
         if row["printed"] != expected:
-            yield fail(f"studies/{study}/cells.parquet {_name(_key(row))}", repr(row["printed"]), repr(expected))
-    for suffix, rendered in (
-        ("csv", render.render_csv),
-        ("md", render.render_markdown),
-        ("tex", render.render_latex),
+            yield fail(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), repr(expected))
+    for output, rendered in (
+        ("table_csv", ledger_view.render_csv),
+        ("table_md", lambda cells: documents.markdown(ledger_view.document(cells))),
+        ("table_tex", lambda cells: documents.latex(ledger_view.document(cells))),
     ):
-        path = f"studies/{study}/table.{suffix}"
+        path = of_study(study, output)
         yield from each(
             [path], lambda path, rendered=rendered: _difference(path, scope.results.text(path), rendered(cells))
         )
@@ -138,25 +139,32 @@ def _difference(path: str, found: str, expected: str) -> Iterator[Finding]:
 
 def aggregates_are_right(scope: Scope) -> Iterator[Finding]:
     """A03: means, deviations, differences and intervals follow from the evaluations; the paper's are the paper's."""
-    yield from each(scope.studies, lambda study: _aggregates(scope, study), lambda s: f"studies/{s}/cells.parquet")
+    yield from each(scope.studies, lambda study: _aggregates(scope, study), lambda s: of_study(s, "cells"))
 
 
 def _aggregates(scope: Scope, study: str) -> Iterator[Finding]:
     results, config = scope.results, scope.results.study_config(study)
-    files = {
-        name: {of_set: f"runs/{name}/scores/{of_set}.parquet" for of_set in sets(config["metrics"])}
-        for block in recompute.blocks(config)
-        for label in config["labels"]
-        for name in recompute.run_names(config, block, label)
+    wanted = sets(config["metrics"])
+
+    def of_job(command: str, output: str, names: Mapping[str, Any]) -> dict[str, str]:
+        return {of_set: places.path(command, output, **names, metrics=of_set) for of_set in wanted}
+
+    trained = recompute.blocks(config), config["labels"], config["seeds"]
+    drawn = itertools.product(config["datasets"], config["splits"], config["seeds"])
+    run_files = {
+        places.RUN.format_map(names): of_job("evaluate", "scores", names)
+        for block, label, seed in itertools.product(*trained)
+        for names in [dict(zip(("dataset", "split", "recipe"), block, strict=True), label=label, seed=seed)]
     }
-    runs = {name: {key: results.scores(path) for key, path in of_run.items()} for name, of_run in files.items()}
-    draws = {}
-    for dataset, split in itertools.product(config["datasets"], config["splits"]):
-        for name in recompute.draw_names(config, dataset, split):
-            files[name] = {of_set: f"references/{name}/{of_set}.parquet" for of_set in sets(config["metrics"])}
-            draws[name] = {key: results.reference_rows(path) for key, path in files[name].items()}
+    draw_files = {
+        places.SPLIT.format_map(names): of_job("references", "references", names)
+        for names in (dict(zip(("dataset", "split", "seed"), draw, strict=True)) for draw in drawn)
+    }
+    files = run_files | draw_files
+    runs = {name: {key: results.scores(path) for key, path in own.items()} for name, own in run_files.items()}
+    draws = {name: {key: results.reference_rows(path) for key, path in own.items()} for name, own in draw_files.items()}
     expected = recompute.ledger(config, runs, draws)
-    path = f"studies/{study}/cells.parquet"
+    path = of_study(study, "cells")
     cells, facts = results.table(path, list(LEDGER_COLUMNS))
     for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
         if facts.get(name) != config[name]:

@@ -16,6 +16,7 @@ from .. import io, keyed
 from ..contracts import labels as label_file
 from ..contracts import reference as reference_file
 from ..contracts.split import PARTS
+from ..places import of_study
 from . import recompute
 from .findings import Finding, Job, Scope, each, fail, note, unknown, where
 
@@ -24,14 +25,14 @@ from .findings import Finding, Job, Scope, each, fail, note, unknown, where
 
 def seeds_are_complete(scope: Scope) -> Iterator[Finding]:
     """A12: every seed of the study ran, none counts twice, and no two trainings that differ gave the same file."""
-    yield from each(scope.studies, lambda study: _seeds(scope, study), lambda s: f"studies/{s}/config.json")
+    yield from each(scope.studies, lambda study: _seeds(scope, study), lambda s: of_study(s, "config"))
 
 
 def _seeds(scope: Scope, study: str) -> Iterator[Finding]:
     config = scope.results.study_config(study)
     for seed, count in Counter(config["seeds"]).items():
         if count > 1:
-            yield fail(f"studies/{study}/config.json seeds", f"{seed} {count} times", "each seed once")
+            yield fail(f"{of_study(study, 'config')} seeds", f"{seed} {count} times", "each seed once")
     trained = {tuple(job.names.values()): job for job in scope.of_study(study, "train")}
     due = [
         tuple(name.replace("/seed", "/").split("/"))
@@ -41,7 +42,7 @@ def _seeds(scope: Scope, study: str) -> Iterator[Finding]:
     ]
     for names in due:
         if names not in trained:
-            yield fail(f"studies/{study}/chain.json", f"no training of {'/'.join(names[:4])}, seed {names[4]}", "one")
+            yield fail(of_study(study, "chain"), f"no training of {'/'.join(names[:4])}, seed {names[4]}", "one")
     for names in sorted(trained.keys() - set(due)):
         yield fail(trained[names].path, "a training that the study does not name", "none")
 

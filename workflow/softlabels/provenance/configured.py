@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import closure
 from ..errors import UserError
-from . import closure
 from .evidence import Results
 
 if TYPE_CHECKING:

@@ -8,54 +8,31 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .. import io
+from .. import io, places
 from ..commands import COMMANDS
 from ..contracts import scores
 from ..errors import UserError
+from ..places import MANIFEST, of_study
 
-MANIFEST = ".manifest.json"
 SCHEMA_VERSION = 1
 LARGEST_JSON = 50_000_000  # bytes
 LARGEST_TABLE = 4_000_000_000  # bytes when decompressed
-
-# Where the first output of each command lies, without its suffix; its manifest lies beside it.
-PLACES = {
-    "data": "data/{dataset}/images",
-    "card": "data/{dataset}/card",
-    "split": "splits/{dataset}/{split}/seed{seed}",
-    "label": "labels/{dataset}/{label}/{draw}",
-    "train": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/model",
-    "evaluate": "runs/{dataset}/{split}/{recipe}/{label}/seed{seed}/scores/{metrics}",
-    "references": "references/{dataset}/{split}/seed{seed}/{metrics}",
-    "embed": "studies/{study}/tsne/{dataset}-{split}-{recipe}-{label}-seed{seed}",
-    "study": "studies/{study}/config",
-    "figure": "studies/{study}/figures/embedding-{dataset}-{split}-{recipe}",
-    "curves": "studies/{study}/figures/curves-{dataset}-{split}-{recipe}",
-}
-_WILDCARDS = {"seed": r"\d+", "draw": r"all|seed\d+"}
-_PATTERNS = {
-    command: re.compile(
-        re.sub(r"\{(\w+)\}", lambda m: f"(?P<{m[1]}>{_WILDCARDS.get(m[1], '[a-z0-9][a-z0-9_]*')})", place)
-    )
-    for command, place in PLACES.items()
-}
 
 # What every reader may rely on in a manifest: the type of each value, by key.
 _MANIFEST_SHAPE = {
     "command": str,
     "config": dict,
-    "code": {"sha256": str, "modules": dict},
+    "code": {"sha256": str, "entries": dict, "definitions": dict},
     "inputs": dict,
     "outputs": dict,
     "environment": {"packages": dict, "foreign_modules": list},
@@ -67,22 +44,6 @@ LEDGER_COLUMNS = (
     "dataset", "split", "recipe", "label", "metric", "kind", "versus", "statistic", "value", "printed", "decimals",
     "aggregation", "n", "ddof", "level", "interval", "oracle", "metric_code", "runs", "files", "paper_difference",
 )  # fmt: skip
-
-
-class Study(NamedTuple):
-    """A finished study.
-
-    Attributes:
-        name: its folder's name.
-        config: ``config.json``.
-        cells: the ledger, with the facts of its captions in its metadata.
-        chain: path to SHA-256 of every manifest behind its tables.
-    """
-
-    name: str
-    config: dict[str, Any]
-    cells: pa.Table
-    chain: dict[str, str]
 
 
 @contextmanager
@@ -129,23 +90,8 @@ def entries(files: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def names_of(path: str, command: str) -> dict[str, str] | None:
     """The wildcards of a manifest's path (dataset, seed …), or None where a command's manifest cannot lie there."""
-    match = _PATTERNS[command].fullmatch(path.removesuffix(MANIFEST)) if command in _PATTERNS else None
-    return match.groupdict() if match else None
-
-
-def log_name(command: str, place: str) -> str:
-    """Where the log and the benchmark of a job lie, below ``logs/`` and ``benchmarks/`` and without suffix.
-
-    Args:
-        command: the job's command.
-        place: its place, as in :data:`PLACES`.
-    """
-    path = PurePosixPath(place)
-    if command in ("train", "study"):
-        return str(path.with_name(command))
-    if command in ("data", "card"):
-        return str(path.parent) if command == "data" else f"cards/{path.parent.name}"
-    return place.replace("/figures/", "/")
+    file = places.parse(path)
+    return file.names if file and (file.command, file.output) == (command, "manifest") else None
 
 
 class Results:
@@ -197,7 +143,7 @@ class Results:
 
     def _is_another(self, folder: Path) -> bool:
         """Whether a folder is a results folder of its own, such as results/tiny."""
-        known = {place.partition("/")[0] for place in PLACES.values()} | {"logs", "benchmarks"}
+        known = {*places.FOLDERS, *places.ASIDE}
         return folder.parent == self.root and folder.name not in known and (folder / "data").is_dir()
 
     def sha256(self, relative: str) -> str:
@@ -339,35 +285,37 @@ class Results:
     @cached_property
     def studies(self) -> list[str]:
         """Names of the studies that have a table, a ledger or a chain."""
-        signs = {"config.json", "cells.parquet", "chain.json", "table.csv", "table.md", "table.tex"}
-        parts = [path.split("/") for path in self.files]
-        return sorted({p[1] for p in parts if len(p) == 3 and p[0] == "studies" and p[2] in signs})
-
-    def study(self, name: str) -> Study:
-        """A study's configuration, ledger and chain."""
-        return Study(name, self.study_config(name), self.cells(name), self.chain(name))
+        files = filter(None, map(places.parse, self.files))
+        return sorted({file.names["study"] for file in files if file.command in ("study", "chain")})
 
     def study_config(self, name: str) -> dict[str, Any]:
         """``config.json`` of a study."""
-        path = f"studies/{name}/config.json"
+        path = of_study(name, "config")
         config = self.json(path)
         tables = dict.fromkeys(("datasets", "splits", "recipes", "labels"), dict)
         with reading(path):
-            lists = dict.fromkeys(("seeds", "metrics"), list)
             shaped(
                 config,
-                {**tables, **lists, "study": str, "metric_options": dict, "level": float, "ddof": int},
+                {
+                    **tables,
+                    "study": str,
+                    "seeds": list,
+                    "metrics": list,
+                    "metric_options": dict,
+                    "level": float,
+                    "ddof": int,
+                },
                 "the study",
             )
         return config
 
     def cells(self, name: str) -> pa.Table:
         """The ledger of a study."""
-        return self.table(f"studies/{name}/cells.parquet", list(LEDGER_COLUMNS))[0]
+        return self.table(of_study(name, "cells"), list(LEDGER_COLUMNS))[0]
 
     def chain(self, name: str) -> dict[str, str]:
         """``chain.json`` of a study: path to SHA-256 of every manifest behind its tables."""
-        path = f"studies/{name}/chain.json"
+        path = of_study(name, "chain")
         chain = self.json(path)
         with reading(path):
             shaped(chain, {"study": str, "manifests": list}, "the chain")

@@ -11,17 +11,18 @@ import json
 import math
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import registry, schema
+import pyarrow as pa
+
+from .. import closure, registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
-from ..studies import paper
-from ..studies.render import HEADINGS, KEY
-from .closure import PACKAGE
+from ..studies.ledger_view import KEY
 from .evidence import Results, entries, reading
 
 Row = dict[str, Any]
@@ -32,26 +33,8 @@ SMALL = 1_000_000  # bytes; larger files are compared by size here, and by conte
 DEEPEST = 20  # files in a row; the workflow has 5
 # From the checkpoint down to votes and images.
 ORDER = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
-# Words of the printed tables that pick one cell or kind of cell, besides the names in the ledger.
-WORDS = {
-    "measured": ("kind", "measured"),
-    "here": ("kind", "measured"),
-    "here paper": ("kind", "measured"),  # "here − paper"
-    "difference": ("kind", "difference"),
-    "reference": ("kind", "reference"),
-    "paper": ("kind", "paper"),
-    "mean std": ("statistic", "mean"),  # "mean ± std"
-    "interval": ("statistic", "low"),
-    "n": ("statistic", "mean"),
-    "KL here KL_ε": ("metric", "kl_dcic"),
-    "KL_eps": ("metric", "kl_dcic"),
-}
 SEED = re.compile(r"\bseed\s*(\d+)\b", re.IGNORECASE)
-# Headings without a meaning of their own, and what LaTeX calls signs.
-IGNORED = {
-    "row", "data", "set", "class", "label", "metric", "more", "of", "the", "and", "vs", "versus", "minus", "with",
-    "pm", "dag", "uparrow", "downarrow",
-}  # fmt: skip
+PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 
 
 # -- which study ---------------------------------------------------------------------------------------------------
@@ -89,111 +72,67 @@ def _nearest(name: str, known: set[str]) -> str:
 # -- which cell ----------------------------------------------------------------------------------------------------
 
 
-def tokens(text: str) -> list[str]:
-    """The words of a heading or a question, of Markdown or LaTeX; arrows, signs and punctuation only separate."""
-    return re.findall(r"[\w.]+", text.replace(r"$_\varepsilon$", "_ε").replace(r"\_", "_"))
+def headings_of(cells: pa.Table) -> dict[str, str]:
+    """What the printed tables of a ledger call each metric, such as ``ACC ↑``."""
+    facts = json.loads(cells.schema.metadata[b"softlabels"])
+    return {metric: about["heading"] for metric, about in facts["headings"].items()}
 
 
-def vocabulary(rows: list[Row]) -> dict[tuple[str, ...], set[tuple[str, str]]]:
-    """What a sequence of words may mean: (column of the ledger, value) pairs, of which a cell must have one."""
-    meanings: dict[tuple[str, ...], set[tuple[str, str]]] = {}
-
-    def means(text: str, column: str, value: str) -> None:
-        meanings.setdefault(tuple(tokens(text)), set()).add((column, value))
-
-    for row in rows:
-        for column in ("dataset", "split", "recipe", "label", "metric", "statistic"):
-            if row[column]:
-                means(row[column], column, row[column])
-        if row["level"]:
-            means(f"{row['level']:.0%} interval", "statistic", "low")
-        if "." in row["printed"]:
-            means(row["printed"], "printed", row["printed"])
-        means(paper.title(row["dataset"]), "dataset", row["dataset"])
-        means(HEADINGS.get(row["metric"], row["metric"]), "metric", row["metric"])
-        group, _, name = row["metric"].partition(".")
-        if name:  # recall.<class>, structure.<number>, detail.<number>
-            means(name, "metric", row["metric"])
-            means(group, "metric", row["metric"])
-        if row["versus"]:
-            for sign in ("-", "minus", "vs", "versus"):
-                means(f"{row['label']} {sign} {row['versus']}", "versus", f"{row['label']} - {row['versus']}")
-    for text, (column, value) in WORDS.items():
-        means(text, column, value)
-    return meanings
-
-
-def _has(row: Row, column: str, value: str) -> bool:
-    if column == "versus":
-        return f"{row['label']} - {row['versus']}" == value
-    # A number that does not depend on the recipe or split belongs to all of them.
-    return row[column] == value or (column in ("split", "recipe") and row[column] is None)
-
-
-def understood(question: str, rows: list[Row]) -> list[set[tuple[str, str]]]:
-    """The meanings of a question's words, longest sequence of words first.
-
-    Raises:
-        UserError: a word that means nothing here; the message names the nearest.
-    """
-    exact = vocabulary(rows)
-    folded: dict[tuple[str, ...], set[tuple[str, str]]] = {}
-    for words, meaning in exact.items():
-        folded.setdefault(tuple(word.casefold() for word in words), set()).update(meaning)
-    longest = max(map(len, exact))
-    words, found = tokens(question), []
-    while words:
-        for length in range(min(longest, len(words)), 0, -1):
-            head = tuple(words[:length])
-            meaning = exact.get(head) or folded.get(tuple(word.casefold() for word in head))
-            if meaning:
-                found.append(meaning)
-                words = words[length:]
-                break
-        else:
-            word = words.pop(0)
-            if word.casefold() not in IGNORED:
-                raise UserError(f"'{word}' names no part of a cell of this table. {_nearest(word, _names(rows))}")
-    return found
-
-
-def _names(rows: list[Row]) -> set[str]:
-    """The names in a ledger, as a message lists them."""
-    columns = ("dataset", "split", "recipe", "label", "metric", "kind", "statistic")
-    return {row[column] for row in rows for column in columns if row[column]}
-
-
-def find(rows: list[Row], row: str, column: str) -> Row:
+def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Row:
     """The row of the ledger that words for a table's row and column pick.
 
     Args:
         rows: the ledger.
-        row, column: any words that tell the cell from others: data set, split, recipe, label, metric or its heading,
-            kind, statistic, "soft - hard", "uniform", the printed number. Where nothing is said: measured, mean.
+        row, column: in any order, words (data set, split, recipe, label, "soft - hard", a metric or its heading, kind,
+            statistic) or ``key=value`` for a column of the ledger. They pick the cell that has all
+            of them, and of several the one with the fewest words besides; where nothing is said, mean and measured.
+        headings: see :func:`headings_of`.
 
     Raises:
-        UserError: an unknown word, no such cell, or several, which are listed.
+        UserError: an unknown word or key, no such cell, or several, which are listed.
     """
-    meanings = understood(f"{row} {column}", rows)
-    hits = [[sum(_has(cell, *pair) for pair in meaning) for meaning in meanings] for cell in rows]
-    found = [(cell, sum(hit)) for cell, hit in zip(rows, hits, strict=True) if all(hit)]
-    asked = f"'{row}' '{column}'"
-    if not found:
-        counts = [sum(map(bool, hit)) for hit in hits]
-        best = max(counts)
-        near = [cell for cell, count in zip(rows, counts, strict=True) if count == best]
-        near = [cell for cell in near if cell["statistic"] == "mean"] or near
-        raise UserError(f"{asked}: no number is all of this. The nearest:\n{_listed(near, rows)}")
-    said = {column for meaning in meanings for column, _ in meaning}
-    for key, preferred in (("statistic", "mean"), ("kind", "measured")):
-        if key not in said:
-            found = [(cell, fit) for cell, fit in found if cell[key] == preferred] or found
-    # A class may be called what a label is: of "hard recall.hard", the label's own number fits in two columns.
-    best = max(fit for _, fit in found)
-    cells = [cell for cell, fit in found if fit == best]
-    if len(cells) > 1:
-        raise UserError(f"{asked} could be {len(cells)} numbers. Add a word:\n{_listed(cells, rows)}")
-    return cells[0]
+    asked = f"{row} {column}"
+    labels = "|".join(sorted({re.escape(cell["label"]) for cell in rows}, key=len, reverse=True))
+    minus = re.compile(rf"\b({labels})(?:\s*[-−]\s*|\s+(?:minus|vs|versus)\s+)({labels})\b", re.IGNORECASE)
+
+    def words(*texts: str) -> Counter[str]:
+        return Counter(re.findall(r"\w+(?:[.-]\w+)*", minus.sub(r"\1-\2", " ".join(texts)).replace("ε", "eps")))
+
+    for key, value in PAIR.findall(asked):
+        if key not in rows[0]:
+            raise UserError(f"{key}={value}: the ledger has no column {key}. {_nearest(key, set(rows[0]))}")
+        there = {str(cell[key]) for cell in rows}
+        rows = [cell for cell in rows if str(cell[key]) == value.strip('"')]
+        if not rows:
+            raise UserError(f"{key}={value}: no number is this. {_nearest(value, there)}")
+    # A number that does not depend on the recipe or split belongs to all of them.
+    places = {name: " ".join({cell[name] for cell in rows if cell[name]}) for name in ("dataset", "split", "recipe")}
+    described = []  # what a cell may be called, and what need not be said of it
+    for cell in rows:
+        label = f"{cell['label']}-{cell['versus']}" if cell["versus"] else cell["label"]
+        metric = cell["metric"]
+        names = [words(label, name) for name in (metric, metric.replace(".", " "), headings.get(metric, metric))]
+        level = f"{cell['level']:.0%} interval" if cell["level"] else ""
+        rest = [cell[name] or text for name, text in places.items()]
+        described.append((names, words(*rest, cell["kind"], cell["statistic"], level)))
+    vocabulary = {word for names, rest in described for counted in (*names, rest) for word in counted}
+    spelled = {word.casefold(): word for word in sorted(vocabulary)} | {word: word for word in vocabulary}
+    said: Counter[str] = Counter()
+    for word, count in words(PAIR.sub("", asked)).items():
+        if (spelling := spelled.get(word, spelled.get(word.casefold()))) is None:
+            raise UserError(f"'{word}' names no part of a cell of this table. {_nearest(word, vocabulary)}")
+        said[spelling] += count
+    fits = []
+    for cell, (names, rest) in zip(rows, described, strict=True):
+        lacks, besides = min(((said - name - rest).total(), (name - said).total()) for name in names)
+        fits.append((lacks, besides, cell["statistic"] != "mean", cell["kind"] != "measured"))
+    best = min(fits)
+    found = [cell for cell, fit in zip(rows, fits, strict=True) if fit == best]
+    if best[0]:
+        raise UserError(f"'{row}' '{column}': no number is all of this. The nearest:\n{_listed(found, rows)}")
+    if len(found) > 1:
+        raise UserError(f"'{row}' '{column}' could be {len(found)} numbers. Add a word:\n{_listed(found, rows)}")
+    return found[0]
 
 
 def title(cell: Row, rows: list[Row]) -> str:
@@ -229,11 +168,12 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
     results, study = locate(table)
     ledger = f"studies/{study}/cells.parquet"
     with reading(ledger):
-        rows = results.cells(study).to_pylist()
+        cells = results.cells(study)
+        rows = cells.to_pylist()
         if not rows:
             raise UserError(f"{ledger}: found no numbers. Run again to rebuild it.")
         seeds = set(SEED.findall(f"{row} {column}"))
-        cell = find(rows, SEED.sub("", row), SEED.sub("", column))
+        cell = find(rows, SEED.sub("", row), SEED.sub("", column), headings_of(cells))
         behind = _of_seeds(cell, seeds)
         chain = _Chain(results, study)
         below = [*chain.metric(cell, behind), chain.table(), *(chain.run(cell, *run) for run in behind)]
@@ -309,12 +249,12 @@ class _Chain:
             return [_node(name, {"missing": f"the manifest of the job that wrote {path}"})]
         options = producer[1]["config"].get("metrics", {}).get(cell["metric"])
         if options:
-            module = registry.location("metric", options["kind"])[0]
+            place = ":".join(registry.location("metric", options["kind"]))
         elif cell["metric"].startswith("structure."):
-            module = "softlabels.evaluation.structure"
+            place = "softlabels.evaluation.structure"
         else:
-            module = COMMANDS[producer[1]["command"]].module
-        digest, source = self.code(producer[1], module)
+            place = COMMANDS[producer[1]["command"]].module
+        digest, source = self.code(producer[1], place)
         other = (
             f"the code that the ledger names, {cell['metric_code']}"
             if cell["metric_code"] not in ("", digest)
@@ -438,16 +378,17 @@ class _Chain:
             return f"the {path} that studies/{self.study}/chain.json lists: it has changed"
         return None
 
-    def code(self, manifest: dict[str, Any], module: str | None = None) -> tuple[str | None, str]:
-        """Hash of a module's code (or of all that a job ran), and in words where that code is at its commit."""
+    def code(self, manifest: dict[str, Any], place: str = "") -> tuple[str | None, str]:
+        """Hash of the code of an entry or a module (or of all that ran), and in words where it is at its commit."""
         code = manifest["code"]
-        ran = code["modules"].get(module, {}) if module else {"tree": code["sha256"]}
-        if not isinstance(ran, dict) or "tree" not in ran:
-            return None, f"unknown: the job's manifest does not list {module}"
-        commit, place = code.get("commit"), _source(module or COMMANDS[manifest["command"]].module)
-        link = f"{self.url}/blob/{commit}/{place}" if self.url and commit else f"{place}@{commit or 'unknown commit'}"
+        ran = code["definitions"].get(place) or code["entries"].get(place) or code["sha256"]
+        digest = closure.hash_of(ran) if isinstance(ran, dict) else ran
+        if place and place not in code["definitions"].keys() | code["entries"].keys():
+            return None, f"unknown: the job's manifest does not list {place}"
+        commit, file = code.get("commit"), _source(place.partition(":")[0] or COMMANDS[manifest["command"]].module)
+        link = f"{self.url}/blob/{commit}/{file}" if self.url and commit else f"{file}@{commit or 'unknown commit'}"
         changes = f", with the uncommitted changes in audit/diffs/{code.get('diff')}.diff" if code.get("dirty") else ""
-        return ran["tree"], f"{link}{changes}, hash {ran['tree']}"
+        return digest, f"{link}{changes}, hash {digest}"
 
 
 def _ordered(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -476,7 +417,7 @@ def _source(module: str) -> str:
 
 def _remote() -> str | None:
     """The web address of this repository, if git knows one."""
-    command = ["git", "-C", str(PACKAGE), "config", "--get", "remote.origin.url"]
+    command = ["git", "-C", str(closure.PACKAGE), "config", "--get", "remote.origin.url"]
     try:
         address = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     except OSError:  # no git here
@@ -499,10 +440,11 @@ def differences(config: dict[str, Any]) -> str | None:
         kind = {"kind": ran["kind"]} if "kind" in ran else {}
         defaults = dict(_flat(schema.complete(kind, rules[key])))
         for name, value in _flat(ran):
+            said = f"{name.removesuffix('.kind')} {_text(value)}"
             if name in kind or name not in defaults:
-                found.append(f"{name} {_text(value)}")
+                found.append(said)
             elif value != defaults[name]:
-                found.append(f"{name} {_text(value)} (default {_text(defaults[name])})")
+                found.append(f"{said} (default {_text(defaults[name])})")
     return f"{', '.join(found)}; the rest as by default"
 
 

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .. import places
 from ..errors import UserError
-from .evidence import MANIFEST, Results, entries, names_of, reading
+from .evidence import Results, entries, names_of, reading
 
 FAIL, UNKNOWN, NOTE = "fail", "unknown", "note"
 
@@ -91,8 +92,10 @@ class Scope:
                 wanted |= set(self.results.chain(study))
             except UserError:
                 wanted |= set(self.results.manifests)
-            wanted |= {path for path in self.results.manifests if path.startswith(f"studies/{study}/")}
-        cards = {path.replace("/images.", "/card.") for path in wanted if path.startswith("data/")}
+        folders = tuple(places.PLACES["study"].folder.format(study=study) + "/" for study in self.studies)
+        wanted |= {path for path in self.results.manifests if path.startswith(folders)}
+        data = [names for names in (names_of(path, "data") for path in wanted) if names]
+        cards = {places.path("card", "manifest", **names) for names in data}
         return sorted(wanted | (cards & set(self.results.manifests)))
 
     @cached_property
@@ -145,8 +148,3 @@ def _only(job: Job, side: str, name: str) -> dict[str, Any]:
     if len(found) != 1 or "path" not in found[0]:
         raise UserError(f"{job.path}: found {len(found)} {side} named '{name}', expected one in the results folder.")
     return found[0]
-
-
-def stem(job: Job) -> str:
-    """The path of a job's first output without its suffix."""
-    return job.path.removesuffix(MANIFEST)

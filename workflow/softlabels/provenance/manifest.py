@@ -18,8 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from .. import commands, io
-from . import closure
+from .. import closure, commands, io, places
 
 SCHEMA_VERSION = 1
 REPOSITORY = closure.PACKAGE.parents[1]
@@ -42,11 +41,6 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def root_of(path: Path, command: str) -> Path:
-    """The results folder that holds a command's file (its manifest, or an output)."""
-    return path.resolve().parents[commands.COMMANDS[command].levels]
-
-
 def write(
     path: Path,
     command: str,
@@ -66,7 +60,7 @@ def write(
         started: :func:`now` when the job began.
         facts: what the command itself has to say (hashes of initial weights and order, resumes, times).
     """
-    root = root_of(path, command)
+    root = places.root_of(path, command)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -106,19 +100,26 @@ def _describe(value: Any, root: Path) -> Any:
 
 
 def _code(command: str, config: dict[str, Any], root: Path) -> dict[str, Any]:
-    """The code that ran: its closure, and where git has it; changes that git has not are kept under their hash."""
-    modules = closure.closure(commands.modules(command, config))
+    """The code that ran: what it can reach, and where git has it; changes that git has not are kept by their hash."""
+    entries = commands.entries(command, config)
+    reached = closure.closure(entries)
+    definitions: dict[str, dict[str, str]] = {}
+    for place, digest in sorted(reached.definitions.items()):
+        module, name = place.split(":")
+        definitions.setdefault(module, {})[name] = digest[: closure.DIGITS]
+    modules = reached.modules | {name.partition(":")[0] for name in reached.harmless}
     commit, diff = _git()
     digest = hashlib.sha256(diff).hexdigest() if diff else None
-    if diff and not (archived := root / "audit" / "diffs" / f"{digest}.diff").exists():
+    if diff and not (archived := root / places.diff(digest)).exists():
         with io.atomic(archived) as part:
             part.write_bytes(diff)
     return {
-        "sha256": commands.code_hash(command, config),
-        "modules": {
-            module: {"tree": closure.module_hash(module), "file": io.sha256(closure.path_of(module))}
-            for module in modules
-        },
+        "sha256": closure.code_hash(entries),
+        "entries": {entry: closure.code_hash([entry]) for entry in entries},
+        "definitions": definitions,
+        "whole": reached.whole,
+        "harmless": sorted(reached.harmless),
+        "files": {module: io.sha256(closure.path_of(module)) for module in sorted(modules)},
         "commit": commit,
         "dirty": bool(diff) if commit else None,
         "diff": digest,

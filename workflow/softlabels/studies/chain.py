@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .. import io
+from .. import io, places
 
 
 def run(config: dict[str, Any], inputs: dict[str, list[Path]], outputs: dict[str, Path]) -> None:
@@ -16,7 +16,7 @@ def run(config: dict[str, Any], inputs: dict[str, list[Path]], outputs: dict[str
         inputs: ``manifests``, a list.
         outputs: ``chain`` (``<results>/studies/<study>/chain.json``).
     """
-    root = outputs["chain"].resolve().parents[2]
+    root = places.root_of(outputs["chain"], "chain")
     manifests = sorted((path.resolve().relative_to(root).as_posix(), io.sha256(path)) for path in inputs["manifests"])
     entries = [{"path": path, "sha256": digest} for path, digest in manifests]
     io.write_json(outputs["chain"], {"study": config["study"], "manifests": entries})

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from .. import io
+from .. import io, places
 from ..contracts import scores
 from ..contracts.names import STANDARD
 from ..contracts.scores import Scores
@@ -46,7 +46,7 @@ SCHEMA = pa.schema(
         ("paper_difference", pa.float64()),
     ]
 )
-LAYOUT = {"runs": 5, "references": 3, "data": 1}  # folder under results/ -> how many of the parts below it are the name
+NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 DECIMALS = 4  # as in the paper's Table 1
 Block = tuple[str, str | None, str | None]  # data set, split, recipe (null where a number does not depend on one)
 
@@ -70,32 +70,28 @@ def blocks(config: Config) -> list[Block]:
 
 def run_name(block: Block, label: str, seed: int) -> str:
     """The name of a run, such as ``synthetic/random/compact/hard/seed0``."""
-    return "/".join([*block, label, f"seed{seed}"])
+    dataset, split, recipe = block
+    return places.RUN.format(dataset=dataset, split=split, recipe=recipe, label=label, seed=seed)
 
 
 def reference_name(block: Block, seed: int) -> str:
     """The name of a file of reference rows, such as ``synthetic/random/seed0`` (no network, so no recipe)."""
     dataset, split, _ = block
-    return f"{dataset}/{split}/seed{seed}"
+    return places.SPLIT.format(dataset=dataset, split=split, seed=seed)
 
 
-def named(paths: list[Path], folder: str, own: int = 1) -> dict[str, Path]:
+def named(paths: list[Path], folder: str) -> dict[str, Path]:
     """Paths by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
-
-    Args:
-        paths: files under results/.
-        folder: the folder under results/, a key of LAYOUT.
-        own: how many parts of a path come after its name.
 
     Raises:
         UserError: a path that does not lie in such a folder.
     """
-    below = LAYOUT[folder] + own
     result = {}
     for path in paths:
-        if path.parts[-below - 1 : -below] != (folder,):
-            raise UserError(f"{path}: expected {below} levels below a folder '{folder}'. Pass a path under results/.")
-        result["/".join(path.parts[-below:-own])] = path
+        file = places.find(path)
+        if file is None or not file.path.startswith(f"{folder}/"):
+            raise UserError(f"{path}: expected a job's file below a folder '{folder}'. Pass a path under results/.")
+        result[NAMES[folder].format_map(file.names)] = path
     return result
 
 
@@ -116,7 +112,7 @@ def expect(found: Mapping[str, Path], names: list[str], what: str) -> None:
 def evaluations(
     paths: list[Path], folder: str, names: list[str], sets: list[str], read: Callable[[Path], Any] = scores.read
 ) -> dict[str, dict[str, Evaluation]]:
-    """Read and hash scores; their paths are kept relative to the folder that holds ``folder``.
+    """Read and hash scores; their paths are kept relative to the results folder.
 
     Args:
         paths: the files.
@@ -131,14 +127,13 @@ def evaluations(
     Raises:
         UserError: a name without a file of a set.
     """
-    own = 2 if folder == "runs" else 1
     result: dict[str, dict[str, Evaluation]] = {name: {} for name in names}
     for of_set in sets:
-        files = named([path for path in paths if path.stem == of_set], folder, own)
+        files = named([path for path in paths if path.stem == of_set], folder)
         expect(files, names, f"{folder}: scores of {of_set}")
         for name in names:
-            place = "/".join(files[name].parts[-LAYOUT[folder] - own - 1 :])
-            result[name][of_set] = Evaluation(place, io.sha256(files[name]), read(files[name]))
+            path = files[name]
+            result[name][of_set] = Evaluation(places.find(path).path, io.sha256(path), read(path))
     return result
 
 
@@ -163,7 +158,7 @@ def _rows(
     statistics: Mapping[str, tuple[float, str]],
     n: int,
     *,
-    decimals: int = DECIMALS,
+    decimals: int | None = None,
     ddof: int | None = None,
     sources: Mapping[str, Evaluation] | None = None,
     versus: str | None = None,
@@ -172,6 +167,8 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """The ledger rows of one aggregate; ``statistics`` maps a statistic to its value and how it was aggregated."""
     interval = "paired t" if "low" in statistics else None
+    if decimals is None:  # those of the metric
+        decimals = config.get("headings", {}).get(metric, {}).get("decimals", DECIMALS)
     for statistic, (value, aggregation) in statistics.items():
         yield {
             **dict(zip(("dataset", "split", "recipe"), block, strict=True)),
@@ -210,7 +207,6 @@ def _over_seeds(
     values: Mapping[str, float | None],
     sources: Mapping[str, Evaluation],
     *,
-    decimals: int = DECIMALS,
     oracle: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Mean and std over the seeds that have the number; no row for a number that there is not."""
@@ -221,8 +217,6 @@ def _over_seeds(
     statistics = {"mean": (mean, "mean over seeds")}
     if std is not None:
         statistics["std"] = (std, _std_text(config["ddof"]))
-    if metric in scores.COUNTS:
-        decimals = 0 if mean == round(mean) else 1
     published = paper_value(config, block, label, metric) if kind == "measured" else None
     yield from _rows(
         config,
@@ -232,7 +226,7 @@ def _over_seeds(
         kind,
         statistics,
         n,
-        decimals=decimals,
+        decimals=None if metric not in scores.COUNTS else 0 if mean == round(mean) else 1,
         ddof=config["ddof"],
         sources={name: sources[name] for name in present},
         oracle=oracle,
@@ -252,8 +246,7 @@ def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> It
     for metric in [*config["metrics"], *more, "n_items", "n_classes_present", "ties", "tie_credit_acc"]:
         files = _holding(runs, metric)
         values = {name: file.content.value(metric) for name, file in files.items()}
-        decimals = 3 if metric.startswith("structure.") else DECIMALS
-        yield from _over_seeds(config, block, label, metric, "measured", values, files, decimals=decimals)
+        yield from _over_seeds(config, block, label, metric, "measured", values, files)
 
 
 def _temperature(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import io
-from ..contracts import names
+from .. import documents, io, registry
+from ..contracts import names as metric_names
 from ..contracts import reference as reference_file
+from ..contracts.names import Options
 from ..contracts.scores import read_rows
 from ..errors import UserError
-from . import items, ledger, paper, render
+from ..evaluation import structure
+from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, blocks, evaluations, expect, named, reference_name, run_name
+
+ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def run(config: dict, inputs: dict, outputs: dict) -> None:
@@ -20,8 +24,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
     Args:
         config: ``study``, ``datasets`` (name: ``paper`` and ``description``), ``splits``, ``recipes`` and ``labels``
-            (name: definition), ``seeds``, ``metrics`` (names), ``ddof``, ``level``, ``baseline``, ``metric_code``
-            (optional: metric to the hash of its code).
+            (name: definition), ``seeds``, ``metrics`` (names) and ``metric_options`` (name to kind and options),
+            ``ddof``, ``level``, ``baseline``, ``metric_code`` (optional: metric to the hash of its code), ``tables``
+            (optional: kind and options of each).
         inputs: lists ``scores`` (a file a run and set of metrics), ``predictions`` (a file a run), ``references`` (a
             file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a data set). Their
             paths under ``results/`` say which is which.
@@ -39,19 +44,20 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     tables = _files(inputs["items"], "data", datasets, "items.parquet")
     reference = _files(inputs["reference"], "data", datasets, "reference.parquet")
 
-    sets = names.sets(config["metrics"])
+    sets = metric_names.sets(config["metrics"])
     runs = evaluations(inputs["scores"], "runs", run_names, sets)
     references = evaluations(inputs["references"], "references", list(dict.fromkeys(split_names)), sets, read_rows)
     facts = study_facts(config, runs, reference)
-    cells = ledger.build(config, runs, references)
+    cells = ledger.build({**config, "headings": facts["headings"]}, runs, references)
     columns = items.columns(config["labels"], [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
     io.write_table(outputs["cells"], cells, facts)
     cells, _ = io.read_table(outputs["cells"])  # what is printed is what the file says
-    io.write_text(outputs["table_csv"], render.render_csv(cells))
-    io.write_text(outputs["table_md"], render.render_markdown(cells))
-    io.write_text(outputs["table_tex"], render.render_latex(cells))
+    document = ledger_view.document(cells)
+    io.write_text(outputs["table_csv"], ledger_view.render_csv(cells))
+    io.write_text(outputs["table_md"], documents.markdown(document))
+    io.write_text(outputs["table_tex"], documents.latex(document))
     io.write_json(outputs["config"], config)
 
 
@@ -108,9 +114,50 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
         "baseline": config["baseline"],
         "seeds": config["seeds"],
         "metrics": config["metrics"],
+        "headings": headings(config["metric_options"]),
+        "structure": [f"structure.{name}" for name in structure.FACTS],
+        "tables": tables(config),
         "ddof": config["ddof"],
         "level": config["level"],
         "eps": first.content.eps,
         "datasets": datasets,
         "setup": setup,
     }
+
+
+def headings(metrics: Mapping[str, Options]) -> dict[str, dict[str, Any]]:
+    """What the tables tell of each metric and structure number: heading with an arrow, better, unit, decimals.
+
+    Args:
+        metrics: name to kind and options.
+    """
+    facts = {}
+    for name, options in metrics.items():
+        about, chosen = (
+            registry.entry("metric", options["kind"]),
+            [f"{k} {v}" for k, v in options.items() if k != "kind"],
+        )
+        facts[name] = {**about, "heading": about["heading"] + (f" ({', '.join(chosen)})" if chosen else "")}
+    facts |= {f"structure.{name}": about for name, about in structure.FACTS.items()}
+    kept = ("better", "unit", "decimals", "source")
+    return {
+        name: {"heading": f"{about['heading']} {ARROWS[about['better']]}", **{key: about.get(key) for key in kept}}
+        for name, about in facts.items()
+    }
+
+
+def tables(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Kind and options of each table of the study.
+
+    Raises:
+        UserError: a table of a metric that the study does not have.
+    """
+    chosen = config.get("tables") or [{"kind": kind} for kind in ledger_view.TABLES]
+    for table in chosen:
+        for metric in table.get("metrics") or ():
+            if metric not in config["metrics"]:
+                raise UserError(
+                    f"study {config['study']}, table {table['kind']}: found the metric {metric}, expected some of "
+                    f"{', '.join(config['metrics'])}. Add it to the study's metrics."
+                )
+    return chosen

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,20 +17,21 @@ from typing import Any
 
 import torch
 
-from .. import io, locks
+from .. import io, locks, places
 from ..errors import UserError
 from . import memory
 
 PATIENCE_SECONDS = 60.0  # for a trainer that saves its state because it was asked to stop
+SAVING_SHARE = 0.02  # of the time at most, so that a slow file server does not slow the training
+FORMAT = 1  # of the saved state: raise it when what is saved, or what it means, changes
 
 
 def folder_of(model: Path) -> Path:
     """The resume folder of the run that will write ``model`` (``<results>/runs/<run>/model.safetensors``)."""
-    run = model.resolve().parent
-    for parent in run.parents:
-        if parent.name == "runs":
-            return parent.parent / ".resume" / run.relative_to(parent)
-    return run / ".resume"
+    file = places.find(model.resolve())
+    if file is None:
+        return model.resolve().parent / places.STATES
+    return places.root_of(model, "train") / places.STATES / places.RUN.format_map(file.names)
 
 
 @contextmanager
@@ -47,13 +49,41 @@ def exclusive(folder: Path) -> Iterator[Callable[[], None]]:
 def save(folder: Path, key: str, state: dict[str, Any]) -> None:
     """Write the state atomically. ``state`` holds tensors, numbers, strings and containers of them only."""
     buffer = BytesIO()  # torch itself does not say that a disk is full
-    torch.save({"key": key, **state}, buffer)
+    torch.save({"format": FORMAT, "key": key, **state}, buffer)
     with io.atomic(folder / "state.pt") as part:
         part.write_bytes(buffer.getbuffer())
 
 
+class Saver:
+    """Saves the state of one training now and then.
+
+    Args:
+        folder, key: see :func:`save`.
+        seconds: it is due this long after the last saving, or 1 / SAVING_SHARE times as long as that took. This is the
+            most that a kill without warning loses.
+        still_ours: called before each saving; raises if another process trains this run now.
+    """
+
+    def __init__(self, folder: Path, key: str, seconds: float, still_ours: Callable[[], None] = lambda: None):
+        self.folder, self.key, self.seconds, self.still_ours = folder, key, seconds, still_ours
+        self.next = time.monotonic() + seconds
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() > self.next
+
+    def save(self, state: dict[str, Any]) -> float:
+        """Save now; returns the seconds that it took."""
+        begun = time.monotonic()
+        self.still_ours()
+        save(self.folder, self.key, state)
+        took = time.monotonic() - begun
+        self.next = time.monotonic() + max(self.seconds, took / SAVING_SHARE)
+        return took
+
+
 def load(folder: Path, key: str) -> dict[str, Any] | None:
-    """The saved state, or None where there is none, or it is damaged or belongs to another ``key``.
+    """The saved state, or None where there is none, or it is damaged, of another format or of another ``key``.
 
     Raises:
         UserError: it cannot be read now; it may be later, so it is not thrown away.
@@ -62,9 +92,9 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
     path = folder / "state.pt"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["key"] == key:
+        if (state["format"], state["key"]) == (FORMAT, key):
             return state
-        why = "of another configuration, code or data"
+        why = f"of another {'format' if state['format'] != FORMAT else 'configuration, code or data'}"
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -40,6 +40,18 @@ class Images:
         """Height and width in pixels."""
         return self.map.shape[1], self.map.shape[2]
 
+    def statistics(self, items: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of each channel over items, of values in 0..1, float32 ``[1, 3, 1, 1]``."""
+        counts = np.zeros((3, 256), dtype=np.int64)  # of the 256 values: exact
+        for start in range(0, len(items), 256):
+            pixels = self.map[items[start : start + 256]].reshape(-1, 3)
+            counts += np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
+        values = np.arange(256) / 255
+        share = counts / counts.sum(axis=1, keepdims=True)
+        mean = share @ values
+        std = np.sqrt(np.maximum(share @ values**2 - mean**2, 1e-6))  # a constant channel must not divide by zero
+        return tuple(torch.tensor(x, dtype=torch.float32).reshape(1, 3, 1, 1) for x in (mean, std))
+
     def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
         if self.resident:
             return self.pixels[index]
@@ -69,6 +81,34 @@ class Run:
     weight: np.ndarray
     reference: np.ndarray
 
+    @property
+    def learned(self) -> np.ndarray:
+        """bool ``[N]``: the labelled items of the training part."""
+        return self.labelled & (self.split == "train")
+
+    def class_weights(self) -> np.ndarray:
+        """``n / (C n_c)`` of the hard classes of the labelled training items, float32 ``[C]``.
+
+        That is scikit-learn's "balanced", of the training part only; the benchmark code of the paper's authors counts
+        the whole data set, test items included.
+        """
+        counts = np.bincount(self.hard[self.learned], minlength=len(self.classes))
+        return (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
+
+    def item_weights(self, class_weight: str) -> np.ndarray:
+        """The label file's weights, times that of the item's hard class for ``argmax``; mean 1 over the training items.
+
+        Raises:
+            UserError: they sum to 0.
+        """
+        weight = self.weight.copy()
+        if class_weight == "argmax":
+            weight[self.labelled] *= self.class_weights()[self.hard[self.labelled]]
+        mean = weight[self.learned].mean()
+        if mean <= 0:
+            raise UserError("The weights of the training items sum to 0: nothing would be learned.")
+        return weight / mean
+
 
 def read_run(labels: Path, split: Path, reference: Path) -> Run:
     """Read the label, split and reference files of a run.
@@ -86,6 +126,7 @@ def read_run(labels: Path, split: Path, reference: Path) -> Run:
     hard[label.item] = label.hard
     weight = np.ones(len(truth), dtype=np.float32)
     weight[label.item] = label.weight
-    if not (labelled & (parts == "train")).any():
+    run = Run(label.classes, parts, target, labelled, hard, weight, truth)
+    if not run.learned.any():
         raise UserError(f"{labels}: no item of the training part of {split} has a label. Check the label's options.")
-    return Run(label.classes, parts, target, labelled, hard, weight, truth)
+    return run

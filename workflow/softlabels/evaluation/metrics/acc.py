@@ -3,9 +3,15 @@
 from ..aligned import Aligned
 
 ENTRY = {
-    "about": "Plain accuracy.",
+    "about": "Share of items whose most probable class is the reference's.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "plain ACC",
+    "better": "higher",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
 
 
 def metric(aligned: Aligned, options: dict) -> float:

@@ -4,9 +4,15 @@ from ..aligned import Aligned
 from ..divergence import ce_items
 
 ENTRY = {
-    "about": "Cross-entropy against the whole reference distribution (Peterson et al. 2019).",
+    "about": "Cross-entropy against the whole reference distribution.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "CE",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Peterson et al. (2019)",
+}
 
 
 def metric(aligned: Aligned, options: dict) -> float:

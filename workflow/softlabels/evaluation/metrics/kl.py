@@ -4,9 +4,15 @@ from ..aligned import Aligned
 from ..divergence import kl_items
 
 ENTRY = {
-    "about": "Kullback-Leibler divergence without an epsilon.",
+    "about": "Kullback-Leibler divergence of the prediction from the reference, without an epsilon.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "KL",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Kullback and Leibler (1951)",
+}
 
 
 def metric(aligned: Aligned, options: dict) -> float:

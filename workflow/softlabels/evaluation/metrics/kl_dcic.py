@@ -6,7 +6,13 @@ from ..divergence import kl_dcic_items
 ENTRY = {
     "about": "Kullback-Leibler divergence with the clipping of the DCIC benchmark.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "KL_ε",
+    "better": "lower",
+    "unit": "nats",
+    "decimals": 4,
+    "source": "Schmarje et al. (2022)",
+}
 
 
 def metric(aligned: Aligned, options: dict) -> float:

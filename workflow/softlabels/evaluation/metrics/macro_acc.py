@@ -5,9 +5,15 @@ import numpy as np
 from ..aligned import Aligned
 
 ENTRY = {
-    "about": "Macro accuracy: recall averaged over the classes that are present.",
+    "about": "Recall, averaged over the classes that are the truth of at least one item.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "ACC",
+    "better": "higher",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
 
 
 def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:

@@ -4,9 +4,15 @@ from ..aligned import Aligned
 from ..divergence import tvd_items
 
 ENTRY = {
-    "about": "Total variation distance.",
+    "about": "Total variation distance: half the sum of absolute differences.",
     "options": {},
-}  # fmt: skip
+    "needs": [],
+    "heading": "TVD",
+    "better": "lower",
+    "unit": None,
+    "decimals": 4,
+    "source": None,
+}
 
 
 def metric(aligned: Aligned, options: dict) -> float:

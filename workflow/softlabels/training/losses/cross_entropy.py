@@ -11,7 +11,7 @@ ENTRY = {
 }  # fmt: skip
 
 
-def loss(logits: torch.Tensor, target: torch.Tensor, index: torch.Tensor, state: dict) -> torch.Tensor:
+def loss(logits: torch.Tensor, target: torch.Tensor, index: torch.Tensor, state: dict, options: dict) -> torch.Tensor:
     """``-sum_k p_k log softmax(z)_k`` of each item, float32 ``[B]``: KL(p || q) + H(p), so the same gradient as KL.
 
     Hard labels come as one-hot targets, so that a hard and a soft run differ in nothing but the target.

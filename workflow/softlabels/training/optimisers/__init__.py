@@ -1,1 +1,4 @@
-"""Optimisers: ``optimiser(parameters, rate, options)``; the loop sets the rate of each step."""
+"""Optimisers: ``optimiser(parameters, rate, options) -> torch.optim.Optimizer``; the rate of each step is the loop's.
+
+Its ``state_dict`` must hold all that a resumed training needs: tensors, numbers, strings and containers of them.
+"""

@@ -1,4 +1,4 @@
-"""The card for people: the facts of ``card.json`` as Markdown, each number with a few words on what it means."""
+"""The card for people: the facts of ``card.json`` as a document, each number with a few words on what it means."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..contracts.split import PARTS
+from ..documents import Bold, Bullets, Code, Document, Heading, Link, Picture, Rule, Table, Text
 
 Facts = Mapping[str, Any]
 NOT_STATED = "not stated"
@@ -19,42 +20,33 @@ MOST_ANNOTATORS = 20
 SHOWN_ANNOTATORS = 10  # lowest agreement, and most votes, where there are more
 
 
-def render(card: Facts, links: Mapping[str, str]) -> str:
-    """The card as Markdown.
+def page(card: Facts, links: Mapping[str, str]) -> Document:
+    """The card as a document.
 
     Args:
         card: the content of ``card.json``.
         links: file names beside it: ``sheet``, ``votes`` (figures) and ``card_json``.
     """
-    parts = [f"# Data card: {card['dataset']}"]
-    if card["source"]["description"]:
-        parts.append(card["source"]["description"].strip())
-    parts += _glance(card)
-    parts.append(f"![Histograms of what is known of votes, entropy and agreement]({links['votes']})")
-    parts.append(f"![The clearest and the most ambiguous images]({links['sheet']})")
+    parts = [each for each in re.split(r"\n\s*\n", card["source"]["description"] or "") if each.strip()]
+    parts += [
+        *_glance(card),
+        Picture(links["votes"], "Histograms of what is known of votes, entropy and agreement"),
+        Picture(links["sheet"], "The clearest and the most ambiguous images"),
+    ]
     for title, section in SECTIONS.items():
-        parts += [f"## {title}", *section(card)]
-    every = f"All numbers at full precision, and what is too long for a page, are in [{links['card_json']}]"
-    parts.append(f"---\n\n{every}({links['card_json']}).")
-    return "\n\n".join(parts) + "\n"
+        parts += [Heading(title), *section(card)]
+    every = "All numbers at full precision, and what is too long for a page, are in "
+    parts += [Rule(), (every, Link(links["card_json"], links["card_json"]), ".")]
+    return Document(f"Data card: {card['dataset']}", parts)
 
 
 # -- pieces ------------------------------------------------------------------------------------------------------------
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: str = "") -> str:
-    """A table; ``right`` has an ``r`` for each column that is aligned to the right."""
-    lines = [header, *rows]
-    cells = ["| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines]
-    align = ["---:" if k < len(right) and right[k] == "r" else "---" for k in range(len(header))]
-    return "\n".join([cells[0], "| " + " | ".join(align) + " |", *cells[1:]])
-
-
-def _cell(value: Any) -> str:
-    """Text for a cell; whole numbers with thousands separated."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return re.sub(r"\s+", " ", str(value)).replace("|", "\\|")
+def _table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: str = "", keys: int = 0) -> Table:
+    """A table; ``right`` has an ``r`` for each column aligned to the right; whole numbers have thousands separated."""
+    lines = [[f"{cell:,}" if isinstance(cell, int) else cell for cell in row] for row in rows]
+    return Table("", header, lines, align=right, keys=keys)
 
 
 def _bar(share: float) -> str:
@@ -82,7 +74,7 @@ def _of(n: int, total: int, what: str) -> str:
     return f"{n:,} of {total:,} {what} ({_percent(n / total)})"
 
 
-def _histogram(rows: Sequence[Facts], header: Sequence[str]) -> str:
+def _histogram(rows: Sequence[Facts], header: Sequence[str]) -> Table:
     most = max(row["n"] for row in rows)
     return _table(
         [*header, ""], [(_ends(row["from"], row["to"]), row["n"], _bar(row["n"] / most)) for row in rows], "rr"
@@ -103,7 +95,7 @@ def _range(summary: Facts) -> str:
 # -- sections ----------------------------------------------------------------------------------------------------------
 
 
-def _glance(card: Facts) -> Iterator[str]:
+def _glance(card: Facts) -> Iterator[Any]:
     items, votes, annotators = card["items"], card["votes"], card["annotators"]
     entropy = card["reference"]["entropy"]
     rows = [
@@ -115,7 +107,7 @@ def _glance(card: Facts) -> Iterator[str]:
         ("mean entropy", f"{_number(entropy['mean'])} nats (of at most {math.log(len(card['classes'])):.3f})"),
         ("licence", _stated(card["source"]["licence"])),
     ]
-    yield _table(["", ""], [(f"**{name}**", value) for name, value in rows])
+    yield _table(["", ""], [(Bold(name), value) for name, value in rows])
 
 
 def _stated(statements: Sequence[Facts]) -> str:
@@ -124,7 +116,7 @@ def _stated(statements: Sequence[Facts]) -> str:
     return "; ".join(f"{each['text']} (says {each['stated_in']})" for each in statements) or NOT_STATED
 
 
-def _source(card: Facts) -> Iterator[str]:
+def _source(card: Facts) -> Iterator[Any]:
     source = card["source"]
     rows = [
         ("licence", _stated(source["licence"])),
@@ -134,19 +126,20 @@ def _source(card: Facts) -> Iterator[str]:
     yield _table(["", ""], rows)
     yield "Made with these options:"
     options = sorted(source["options"].items())
-    yield _table(["option", "value"], [(f"`{key}`", _option(value)) for key, value in options])
+    yield _table(["option", "value"], [(Code(key), _option(value)) for key, value in options])
     digest = source["digest"]
-    yield f"Digest of all images: `{digest['sha256']}` (the SHA-256 of {digest['of']})."
+    yield "Digest of all images: ", Code(digest["sha256"]), f" (the SHA-256 of {digest['of']})."
     if source["files"]:
         yield _table(
             ["source file", "bytes", "SHA-256"],
-            [(name, file["bytes"], f"`{file['sha256']}`") for name, file in sorted(source["files"].items())],
+            [(name, file["bytes"], Code(file["sha256"])) for name, file in sorted(source["files"].items())],
             " r",
         )
     else:
         yield f"Checksums of source files: {NOT_STATED}."
     if source["remarks"]:
-        yield "Remarks of the import:\n\n" + "\n".join(f"- {remark}" for remark in source["remarks"])
+        yield "Remarks of the import:"
+        yield Bullets(source["remarks"])
 
 
 def _option(value: Any) -> str:
@@ -161,11 +154,13 @@ def _option(value: Any) -> str:
     return str(value)
 
 
-def _classes(card: Facts) -> Iterator[str]:
+def _classes(card: Facts) -> Iterator[Any]:
     classes = card["classes"]
     yield (
-        "**Hard** counts the images by their most probable class (ties: the class listed first). **Soft** is the mean "
-        "of the label distributions: what the classes hold once every doubt is counted."
+        Bold("Hard"),
+        " counts the images by their most probable class (ties: the class listed first). ",
+        Bold("Soft"),
+        " is the mean of the label distributions: what the classes hold once every doubt is counted.",
     )
     shown = sorted(classes, key=lambda each: -each["items"])
     if len(classes) > MOST_CLASSES:
@@ -189,7 +184,7 @@ def _classes(card: Facts) -> Iterator[str]:
         yield f"{empty} classes are nobody's most probable class."
 
 
-def _votes(card: Facts) -> Iterator[str]:
+def _votes(card: Facts) -> Iterator[Any]:
     votes = card["votes"]
     if votes is None:
         yield "There are no votes: the source gives distributions alone."
@@ -204,7 +199,7 @@ def _votes(card: Facts) -> Iterator[str]:
         yield f"Times of {votes['time']['n']:,} votes, in the source's unit: {_range(votes['time'])}."
 
 
-def _agreement(card: Facts) -> Iterator[str]:
+def _agreement(card: Facts) -> Iterator[Any]:
     found, classes = card["agreement"], [each["name"] for each in card["classes"]]
     if found is None:
         yield "Agreement needs votes; there are none."
@@ -212,9 +207,9 @@ def _agreement(card: Facts) -> Iterator[str]:
     yield _table(
         ["", "", "what it says"],
         [
-            ("**Krippendorff's alpha**", _number(found["krippendorff_alpha"]),
+            (Bold("Krippendorff's alpha"), _number(found["krippendorff_alpha"]),
              "agreement beyond chance (nominal): 1 is full agreement, 0 is labels dealt out at random"),
-            ("**pairwise agreement**", _number(found["observed_agreement"]),
+            (Bold("pairwise agreement"), _number(found["observed_agreement"]),
              "how often two votes on the same image are equal (Fleiss' observed agreement, mean over images)"),
         ],
         " r",
@@ -223,7 +218,7 @@ def _agreement(card: Facts) -> Iterator[str]:
     yield from _confusion(np.array(found["confusion"]), classes)
 
 
-def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[str]:
+def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[Any]:
     """Shares of each row: all of a few classes, else the most frequent confusions."""
     total = votes.sum(axis=1, keepdims=True)
     share = votes / np.maximum(total, 1)
@@ -232,15 +227,15 @@ def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[str]:
         "votes. Each vote is left out of the majority that it is compared with (ties: the class listed first)."
     )
     if len(classes) <= MOST_CLASSES:
-        yield f"**Mean confusion**: {what}"
+        yield Bold("Mean confusion"), f": {what}"
         rows = [
-            (f"**{name}**", *(_share(value, k == row) for k, value in enumerate(share[row])))
+            (Bold(name), *(_share(value, k == row) for k, value in enumerate(share[row])))
             for row, name in enumerate(classes)
             if total[row]
         ]
         yield _table(["", *classes], rows, " " + "r" * len(classes))
         return
-    yield f"**Most frequent confusions**: {what}"
+    yield Bold("Most frequent confusions"), f": {what}"
     off = votes * (1 - np.eye(len(classes), dtype=votes.dtype))
     order = np.argsort(-off, axis=None, kind="stable")[:MOST_CLASSES]
     pairs = [np.unravel_index(cell, off.shape) for cell in order if off.flat[cell]]
@@ -251,13 +246,13 @@ def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[str]:
     )
 
 
-def _share(value: float, diagonal: bool) -> str:
+def _share(value: float, diagonal: bool) -> Text:
     """Per cent with one decimal; nothing where no vote is, bold on the diagonal."""
     text = "·" if value == 0 else "<0.1" if value < 0.0005 else f"{100 * value:.1f}"
-    return f"**{text}**" if diagonal else text
+    return Bold(text) if diagonal else text
 
 
-def _annotators(card: Facts) -> Iterator[str]:
+def _annotators(card: Facts) -> Iterator[Any]:
     found, votes = card["annotators"], card["votes"]
     if found is None:
         yield "Who voted is not known, so nothing can be said of single annotators." if votes else "There are no votes."
@@ -268,8 +263,9 @@ def _annotators(card: Facts) -> Iterator[str]:
         yield f"{nobody} have no known annotator; they count as votes of others."
     yield _histogram(found["votes_each"]["histogram"], ["votes an annotator", "annotators"])
     yield (
-        "**Agreement** is the mean share of the other votes on an image that equal the annotator's own. A low value is "
-        "a reason to look, not a verdict: it also falls on harder images."
+        Bold("Agreement"),
+        " is the mean share of the other votes on an image that equal the annotator's own. A low value is "
+        "a reason to look, not a verdict: it also falls on harder images.",
     )
     each = found["each"]
     if len(each) <= MOST_ANNOTATORS:
@@ -282,35 +278,35 @@ def _annotators(card: Facts) -> Iterator[str]:
     yield _annotator_table(sorted(each, key=lambda one: -one["votes"])[:SHOWN_ANNOTATORS])
 
 
-def _annotator_table(each: Sequence[Facts]) -> str:
+def _annotator_table(each: Sequence[Facts]) -> Table:
     rows = [(one["name"], one["votes"], one["compared"], _number(one["agreement"])) for one in each]
     return _table(["annotator", "votes", "on images with others", "agreement"], rows, " rrr")
 
 
-def _ambiguity(card: Facts) -> Iterator[str]:
+def _ambiguity(card: Facts) -> Iterator[Any]:
     found, n = card["reference"], card["items"]["n"]
     entropy = found["entropy"]
     single = card["votes"]["items_with_one"] if card["votes"] and found["kind"] == "votes" else 0
     because = f"; {single:,} of them have no second vote" if single else ""
     whole = "the shares of the votes" if found["kind"] == "votes" else "the exact distribution"
     rows = [
-        ("**mean entropy**", _number(entropy["mean"]),
+        (Bold("mean entropy"), _number(entropy["mean"]),
          f"nats; 0 where all agree, at most ln {len(card['classes'])} = {math.log(len(card['classes'])):.3f}"),
-        ("**median, 90 % below, max**",
+        (Bold("median, 90 % below, max"),
          ", ".join(_number(value) for value in (entropy["median"], entropy["quantiles"]["0.9"], entropy["max"])),
          "nats; the spread of it"),
-        ("**mean top probability**", _number(found["mean_top_probability"]),
+        (Bold("mean top probability"), _number(found["mean_top_probability"]),
          "how sure the label is of its most probable class"),
-        ("**unanimous**", f"{found['unanimous']:,} ({_percent(found['unanimous'] / n)})",
+        (Bold("unanimous"), f"{found['unanimous']:,} ({_percent(found['unanimous'] / n)})",
          f"images whose whole label is one class{because}"),
-        ("**ties**", f"{found['ties']:,} ({_percent(found['ties'] / n)})",
+        (Bold("ties"), f"{found['ties']:,} ({_percent(found['ties'] / n)})",
          "images with several most probable classes, whose hard label is a matter of the tie rule"),
     ]  # fmt: skip
     yield f"Of the reference, which predictions are scored against: here {whole}."
     yield _table(["", "", "what it says"], rows, " r")
 
 
-def _sampling(card: Facts) -> Iterator[str]:
+def _sampling(card: Facts) -> Iterator[Any]:
     found = card["sampling"]
     if found["why_not"]:
         yield found["why_not"]
@@ -324,16 +320,16 @@ def _sampling(card: Facts) -> Iterator[str]:
     yield _table(
         ["", "KL_ε", "TVD", "what it says"],
         [
-            ("**sampling floor**", _number(floor["kl_dcic"]), _number(floor["tvd"]),
+            (Bold("sampling floor"), _number(floor["kl_dcic"]), _number(floor["tvd"]),
              f"about what a perfect model would score: the mean of {floor['draws']} draws of the votes from "
              f"(votes + k · class mean) / (n + k), where k = {floor['k']:.1f}; errs upwards"),
-            ("**first order**", _number(floor["first_order_kl"]), "",
+            (Bold("first order"), _number(floor["first_order_kl"]), "",
              "(S − 1) / (2 n), with S classes among n votes: the same, erring downwards"),
-            ("**split half**, one way", _number(first["kl_dcic"]), _number(first["tvd"]),
+            ((Bold("split half"), ", one way"), _number(first["kl_dcic"]), _number(first["tvd"]),
              "one random half of an image's votes predicted by the other: an agreement, not a floor"),
-            ("**split half**, other way", _number(second["kl_dcic"]), _number(second["tvd"]),
+            ((Bold("split half"), ", other way"), _number(second["kl_dcic"]), _number(second["tvd"]),
              "the other half predicted by the first"),
-            ("**split half**, mean", _number(halves["kl_dcic"]), _number(halves["tvd"]), "of both ways"),
+            ((Bold("split half"), ", mean"), _number(halves["kl_dcic"]), _number(halves["tvd"]), "of both ways"),
         ],
         " rr",
     )  # fmt: skip
@@ -342,7 +338,7 @@ def _sampling(card: Facts) -> Iterator[str]:
     yield f"Over {some if found['sampled'] else every}; split half: {halves['items']:,} with two votes or more."
 
 
-def _splits(card: Facts) -> Iterator[str]:
+def _splits(card: Facts) -> Iterator[Any]:
     splits, classes = card["splits"], [each["name"] for each in card["classes"]]
     if not splits:
         yield "No split is configured."
@@ -369,41 +365,38 @@ def _splits(card: Facts) -> Iterator[str]:
                 for k, name in enumerate(classes)
             ],
             " " + "r" * len(splits),
+            keys=1,
         )
 
 
-def _sets(card: Facts) -> Iterator[str]:
+def _sets(card: Facts) -> Iterator[Any]:
     groups, duplicates = card["groups"], card["duplicates"]
     if groups is None:
-        yield "**Groups**: no image has one."
+        yield Bold("Groups"), ": no image has one."
     else:
-        yield f"**Groups**: {_sizes(groups, 'groups')} {_straddling(card['splits'], 'straddling_groups')}"
+        yield from _straddling((Bold("Groups"), ": "), groups, "groups", card["splits"], "straddling_groups")
     if duplicates is None:
-        yield "**Duplicates**: nobody looked for any."
+        yield Bold("Duplicates"), ": nobody looked for any."
     elif duplicates["sets"] == 0:
-        yield "**Duplicates**: no two images have the same pixels."
+        yield Bold("Duplicates"), ": no two images have the same pixels."
     else:
-        straddling = _straddling(card["splits"], "straddling_duplicates")
-        yield f"**Duplicates** (exactly the same pixels): {_sizes(duplicates, 'sets')} {straddling}"
+        start = (Bold("Duplicates"), " (exactly the same pixels): ")
+        yield from _straddling(start, duplicates, "sets", card["splits"], "straddling_duplicates")
 
 
-def _sizes(sets: Facts, what: str) -> str:
-    return f"{sets['sets']:,} {what} with {sets['items']:,} images in all, the largest with {sets['largest']:,}."
-
-
-def _straddling(splits: Sequence[Facts], key: str) -> str:
-    """A line for each split in which a set has images in several parts."""
-    if not splits:
-        return ""
+def _straddling(start: tuple, sets: Facts, what: str, splits: Sequence[Facts], key: str) -> Iterator[Any]:
+    """How large the sets are, and a line for each split in which one has images in several parts."""
     lines = [
-        f"- ⚠ split {each['split']}, seed {each['seed']}: {each[key]['sets']:,} in several parts, such as "
+        f"⚠ split {each['split']}, seed {each['seed']}: {each[key]['sets']:,} in several parts, such as "
         f"{', '.join(each[key]['first'])}"
         for each in splits
         if each[key]["sets"]
     ]
-    return (
-        "\n\n".join(["Some straddle the parts of a split:", "\n".join(lines)]) if lines else "None straddles a split."
-    )
+    size = f"{sets['sets']:,} {what} with {sets['items']:,} images in all, the largest with {sets['largest']:,}. "
+    found = "Some straddle the parts of a split:" if lines else "None straddles a split." if splits else ""
+    yield *start, size + found
+    if lines:
+        yield Bullets(lines)
 
 
 SECTIONS = {

@@ -15,17 +15,23 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 
-from .. import drawing, io
-from ..contracts import reference as reference_file
-from ..contracts import scores
-from ..contracts.rows import rows_of
-from ..errors import UserError
-from .ledger import expect, named
+from ... import drawing, io
+from ...contracts import reference as reference_file
+from ...contracts import scores
+from ...contracts.rows import rows_of
+from ...errors import UserError
+from ..ledger import expect, named
 
-CLASS_COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+ENTRY = {
+    "about": "t-SNE of the test items for each label, coloured by their positions where they have any, else by class.",
+    "options": {},
+    "needs": ["embeddings", "items", "reference", "scores"],
+    "per": "block",
+}
 SHAPE_MAP = colormaps["viridis"]
-BACKGROUND = "#d9d9d9"  # every hue, yellow and blue too, stands out from a light grey
-PANEL = 4.2  # inches
+PANEL, SMALL_PANEL = 4.2, 3.3  # inches; small where there are many
+NAMES = 100  # of classes in a legend
+BESIDE, BELOW = 4, 5  # panels of classes side by side; labels of Figure 1 below each other
 ITEMS_IN_A_POINT = 25_000.0  # square points of ink for a whole panel: many items are drawn as small dots
 
 
@@ -47,30 +53,21 @@ class Panel(NamedTuple):
     structure: dict[str, float | None]
 
 
-def run(config: dict, inputs: dict, outputs: dict) -> None:
-    """Draw the figure of one data set, split and recipe: the paper's Figure 1 where items have a colour and a shape
-    position (columns ``u`` and ``s``), else its Figure 2.
-
-    Args:
-        config: ``study``, ``labels`` (names, in order) and ``seeds`` (the embeddings are of the first).
-        inputs: ``embeddings`` (a file a label, in the order of ``labels``), ``items``, ``reference`` and ``scores``
-            (the standard ones of the same runs).
-        outputs: ``png``, ``pdf``.
+def draw(config: dict, inputs: dict) -> Figure:
+    """The paper's Figure 1 where items have a colour and a shape position (columns ``u`` and ``s``), else its Figure 2.
 
     Raises:
         UserError: a label without an embedding or scores, or embeddings that were made differently.
     """
     panels = read_panels(config, inputs)
     items, _ = io.read_table(inputs["items"])
-    dataset = Path(inputs["items"]).parent.name
-    with drawing.style():
-        if {"u", "s"} <= set(items.column_names):
-            figure = positions_figure(panels, items, Path(inputs["items"]))
-        else:
-            figure = classes_figure(panels, Path(inputs["reference"]))
-        seed = config["seeds"][0]
-        figure.suptitle(f"Study {config['study']}: t-SNE of the test items of {dataset}, seed {seed}", fontsize=11)
-        drawing.save(figure, outputs["png"], outputs["pdf"])
+    if {"u", "s"} <= set(items.column_names):
+        figure = positions_figure(panels, items, Path(inputs["items"]))
+    else:
+        figure = classes_figure(panels, Path(inputs["reference"]))
+    title = f"Study {config['study']}: t-SNE of the test items of {config['block'][0]}, seed {config['seeds'][0]}"
+    figure.suptitle(title, fontsize=11)
+    return figure
 
 
 def read_panels(config: dict, inputs: dict) -> list[Panel]:
@@ -81,30 +78,41 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
             f"embeddings: found {len(inputs['embeddings'])} files, expected one for each of the labels "
             f"{', '.join(labels)} in this order. Build the missing ones."
         )
-    of_run = {"/".join(name.split("/")[3:]): path for name, path in named(inputs["scores"], "runs", own=2).items()}
+    of_run = {"/".join(name.split("/")[3:]): path for name, path in named(inputs["scores"], "runs").items()}
     expect(of_run, [f"{label}/seed{seed}" for label in labels], "runs: scores of standard")
     panels = []
     for label, path in zip(labels, inputs["embeddings"], strict=True):
         table, facts = io.read_table(path)
         points = np.column_stack([io.vector(table, "x"), io.vector(table, "y")])
-        scored = scores.read(of_run[f"{label}/seed{seed}"])
-        structure = {name: scored.value(name) for name in scored.metrics("structure.")}
-        panels.append(Panel(label, io.vector(table, "item"), points, facts, structure))
+        numbers = structure_numbers(of_run[f"{label}/seed{seed}"])
+        panels.append(Panel(label, io.vector(table, "item"), points, facts, numbers))
     return panels
 
 
+def structure_numbers(path: Path) -> dict[str, float | None]:
+    """The structure numbers of a run's test items, by name."""
+    scored = scores.read(path)
+    return {name.removeprefix("structure."): scored.value(name) for name in scored.metrics("structure.")}
+
+
 def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
-    """Figure 1: a row a label; colour position on the left, shape position on the right; legends below."""
-    figure = Figure(figsize=(2 * PANEL, PANEL * (len(panels) + 0.55)), layout="constrained")
-    grid = figure.add_gridspec(len(panels) + 1, 2, height_ratios=[*[1] * len(panels), 0.3])
-    for row, panel in enumerate(panels):
+    """Figure 1: a row a label; colour position on the left, shape position on the right; legends below.
+
+    More than ``BELOW`` labels go on in further pairs of columns.
+    """
+    pairs, rows = drawing.grid(len(panels), BELOW)
+    size = PANEL if pairs == 1 else SMALL_PANEL
+    figure = Figure(figsize=(2 * pairs * size, size * rows + 0.55 * PANEL), layout="constrained")
+    grid = figure.add_gridspec(rows + 1, 2 * pairs, height_ratios=[*[1] * rows, 0.3])
+    for k, panel in enumerate(panels):
         at = rows_of(path, io.vector(items, "item"), panel.item)
         u, s = io.vector(items, "u")[at], io.vector(items, "s")[at]
-        left, right = (figure.add_subplot(grid[row, column]) for column in (0, 1))
-        scatter(left, panel.points, hue(u), f"{panel.label}: colour position", embedding_text(panel))
-        scatter(right, panel.points, SHAPE_MAP(s), f"{panel.label}: shape position", structure_text(panel))
-    colour_wheel(figure, grid[len(panels), 0])
-    shape_bar(figure, grid[len(panels), 1])
+        left, right = (figure.add_subplot(grid[k % rows, 2 * (k // rows) + side]) for side in (0, 1))
+        label = drawing.name(panel.label)
+        scatter(left, panel.points, hue(u), f"{label}: colour position", embedding_text(panel))
+        scatter(right, panel.points, SHAPE_MAP(s), f"{label}: shape position", structure_text(panel))
+    colour_wheel(figure, grid[rows, 0])
+    shape_bar(figure, grid[rows, 1])
     note = " Six separate clusters, where they form, are the pure items of the synthetic set."
     caption(figure, panels, note if "pure" in items.column_names else "")
     return figure
@@ -113,16 +121,25 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
 def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
     reference = reference_file.read(reference_path)
-    colours = class_colours(len(reference.classes))
+    colours = drawing.colours(len(reference.classes), classes=True)
     mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
-    figure = Figure(figsize=(PANEL * max(len(panels), 2), PANEL + 1.3), layout="constrained")
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    rows, columns = drawing.grid(len(panels), BESIDE)
+    size = PANEL if rows == 1 else SMALL_PANEL
+    high = size * rows + 1.3
+    names = list(map(drawing.name, reference.classes[:NAMES]))
+    names += [f"and {len(reference.classes) - NAMES} more"] * (len(reference.classes) > NAMES)
+    legend_columns = -(-len(names) // int((high - 1.2) / 0.2))  # a line of it is 0.2 inches high
+    wide = max(0, legend_columns * (0.5 + 0.075 * max(map(len, names))) - 1.3)
+    figure = Figure(figsize=(size * max(columns, 2) + wide, high), layout="constrained")
+    for k, panel in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, k + 1)
         at = reference.rows(panel.item)
-        scatter(axes, panel.points, mixed[at], panel.label, f"{embedding_text(panel)}\n{structure_text(panel)}")
-    handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in colours]
-    figure.legend(
-        handles, reference.classes, loc="outside right upper", frameon=False, title="class\n(mixed by\nthe reference)"
-    )
+        note = f"{embedding_text(panel)}\n{structure_text(panel)}"
+        scatter(axes, panel.points, mixed[at], drawing.name(panel.label), note)
+    handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in [*colours[:NAMES], "none"]]
+    title = "class\n(mixed by\nthe reference)"
+    place = {"loc": "outside right upper", "frameon": False, "ncols": legend_columns}
+    figure.legend(handles[: len(names)], names, title=title, **place)
     caption(figure, panels)
     return figure
 
@@ -132,18 +149,11 @@ def hue(u: np.ndarray) -> np.ndarray:
     return hsv_to_rgb(np.column_stack([u / 3 % 1, np.ones_like(u), np.ones_like(u)]))
 
 
-def class_colours(n: int) -> list[Any]:
-    """One colour a class: for up to seven those of Okabe and Ito (2008), for more a walk around the hues."""
-    if n <= len(CLASS_COLOURS):
-        return list(CLASS_COLOURS[:n])
-    return [tuple(hsv_to_rgb([k / n, 0.85, 0.9 - 0.35 * (k % 2)])) for k in range(n)]
-
-
 def scatter(axes: Axes, points: np.ndarray, colours: np.ndarray, title: str, note: str) -> None:
     """One embedding; axes have no unit, so they have no ticks."""
     size = float(np.clip(ITEMS_IN_A_POINT / len(points), 3, 30))
     axes.scatter(points[:, 0], points[:, 1], c=colours, s=size, linewidths=0)
-    axes.set(xticks=[], yticks=[], facecolor=BACKGROUND, title=title)
+    axes.set(xticks=[], yticks=[], facecolor=drawing.BACKGROUND, title=title)
     axes.set_aspect("equal", adjustable="datalim")
     axes.spines[:].set_visible(False)
     axes.set_xlabel(note, fontsize=7)
@@ -183,10 +193,10 @@ def embedding_text(panel: Panel) -> str:
 def structure_text(panel: Panel) -> str:
     """The numbers of the feature space that was embedded."""
     names = {
-        "structure.silhouette": "silhouette",
-        "structure.label_smoothness": "label smoothness",
-        "structure.distance_spearman": "distance Spearman",
-        "structure.position_r2": "position R²",
+        "silhouette": "silhouette",
+        "label_smoothness": "label smoothness",
+        "distance_spearman": "distance Spearman",
+        "position_r2": "position R²",
     }
     return "features: " + numbers(panel.structure, names).replace(", distance", ",\ndistance")
 

@@ -8,31 +8,21 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .. import drawing, io
-from .ledger import expect, named
+from ... import drawing, io
+from ..ledger import expect, named
 
+ENTRY = {
+    "about": "Learning curves of each label's networks.",
+    "options": {},
+    "needs": ["histories"],
+    "per": "block",
+}
 PANELS = {
     "train_loss": "Training loss",
     "val_ce_own": "Validation cross-entropy,\nown label (nats)",
     "val_ce_reference": "Validation cross-entropy,\nreference (nats)",
 }
 History = dict[str, np.ndarray]
-
-
-def run(config: dict, inputs: dict, outputs: dict) -> None:
-    """Draw the learning curves.
-
-    Args:
-        config: ``study``, ``labels`` (names, in order), ``seeds``.
-        inputs: ``histories``, the ``history.parquet`` of every label and seed; their paths say which is which.
-        outputs: ``png``, ``pdf``.
-
-    Raises:
-        UserError: a label and seed without a history.
-    """
-    histories = read_histories(config, inputs["histories"])
-    with drawing.style():
-        drawing.save(draw(config, histories), outputs["png"], outputs["pdf"])
 
 
 def read_histories(config: dict, paths: list[Path]) -> dict[str, History]:
@@ -44,29 +34,29 @@ def read_histories(config: dict, paths: list[Path]) -> dict[str, History]:
     return {name: {c: io.vector(table, c).astype(np.float64) for c in columns} for name, table in tables.items()}
 
 
-def draw(config: dict, histories: dict[str, History]) -> Figure:
-    """One panel a quantity, one colour a label, one line a seed."""
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    lines = {}
+def draw(config: dict, inputs: dict) -> Figure:
+    """One panel a quantity, one colour a label, one line a seed.
+
+    Raises:
+        UserError: a label and seed without a history.
+    """
+    histories = read_histories(config, inputs["histories"])
+    names = list(map(drawing.name, config["labels"]))
+    columns = min(len(names), max(1, int(10 / (0.6 + 0.08 * max(map(len, names))))))  # of the legend, by its width
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(10, 3.6 + 0.2 * (rows - 1)), layout="constrained")
+    drawn = {}
     for axes, (column, title) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
-        for position, label in enumerate(config["labels"]):
+        for label, look in zip(config["labels"], drawing.lines(len(names)), strict=True):
             for seed in config["seeds"]:
                 history = histories[f"{label}/seed{seed}"]
-                colour = drawing.label_colour(position)
-                (lines[label],) = axes.plot(history["epoch"], history[column], color=colour, linewidth=0.9, alpha=0.8)
+                (drawn[label],) = axes.plot(history["epoch"], history[column], linewidth=0.9, alpha=0.8, **look)
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25, linewidth=0.5)
     seeds = f"{len(config['seeds'])} seeds, a line each" if len(config["seeds"]) > 1 else "one seed"
-    names = config["labels"]
-    figure.legend(
-        [lines[label] for label in names],
-        names,
-        loc="outside lower center",
-        ncols=len(names),
-        frameon=False,
-        title=seeds,
-    )
+    place = {"loc": "outside lower center", "ncols": columns, "frameon": False}
+    figure.legend([drawn[label] for label in config["labels"]], names, title=seeds, **place)
     figure.suptitle(f"Study {config['study']}: learning curves", fontsize=11)
     return figure

@@ -1,0 +1,309 @@
+"""Documents as values, written as Markdown, LaTeX and HTML by this one module.
+
+Text is literal: a ``str`` is printed as it is, whatever it holds, so no name out of somebody's data can break a page.
+What is not plain is said by a type: ``Bold``, ``Code``, ``Link``, or a tuple of pieces, such as ``(Bold("n"), ": 3")``.
+White space in a text is one space, and control characters, which have no glyph, are replaced.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+COLUMNS = 8  # of a table that may be cut into panels
+ROWS = 40  # of one floating table of LaTeX
+
+
+class Bold(str):
+    """Bold text."""
+
+
+class Code(str):
+    """Text in a typewriter's letters."""
+
+
+class Link(NamedTuple):
+    """A link to a file beside the document."""
+
+    text: str
+    path: str
+
+
+Text = str | Link | tuple  # a tuple of pieces that are themselves no tuples
+
+
+class Heading(NamedTuple):
+    """Begins a section."""
+
+    text: Text
+
+
+class Bullets(NamedTuple):
+    """A list."""
+
+    items: Sequence[Text]
+
+
+class Picture(NamedTuple):
+    """An image file beside the document."""
+
+    path: str
+    alt: str
+
+
+class Rule(NamedTuple):
+    """A line across the page."""
+
+
+class Panel(NamedTuple):
+    """A part of a table that fits on a page: a letter a column, and the lines, the header first."""
+
+    align: str
+    lines: list[list[Text]]
+
+
+class Table(NamedTuple):
+    """A table.
+
+    Attributes:
+        title: its heading, or "".
+        header, rows: cells; every row has as many as the header.
+        notes: what stands below it.
+        align: a letter a column: ``l``, ``r``, or ``p`` for text that LaTeX breaks into lines (missing ones are ``l``).
+        keys: how many leading columns say what a row is about. If there are any, a table of more than ``COLUMNS``
+            columns becomes several panels that repeat them; without, it stands as it is.
+    """
+
+    title: str
+    header: Sequence[Text]
+    rows: Sequence[Sequence[Text]]
+    notes: Sequence[Text] = ()
+    align: str = ""
+    keys: int = 0
+
+    def panels(self) -> Iterator[Panel]:
+        """What is printed side by side."""
+        align = "".join(c if c in "rp" else "l" for c in self.align.ljust(len(self.header)))
+        lines, keys = [list(self.header), *map(list, self.rows)], self.keys
+        width = max(1, COLUMNS - keys) if keys and len(align) > COLUMNS else len(align)
+        for start in range(keys, max(len(align), keys + 1), width):
+            chosen = slice(start, start + width)
+            yield Panel(align[:keys] + align[chosen], [line[:keys] + line[chosen] for line in lines])
+
+
+class Document(NamedTuple):
+    """A page: a part is a heading, table, list, picture, rule, or a text, which is a paragraph."""
+
+    title: str
+    parts: Sequence[Heading | Table | Bullets | Picture | Rule | Text]
+
+
+def _plain(text: str) -> str:
+    text = re.sub(r"\s+", " ", text)
+    return re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
+
+
+def _flat(document: Document) -> Iterator[Any]:
+    """The parts, where a table is a heading, its panels (alignment and lines) and a list of notes."""
+    for part in document.parts:
+        if isinstance(part, Table):
+            yield from [Heading(part.title)] * bool(part.title)
+            yield from part.panels()
+            yield from [Bullets(part.notes)] * bool(part.notes)
+        else:
+            yield part
+
+
+def _written(text: Text, write: Callable[[Any], str]) -> str:
+    """A text whose pieces are written by ``write``."""
+    pieces = text if type(text) is tuple else (text,)
+    return "".join(
+        write(piece._replace(text=_plain(piece.text)) if isinstance(piece, Link) else type(piece)(_plain(piece)))
+        for piece in pieces
+        if piece
+    )
+
+
+# -- Markdown ----------------------------------------------------------------------------------------------------------
+
+# What CommonMark and GitHub give a meaning in the middle of a line. An underscore inside a word has none, nor has "<"
+# before a number, nor brackets that no link follows.
+INLINE = re.compile(
+    r"[\\`*$]|(?<!/)~|(?<!\w)_+|_+(?!\w)|\](?=[(\[:])|<(?!\d[\d.]*(?:\s|$)|\s)|&(?=#?\w+;)"  # a URL may hold /~
+)
+BLOCK = re.compile(r"(?:[-+](?=[\s-]|$)|#|>|\[(?=[ xX]\]\s)|\d{1,9}(?=[.)](?:\s|$)))")  # at the start of a line
+
+
+def markdown(document: Document) -> str:
+    """The document as CommonMark with the tables of GitHub."""
+    blocks = ["# " + _heading(document.title)]
+    for part in _flat(document):
+        match part:
+            case Heading(text):
+                blocks.append("## " + _heading(text))
+            case Bullets(items):
+                blocks.append("\n".join(f"- {_line(item)}" for item in items))
+            case Picture(path, alt):
+                blocks.append(f"![{_markdown(alt)}]({quote(path)})")
+            case Rule():
+                blocks.append("---")
+            case Panel(align, lines):
+                blocks.append(_markdown_table(align, lines))
+            case text:
+                blocks.append(_line(text))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _markdown_table(align: str, lines: list[list[Text]]) -> str:
+    rows = ["| " + " | ".join(_markdown(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
+    rule = "| " + " | ".join("---:" if c == "r" else "---" for c in align) + " |"
+    return "\n".join([rows[0], rule, *rows[1:]])
+
+
+def _markdown(text: Text) -> str:
+    return _written(text, _markdown_piece)
+
+
+def _markdown_piece(piece: str | Link) -> str:
+    if isinstance(piece, Link):
+        return f"[{_markdown_piece(piece.text)}]({quote(piece.path)})"
+    if isinstance(piece, Code) and not re.search(r"\\+\|", piece):  # which no code in a table can hold
+        fence = "`" * (1 + max(map(len, re.findall("`+", piece)), default=0))
+        space = " " if piece[0] in " `" or piece[-1] in " `" else ""
+        return f"{fence}{space}{piece}{space}{fence}"
+    text = INLINE.sub(_escaped, piece)
+    return f"**{text.strip()}**" if isinstance(piece, Bold) and text.strip() else text
+
+
+def _escaped(found: re.Match) -> str:
+    return {"<": "&lt;", "&": "&amp;"}.get(found[0]) or "".join(f"\\{character}" for character in found[0])
+
+
+def _line(text: Text) -> str:
+    """A text that begins a line, where a number or a dash would begin a list."""
+    line = _markdown(text).strip()
+    mark = BLOCK.match(line)
+    return line if mark is None else f"{mark[0]}\\{line[mark.end() :]}" if mark[0].isdigit() else f"\\{line}"
+
+
+def _heading(text: Text) -> str:
+    return re.sub("#$", r"\\#", _markdown(text))  # which would end it
+
+
+# -- LaTeX -------------------------------------------------------------------------------------------------------------
+
+LATEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$",
+    "^": r"\^{}", "~": r"\~{}", "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "∞": r"$\infty$",
+    "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "−": "$-$", "ε": r"$\varepsilon$", "²": r"$^2$",
+    "†": r"\dag{}", "×": r"$\times$", "·": r"$\cdot$",
+}  # fmt: skip
+
+
+def latex(document: Document) -> str:
+    """The document as a piece of LaTeX: floating tables of at most ``ROWS`` rows, to be included by another one."""
+    blocks = []
+    for part in document.parts:
+        match part:
+            case Heading(text):
+                blocks.append(rf"\section*{{{_latex(text)}}}")
+            case Bullets(items):
+                lines = [rf"\item {{}}{_latex(item)}" for item in items]
+                blocks.append("\n".join([r"\begin{itemize}", *lines, r"\end{itemize}"]) if lines else "")
+            case Picture(path):
+                blocks.append(rf"\includegraphics[width=\linewidth]{{{_latex(path)}}}")
+            case Rule():
+                blocks.append(r"\hrule")
+            case Table():
+                blocks += _latex_tables(part)
+            case text:
+                blocks.append(_latex(text))
+    title = f"% {_plain(document.title)}. Include with \\input in a document that has \\usepackage{{booktabs}}."
+    if not "".join(blocks).isascii():
+        title += " Some characters need LuaLaTeX or XeLaTeX, and a font that has them."
+    return "\n\n".join([title, *blocks]) + "\n"
+
+
+def _latex_tables(table: Table) -> Iterator[str]:
+    caption = " ".join(map(_latex, [*[f"{table.title}."] * bool(table.title), *table.notes]))
+    for align, (header, *rows) in table.panels():
+        columns = align.replace("p", r"p{0.25\linewidth}")
+        for start in range(0, max(len(rows), 1), ROWS):
+            lines = [
+                r"\begin{table}", r"\centering\small", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{columns}}}",
+                r"\toprule", _latex_row(header), r"\midrule", *map(_latex_row, rows[start : start + ROWS]),
+                r"\bottomrule", r"\end{tabular}", r"\end{table}",
+            ]  # fmt: skip
+            yield "\n".join(lines)
+            caption = _latex(f"{table.title} (continued).")
+
+
+def _latex_row(cells: list[Text]) -> str:
+    row = " & ".join(map(_latex, cells)) + r" \\"
+    return f"{{}}{row}" if row[0] in "[*" else row  # which would be an argument of the \\ before
+
+
+def _latex(text: Text) -> str:
+    return _written(text, _latex_piece).replace(r"KL\_$\varepsilon$", r"KL$_\varepsilon$")
+
+
+def _latex_piece(piece: str | Link) -> str:
+    if isinstance(piece, Link):
+        return _latex_piece(piece.text)
+    text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", piece)
+    text = "".join(LATEX.get(character, character) for character in text)
+    text = re.sub(r"(?<!\|)\|(?!\|)", r"\\textbar{}", text)
+    command = {Bold: "textbf", Code: "texttt"}.get(type(piece))
+    return rf"\{command}{{{text}}}" if command else text
+
+
+# -- HTML --------------------------------------------------------------------------------------------------------------
+
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}"
+    "div{overflow-x:auto}table{border-collapse:collapse}td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;"
+    "text-align:left;vertical-align:top}.r{text-align:right}img{max-width:100%}"
+)
+
+
+def html(document: Document) -> str:
+    """The document as a page of HTML that needs no other file but its pictures."""
+    blocks = [f"<h1>{_html(document.title)}</h1>"]
+    for part in _flat(document):
+        match part:
+            case Heading(text):
+                blocks.append(f"<h2>{_html(text)}</h2>")
+            case Bullets(items):
+                blocks.append("\n".join(["<ul>", *(f"<li>{_html(item)}</li>" for item in items), "</ul>"]))
+            case Picture(path, alt):
+                blocks.append(f'<img src="{escape(quote(path))}" alt="{escape(_plain(alt))}">')
+            case Rule():
+                blocks.append("<hr>")
+            case Panel(align, lines):
+                blocks.append(_html_table(align, lines))
+            case text:
+                blocks.append(f"<p>{_html(text)}</p>")
+    head = f'<meta charset="utf-8"><title>{_html(document.title)}</title><style>{STYLE}</style>'
+    return "\n".join(["<!DOCTYPE html>", '<html lang="en">', head, *blocks, "</html>"]) + "\n"
+
+
+def _html_table(align: str, lines: list[list[Text]]) -> str:
+    rows = []
+    for line, tag in zip(lines, ["th"] + ["td"] * len(lines), strict=False):
+        cells = (f"<{tag}{' class=r' * (c == 'r')}>{_html(t)}</{tag}>" for c, t in zip(align, line, strict=True))
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return "\n".join(["<div><table>", *rows, "</table></div>"])
+
+
+def _html(text: Text) -> str:
+    return _written(text, _html_piece)
+
+
+def _html_piece(piece: str | Link) -> str:
+    if isinstance(piece, Link):
+        return f'<a href="{escape(quote(piece.path))}">{escape(piece.text)}</a>'
+    tag = {Bold: "b", Code: "code"}.get(type(piece))
+    return f"<{tag}>{escape(piece)}</{tag}>" if tag else escape(piece)

@@ -1,0 +1,112 @@
+"""The ledger to look at: its numbers by key, ``table.csv``, and the document made of a study's tables.
+
+Every number is the ledger's ``printed`` text; its metadata holds the facts that headings and captions tell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io as text_io
+import json
+from typing import Any
+
+import pyarrow as pa
+
+from .. import registry
+from ..documents import Document, Table
+from . import paper
+
+COLUMNS = (
+    "dataset", "split", "recipe", "label", "metric", "kind", "versus", "mean", "std", "n", "ddof", "low", "high",
+    "interval", "level", "oracle",
+)  # fmt: skip
+KEY = COLUMNS[:7]
+TABLES = ("main", "differences", "references", "paper", "further", "recall", "structure")  # of a study that names none
+MAIN = ("macro_acc", "kl", "kl_dcic")
+NONE = "–"
+WIDE = 3  # up to so many labels stand side by side as in the paper; more stand below each other
+
+
+class Ledger:
+    """The ledger by key: ``aggregates[key]`` maps a statistic to its row; ``facts`` are the file's metadata."""
+
+    def __init__(self, cells: pa.Table):
+        self.facts: dict[str, Any] = json.loads(cells.schema.metadata[b"softlabels"])
+        self.labels: list[str] = self.facts["labels"]
+        self.metrics: list[str] = self.facts["metrics"]
+        self.aggregates: dict[tuple, dict[str, dict[str, Any]]] = {}
+        for row in cells.to_pylist():
+            self.aggregates.setdefault(tuple(row[name] for name in KEY), {})[row["statistic"]] = row
+        self.blocks = list(dict.fromkeys(key[:3] for key in self.aggregates if key[5] == "measured"))
+
+    def get(self, block: tuple, label: str, metric: str, kind: str = "measured", versus: str | None = None) -> dict:
+        """Statistic to row of one aggregate; empty where there is no such number."""
+        return self.aggregates.get((*block, label, metric, kind, versus), {})
+
+    def heading(self, metric: str) -> str:
+        """A metric's heading with an arrow, such as "KL ↓"; one without such facts keeps its name."""
+        return self.facts["headings"].get(metric, {}).get("heading", metric)
+
+    @property
+    def main(self) -> list[str]:
+        """The metrics of the main table."""
+        chosen = next((table.get("metrics") for table in self.facts["tables"] if table["kind"] == "main"), None)
+        return [metric for metric in chosen or MAIN if metric in self.metrics]
+
+    def place_header(self) -> list[str]:
+        """Headings of the columns that tell a block from the others."""
+        several = [name for k, name in ((1, "split"), (2, "recipe")) if len({block[k] for block in self.blocks}) > 1]
+        return ["data set", *several]
+
+    def place(self, block: tuple) -> list[str]:
+        """The cells below ``place_header``."""
+        dataset, split, recipe = block
+        cells = {"data set": paper.title(dataset), "split": split or NONE, "recipe": recipe or NONE}
+        return [cells[name] for name in self.place_header()]
+
+
+def spread(aggregate: dict[str, dict[str, Any]]) -> str:
+    """``mean ± std``, or the mean alone of a count that is the same for every seed; a dash for what there is not."""
+    if not aggregate:
+        return NONE
+    if aggregate["mean"]["decimals"] == 0:
+        return aggregate["mean"]["printed"]
+    return " ± ".join(aggregate[name]["printed"] if name in aggregate else NONE for name in ("mean", "std"))
+
+
+def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -> Table | None:
+    """One row a block and label, one column a metric; None without metrics."""
+    rows = [
+        [*ledger.place(block), label, *(spread(ledger.get(block, label, metric)) for metric in metrics)]
+        for block in ledger.blocks
+        for label in ledger.labels
+    ]
+    header = [*ledger.place_header(), "label", *map(ledger.heading, metrics)]
+    return Table(title, header, rows, notes, keys=len(ledger.place_header()) + 1) if metrics else None
+
+
+def document(cells: pa.Table) -> Document:
+    """The tables that the study chose (its ``facts["tables"]``, kind and options), as far as they hold anything."""
+    ledger = Ledger(cells)
+    tables = [load(options["kind"])(ledger, options) for options in ledger.facts["tables"]]
+    return Document(f"Study {ledger.facts['study']}", [table for table in tables if table])
+
+
+def load(kind: str) -> Any:
+    """The function of a kind of table."""
+    return registry.load("table", kind)
+
+
+def render_csv(cells: pa.Table) -> str:
+    """``table.csv``: one row an aggregate, full precision; an empty field where there is no number."""
+    target = text_io.StringIO()
+    writer = csv.writer(target, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for key, aggregate in Ledger(cells).aggregates.items():
+        row = aggregate["mean"]
+        values = {name: repr(aggregate[name]["value"]) for name in ("mean", "std", "low", "high") if name in aggregate}
+        shared = {name: row[name] for name in ("n", "ddof", "interval", "level")}
+        oracle = {"oracle": "true" if row["oracle"] else "false"}
+        fields = {**dict(zip(KEY, key, strict=True)), **values, **shared, **oracle}
+        writer.writerow(["" if fields.get(name) is None else fields[name] for name in COLUMNS])
+    return target.getvalue()

@@ -1,0 +1,86 @@
+"""The table of the paper: every label's main metrics, the best in bold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from ...documents import Bold, Table
+from ..ledger_view import WIDE, Ledger, spread
+
+ENTRY = {
+    "about": "Comparison of labels in the main metrics, the best in bold.",
+    "options": {
+        "metrics": {
+            "type": ["array", "null"],
+            "items": {"type": "string"},
+            "default": None,
+            "description": "Which metrics of the study; null: macro_acc, kl and kl_dcic.",
+        }
+    },
+    "needs": [],
+}
+
+
+def table(ledger: Ledger, options: dict) -> Table:
+    """One row a block, labels side by side; more than ``WIDE`` labels below each other."""
+    labels, metrics, place = ledger.labels, ledger.main, ledger.place_header()
+    if len(labels) <= WIDE:
+        columns = list(itertools.product(labels, metrics))
+        header = [f"{label}: {ledger.heading(metric)}" for label, metric in columns]
+        rows = [ledger.place(b) + [_cell(ledger, b, *column) for column in columns] for b in ledger.blocks]
+        keys = 0  # the paper's layout
+    else:
+        header = ["label", *map(ledger.heading, metrics)]
+        rows = [
+            [*ledger.place(block), label, *(_cell(ledger, block, label, metric) for metric in metrics)]
+            for block, label in itertools.product(ledger.blocks, labels)
+        ]
+        keys = len(place) + 1
+    return Table(f"Comparison of labels: {', '.join(labels)}", place + header, rows, _notes(ledger), keys=keys)
+
+
+def _cell(ledger: Ledger, block: tuple, label: str, metric: str) -> str:
+    aggregates = {each: ledger.get(block, each, metric) for each in ledger.labels}
+    means = {each: aggregate["mean"]["value"] for each, aggregate in aggregates.items() if aggregate}
+    best = max if ledger.facts["headings"][metric]["better"] == "higher" else min
+    text = spread(aggregates[label])
+    return Bold(text) if len(means) > 1 and means.get(label) == best(means.values()) else text
+
+
+def _notes(ledger: Ledger) -> list[str]:
+    facts = ledger.facts
+    seeds = len(facts["seeds"])
+    epsilon = f"{facts['eps']:g}".replace("e-0", "e-")
+    notes = [
+        "ACC is macro accuracy. KL is KL(reference || prediction) in nats, mean over test items, without any clipping; "
+        f"KL_ε clips both to [ε, 1 − ε] with ε = {epsilon}, as public code of the paper's authors does.",
+        f"Bold marks the best mean per metric and {', '.join(ledger.place_header())} among the labels, as the paper "
+        "does; it says nothing about significance.",
+    ]
+    if seeds == 1:
+        notes.append("One seed: there is no standard deviation and no interval.")
+    else:
+        kind = {0: "population", 1: "sample"}.get(facts["ddof"], "corrected")
+        notes.append(f"Mean ± {kind} standard deviation (ddof {facts['ddof']}) over {seeds} seeds.")
+        notes.append("Seeds share items: repeated splits of one data set are not independent data.")
+    return notes + list(itertools.chain.from_iterable(_test_split(ledger, block) for block in ledger.blocks))
+
+
+def _test_split(ledger: Ledger, block: tuple) -> Iterator[str]:
+    """What the test split of a block is made of."""
+    n_items, present, ties = (
+        ledger.get(block, ledger.facts["baseline"], name)["mean"]["printed"]
+        for name in ("n_items", "n_classes_present", "ties")
+    )
+    classes = len(ledger.facts["datasets"][block[0]]["classes"])
+    place = ", ".join(ledger.place(block))
+    yield (
+        f"{place}: {n_items} test items; {present} of {classes} classes present; {ties} items whose reference has a "
+        "tie for its largest class."
+    )
+    if float(present) < classes:
+        yield f"{place}: ACC is the mean over the classes that are present."
+    if float(ties) > 0:
+        credit = (f"{label} {spread(ledger.get(block, label, 'tie_credit_acc'))}" for label in ledger.labels)
+        yield f"{place}: plain accuracy that accepts any tied class: {', '.join(credit)}."

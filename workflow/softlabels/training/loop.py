@@ -1,0 +1,261 @@
+"""The training loop: everything that changes while a network learns."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from .. import keyed, locks, registry, stopping
+from ..errors import UserError
+from ..networks.base import state_sha256
+from . import augmentation
+from .checkpoint import Saver
+from .data import Images, Run
+
+
+class Trainer:
+    """One training.
+
+    Args:
+        recipe: see the schema.
+        seed: seed of the run.
+        data: what the run learns from.
+        images: the pixels of all items.
+        model: the network with its initial weights, on the device.
+        device: where everything is computed.
+    """
+
+    def __init__(self, recipe: dict, seed: int, data: Run, images: Images, model: nn.Module, device: torch.device):
+        self.recipe, self.seed, self.data, self.images, self.model, self.device = (
+            recipe, seed, data, images, model, device,
+        )  # fmt: skip
+        kinds = {kind: recipe[kind]["kind"] for kind in ("loss", "schedule", "optimiser")}
+        self.loss, self.schedule, optimiser = (registry.load(kind, name) for kind, name in kinds.items())
+        self.optimiser = optimiser(model.parameters(), recipe["rate"], recipe["optimiser"])
+        self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
+        self.target = torch.from_numpy(data.target).to(device)
+        self.weight = torch.from_numpy(data.item_weights(recipe["class_weight"])).to(device)
+        self.class_weight = None
+        if recipe["class_weight"] == "per_class":
+            self.class_weight = torch.from_numpy(data.class_weights()).to(device)
+        self.initial_sha256 = state_sha256(model)
+        self.train = np.flatnonzero(data.split == "train")
+        self.epochs = range(1, recipe["epochs"] + 1)
+        digest = hashlib.sha256()
+        for epoch in self.epochs:
+            digest.update(self.permutation(epoch).astype("<i8").tobytes())
+        self.order_sha256 = digest.hexdigest()
+        items = len(self.order(1))
+        self.batch = min(recipe["batch"], items)
+        self.steps = items // self.batch  # the last batch is left out where it is not full
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, torch.Tensor] = {}
+        self.best_value = math.inf
+        self.position = (1, 0)  # the next step: epoch from 1, step from 0
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self.attempts: list[dict[str, Any]] = [self._attempt()]
+        self.check_stop: Callable[[], None] = lambda: None
+
+    def permutation(self, epoch: int) -> np.ndarray:
+        """All training items in the order of an epoch, whatever their labels, int64."""
+        return self.train[keyed.rng("order", self.seed, epoch).permutation(len(self.train))]
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The items that an epoch trains on, in order, int64."""
+        order = self.permutation(epoch)
+        # Filtered, not redrawn: the items that two labels share come in the same order in both runs.
+        order = order[self.data.labelled[order]]
+        if self.recipe["hold"] == "steps":  # as many steps as with all items: go round again
+            order = np.resize(order, len(self.train))
+        return order
+
+    def fit(self, saver: Saver) -> dict[str, Any]:
+        """Train from the present position to the end; the result's bytes are the same wherever that is.
+
+        Returns:
+            Facts for the manifest, see :func:`softlabels.training.train.run`.
+
+        Raises:
+            UserError: a loss that is not a number.
+            Stopped: somebody asked the process to stop; the state is saved.
+        """
+        started, in_steps, last = time.monotonic(), 0.0, len(self.epochs)
+        done = (self.position[0] - 1) * self.steps + self.position[1]
+        bar = tqdm(total=last * self.steps, initial=done, unit="step", disable=None)
+        with stopping.on_check() as self.check_stop, bar:
+            try:
+                for epoch in range(self.position[0], last + 1):
+                    in_steps += self.run_epoch(epoch, bar, saver)
+                    self._report(bar, epoch)
+                self.check_stop()
+            except stopping.Stopped as stop:
+                saver.save(self.state())
+                epoch = min(self.position[0], last)
+                raise stopping.Stopped(f"{stop} in epoch {epoch} of {last}; the state is saved") from None
+            saver.save(self.state())  # what comes now may take long, too
+        wall = time.monotonic() - started
+        if self.recipe["select"] == "best_validation":
+            self.model.load_state_dict(self.best)
+        share = in_steps / wall if wall else 1.0
+        print(f"{wall:.1f} s, {share:.1%} of it in optimiser steps", file=sys.stderr)
+        return {
+            "initial_sha256": self.initial_sha256,
+            "order_sha256": self.order_sha256,
+            "attempts": self.attempts,
+            "resumes": [attempt["position"] for attempt in self.attempts[1:]],
+            "seconds": round(wall, 3),
+            "share_in_steps": round(share, 4),
+            "steps": last * self.steps,
+        }
+
+    def run_epoch(self, epoch: int, bar: tqdm, saver: Saver) -> float:
+        """The steps that are left of an epoch, and its end; returns the seconds in optimiser steps."""
+        draws = augmentation.draws(self.recipe["augment"], len(self.images), self.seed, epoch)
+        draws = {name: draw.to(self.device) for name, draw in draws.items()}
+        order = torch.from_numpy(self.order(epoch)).to(self.device)
+        begun, saving = time.monotonic(), 0.0
+        self.model.train()
+        for step in range(self.position[1], self.steps):
+            self.step(epoch, step, order, draws)
+            bar.update()
+            self.position = (epoch, step + 1)
+            self.check_stop()
+            if saver.due():
+                saving += saver.save(self.state())
+        mean_loss = self.loss_sum.item() / self.steps  # waits for the device
+        seconds = time.monotonic() - begun - saving
+        self.end_epoch(epoch, mean_loss)
+        return seconds
+
+    def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> None:
+        """One optimiser step."""
+        index = order[step * self.batch : (step + 1) * self.batch]
+        images = augmentation.apply(self.images[index], {name: draw[index] for name, draw in draws.items()})
+        target = self.target[index]
+        if self.class_weight is not None:
+            target = target * self.class_weight
+        if self.recipe["dropout"] > 0:  # the only layer that draws at random
+            torch.manual_seed(keyed.torch_seed("dropout", self.seed, epoch, step))
+        with self.precision():
+            logits = self.model(images).float()
+        self.loss_state["epoch"] = epoch
+        loss = self.loss(logits, target, index, self.loss_state, self.recipe["loss"])
+        loss = (self.weight[index] * loss).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate(epoch, step)
+        self.optimiser.step()
+        self.loss_sum += loss.detach()
+
+    def rate(self, epoch: int, step: int) -> float:
+        """Learning rate of a step: linear warm-up to the base rate, then the schedule."""
+        warmup, base = self.recipe["warmup_epochs"], self.recipe["rate"]
+        start, end = epoch - 1 + step / self.steps, epoch - 1 + (step + 1) / self.steps
+        if end <= warmup:
+            return base * end / warmup
+        return base * self.schedule(start - warmup, len(self.epochs) - warmup, self.recipe["schedule"])
+
+    def end_epoch(self, epoch: int, mean_loss: float) -> None:
+        """Validate, note the history (with the rate of the last step), keep the best weights where asked for."""
+        if not math.isfinite(mean_loss):
+            raise UserError(
+                f"The loss is {mean_loss} in epoch {epoch}: training diverged. Lower recipe.rate "
+                f"({self.recipe['rate']}) or raise recipe.warmup_epochs ({self.recipe['warmup_epochs']})."
+            )
+        own, reference = self.validate()
+        rate = self.rate(epoch, self.steps - 1)
+        self.history.append(
+            {"epoch": epoch, "rate": rate, "train_loss": mean_loss, "val_ce_own": own, "val_ce_reference": reference}
+        )
+        if self.recipe["select"] == "best_validation" and own < self.best_value:
+            self.best_value = own
+            self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+        self.loss_sum.zero_()
+        self.position = (epoch + 1, 0)
+
+    def validate(self) -> tuple[float, float]:
+        """Mean cross-entropy of the validation items against the run's own label, and against the reference.
+
+        The run learns from (and selects by) the first only. H(p) is constant: the order by cross-entropy is that by KL.
+        """
+        items = np.flatnonzero(self.data.split == "val")
+        logits = torch.from_numpy(self.predict(items)[0])
+        log_q = F.log_softmax(logits.double(), dim=1)
+        own = torch.from_numpy(self.data.labelled[items])
+        cross_entropy = -(torch.from_numpy(self.data.target[items]).double() * log_q).sum(dim=1)[own].mean()
+        against_reference = -(torch.from_numpy(self.data.reference[items]).double() * log_q).sum(dim=1).mean()
+        return cross_entropy.item(), against_reference.item()
+
+    def predict(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits float32 ``[K, C]`` and pooled features float32 ``[K, F]`` of items, without augmentation."""
+        self.model.eval()
+        logits, features = [], []
+        with torch.no_grad():
+            for start in range(0, len(items), self.recipe["batch"]):
+                self.check_stop()
+                index = torch.from_numpy(items[start : start + self.recipe["batch"]]).to(self.device)
+                images = self.images[index].permute(0, 3, 1, 2).to(torch.float32) / 255
+                with self.precision():
+                    pooled = self.model.features(images)
+                    logits.append(self.model.head(pooled).float().cpu())
+                features.append(pooled.float().cpu())
+        return torch.cat(logits).numpy(), torch.cat(features).numpy()
+
+    def precision(self) -> AbstractContextManager:
+        """bfloat16 where the recipe's device is a GPU and its precision says so."""
+        bfloat16 = self.recipe["precision"] == "bfloat16" or (
+            self.recipe["precision"] == "auto" and self.device.type == "cuda"
+        )
+        return torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
+
+    def _attempt(self) -> dict[str, Any]:
+        """Who trains from the present position on."""
+        who = locks.whoami()
+        return {key: who[key] for key in ("host", "pid", "job", "started")} | {"position": list(self.position)}
+
+    def _report(self, bar: tqdm, epoch: int) -> None:
+        line = ", ".join(f"{name} {value:.4f}" for name, value in self.history[-1].items() if name != "epoch")
+        if bar.disable:
+            print(f"epoch {epoch}/{len(self.epochs)}: {line}", file=sys.stderr, flush=True)
+        else:
+            bar.set_postfix_str(line)
+
+    def state(self) -> dict[str, Any]:
+        """All that changes during training."""
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "loss_state": self.loss_state,
+            "loss_sum": self.loss_sum,
+            "history": self.history,
+            "best": self.best,
+            "best_value": self.best_value,
+            "position": list(self.position),
+            "attempts": self.attempts,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from :meth:`state`."""
+
+        def here(values: dict[str, Any]) -> dict[str, Any]:
+            return {k: v.to(self.device) if isinstance(v, torch.Tensor) else v for k, v in values.items()}
+
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.loss_state, self.best = here(state["loss_state"]), here(state["best"])
+        self.loss_sum.copy_(state["loss_sum"])
+        self.history, self.best_value = state["history"], state["best_value"]
+        self.position = tuple(state["position"])
+        self.attempts = [*state["attempts"], self._attempt()]
