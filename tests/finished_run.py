@@ -8,7 +8,7 @@ from typing import Any
 
 from softlabels.commands import COMMANDS
 from softlabels.places import PLACES
-from softlabels.plan import DRAW, Plan
+from softlabels.plan import DRAW, STANDARD, Plan
 from softlabels.provenance import manifest
 
 CONFIG = {
@@ -50,11 +50,13 @@ def build(root: Path) -> Path:
         job("label", {"annotations": data["annotations"], **reference}, **names)
     for _, names in plan.jobs("small", "split"):
         job("split", {"items": data["items"], **reference}, **names)
+    for _, names in plan.jobs("small", "references"):
         job("references", {**reference, **of("split", **names)}, **names)
     for _, names in plan.jobs("small", "train"):
         scored, labels = {**reference, **of("split", **names)}, of("label", draw=DRAW, **names)["labels"]
         job("train", {"images": data["images"], "labels": labels, **scored}, **names)
         predicted = of("train", "predictions", "features", **names)
+        names |= {"metrics": STANDARD}
         job("evaluate", {**predicted, **scored, "items": data["items"], "label": labels}, **names)
     scores = {"scores": ("evaluate", "scores"), "references": ("references", "references")}
     files = {"predictions": ("train", "predictions"), "items": ("data", "items"), "reference": ("data", "reference")}

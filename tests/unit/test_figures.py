@@ -9,10 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from softlabels import drawing, io, registry
+from softlabels import drawing, io
 from softlabels.errors import UserError
 from softlabels.studies import figure as figures
-from softlabels.studies import study
 from softlabels.studies.figures import curves, embedding
 
 PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF-"
@@ -142,51 +141,10 @@ def test_twenty_labels_and_hostile_names_stay_on_the_page(tmp_path, monkeypatch,
         assert len(names) == 101 and names[1:3] == [r"\$\frac\$", "a b"] and names[-1] == "and 20 more"
 
 
-def test_a_view_of_the_ledger_is_one_module(tmp_path, monkeypatch):
-    module = '''
-"""The mean of one metric for each label, as bars."""
-
-from matplotlib.figure import Figure
-
-from softlabels import drawing, io
-from softlabels.studies.ledger_view import Ledger
-
-ENTRY = {
-    "about": "The mean of one metric for each label.",
-    "options": {"metric": {"type": "string", "default": "kl", "description": "Which."}},
-    "needs": ["cells"],
-    "per": "study",
-}
-
-
-def draw(config, inputs):
-    ledger, metric = Ledger(io.read_table(inputs["cells"])[0]), config["figure"]["metric"]
-    figure = Figure(layout="constrained")
-    for axes, block in zip(figure.subplots(1, len(ledger.blocks), squeeze=False)[0], ledger.blocks, strict=True):
-        means = [ledger.get(block, label, metric)["mean"]["value"] for label in ledger.labels]
-        axes.bar(ledger.labels, means, color=drawing.colours(len(means)))
-        axes.set(title=", ".join(ledger.place(block)), ylabel=ledger.heading(metric))
-    return figure
-'''
-    path = Path(registry.__file__).parent / "studies/figures/bars.py"
-    (tmp_path / "bars.py").write_text(module)
-    monkeypatch.setattr("softlabels.studies.figures.__path__", [str(path.parent), str(tmp_path)])
-    monkeypatch.setitem(registry.REGISTRY["figure"], "bars", "softlabels.studies.figures.bars:draw")
-    inputs, outputs = files.write_study(tmp_path, files.study())
-    study.run(files.study(), inputs, outputs)
-    monkeypatch.setattr(registry, "entry", lambda kind, name: {"needs": ["cells"]})  # it lies in another folder
-    config = {"study": "s", "figure": {"kind": "bars", "metric": "tvd"}, "labels": ["hard", "soft"], "seeds": [0]}
-    drawn = {"png": tmp_path / "bars.png", "pdf": tmp_path / "bars.pdf"}
-    figures.run({**config, "block": None}, {"cells": outputs["cells"]}, drawn)
-    assert drawn["png"].read_bytes().startswith(PNG)
-    with pytest.raises(UserError, match="figure bars: found no cells, which it needs"):
-        figures.run(config, {}, drawn)
-
-
-def test_a_figure_without_the_metrics_of_a_label_names_it(tmp_path):
+def test_a_figure_without_the_scores_of_a_label_names_it(tmp_path):
     config, inputs, outputs = figure_files(tmp_path, "synthetic")
     inputs["scores"] = [path for path in inputs["scores"] if "soft/seed0" not in str(path)]
-    with pytest.raises(UserError, match="scores of standard: found none for soft/seed0"):
+    with pytest.raises(UserError, match=r"scores of standard: found none for soft/seed0"):
         figures.run(config, inputs, outputs)
     config, inputs, outputs = figure_files(tmp_path, "synthetic", labels=["hard", "soft", "softer"])
     with pytest.raises(UserError, match="found 2 files, expected one for each of the labels hard, soft, softer"):

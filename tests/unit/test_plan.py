@@ -8,7 +8,7 @@ import pytest
 from softlabels import plan as plan_module
 from softlabels import registry, schema
 from softlabels.commands import COMMANDS
-from softlabels.contracts.names import METRICS, metric_name
+from softlabels.contracts.names import METRICS, entry_name
 from softlabels.errors import UserError
 from softlabels.places import NAME
 from softlabels.plan import Plan
@@ -166,12 +166,12 @@ def test_a_set_that_no_study_wants_is_refused(plan):
     ],
 )
 def test_a_metric_is_named_after_what_differs_from_its_defaults(options, name):
-    assert metric_name(options, {"k": 1}) == name
+    assert entry_name(options, {"k": 1}) == name
 
 
 def test_names_stay_safe_short_and_apart():
     options = [{"kind": "m", "way": way} for way in ("../x", "a b", "a_b", "A_B", "ü" * 200, "u" * 200, "")]
-    names = [metric_name(each, {}) for each in options]
+    names = [entry_name(each, {}) for each in options]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(NAME, name) and len(name) <= 89 for name in names)
 

@@ -91,7 +91,8 @@ TOP_K = """
 import numpy as np
 
 ENTRY = {"about": "Share of items whose truth is among the k most probable classes.",
-         "options": {"k": {"type": "integer", "minimum": 1, "default": 2, "description": "How many."}}}
+         "options": {"k": {"type": "integer", "minimum": 1, "default": 2, "description": "How many."}},
+         "heading": "top-k ACC", "better": "higher", "unit": None, "decimals": 4}
 
 
 def metric(aligned, options):

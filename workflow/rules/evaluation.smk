@@ -20,7 +20,7 @@ rule evaluate:
     params:
         **tracked("evaluate"),
     message:
-        "Evaluating {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}: {wildcards.metrics}"
+        "Evaluating {wildcards.recipe}, {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}: {wildcards.metrics}"
     shell:
         call("evaluate")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
-from .contracts.names import STANDARD, Options, metric_name, of_set, sets
+from .contracts import names
+from .contracts.names import STANDARD, Options, entry_name
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
@@ -62,8 +63,8 @@ class Plan:
             fixed: only jobs with these values of their wildcards.
         """
         grid = self.config["studies"][study]
-        axes = {"study": [study], **{axis: grid[f"{axis}s"] for axis in AXES}, "draw": [DRAW]}
-        axes["metrics"] = sets(self.metrics(study))
+        axes = {"study": [study], "draw": [DRAW], "metrics": self.sets(study)}
+        axes |= {axis: grid[f"{axis}s"] for axis in AXES}
         blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
             if command == "download":
@@ -110,7 +111,11 @@ class Plan:
         """What each figure of a study says of itself, with its ``options``, by its name."""
         grid = self.config["studies"][study]
         return {
-            options["kind"]: {**entry("figure", options["kind"]), "options": options} for options in grid["figures"]
+            entry_name(options, schema.defaults("figure", options["kind"])): {
+                **entry("figure", options["kind"]),
+                "options": options,
+            }
+            for options in grid["figures"]
         }
 
     def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
@@ -256,27 +261,31 @@ class Plan:
 
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
-        if study not in self._metrics:
+        if study not in self._metrics:  # asked for by every job
             wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
-            defaults = {options["kind"]: schema.defaults("metric", options["kind"]) for options in wanted}
-            self._metrics[study] = {metric_name(options, defaults[options["kind"]]): options for options in wanted}
+            named = {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
+            self._metrics[study] = named
         return self._metrics[study]
 
-    def _of_set(self, name: str) -> dict[str, Any]:
+    def sets(self, study: str) -> list[str]:
+        """The sets of metrics that hold those of a study."""
+        return names.sets(self.metrics(study))
+
+    def _of_set(self, of_set: str) -> dict[str, Any]:
         """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
-        wanted = {key: options for study in self.config["studies"] for key, options in self.metrics(study).items()}
-        return {"set": name, "metrics": of_set(name, wanted)}
+        wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
+        return {"set": of_set, "metrics": names.of_set(of_set, wanted)}
 
     def _evaluate(self, split: str, metrics: str) -> dict[str, Any]:
         config = self._of_set(metrics)
-        if metrics == STANDARD:
+        if metrics == names.STANDARD:
             config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
             config["structure"] = {"neighbours": NEIGHBOURS}
         return config
 
     def _references(self, split: str, seed: str, metrics: str) -> dict[str, Any]:
         config = {**self._of_set(metrics), "seed": int(seed), "draws": DRAWS}
-        if metrics == STANDARD:
+        if metrics == names.STANDARD:
             config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
         return config
 
@@ -298,8 +307,7 @@ class Plan:
             "metrics": list(metrics),
             "metric_options": metrics,
             "metric_code": {
-                name: closure.code_hash([":".join(location("metric", options["kind"]))])
-                for name, options in metrics.items()
+                name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
             },
             "ddof": grid["ddof"],
             "level": grid["level"],

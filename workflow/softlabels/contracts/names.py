@@ -1,4 +1,4 @@
-"""What a metric with its options is called, in files and tables, and which metrics are always there."""
+"""What a metric or a figure with its options is called, in files and tables, and which metrics are always there."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ STANDARD = "standard"  # the set of metrics and facts that every table needs
 METRICS = ("macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd")  # its metrics
 LONGEST = 80  # characters of a name, before its digest
 
-Options = Mapping[str, Any]  # of a metric: its "kind", and what that takes
+Options = Mapping[str, Any]  # of an entry: its "kind", and what that takes
 
 
-def metric_name(options: Options, defaults: Options) -> str:
-    """The name of a metric: its kind, and what differs from the defaults, such as ``top_k__k_3``.
+def entry_name(options: Options, defaults: Options) -> str:
+    """The name of an entry: its kind, and what differs from the defaults, such as ``top_k__k_3``.
 
     Args:
         options: ``kind`` (of an own module ``module:function``) and its options.

@@ -144,25 +144,26 @@ def aggregates_are_right(scope: Scope) -> Iterator[Finding]:
 
 def _aggregates(scope: Scope, study: str) -> Iterator[Finding]:
     results, config = scope.results, scope.results.study_config(study)
-    wanted = sets(config["metrics"])
-
-    def of_job(command: str, output: str, names: Mapping[str, Any]) -> dict[str, str]:
-        return {of_set: places.path(command, output, **names, metrics=of_set) for of_set in wanted}
-
     trained = recompute.blocks(config), config["labels"], config["seeds"]
     drawn = itertools.product(config["datasets"], config["splits"], config["seeds"])
+    wanted = sets(config["metrics"])
     run_files = {
-        places.RUN.format_map(names): of_job("evaluate", "scores", names)
+        places.RUN.format_map(names): {key: places.path("evaluate", "scores", **names, metrics=key) for key in wanted}
         for block, label, seed in itertools.product(*trained)
         for names in [dict(zip(("dataset", "split", "recipe"), block, strict=True), label=label, seed=seed)]
     }
     draw_files = {
-        places.SPLIT.format_map(names): of_job("references", "references", names)
+        places.SPLIT.format_map(names): {
+            key: places.path("references", "references", **names, metrics=key) for key in wanted
+        }
         for names in (dict(zip(("dataset", "split", "seed"), draw, strict=True)) for draw in drawn)
     }
+    runs = {name: {key: results.scores(path) for key, path in of_run.items()} for name, of_run in run_files.items()}
+    draws = {
+        name: {key: results.reference_rows(path) for key, path in of_draw.items()}
+        for name, of_draw in draw_files.items()
+    }
     files = run_files | draw_files
-    runs = {name: {key: results.scores(path) for key, path in own.items()} for name, own in run_files.items()}
-    draws = {name: {key: results.reference_rows(path) for key, path in own.items()} for name, own in draw_files.items()}
     expected = recompute.ledger(config, runs, draws)
     path = of_study(study, "cells")
     cells, facts = results.table(path, list(LEDGER_COLUMNS))

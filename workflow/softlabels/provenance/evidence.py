@@ -294,17 +294,10 @@ class Results:
         config = self.json(path)
         tables = dict.fromkeys(("datasets", "splits", "recipes", "labels"), dict)
         with reading(path):
+            lists = dict.fromkeys(("seeds", "metrics"), list)
             shaped(
                 config,
-                {
-                    **tables,
-                    "study": str,
-                    "seeds": list,
-                    "metrics": list,
-                    "metric_options": dict,
-                    "level": float,
-                    "ddof": int,
-                },
+                {**tables, **lists, "study": str, "metric_options": dict, "level": float, "ddof": int},
                 "the study",
             )
         return config

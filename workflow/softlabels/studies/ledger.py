@@ -83,6 +83,10 @@ def reference_name(block: Block, seed: int) -> str:
 def named(paths: list[Path], folder: str) -> dict[str, Path]:
     """Paths by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
 
+    Args:
+        paths: files under results/.
+        folder: the folder under results/, a key of NAMES.
+
     Raises:
         UserError: a path that does not lie in such a folder.
     """
@@ -132,8 +136,7 @@ def evaluations(
         files = named([path for path in paths if path.stem == of_set], folder)
         expect(files, names, f"{folder}: scores of {of_set}")
         for name in names:
-            path = files[name]
-            result[name][of_set] = Evaluation(places.find(path).path, io.sha256(path), read(path))
+            result[name][of_set] = Evaluation(places.find(files[name]).path, io.sha256(files[name]), read(files[name]))
     return result
 
 
@@ -217,6 +220,7 @@ def _over_seeds(
     statistics = {"mean": (mean, "mean over seeds")}
     if std is not None:
         statistics["std"] = (std, _std_text(config["ddof"]))
+    counts = metric in scores.COUNTS
     published = paper_value(config, block, label, metric) if kind == "measured" else None
     yield from _rows(
         config,
@@ -226,7 +230,7 @@ def _over_seeds(
         kind,
         statistics,
         n,
-        decimals=None if metric not in scores.COUNTS else 0 if mean == round(mean) else 1,
+        decimals=None if not counts else 0 if mean == round(mean) else 1,
         ddof=config["ddof"],
         sources={name: sources[name] for name in present},
         oracle=oracle,

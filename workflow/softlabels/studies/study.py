@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import documents, io, registry
-from ..contracts import names as metric_names
+from ..contracts import names
 from ..contracts import reference as reference_file
-from ..contracts.names import Options
 from ..contracts.scores import read_rows
 from ..errors import UserError
 from ..evaluation import structure
@@ -24,9 +23,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
     Args:
         config: ``study``, ``datasets`` (name: ``paper`` and ``description``), ``splits``, ``recipes`` and ``labels``
-            (name: definition), ``seeds``, ``metrics`` (names) and ``metric_options`` (name to kind and options),
-            ``ddof``, ``level``, ``baseline``, ``metric_code`` (optional: metric to the hash of its code), ``tables``
-            (optional: kind and options of each).
+            (name: definition), ``seeds``, ``metrics`` (names), ``ddof``, ``level``, ``baseline``, ``metric_code``
+            (optional: metric to the hash of its code), ``tables`` (kind and options of each).
         inputs: lists ``scores`` (a file a run and set of metrics), ``predictions`` (a file a run), ``references`` (a
             file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a data set). Their
             paths under ``results/`` say which is which.
@@ -44,7 +42,7 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     tables = _files(inputs["items"], "data", datasets, "items.parquet")
     reference = _files(inputs["reference"], "data", datasets, "reference.parquet")
 
-    sets = metric_names.sets(config["metrics"])
+    sets = names.sets(config["metrics"])
     runs = evaluations(inputs["scores"], "runs", run_names, sets)
     references = evaluations(inputs["references"], "references", list(dict.fromkeys(split_names)), sets, read_rows)
     facts = study_facts(config, runs, reference)
@@ -125,25 +123,23 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
     }
 
 
-def headings(metrics: Mapping[str, Options]) -> dict[str, dict[str, Any]]:
+def headings(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """What the tables tell of each metric and structure number: heading with an arrow, better, unit, decimals.
 
     Args:
-        metrics: name to kind and options.
+        metrics: name to kind and options; options that are not the default are told in the heading.
     """
-    facts = {}
-    for name, options in metrics.items():
-        about, chosen = (
-            registry.entry("metric", options["kind"]),
-            [f"{k} {v}" for k, v in options.items() if k != "kind"],
-        )
-        facts[name] = {**about, "heading": about["heading"] + (f" ({', '.join(chosen)})" if chosen else "")}
+    facts = {name: registry.entry("metric", options["kind"]) for name, options in metrics.items()}
     facts |= {f"structure.{name}": about for name, about in structure.FACTS.items()}
-    kept = ("better", "unit", "decimals", "source")
-    return {
-        name: {"heading": f"{about['heading']} {ARROWS[about['better']]}", **{key: about.get(key) for key in kept}}
-        for name, about in facts.items()
-    }
+    kept, found = ("better", "unit", "decimals", "source"), {}
+    for name, about in facts.items():
+        rules, options = about.get("options", {}), metrics.get(name, {})
+        changed = {key: options[key] for key in rules if key in options and options[key] != rules[key].get("default")}
+        chosen = [f"{key} {value}" for key, value in changed.items()]
+        heading = f"{about['heading']} ({', '.join(chosen)})" if chosen else about["heading"]
+        arrow = f" {ARROWS[about['better']]}" if about.get("better") else ""
+        found[name] = {"heading": f"{heading}{arrow}", **{key: about.get(key) for key in kept}}
+    return found
 
 
 def tables(config: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -84,15 +84,15 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
     for label, path in zip(labels, inputs["embeddings"], strict=True):
         table, facts = io.read_table(path)
         points = np.column_stack([io.vector(table, "x"), io.vector(table, "y")])
-        numbers = structure_numbers(of_run[f"{label}/seed{seed}"])
-        panels.append(Panel(label, io.vector(table, "item"), points, facts, numbers))
+        scored = scores.read(of_run[f"{label}/seed{seed}"])
+        structure = {name: scored.value(name) for name in scored.metrics("structure.")}
+        panels.append(Panel(label, io.vector(table, "item"), points, facts, structure))
     return panels
 
 
 def structure_numbers(path: Path) -> dict[str, float | None]:
     """The structure numbers of a run's test items, by name."""
-    scored = scores.read(path)
-    return {name.removeprefix("structure."): scored.value(name) for name in scored.metrics("structure.")}
+    return io.read_json(path)["structure"]
 
 
 def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
@@ -193,10 +193,10 @@ def embedding_text(panel: Panel) -> str:
 def structure_text(panel: Panel) -> str:
     """The numbers of the feature space that was embedded."""
     names = {
-        "silhouette": "silhouette",
-        "label_smoothness": "label smoothness",
-        "distance_spearman": "distance Spearman",
-        "position_r2": "position R²",
+        "structure.silhouette": "silhouette",
+        "structure.label_smoothness": "label smoothness",
+        "structure.distance_spearman": "distance Spearman",
+        "structure.position_r2": "position R²",
     }
     return "features: " + numbers(panel.structure, names).replace(", distance", ",\ndistance")
 
