@@ -53,7 +53,7 @@ def of_figure(wildcards):
     if wildcards.figure == "curves":
         return expand(RUN + "history.parquet", seed=SEEDS, **names)
     embeddings = expand(STUDY + TSNE + ".parquet", seed=SEEDS[0], **names)
-    scores = expand(RUN + "metrics.json", seed=SEEDS, **names)
+    scores = expand(RUN + "scores/standard.parquet", seed=SEEDS, **names)
     return embeddings + scores + expand([DATA + "items.parquet", TABLES[0]], dataset=dataset)
 
 RULES = {{  # name: inputs, outputs

@@ -51,13 +51,14 @@ def change(path, **values):
 
 EVERY_KIND = [
     f"{STUDY}/cells.parquet", f"{STUDY}/chain.json", f"{STUDY}/config.json", f"{STUDY}/config.manifest.json",
-    f"{STUDY}/table.csv", f"{STUDY}/table.md", f"{RUN}/metrics.json", f"{RUN}/model.safetensors",
+    f"{STUDY}/table.csv", f"{STUDY}/table.md", f"{RUN}/scores/standard.parquet", f"{RUN}/model.safetensors",
     f"{RUN}/history.parquet", f"{RUN}/predictions.parquet", f"{RUN}/features.npy", MANIFEST,
     "data/shapes/images.npy", "data/shapes/reference.parquet", "data/shapes/annotations.parquet",
-    "labels/shapes/soft/all.parquet", "splits/shapes/random/seed0.parquet", "references/shapes/random/seed0.json",
+    "labels/shapes/soft/all.parquet", "splits/shapes/random/seed0.parquet",
+    "references/shapes/random/seed0/standard.parquet",
 ]  # fmt: skip
 ONE_OF_A_KIND = [
-    f"{STUDY}/cells.parquet", f"{STUDY}/chain.json", f"{STUDY}/table.csv", f"{RUN}/metrics.json",
+    f"{STUDY}/cells.parquet", f"{STUDY}/chain.json", f"{STUDY}/table.csv", f"{RUN}/scores/standard.parquet",
     f"{RUN}/model.safetensors", f"{RUN}/features.npy", MANIFEST,
 ]  # fmt: skip
 FOREIGN = {

@@ -5,7 +5,12 @@ import re
 
 import pytest
 
+from softlabels import plan as plan_module
+from softlabels import registry, schema
 from softlabels.commands import COMMANDS
+from softlabels.contracts.names import METRICS, entry_name
+from softlabels.errors import UserError
+from softlabels.places import NAME
 from softlabels.plan import Plan
 
 RAW = {
@@ -43,8 +48,15 @@ WILDCARDS = {
     "split": {"dataset": "shapes", "split": "other", "seed": "1"},
     "label": {"dataset": "shapes", "label": "hard", "draw": "all"},
     "train": {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"},
-    "evaluate": {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"},
-    "references": {"dataset": "shapes", "split": "random", "seed": "1"},
+    "evaluate": {
+        "dataset": "shapes",
+        "split": "random",
+        "recipe": "tuned",
+        "label": "soft",
+        "seed": "1",
+        "metrics": "standard",
+    },
+    "references": {"dataset": "shapes", "split": "random", "seed": "1", "metrics": "standard"},
     "embed": {"study": "two"},
     "study": {"study": "two"},
     "figure": {"study": "two", "figure": "curves", "block": "-shapes-other-quick"},
@@ -91,10 +103,77 @@ def test_two_studies_share_the_runs_that_both_want(plan):
         "out/runs/shapes/random/quick/hard/seed1/model.safetensors",
         "out/runs/shapes/random/quick/soft/seed1/model.safetensors",
     }
-    # One evaluation serves both, with the metrics of both; a data set that only one has gets only that one's.
-    assert plan.of("evaluate", **WILDCARDS["evaluate"])["metrics"] == ["ce", "kl", "macro_acc"]
-    animals = WILDCARDS["evaluate"] | {"dataset": "animals"}
-    assert plan.of("evaluate", **animals)["metrics"] == ["kl", "macro_acc"]
+    # One evaluation serves both, whichever of the standard metrics they show.
+    assert set(plan.files("two", "evaluate", "scores")) >= {
+        f"out/runs/shapes/random/quick/{label}/seed1/scores/standard.parquet" for label in ("hard", "soft")
+    }
+    assert list(plan.of("evaluate", **WILDCARDS["evaluate"])["metrics"]) == list(METRICS)
+    assert list(METRICS) == schema.STUDY["metrics"]["default"]
+
+
+@pytest.fixture
+def topk(monkeypatch):
+    """A plan whose study two has one metric more, with an option."""
+    entry = {"about": "", "needs": [], "options": {"k": {"type": "integer", "default": 5}}}
+    known = registry.entry
+    monkeypatch.setattr(registry, "entry", lambda kind, name: entry if name == "topk" else known(kind, name))
+    monkeypatch.setattr(plan_module, "location", lambda kind, name: ("softlabels.evaluation.metrics.kl", "metric"))
+    return lambda metric: changed("studies.two.metrics", ["macro_acc", "ce", metric])
+
+
+def test_a_further_metric_has_files_of_its_own_and_changes_no_others(plan, topk):
+    more, run = topk({"kind": "topk", "k": 3}), "out/runs/shapes/random/quick/hard/seed1/scores/"
+    assert list(more.metrics("two").items())[-1] == ("topk__k_3", {"kind": "topk", "k": 3})
+    new = set(more.files("two", "evaluate", "scores")) - set(plan.files("two", "evaluate", "scores"))
+    assert f"{run}topk__k_3.parquet" in new
+    assert len(new) == len(list(plan.runs("two")))
+    assert (
+        len(set(more.files("two", "references", "references")) - set(plan.files("two", "references", "references")))
+        == 2
+    )
+    files = more.files("two", "evaluate", "manifest") + more.files("two", "references", "manifest")
+    assert {path for path in more.manifests("two") if "topk" in path} == {path for path in files if "topk" in path}
+    # What a further metric's jobs are told is that metric, and nobody else's jobs are told of it.
+    own = {"set": "topk__k_3", "metrics": {"topk__k_3": {"kind": "topk", "k": 3}}}
+    assert more.of("evaluate", **WILDCARDS["evaluate"] | {"metrics": "topk__k_3"}) == own
+    rows = more.of("references", **WILDCARDS["references"] | {"metrics": "topk__k_3"})
+    assert rows == {**own, "seed": 1, "draws": 20}
+    for command in ("evaluate", "references"):
+        assert more.json(command, **WILDCARDS[command]) == plan.json(command, **WILDCARDS[command])
+    assert more.json("study", study="one") == plan.json("study", study="one")
+    assert more.files("one", "evaluate", "scores") == plan.files("one", "evaluate", "scores")
+
+
+def test_a_default_that_is_written_out_is_no_other_metric(topk):
+    assert list(topk({"kind": "topk", "k": 5}).metrics("two")) == list(topk("topk").metrics("two"))
+
+
+def test_a_set_that_no_study_wants_is_refused(plan):
+    with pytest.raises(UserError, match="No study has a metric 'tvd' of its own; there are: standard"):
+        plan.of("evaluate", **WILDCARDS["evaluate"] | {"metrics": "tvd"})
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"kind": "kl"}, "kl"),
+        ({"kind": "top_k", "k": 3}, "top_k__k_3"),
+        ({"kind": "top_k", "k": 1}, "top_k"),
+        ({"kind": "ece", "width": 0.01, "by": "class"}, "ece__by_class__width_0p01"),
+        ({"kind": "ece", "edges": [0.5, 1e-9], "shift": -1.5}, "ece__edges_0p5_1em09__shift_m1p5"),
+        ({"kind": "my_metrics:brier"}, "my_metrics_brier"),
+        ({"kind": "my_metrics:brier", "both": True}, "my_metrics_brier__both_true"),
+    ],
+)
+def test_a_metric_is_named_after_what_differs_from_its_defaults(options, name):
+    assert entry_name(options, {"k": 1}) == name
+
+
+def test_names_stay_safe_short_and_apart():
+    options = [{"kind": "m", "way": way} for way in ("../x", "a b", "a_b", "A_B", "ü" * 200, "u" * 200, "")]
+    names = [entry_name(each, {}) for each in options]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(NAME, name) and len(name) <= 89 for name in names)
 
 
 def test_paths_are_those_of_the_contracts(plan):
@@ -209,17 +288,12 @@ def test_swapping_two_values_changes_the_line():
     assert one.json("train", **wildcards) != two.json("train", **wildcards)
 
 
-def test_a_new_metric_changes_evaluation_and_no_training(plan):
+def test_another_standard_metric_changes_its_study_alone(plan):
     more = changed("studies.two.metrics", ["macro_acc", "ce", "tvd"])
-    for command, same in (
-        ("train", True),
-        ("label", True),
-        ("split", True),
-        ("evaluate", False),
-        ("references", False),
-    ):
+    for command in COMMANDS:
+        same = command != "study"
         assert (more.json(command, **WILDCARDS[command]) == plan.json(command, **WILDCARDS[command])) is same, command
-        assert (more.code(command, **WILDCARDS[command]) == plan.code(command, **WILDCARDS[command])) is same, command
+        assert more.code(command, **WILDCARDS[command]) == plan.code(command, **WILDCARDS[command]), command
 
 
 def test_each_command_has_its_own_code(plan):

@@ -47,10 +47,9 @@ def state(root, command):
 
 def unfinished(root, text, age=0.0, command="train"):
     """Take away what a job wrote; its log holds ``text`` and was touched ``age`` seconds ago."""
-    (root / f"runs/{RUN}" / {"train": "model", "evaluate": "scores/standard"}[command]).with_suffix(
-        ".manifest.json"
-    ).unlink()
-    log = root / f"logs/runs/{RUN}/{command}.log"
+    first, log = {"train": ("model", "train"), "evaluate": ("scores/standard", "scores/standard")}[command]
+    (root / f"runs/{RUN}/{first}.manifest.json").unlink()
+    log = root / f"logs/runs/{RUN}/{log}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(text)
     os.utime(log, (time.time() - age,) * 2)

@@ -223,28 +223,53 @@ def a_table_of_another_study(root):
 # -- evaluations -------------------------------------------------------------------------------------------------------
 
 
+def edit_score(path: Path, change: Callable[[float], float], **wanted) -> None:
+    """Change one number in a file of scores."""
+
+    def edit(rows):
+        row = row_of(rows, **wanted)
+        row["value"] = change(row["value"])
+
+    edit_table(path, edit)
+
+
 @fault("A04")
-def kl_in_metrics_json(root):
-    edit_json(root / SOFT / "metrics.json", lambda m: m["metrics"].update(kl=m["metrics"]["kl"] * (1 - 3e-6)))
+def kl_in_a_runs_scores(root):
+    wanted = {"part": "test", "scaling": "none", "metric": "kl"}
+    edit_score(root / SOFT / "scores/standard.parquet", lambda value: value * (1 - 3e-6), **wanted)
     gather(root)
 
 
 @fault("A04")
-def macro_accuracy_in_metrics_json(root):
-    edit_json(root / SOFT / "metrics.json", lambda m: m["metrics"].update(macro_acc=m["metrics"]["macro_acc"] + 0.01))
+def macro_accuracy_of_the_validation_part(root):
+    wanted = {"part": "val", "scaling": "none", "metric": "macro_acc"}
+    edit_score(root / SOFT / "scores/standard.parquet", lambda value: value + 0.01, **wanted)
     gather(root)
 
 
 @fault("A04")
 def a_metric_after_temperature(root):
-    edit_json(root / SOFT / "metrics.json", lambda m: m["temperature"]["metrics"].update(kl_dcic=0.01))
+    wanted = {"part": "test", "scaling": "temperature", "metric": "kl_dcic"}
+    edit_score(root / SOFT / "scores/standard.parquet", lambda value: 0.01, **wanted)
     gather(root)
 
 
 @fault("A04")
+def the_recall_of_a_class(root):
+    wanted = {"part": "test", "metric": "recall", "group": "rc"}
+    edit_score(root / SOFT / "scores/standard.parquet", lambda value: value + 0.01, **wanted)
+    gather(root)
+
+
+@fault("A03", "A04")
+def a_score_that_is_there_twice(root):
+    edit_table(root / SOFT / "scores/standard.parquet", lambda rows: [*rows, dict(rows[0], value=0.0)])
+
+
+@fault("A04")
 def a_row_without_a_network(root):
-    path = root / "references/tiny_synthetic/random/seed0.json"
-    edit_json(path, lambda content: content["rows"][1]["metrics"].update(kl=0.3))
+    path = root / "references/tiny_synthetic/random/seed0/standard.parquet"
+    edit_score(path, lambda value: 0.3, row="prior", metric="kl")
     gather(root)
 
 
@@ -334,7 +359,7 @@ def another_code_in_a_manifest(root):
 
 @fault("A09")
 def one_run_with_another_numpy(root):
-    path = root / SOFT / "metrics.manifest.json"
+    path = root / SOFT / "scores/standard.manifest.json"
     edit_json(path, lambda manifest: manifest["environment"]["packages"].update(numpy="1.26.4"))
 
 
@@ -345,7 +370,7 @@ def all_runs_with_a_package_that_is_not_pinned(root):
 
 @fault("A09")
 def one_run_with_another_python(root):
-    path = root / SOFT / "metrics.manifest.json"
+    path = root / SOFT / "scores/standard.manifest.json"
     edit_json(path, lambda manifest: manifest["environment"].update(python="3.9.1"))
 
 
@@ -600,7 +625,7 @@ def test_a_changed_line_of_metric_code_fails_and_names_the_function(finished):
 
 
 def test_a_comment_in_the_code_is_no_fault(finished):
-    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", ("import numpy", "# more of it\nimport numpy"))
+    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", ("from ..aligned", "# more of it\nfrom ..aligned"))
     assert having(command(finished, "--no-dry-run", status=0), "fail") == set()
 
 

@@ -87,6 +87,48 @@ def test_an_edited_metric_evaluates_again_and_retrains_nothing(finished):
     assert finished.planned() == {"evaluate": 4, "references": 2, "study": 1, "chain": 1, "figure": 1}
 
 
+TOP_K = """
+import numpy as np
+
+ENTRY = {"about": "Share of items whose truth is among the k most probable classes.",
+         "options": {"k": {"type": "integer", "minimum": 1, "default": 2, "description": "How many."}},
+         "heading": "top-k ACC", "better": "higher", "unit": None, "decimals": 4}
+
+
+def metric(aligned, options):
+    return again(aligned.reference, aligned.log_prediction, options)
+
+
+def again(reference, log_prediction, options):
+    best = np.argsort(-log_prediction, axis=1, kind="stable")[:, : options["k"]]
+    return float((best == reference.argmax(axis=1)[:, None]).any(axis=1).mean())
+"""
+
+
+def test_a_study_that_adds_a_metric_computes_that_one_and_leaves_another_study_alone(finished):
+    two, metrics = "config/two.yaml", ["macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd"]
+    study = yaml.safe_load((REPOSITORY / "config/tiny.yaml").read_text())["studies"]["tiny"]
+    finished.configure(two, studies={"tiny": study, "more": study})
+    assert set(finished.planned(config=two)) == {"embed", "study", "chain", "figure", "curves"}
+    finished.snakemake(config=two)
+    before = finished.contents("studies/tiny", "runs", "references")
+    (finished.folder / "workflow/softlabels/evaluation/metrics/top_k.py").write_text(TOP_K)
+    assert finished.planned(config=two) == {}
+    finished.configure(
+        two, studies={"tiny": study, "more": {**study, "metrics": [*metrics, {"kind": "top_k", "k": 3}]}}
+    )
+    assert finished.planned(config=two) == {"evaluate": 4, "references": 2, "study": 1, "chain": 1}
+    finished.snakemake(config=two)
+    after = finished.contents("studies/tiny", "runs", "references")
+    assert before.items() <= after.items()
+    assert {path.rpartition("/")[2] for path in after.keys() - before.keys()} == {"top_k__k_3.parquet"}
+    table = (finished.folder / "results/tiny/studies/more/table.csv").read_text()
+    assert ",hard,top_k__k_3,measured," in table and ",uniform,top_k__k_3,reference," in table
+    printed = finished.softlabels("explain", "results/tiny/studies/more", "soft", "top_k__k_3")
+    assert "metrics/top_k.py" in printed and "scores/top_k__k_3.parquet" in printed
+    assert "0 fail" in finished.softlabels("audit", "results/tiny", "--configfile", two)
+
+
 def test_an_edited_loss_retrains(finished):
     finished.edit("workflow/softlabels/training/losses/cross_entropy.py", (".sum(dim=1)", ".sum(dim=1) * 2"))
     assert finished.planned() == AFTER_TRAINING

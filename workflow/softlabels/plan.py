@@ -50,6 +50,7 @@ class Plan:
         self.config = config.resolve(raw)
         self.root = Path(self.config["results"]).as_posix()
         self._tracked: dict[tuple, tuple[str, str]] = {}
+        self._metrics: dict[str, dict[str, Options]] = {}
 
     # -- which files -----------------------------------------------------------------------------------------------
 
@@ -260,8 +261,11 @@ class Plan:
 
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
-        wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
-        return {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
+        if study not in self._metrics:  # asked for by every job
+            wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
+            named = {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
+            self._metrics[study] = named
+        return self._metrics[study]
 
     def sets(self, study: str) -> list[str]:
         """The sets of metrics that hold those of a study."""

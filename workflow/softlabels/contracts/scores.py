@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .. import io
 from ..errors import UserError
@@ -126,26 +125,38 @@ def read_rows(path: Path) -> dict[str, Scores]:
     return rows_of_table(str(path), *io.read_table(path, ROWS_COLUMNS))
 
 
-def of_table(path: str, table: pa.Table, metadata: Mapping[str, Any], oracle: bool = False) -> Scores:
+def of_table(path: str, table: pa.Table, metadata: Mapping[str, Any]) -> Scores:
     """The scores in a table.
 
     Raises:
         UserError: a number that is there twice.
     """
-    *keys, values = (table.column(name).to_pylist() for name in COLUMNS)
-    found = dict(zip(zip(*keys, strict=True), values, strict=True))
-    if len(found) != len(values):
-        raise UserError(f"{path}: found a number twice, expected each once. Delete the file and run again.")
-    return Scores(path, found, metadata["classes"], metadata["eps"], oracle)
+    return _scores(path, _tuples(table, COLUMNS), metadata, oracle=False)
 
 
 def rows_of_table(path: str, table: pa.Table, metadata: Mapping[str, Any]) -> dict[str, Scores]:
-    """The scores of each row that needs no network, in the order of the table."""
-    names, oracles = (table.column(name).to_pylist() for name in ("row", "oracle"))
-    return {
-        name: of_table(path, table.filter(pc.equal(table.column("row"), name)), metadata, oracle)
-        for name, oracle in dict(zip(names, oracles, strict=True)).items()
-    }
+    """The scores of each row that needs no network, in the order of the table.
+
+    Raises:
+        UserError: a number that is there twice.
+    """
+    rows: dict[str, list[tuple]] = {}
+    oracles = set()
+    for name, oracle, *number in _tuples(table, ROWS_COLUMNS):
+        rows.setdefault(name, []).append(tuple(number))
+        oracles |= {name} if oracle else set()
+    return {name: _scores(path, numbers, metadata, name in oracles) for name, numbers in rows.items()}
+
+
+def _tuples(table: pa.Table, columns: list[str]) -> list[tuple]:
+    return list(zip(*(table.column(name).to_pylist() for name in columns), strict=True))
+
+
+def _scores(path: str, numbers: list[tuple], metadata: Mapping[str, Any], oracle: bool) -> Scores:
+    found = {tuple(key): value for *key, value in numbers}
+    if len(found) != len(numbers):
+        raise UserError(f"{path}: found a number twice, expected each once. Delete the file and run again.")
+    return Scores(path, found, metadata["classes"], metadata["eps"], oracle)
 
 
 def file_of(files: Mapping[str, File], metric: str) -> File:
