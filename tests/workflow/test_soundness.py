@@ -26,8 +26,8 @@ VOTED = {
         "shapes": {
             "source": {
                 "kind": "synthetic", "items": 120, "pixels": 12, "seed": 0, "classes": "colour", "votes": 5,
-                "annotators": 12,
-                "annotator_model": "confusion", "load": "uneven", "spammer_share": 0.1, "complete_annotators": 2,
+                "annotators": 12, "annotator_model": "confusion", "load": "uneven",
+                "spammer_share": 0.1, "complete_annotators": 2,
             },
             "reference": "votes",
         }

@@ -131,7 +131,9 @@ def _path(module: str, package: Path, folder: str) -> Path | None:
 def _modules(folder: Path, package: str) -> Iterator[str]:
     """All modules in a folder and below it."""
     for path in sorted(folder.rglob("*.py")):
-        yield ".".join([package, *path.relative_to(folder).with_suffix("").parts]).strip(".").removesuffix(".__init__")
+        parts = path.relative_to(folder).with_suffix("").parts
+        if all(part.isidentifier() for part in parts):  # others cannot be imported
+            yield ".".join([package, *parts]).strip(".").removesuffix(".__init__")
 
 
 # -- one module ------------------------------------------------------------------------------------------------------
@@ -173,7 +175,7 @@ def _module(name: str, path: Path) -> _Module:
             module.imports.update(units.pop(0).imports)
         assigned = isinstance(statement, ast.Assign | ast.AnnAssign)
         for unit in units:
-            reads = {chain[0] for _, chain in unit.references} - set(unit.names) - set(dir(builtins))
+            reads = {chain[0] for owner, chain in unit.references if not owner} - set(unit.names) - set(dir(builtins))
             found.append((unit, reader.acts(statement), assigned and bool(reads)))
             for bound in unit.names:
                 module.names.setdefault(bound, []).append(unit)
@@ -221,7 +223,9 @@ class _Reader:
                     self.silence(call)
                 case ast.Call(func=func) if self.dotted(func) in BARS:
                     node.args[1:] = [argument for argument in node.args[1:] if any(self.called(argument))]
-                    node.keywords = [k for k in node.keywords if k.arg is None or any(self.called(k.value))]
+                    node.keywords = [
+                        k for k in node.keywords if k.arg in (None, "iterable") or any(self.called(k.value))
+                    ]
                 case ast.FunctionDef() | ast.AsyncFunctionDef() if self.lazy and all(
                     map(self.is_pure, node.decorator_list)
                 ):
@@ -396,6 +400,10 @@ class _Reader:
                 self.imports |= {*base, *(".".join([*base, alias.name]) for alias in node.names)}
                 if scopes and scopes[-1] is None:  # an attribute of a class: used who knows how
                     self.references |= {link for _, link in self.links(node)}
+            case ast.AugAssign(target=ast.Name(id=name)):
+                self.visit_all([ast.Name(name, ast.Load()), node.value], scopes)
+            case ast.Name(ctx=ast.Store() | ast.Del()):
+                return
             case ast.Name() | ast.Attribute() if chain := _chain(node):
                 inner = [scope for scope in scopes if scope is not None and chain[0] in scope]
                 links = inner[-1][chain[0]] if inner else [("", chain[:1])]
@@ -493,10 +501,13 @@ class _Search:
         self.whole: dict[str, str] = {}
         self.modules: set[str] = set()
         self.harmless: set[str] = set()
-        self.seen: set[tuple[str, _Unit]] = set()
+        self.seen: set[tuple[str, _Unit | Chain]] = set()
 
     def follow(self, module: str, chain: Chain, by: str) -> None:
         """Reach what ``chain`` means in a module."""
+        if (module, chain) in self.seen:
+            return
+        self.seen.add((module, chain))
         inner = f"{module}.{chain[0]}" if chain else ""
         if harmless := {module, f"{module}:{'.'.join(chain[:1])}"} & HARMLESS.keys():
             self.harmless |= harmless
@@ -506,23 +517,23 @@ class _Search:
             elif module.partition(".")[0] in ANY_MODULE or inner == "sys.modules":
                 self.take_all(by)
         elif not chain:
-            self.take_whole(module, f"{by} uses it as a value, not by its names")
+            self.take_whole(module, f"{by} uses all of it")
         else:
             self.touch(module)
             found = _module(module, path_of(module)).names.get(chain[0], [])
             for unit in found:
-                self.reach(module, unit, chain[1:])
+                self.reach(module, unit, chain[1:], by)
             if path_of(inner):
                 self.todo.append((inner, chain[1:], by))
             elif not found and chain[0] not in NO_CODE:
-                self.take_whole(module, f"{by} uses '{chain[0]}' of it, which its text does not define")
+                self.take_whole(module, f"{by} uses its '{chain[0]}', which its text does not define")
 
-    def reach(self, module: str, unit: _Unit, rest: Chain = ()) -> None:
-        """Take a unit, and all that it refers to."""
+    def reach(self, module: str, unit: _Unit, rest: Chain = (), by: str = "") -> None:
+        """Take a unit, and all that it refers to; ``rest`` is what ``by`` asks of it."""
         place = f"{module}:{','.join(unit.names)}"
         if unit.link:
             self.names.setdefault(module, set()).add(unit.digest)
-            self.todo.append((unit.link[0], (*unit.link[1], *rest), place))
+            self.todo.append((unit.link[0], () if "*" in unit.names else (*unit.link[1], *rest), by or place))
         if (module, unit) in self.seen:
             return
         self.seen.add((module, unit))
@@ -531,7 +542,7 @@ class _Search:
             self.definitions[place] = unit.digest
         for imported in unit.imports:
             self.touch(imported)
-        for owner, chain in unit.references:
+        for owner, chain in sorted(unit.references):
             if owner or chain[0] in known.names:
                 self.todo.append((owner or module, chain, place))
             elif chain[0] in ANY_NAME:
@@ -552,9 +563,10 @@ class _Search:
         if known.effects:
             self.definitions[f"{module}:<import>"] = _sha256(" ".join(unit.digest for unit in known.effects))
         for unit in known.effects:
-            self.reach(module, unit)
+            if not unit.link:
+                self.reach(module, unit)
         for unit in known.names.get("*", []):
-            self.todo.append((unit.link[0], (), f"{module}, with *,"))
+            self.reach(module, unit)
 
     def take_whole(self, module: str, reason: str) -> None:
         """Take all of a module, of the modules that it names, and of those inside of it."""
