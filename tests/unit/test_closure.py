@@ -142,6 +142,8 @@ def test_what_changes_no_result_leaves_the_hash(own, old, new):
         ("{y}\")\n    print", "{next(y)}\")\n    print"),
         ("range(3)", "range(4)"),
         ("file=sys.stderr", "file=x"),
+        ('{y}")\n    print', '{sys.format(y)}")\n    print'),
+        ("range(3), desc", "iterable=range(4), desc"),
         ('def f', 'def print(*a, file):\n    x.append(a)\n\n\ndef f'),
         ("RATE = 0.1", "RATE = 0.1\nRATE += 1"),
         ("RATE = 0.1", "RATE = 0.1\nsys.setrecursionlimit(99)"),
@@ -152,7 +154,7 @@ def test_what_may_change_a_result_changes_the_hash(own, old, new):
     before = own(a=BEFORE)
     assert old in BEFORE
     after = own(a=BEFORE.replace(old, new))
-    assert closure.hash_of(after.definitions) != closure.hash_of(before.definitions)
+    assert after.sha256 != before.sha256
 
 
 def test_none_and_nothing_differ_where_they_mean_different_things(own):
@@ -217,7 +219,7 @@ def test_a_name_is_followed_to_its_definition_and_no_further(own, text):
     assert {name for name in reached(found) if name.startswith("p.b")} == {"p.b:g"}
     assert found.whole == {}
     changed = own(p_b="def g(): return 3\ndef h(): ...\nX = 1")
-    assert closure.hash_of(changed.definitions) != closure.hash_of(found.definitions)
+    assert changed.sha256 != found.sha256
     assert own(p_b="def g(): return 3\ndef h(): return 4\nX = 2\ndef new(): ...") == changed
 
 

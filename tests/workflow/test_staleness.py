@@ -61,6 +61,21 @@ def test_comments_docstrings_and_formatting_rerun_nothing(finished):
     assert finished.planned() == {}
 
 
+def test_a_reworded_error_an_unused_function_and_another_bar_of_progress_rerun_nothing(finished):
+    finished.edit("workflow/softlabels/io.py", ("Delete it and run again to rebuild it.", "Remove it and run again."))
+    finished.edit("workflow/softlabels/training/memory.py", ("Not enough memory", "Too little memory"))
+    finished.edit("workflow/softlabels/progress.py", ("SECONDS = 30", "SECONDS = 60"))
+    for module in ("io", "keyed", "datasets/contract", "training/train", "evaluation/tables", "studies/study"):
+        path = finished.folder / f"workflow/softlabels/{module}.py"
+        path.write_text(path.read_text() + "\n\ndef unused(path):\n    return path\n")
+    assert finished.planned() == {}
+
+
+def test_a_changed_function_three_modules_away_reruns_what_reaches_it(finished):
+    finished.edit("workflow/softlabels/keyed.py", ("rng(purpose, *key).integers", "rng(purpose, *key, 0).integers"))
+    assert finished.planned() == AFTER_TRAINING
+
+
 def test_integers_written_as_floats_rerun_nothing(finished):
     finished.edit("config/tiny.yaml", ("epochs: 2,", "epochs: 2.0,"), ("perplexity: 10,", "perplexity: 10.0,"))
     assert finished.planned() == {}

@@ -50,8 +50,8 @@ HARMLESS = {
 }
 
 # What only makes a value, as a call, a decorator or a base class: of Python and of other packages.
-READS = {"abs", "ascii", "enumerate", "len", "max", "min", "repr", "round", "sorted", "sum"}
 PURE = {
+    "abs", "ascii", "len", "max", "min", "repr", "round", "sorted", "sum",
     "abc.ABC", "abc.abstractmethod", "collections.namedtuple", "contextlib.contextmanager", "dataclasses.dataclass",
     "dataclasses.field", "enum.Enum", "enum.IntEnum", "enum.StrEnum", "functools.cache", "functools.cached_property",
     "functools.lru_cache", "functools.partial", "functools.wraps", "numpy.array", "pathlib.Path", "pyarrow.schema",
@@ -82,12 +82,14 @@ class Closure:
         whole: modules that count whole, and why.
         modules: all modules that are imported on the way, without the harmless ones.
         harmless: what was met of :data:`HARMLESS`.
+        sha256: :func:`hash_of` the definitions.
     """
 
     definitions: dict[str, str]
     whole: dict[str, str]
     modules: frozenset[str]
     harmless: frozenset[str]
+    sha256: str
 
 
 def hash_of(definitions: dict[str, str]) -> str:
@@ -98,7 +100,7 @@ def hash_of(definitions: dict[str, str]) -> str:
 
 def code_hash(entries: Iterable[str]) -> str:
     """Hash of the code that entries (``module:function``) can reach."""
-    return hash_of(closure(entries).definitions)
+    return closure(entries).sha256
 
 
 def closure(entries: Iterable[str]) -> Closure:
@@ -197,9 +199,9 @@ class _Reader:
 
     def __init__(self, name: str, package: str, tree: ast.Module):
         self.name, self.package, self.nodes = name, package, list(ast.walk(tree))
-        self.lazy = any(isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body)
         imports = [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
         self.imported = {name: link for node in imports for name, link in self.links(node)}
+        self.lazy = ("__future__", ("annotations",)) in self.imported.values()  # annotations are not evaluated
         stored = [n for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
         defined = [n for n in self.nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
         self.own = {n.id for n in stored} | {n.name for n in defined}
@@ -267,8 +269,7 @@ class _Reader:
         """The parts of an expression that may do more than read."""
         for part in ast.walk(node):
             if isinstance(part, ast.Call):
-                method = isinstance(part.func, ast.Attribute) and part.func.attr in READING_METHODS
-                if part.keywords or not (method or self.is_pure(part)):
+                if part.keywords or not (self.is_reading(part) or self.is_pure(part)):
                     yield part
             elif isinstance(part, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
                 yield part
@@ -284,11 +285,14 @@ class _Reader:
     def is_pure(self, node: ast.expr) -> bool:
         """Does a call, a decorator or a base class only make its value (a call's arguments aside)?"""
         name = self.dotted(node.func if isinstance(node, ast.Call) else node)
-        return (
-            name in PURE
-            or name in READS
-            or (isinstance(getattr(builtins, name, None), type) and name not in ("filter", "map"))
-        )
+        is_type = isinstance(getattr(builtins, name, None), type) and name not in ("filter", "map")
+        return is_type or name in PURE
+
+    def is_reading(self, call: ast.Call) -> bool:
+        """Is a call one of a method that only reads?"""
+        chain = _chain(call.func)
+        method = isinstance(call.func, ast.Attribute) and call.func.attr in READING_METHODS
+        return method and (not chain or chain[0] not in self.imported)  # not a function of that name in a module
 
     def acts(self, node: ast.AST) -> bool:
         """Does a statement of a module or class do more, when it is executed, than to bind its names?"""
@@ -304,9 +308,8 @@ class _Reader:
                 changes = any(isinstance(part, inside) for place in places for part in ast.walk(place))
                 return changes or (node.value is not None and self.acts(node.value))
             case ast.Call():
-                method = isinstance(node.func, ast.Attribute) and node.func.attr in READING_METHODS
-                parts = [*node.args, *node.keywords, *([node.func.value] if method else [])]
-                return not (method or self.is_pure(node)) or any(map(self.acts, parts))
+                parts = [*node.args, *node.keywords, *([node.func.value] if self.is_reading(node) else [])]
+                return not (self.is_reading(node) or self.is_pure(node)) or any(map(self.acts, parts))
             case ast.keyword(arg="metaclass") | ast.Await() | ast.Yield() | ast.YieldFrom():
                 return True
             case ast.Import() | ast.ImportFrom() | ast.Pass() | ast.Expr(value=ast.Constant()):
@@ -487,7 +490,8 @@ def _closure(entries: tuple[str, ...], folder: str) -> Closure:
         search.follow(*search.todo.pop())
     for module, names in search.names.items():
         search.definitions[f"{module}:<names>"] = _sha256(" ".join(sorted(names)))
-    return Closure(search.definitions, search.whole, frozenset(search.modules), frozenset(search.harmless))
+    digest = hash_of(search.definitions)
+    return Closure(search.definitions, search.whole, frozenset(search.modules), frozenset(search.harmless), digest)
 
 
 class _Search:

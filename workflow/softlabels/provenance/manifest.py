@@ -114,7 +114,7 @@ def _code(command: str, config: dict[str, Any], root: Path) -> dict[str, Any]:
         with io.atomic(archived) as part:
             part.write_bytes(diff)
     return {
-        "sha256": closure.code_hash(entries),
+        "sha256": reached.sha256,
         "entries": {entry: closure.code_hash([entry]) for entry in entries},
         "definitions": definitions,
         "whole": reached.whole,
