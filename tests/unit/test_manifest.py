@@ -83,7 +83,7 @@ def test_a_slurm_job_is_named(monkeypatch):
 
 def test_the_code_is_that_which_the_plan_hashed(written):
     code, reached = written["code"], closure.closure(entries := commands.entries("split", CONFIG))
-    assert code["sha256"] == closure.code_hash(entries) == code["entries"]["softlabels.labels.splits:run"]
+    assert code["sha256"] == closure.code_hash(entries) == code["entries"]["softlabels.labels.split:run"]
     assert {
         f"{module}:{name}": digest for module, names in code["definitions"].items() for name, digest in names.items()
     } == {place: digest[:16] for place, digest in reached.definitions.items()}

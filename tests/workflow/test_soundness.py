@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from softlabels import closure, commands
-from softlabels.plan import RUN, Plan
+from softlabels.plan import Plan
 
 VOTED = {
     "datasets": {
@@ -120,24 +120,23 @@ def draw(root):
     studies = {"small": finished_run.CONFIG["studies"]["small"] | {"embedding": {"perplexity": 5, "iterations": 250}}}
     plan = Plan({**finished_run.CONFIG, "studies": studies, "results": str(root)})
 
-    def job(command, files, outputs, **names):
-        module = importlib.import_module(commands.COMMANDS[command].module)
-        inputs = {k: [Path(p) for p in path] if isinstance(path, list) else Path(path) for k, path in files.items()}
-        module.run(plan.of(command, **names), inputs, {name: root / path for name, path in outputs.items()})
+    def files(command, *outputs, **names):
+        return {output: Path(plan.path(command, output, **names)) for output in outputs}
 
-    data = {name: f"{root}/data/shapes/{name}.parquet" for name in ("items", "annotations", "reference")}
-    card = {"card_md": "card.md", "card_json": "card.json", "sheet": "card-images.png", "votes": "card-votes.png"}
-    splits = {"splits": plan.split_files_of("shapes")}
-    job("card", {"images": f"{root}/data/shapes/images.npy", **data, **splits}, card, dataset="shapes")
-    embeddings = plan.embeddings("small", "shapes", "random", "quick")
-    for label, path in zip(("hard", "soft"), embeddings, strict=True):
-        run = RUN.format(dataset="shapes", split="random", recipe="quick", label=label, seed=0)
-        inputs = {"features": f"{root}/runs/{run}/features.npy", "split": f"{root}/splits/shapes/random/seed0.parquet"}
-        job("embed", inputs | {"reference": data["reference"]}, {"embedding": path}, study="small")
-    figure = {"embeddings": embeddings, "metrics": plan.run_files("small", "metrics.json", seed=0)}
-    job("figure", {**figure, **data}, {"png": "figure.png", "pdf": "figure.pdf"}, study="small")
-    histories = {"histories": plan.run_files("small", "history.parquet")}
-    job("curves", histories, {"png": "curves.png", "pdf": "curves.pdf"}, study="small")
+    data = files("data", "images", "items", "annotations", "reference", dataset="shapes")
+    inputs = {
+        "card": lambda dataset: {**data, "splits": [Path(file) for file in plan.split_files(dataset)]},
+        "embed": lambda study, **run: {
+            **files("train", "features", **run), **files("split", "split", **run), "reference": data["reference"]
+        },
+        "figure": lambda **names: {
+            name: [Path(file) for file in found] for name, found in plan.figure_files(**names).items()
+        },
+    }  # fmt: skip
+    for command, names in plan.jobs("small", *inputs):
+        module = importlib.import_module(commands.COMMANDS[command].module)
+        outputs = files(command, *commands.COMMANDS[command].outputs, **names)
+        module.run(plan.of(command, **names), inputs[command](**names), outputs)
 
 
 def import_every_source(folder, voted):

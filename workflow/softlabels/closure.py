@@ -45,7 +45,6 @@ HARMLESS = {
     "softlabels.stopping": "decides when a training pauses; it goes on to the same bytes",
     "softlabels.training.checkpoint": "only continues a training; its states carry the version of their format",
     "softlabels.training.memory": "decides where the images wait, and words a lack of memory",
-    "softlabels.training.loop:Trainer._done": "where the bar of progress stands",
     "softlabels.training.loop:Trainer._report": "the lines of the log",
 }
 
