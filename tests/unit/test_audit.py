@@ -15,10 +15,14 @@ from scipy import stats
 
 from softlabels import cli, io, places, registry
 from softlabels.contracts import reference
+from softlabels.contracts.names import METRICS
+from softlabels.contracts.reference import Reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
-from softlabels.labels import label, splits
+from softlabels.evaluation.aligned import Aligned
+from softlabels.labels import label
+from softlabels.labels import split as splits
 from softlabels.provenance import checks_runs, manifest, recompute
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
 from softlabels.provenance.evidence import Results
@@ -83,29 +87,33 @@ def test_metrics_are_computed_a_second_way():
     p, logits = rng.dirichlet([0.3] * 5, 200), rng.normal(size=(200, 5))
     p[:20] = np.eye(5)[rng.integers(5, size=20)]  # with zeros
     log_q = recompute.log_softmax(logits)
-    second = recompute.scores(p, log_q)
-    assert {"kl", "macro_acc", "kl_dcic", "acc", "ce", "tvd"} == second.keys()
-    for name, value in second.items():
-        assert value == pytest.approx(registry.load("metric", name)(p, log_q), rel=1e-9)
+    assert recompute.METRICS.keys() == set(METRICS)
+    aligned = Aligned("test", np.arange(200), p, log_q, [])
+    for name, again in recompute.METRICS.items():
+        assert again(p, log_q, {}) == pytest.approx(registry.load("metric", name)(aligned, {}), rel=1e-9)
 
 
 def test_a_prediction_of_zero_where_there_is_mass_is_infinitely_far():
+    p = np.array([[0.5, 0.5]])
     with np.errstate(divide="ignore"):
-        found = recompute.scores(np.array([[0.5, 0.5]]), np.log(np.array([[1.0, 0.0]])))
-    assert found["kl"] == found["ce"] == math.inf
-    assert math.isfinite(found["kl_dcic"])
+        log_q = np.log(np.array([[1.0, 0.0]]))
+    assert recompute.METRICS["kl"](p, log_q, {}) == recompute.METRICS["ce"](p, log_q, {}) == math.inf
+    assert math.isfinite(recompute.METRICS["kl_dcic"](p, log_q, {}))
 
 
 def test_reference_rows_are_those_of_the_evaluation():
     p = np.random.default_rng(1).dirichlet([0.5] * 4, 60)
     train, test = np.arange(40), np.arange(40, 60)
-    rows = references.rows(["kl_dcic", "tvd"], p, None, train, test, seed=0, draws=1)
+    metrics = {name: {"kind": name} for name in ("kl_dcic", "tvd")}
+    exact = Reference("reference.parquet", np.arange(60), p, None, list("abcd"))
+    rows = references.rows(metrics, exact, train, test, seed=0, draws=1)
     found = recompute.reference_predictions(p, train, test)
-    assert found.keys() == {row["name"] for row in rows}
+    assert found.keys() == rows.keys()
     with np.errstate(divide="ignore"):
-        for row in rows:
-            scores = recompute.scores(p[test], np.log(found[row["name"]]))
-            assert row["metrics"] == pytest.approx({name: scores[name] for name in row["metrics"]}, rel=1e-9)
+        for label, row in rows.items():
+            for name in metrics:
+                again = recompute.METRICS[name](p[test], np.log(found[label]), {})
+                assert row[name] == pytest.approx(again, rel=1e-9)
 
 
 # -- the verdicts of sound results -------------------------------------------------------------------------------------

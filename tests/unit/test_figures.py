@@ -45,6 +45,12 @@ def figure_files(root: Path, dataset: str, definitions: dict | None = None, **ch
     )
 
 
+def drawn(config: dict, inputs: dict, outputs: dict) -> None:
+    """Draw as the command does, which gets a list of each file of a data set."""
+    lists = {name: [inputs[name]] for name in ("items", "reference") if name in inputs}
+    figures.run(config, inputs | lists, outputs)
+
+
 def texts_of(figure) -> str:
     """Every text in a figure."""
     return "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
@@ -53,11 +59,11 @@ def texts_of(figure) -> str:
 @pytest.mark.parametrize("dataset", ["synthetic", "mice_bone"])
 def test_a_figure_has_the_same_bytes_each_time(tmp_path, dataset):
     config, inputs, outputs = figure_files(tmp_path, dataset)
-    figures.run(config, inputs, outputs)
+    drawn(config, inputs, outputs)
     first = {name: path.read_bytes() for name, path in outputs.items()}
     assert first["png"].startswith(PNG) and first["pdf"].startswith(PDF)
     assert b"CreationDate" not in first["pdf"] and b"Software" not in first["png"]
-    figures.run(config, inputs, outputs)
+    drawn(config, inputs, outputs)
     assert first == {name: path.read_bytes() for name, path in outputs.items()}
 
 
@@ -134,7 +140,7 @@ def test_twenty_labels_and_hostile_names_stay_on_the_page(tmp_path, monkeypatch,
         figure = embedding.draw(config, inputs)
         assert_inside(figure)
         assert sum(bool(axes.get_title()) for axes in figure.axes) == 20 * (1 + (dataset == "synthetic"))
-        histories = [path.with_name("history.parquet") for path in inputs["scores"]]
+        histories = [path.parents[1] / "history.parquet" for path in inputs["scores"]]
         assert_inside(curves.draw({**config, "labels": list(labels)}, {"histories": histories}))
     if dataset == "mice_bone":
         names = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -145,10 +151,10 @@ def test_a_figure_without_the_scores_of_a_label_names_it(tmp_path):
     config, inputs, outputs = figure_files(tmp_path, "synthetic")
     inputs["scores"] = [path for path in inputs["scores"] if "soft/seed0" not in str(path)]
     with pytest.raises(UserError, match=r"scores of standard: found none for soft/seed0"):
-        figures.run(config, inputs, outputs)
+        drawn(config, inputs, outputs)
     config, inputs, outputs = figure_files(tmp_path, "synthetic", labels=["hard", "soft", "softer"])
     with pytest.raises(UserError, match="found 2 files, expected one for each of the labels hard, soft, softer"):
-        figures.run(config, inputs, outputs)
+        drawn(config, inputs, outputs)
     assert not outputs["png"].exists()
 
 
@@ -158,7 +164,7 @@ def test_embeddings_made_with_other_settings_are_not_put_side_by_side(tmp_path):
     facts["parameters"]["perplexity"] = 5
     io.write_table(inputs["embeddings"][1], table, {k: v for k, v in facts.items() if k != "schema_version"})
     with pytest.raises(UserError, match=r"soft was made with .*expected the same"):
-        figures.run(config, inputs, outputs)
+        drawn(config, inputs, outputs)
 
 
 def curve_files(root: Path) -> tuple[dict, dict, dict]:
@@ -176,10 +182,10 @@ def curve_files(root: Path) -> tuple[dict, dict, dict]:
 
 def test_learning_curves_have_the_same_bytes_in_any_order_of_files(tmp_path):
     config, inputs, outputs = curve_files(tmp_path)
-    figures.run(config, inputs, outputs)
+    drawn(config, inputs, outputs)
     first = {name: path.read_bytes() for name, path in outputs.items()}
     assert first["png"].startswith(PNG) and first["pdf"].startswith(PDF)
-    figures.run(config, {"histories": inputs["histories"][::-1]}, outputs)
+    drawn(config, {"histories": inputs["histories"][::-1]}, outputs)
     assert first == {name: path.read_bytes() for name, path in outputs.items()}
 
 
@@ -201,12 +207,12 @@ def test_a_history_without_reference_values_leaves_that_panel_empty(tmp_path):
         position = table.column_names.index("val_ce_reference")
         empty = pa.nulls(len(table), pa.float64())
         io.write_table(path, table.set_column(position, "val_ce_reference", empty))
-    figures.run(config, inputs, outputs)
+    drawn(config, inputs, outputs)
     assert outputs["png"].exists()
 
 
 def test_a_missing_history_is_named(tmp_path):
     config, inputs, outputs = curve_files(tmp_path)
     with pytest.raises(UserError, match=r"history\.parquet: found none for soft/seed2"):
-        figures.run(config, {"histories": [p for p in inputs["histories"] if "soft/seed2" not in str(p)]}, outputs)
+        drawn(config, {"histories": [p for p in inputs["histories"] if "soft/seed2" not in str(p)]}, outputs)
     assert not outputs["png"].exists()

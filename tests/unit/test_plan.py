@@ -204,7 +204,7 @@ def test_each_kind_of_figure_is_drawn_once_a_block_from_what_it_needs(plan):
     assert plan.of("figure", study="two", figure="curves", block="-shapes-other-tuned")["block"] == [
         "shapes", "other", "tuned",
     ]  # fmt: skip
-    assert plan.of("figure", study="two", figure="scatter", block="")["block"] is None
+    assert plan.of("figure", study="two", figure="curves", block="")["block"] is None
 
 
 def test_everything_lies_under_the_results_folder_and_is_asked_for_once(plan):

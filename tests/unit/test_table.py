@@ -267,7 +267,13 @@ def test_latex_is_balanced_and_escaped(tmp_path):
 def test_twenty_labels_of_twelve_classes_run_off_no_page(tmp_path, monkeypatch):
     monkeypatch.setitem(files.CLASSES, "synthetic", [f"class {k}" for k in range(12)])
     labels = {"hard": files.HARD, **{f"soft_{k}": files.SOFT for k in range(19)}}
-    outputs = finished(tmp_path, labels=labels, splits=["random", "group"], recipes={"a": {}, "b": {}}, seeds=[0, 1])
+    outputs = finished(
+        tmp_path,
+        labels=labels,
+        splits=["random", "group"],
+        recipes={"a": files.RECIPE, "b": files.RECIPE},
+        seeds=[0, 1],
+    )
     lines = [line for line in outputs["table_md"].read_text().splitlines() if line.startswith("|")]
     assert 6 <= max(line.count(" | ") + 1 for line in lines) <= documents.COLUMNS
     floats = outputs["table_tex"].read_text().split(r"\begin{table}")[1:]
