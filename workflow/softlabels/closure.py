@@ -39,6 +39,7 @@ HARMLESS = {
     "softlabels.errors": "words what is wrong; a job that fails has no result",
     "softlabels.joblog": "words what a job does",
     "softlabels.locks": "decides who makes a result, never what it is",
+    "softlabels.places": "where files lie; one whose place changes is missing there, and is made again",
     "softlabels.progress": "bars of progress",
     "softlabels.registry": "finds functions by name; those that a configuration names are entries themselves",
     "softlabels.status": "reads, for people",
