@@ -242,12 +242,7 @@ def test_a_name_that_means_something_else_is_not_followed(own, text):
 
 
 def test_what_importing_a_module_does_counts_its_package_and_what_it_imports_too(own):
-    texts = {
-        "a": "import p.b\ndef f(): ...",
-        "p_init": "import c",
-        "p_b": "",
-        "c": "import sys\nsys.path.append(1)",
-    }
+    texts = {"a": "import p.b\ndef f(): ...", "p_init": "import c", "p_b": "", "c": "import sys\nsys.path.append(1)"}
     found = own(**texts)
     assert found.modules == {"a", "p", "p.b", "c"}
     assert set(found.definitions) == {"a:f", "c:<import>", "c:<names>"}

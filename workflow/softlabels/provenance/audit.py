@@ -22,21 +22,13 @@ LONGEST_EVIDENCE = 20  # lines of evidence that a report prints for one check
 
 
 class Verdict(NamedTuple):
-    """The outcome of one check.
+    """The outcome of one check."""
 
-    Attributes:
-        id: such as A05.
-        title: what should be true.
-        verdict: pass, fail or unknown.
-        evidence: file, found and expected of each fault; why it is unknown; notes.
-        remedy: what to do.
-    """
-
-    id: str
-    title: str
-    verdict: str
-    evidence: list[str]
-    remedy: str
+    id: str  # such as A05
+    title: str  # what should be true
+    verdict: str  # pass, fail or unknown
+    evidence: list[str]  # file, found and expected of each fault; why it is unknown; notes
+    remedy: str  # what to do
 
 
 AGAIN = "run the workflow again (softlabels run), or restore the file from a backup"
@@ -132,11 +124,10 @@ def _verdict(scope: Scope, name: str) -> Verdict:
     findings = list(each(checks, lambda check: check(scope), lambda _: name))
     if name not in WITHOUT_MANIFESTS:  # nothing that was not looked at may pass
         findings += [unknown(f"{path}: without this manifest its job was not checked") for path in scope.unread]
-    found = {
-        kind: [_plain(finding.text) for finding in findings if finding.kind == kind] for kind in (FAIL, UNKNOWN, NOTE)
-    }
-    verdict = FAIL if found[FAIL] else UNKNOWN if found[UNKNOWN] else PASS
-    evidence = list(dict.fromkeys(found[FAIL] + found[UNKNOWN] + found[NOTE]))
+    findings.sort(key=lambda finding: (FAIL, UNKNOWN, NOTE).index(finding.kind))
+    worst = findings[0].kind if findings else NOTE
+    verdict = PASS if worst == NOTE else worst
+    evidence = list(dict.fromkeys(_plain(finding.text) for finding in findings))
     return Verdict(name, title, verdict, evidence, "" if verdict == PASS else remedy)
 
 
@@ -184,18 +175,15 @@ def write_report(root: Path, studies: list[str], verdicts: list[Verdict]) -> Non
     parts = [summary(verdicts), Table("", ["check", "verdict", ""], rows)]
     for verdict in verdicts:
         if verdict.evidence:
-            parts += [
-                Heading(f"{verdict.id}: {verdict.verdict}"),
-                Bullets(list(map(Code, _shortened(verdict.evidence)))),
-            ]
+            bullets = Bullets(list(map(Code, _shortened(verdict.evidence))))
+            parts += [Heading(f"{verdict.id}: {verdict.verdict}"), bullets]
             parts += [f"Remedy: {verdict.remedy}."] * bool(verdict.remedy)
     try:
         io.write_json(folder / "report.json", content)
         io.write_text(folder / "report.md", markdown(Document(f"Audit of {', '.join(studies)}", parts)))
     except OSError as error:
-        raise UserError(
-            f"{folder}: the report cannot be written ({error.strerror}). Make the folder writable."
-        ) from None
+        message = f"{folder}: the report cannot be written ({error.strerror}). Make the folder writable."
+        raise UserError(message) from None
 
 
 # -- the command line --------------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ MANIFEST_SHAPE = {
     "code": {"sha256": str, "entries": dict, "definitions": dict},
     "environment": {"packages": dict, "foreign_modules": list},
 }  # fmt: skip
+FILE_SHAPE = {"path": str, "bytes": int, "sha256": str}
 STUDY_SHAPE = {
     "study": str, **dict.fromkeys(("datasets", "splits", "recipes", "labels", "metric_options"), dict),
     **dict.fromkeys(("seeds", "metrics"), list), "level": float, "ddof": int,
@@ -241,8 +242,7 @@ class Results:
         manifest = self.json(path)
         with reading(path):
             shaped(manifest, dict, "the manifest")
-            version = manifest.get("schema_version")
-            if version != SCHEMA_VERSION:
+            if (version := manifest.get("schema_version")) != SCHEMA_VERSION:
                 raise UserError(
                     f"{path}: found schema version {version}, expected {SCHEMA_VERSION}. Audit it with the version of "
                     f"softlabels that wrote it."
@@ -253,8 +253,7 @@ class Results:
             for side in ("inputs", "outputs"):
                 for name, entry in entries(manifest[side]):
                     shaped(entry, dict, f"{side}.{name}")
-                    if "source" not in entry:
-                        shaped(entry, {"path": str, "bytes": int, "sha256": str}, f"{side}.{name}")
+                    shaped(entry, {} if "source" in entry else FILE_SHAPE, f"{side}.{name}")
         return manifest
 
     @cached_property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -74,32 +75,15 @@ def each_job(*commands: str) -> Callable[[Callable[[Scope, Job], Findings]], Che
     return lambda check: lambda scope: each(scope.of(*commands), partial(check, scope), lambda job: job.path)
 
 
+@dataclass(eq=False)
 class Scope:
-    """The studies to audit in a results folder, and the manifests behind them.
+    """The studies to audit in a results folder, and the manifests behind them."""
 
-    Attributes:
-        results: the folder.
-        studies: names of the studies.
-        configfile: the configuration that defines them, or None to search beside the package.
-        dry_run: whether to ask Snakemake.
-        own: kind and name of the user's own entries that ``configfile`` names.
-        by_item: a column of a table (path, name) by item; each item may be there once.
-    """
-
-    def __init__(
-        self,
-        results: Results,
-        studies: list[str],
-        configfile: Path | None = None,
-        dry_run: bool = False,
-        own: Iterable[tuple[str, str]] = (),
-    ):
-        self.results = results
-        self.studies = studies
-        self.configfile = configfile
-        self.dry_run = dry_run
-        self.own = set(own)
-        self.by_item = cache(self._by_item)
+    results: Results
+    studies: list[str]
+    configfile: Path | None = None  # that defines the studies; None to search beside the package
+    dry_run: bool = False  # whether to ask Snakemake
+    own: Collection[tuple[str, str]] = ()  # kind and name of the user's own entries that ``configfile`` names
 
     @cached_property
     def paths(self) -> list[str]:
@@ -123,8 +107,8 @@ class Scope:
     def jobs(self) -> list[Job]:
         """The readable manifests among these, where their command puts them."""
         found = [(path, self.results.manifests[path]) for path in self.paths if path in self.results.manifests]
-        named = [(path, names_of(path, manifest["command"]), manifest) for path, manifest in found]
-        return [Job(path, names, manifest) for path, names, manifest in named if names is not None]
+        jobs = [Job(path, names_of(path, manifest["command"]), manifest) for path, manifest in found]
+        return [job for job in jobs if job.names is not None]
 
     @property
     def unread(self) -> list[str]:
@@ -147,12 +131,23 @@ class Scope:
         """
         return sorted({name for kind, name in registered if OWN.fullmatch(name) and (kind, name) not in self.own})
 
-    def _by_item(self, path: str, column: str) -> dict[int, Any]:
-        table, _ = self.results.table(path, ["item", column])
-        found = dict(zip(table.column("item").to_pylist(), table.column(column).to_pylist(), strict=True))
-        if len(found) != len(table):
-            raise UserError(f"{path}: found an item twice, expected one row an item.")
-        return found
+    @cached_property
+    def by_item(self) -> Callable[[str, str], dict[int, Any]]:
+        """A column of a table (path, name) by item, read once.
+
+        Raises:
+            UserError: an item that is there twice.
+        """
+
+        @cache
+        def column_of(path: str, column: str) -> dict[int, Any]:
+            table, _ = self.results.table(path, ["item", column])
+            found = dict(zip(table.column("item").to_pylist(), table.column(column).to_pylist(), strict=True))
+            if len(found) != len(table):
+                raise UserError(f"{path}: found an item twice, expected one row an item.")
+            return found
+
+        return column_of
 
     def input(self, job: Job, name: str) -> str:
         """The path of a job's only input of a name."""

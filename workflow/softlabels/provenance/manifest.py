@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -26,14 +27,11 @@ LOCK = REPOSITORY / "requirements.lock"
 
 # Where modules come from that are not foreign, besides the package itself.
 ORIGINS = {"environment": "purelib", "environment (compiled)": "platlib", "standard library": "stdlib"}
-# Distributions whose module has another name.
+# The modules of distributions that have another name.
 MODULES = {
-    "crowd-kit": "crowdkit",
-    "pillow": "PIL",
-    "python-dateutil": "dateutil",
-    "pyyaml": "yaml",
+    "crowd-kit": "crowdkit", "pillow": "PIL", "python-dateutil": "dateutil", "pyyaml": "yaml",
     "scikit-learn": "sklearn",
-}
+}  # fmt: skip
 
 
 def now() -> str:
@@ -61,14 +59,15 @@ def write(
         facts: what the command itself has to say (hashes of initial weights and order, resumes, times).
     """
     root = places.root_of(path, command)
+    code = _code(command, config, root)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
         "config": config,
-        "code": _code(command, config, root),
+        "code": code,
         "inputs": {name: _describe(value, root) for name, value in inputs.items()},
         "outputs": {name: _describe(value, root) for name, value in outputs.items()},
-        "environment": _environment(),
+        "environment": _environment(code["files"]),
         "machine": _machine(),
         "determinism": _determinism(),
         "started": started,
@@ -146,7 +145,7 @@ def _git() -> tuple[str | None, bytes]:
         return None, b""
 
 
-def _environment() -> dict[str, Any]:
+def _environment(hashed: Collection[str]) -> dict[str, Any]:
     packages = _packages()
     return {
         "python": platform.python_version(),
@@ -154,7 +153,7 @@ def _environment() -> dict[str, Any]:
         "origins": {name: sysconfig.get_paths()[key] for name, key in ORIGINS.items()},
         "pins": _pins(packages),
         "conda": bool(os.environ.get("CONDA_PREFIX")),
-        "foreign_modules": _foreign_modules(),
+        "foreign_modules": _foreign_modules(hashed),
     }
 
 
@@ -174,27 +173,23 @@ def unpinned(packages: dict[str, str], lock: str) -> dict[str, list[str]]:
     pinned: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE):
         pinned.setdefault(name.lower().replace("_", "-"), []).append(version)
-    return {
-        name: [version, " or ".join(pinned.get(name, ["not in the lock file"]))]
-        for name, version in packages.items()
-        if version not in pinned.get(name, [])
-    }
+    found = {name: (version, pinned.get(name, ["not in the lock file"])) for name, version in packages.items()}
+    return {name: [ran, " or ".join(known)] for name, (ran, known) in found.items() if ran not in known}
 
 
-def _foreign_modules() -> list[str]:
-    """Loaded modules that come from outside the standard library, the environment and this package."""
-    paths = sysconfig.get_paths()
-    installed = [Path(paths[name]).resolve() for name in ("purelib", "platlib")]
-    standard = [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib")]
+def _foreign_modules(hashed: Collection[str]) -> list[str]:
+    """Loaded modules from outside the standard library, the environment and this package, whose code is not hashed."""
+    paths = {key: Path(path).resolve() for key, path in sysconfig.get_paths().items()}
     foreign = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if "." in name or name == "__main__" or not file:
             continue
         origin = Path(file).resolve()
-        ours = origin.is_relative_to(closure.PACKAGE) or any(origin.is_relative_to(folder) for folder in installed)
-        library = any(origin.is_relative_to(folder) for folder in standard) and "site-packages" not in origin.parts
-        if not (ours or library):
+        ours = any(map(origin.is_relative_to, (closure.PACKAGE, paths["purelib"], paths["platlib"])))
+        library = any(map(origin.is_relative_to, (paths["stdlib"], paths["platstdlib"])))
+        own = name in hashed and origin == closure.path_of(name).resolve()
+        if not (ours or own or (library and "site-packages" not in origin.parts)):
             foreign.append(name)
     return sorted(foreign)
 
@@ -220,6 +215,7 @@ def _machine() -> dict[str, Any]:
     used = torch is not None and torch.cuda.is_initialized()
     driver = Path("/proc/driver/nvidia/version")
     slurm = {"job": "JOB_ID", "partition": "JOB_PARTITION", "nodes": "JOB_NODELIST", "restarts": "RESTART_COUNT"}
+    slurm = {key: os.environ.get(f"SLURM_{name}") for key, name in slurm.items()}
     return {
         "host": socket.gethostname(),
         "system": platform.platform(),
@@ -229,9 +225,7 @@ def _machine() -> dict[str, Any]:
         "driver": driver.read_text().split("\n")[0] if used and driver.is_file() else None,
         "cuda": torch.version.cuda if used else None,
         "cudnn": torch.backends.cudnn.version() if used else None,
-        "slurm": {key: os.environ.get(f"SLURM_{name}") for key, name in slurm.items()}
-        if "SLURM_JOB_ID" in os.environ
-        else None,
+        "slurm": slurm if slurm["job"] is not None else None,
     }
 
 

@@ -24,19 +24,12 @@ KEY = ("dataset", "split", "recipe", "label", "metric", "kind", "versus", "stati
 
 
 class Number(NamedTuple):
-    """A number that a ledger should hold.
-
-    Attributes:
-        value: the number.
-        n: how many numbers it is made of.
-        sources: names of the runs (or draws of reference rows) that these come from.
-        paper_difference: the mean minus the paper's, where the paper has one.
-    """
+    """A number that a ledger should hold."""
 
     value: float
-    n: int
-    sources: tuple[str, ...] = ()
-    paper_difference: float | None = None
+    n: int  # how many numbers it is made of
+    sources: tuple[str, ...] = ()  # names of the runs (or draws of reference rows) that these come from
+    paper_difference: float | None = None  # the mean minus the paper's, where the paper has one
 
 
 # -- statistics --------------------------------------------------------------------------------------------------------
