@@ -65,7 +65,7 @@ def test_a_reworded_error_an_unused_function_and_another_bar_of_progress_rerun_n
     finished.edit("workflow/softlabels/io.py", ("Delete it and run again to rebuild it.", "Remove it and run again."))
     finished.edit("workflow/softlabels/training/memory.py", ("Not enough memory", "Too little memory"))
     finished.edit("workflow/softlabels/progress.py", ("SECONDS = 30", "SECONDS = 60"))
-    for module in ("io", "keyed", "datasets/contract", "training/train", "evaluation/tables", "studies/study"):
+    for module in ("io", "keyed", "datasets/contract", "training/train", "evaluation/aligned", "studies/study"):
         path = finished.folder / f"workflow/softlabels/{module}.py"
         path.write_text(path.read_text() + "\n\ndef unused(path):\n    return path\n")
     assert finished.planned() == {}
@@ -124,7 +124,7 @@ def test_a_study_that_adds_a_metric_computes_that_one_and_leaves_another_study_a
     two, metrics = "config/two.yaml", ["macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd"]
     study = yaml.safe_load((REPOSITORY / "config/tiny.yaml").read_text())["studies"]["tiny"]
     finished.configure(two, studies={"tiny": study, "more": study})
-    assert set(finished.planned(config=two)) == {"embed", "study", "chain", "figure", "curves"}
+    assert set(finished.planned(config=two)) == {"embed", "study", "chain", "figure"}
     finished.snakemake(config=two)
     before = finished.contents("studies/tiny", "runs", "references")
     (finished.folder / "workflow/softlabels/evaluation/metrics/top_k.py").write_text(TOP_K)
@@ -147,27 +147,6 @@ def test_a_study_that_adds_a_metric_computes_that_one_and_leaves_another_study_a
 def test_an_edited_loss_retrains(finished):
     finished.edit("workflow/softlabels/training/losses/cross_entropy.py", (".sum(dim=1)", ".sum(dim=1) * 2"))
     assert finished.planned() == AFTER_TRAINING
-
-
-def test_a_new_source_label_network_loss_schedule_or_metric_leaves_everything_fresh(finished):
-    package = finished.folder / "workflow/softlabels"
-    modules = {
-        "source": ("datasets", "synthetic", "read"),
-        "aggregate": ("labels", "average", "aggregate"),
-        "network": ("networks", "compact", "body"),
-        "loss": ("training.losses", "cross_entropy", "loss"),
-        "schedule": ("training.schedules", "cosine", "factor"),
-        "metric": ("evaluation.metrics", "kl", "metric"),
-    }
-    for kind, (room, old, function) in modules.items():
-        folder = package.joinpath(*room.split("."))
-        (folder / f"newcomer_{kind}.py").write_text((folder / f"{old}.py").read_text() + "\nNEW = True\n")
-        line = f'"newcomer": "softlabels.{room}.newcomer_{kind}:{function}",'
-        finished.edit("workflow/softlabels/registry.py", (f'    "{kind}": {{\n', f'    "{kind}": {{\n        {line}\n'))
-    assert finished.planned() == {}
-    # It is really registered: a study that names it would evaluate.
-    finished.configure("config/new.yaml", studies__tiny__metrics=["macro_acc", "kl", "newcomer"])
-    assert finished.planned(config="config/new.yaml")["evaluate"] == 4
 
 
 def test_one_more_seed_trains_that_seed_only(finished):

@@ -61,14 +61,15 @@ def write(
         facts: what the command itself has to say (hashes of initial weights and order, resumes, times).
     """
     root = places.root_of(path, command)
+    code = _code(command, config, root)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
         "config": config,
-        "code": _code(command, config, root),
+        "code": code,
         "inputs": {name: _describe(value, root) for name, value in inputs.items()},
         "outputs": {name: _describe(value, root) for name, value in outputs.items()},
-        "environment": _environment(),
+        "environment": _environment(code["files"]),
         "machine": _machine(),
         "determinism": _determinism(),
         "started": started,
@@ -146,7 +147,8 @@ def _git() -> tuple[str | None, bytes]:
         return None, b""
 
 
-def _environment() -> dict[str, Any]:
+def _environment(files: dict[str, str]) -> dict[str, Any]:
+    """What ran besides the modules whose hashes are ``files``."""
     packages = _packages()
     return {
         "python": platform.python_version(),
@@ -154,7 +156,7 @@ def _environment() -> dict[str, Any]:
         "origins": {name: sysconfig.get_paths()[key] for name, key in ORIGINS.items()},
         "pins": _pins(packages),
         "conda": bool(os.environ.get("CONDA_PREFIX")),
-        "foreign_modules": _foreign_modules(),
+        "foreign_modules": _foreign_modules({module.partition(".")[0] for module in files}),
     }
 
 
@@ -181,15 +183,15 @@ def unpinned(packages: dict[str, str], lock: str) -> dict[str, list[str]]:
     }
 
 
-def _foreign_modules() -> list[str]:
-    """Loaded modules that come from outside the standard library, the environment and this package."""
+def _foreign_modules(hashed: set[str]) -> list[str]:
+    """Loaded modules from outside the standard library, the environment, this package and what is hashed."""
     paths = sysconfig.get_paths()
     installed = [Path(paths[name]).resolve() for name in ("purelib", "platlib")]
     standard = [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib")]
     foreign = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if "." in name or name == "__main__" or not file:
+        if "." in name or name in ("__main__", *hashed) or not file:
             continue
         origin = Path(file).resolve()
         ours = origin.is_relative_to(closure.PACKAGE) or any(origin.is_relative_to(folder) for folder in installed)
