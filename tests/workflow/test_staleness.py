@@ -76,6 +76,24 @@ def test_a_changed_function_three_modules_away_reruns_what_reaches_it(finished):
     assert finished.planned() == AFTER_TRAINING
 
 
+def test_a_changed_constant_reruns_what_reads_it(finished):
+    finished.edit("workflow/softlabels/evaluation/structure.py", ("MAX_PAIRED_ITEMS = 3000", "MAX_PAIRED_ITEMS = 2000"))
+    assert finished.planned() == {"evaluate": 4, "study": 1, "chain": 1, "figure": 1}
+
+
+def test_a_new_key_at_its_neutral_value_reruns_nothing_and_a_changed_default_retrains(finished):
+    new = """"new": {"type": "number", "default": 0, "neutral": 0, "description": "New."},"""
+    sgd = "workflow/softlabels/training/optimisers/sgd.py"
+    finished.edit("workflow/softlabels/schema.py", ("RECIPE = {", f"RECIPE = {{ {new}"))
+    finished.edit(sgd, ('"options": {', f'"options": {{ {new}'))
+    assert finished.planned() == {}
+    assert finished.softlabels("check", "config/tiny.yaml")
+    finished.configure("config/new.yaml", recipes__tiny_compact__new=1)
+    assert finished.planned(config="config/new.yaml") == AFTER_TRAINING
+    finished.edit(sgd, ('"default": 0.9', '"default": 0.8'))
+    assert finished.planned() == AFTER_TRAINING
+
+
 def test_integers_written_as_floats_rerun_nothing(finished):
     finished.edit("config/tiny.yaml", ("epochs: 2,", "epochs: 2.0,"), ("perplexity: 10,", "perplexity: 10.0,"))
     assert finished.planned() == {}
