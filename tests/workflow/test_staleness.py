@@ -65,7 +65,7 @@ def test_a_reworded_error_an_unused_function_and_another_bar_of_progress_rerun_n
     finished.edit("workflow/softlabels/io.py", ("Delete it and run again to rebuild it.", "Remove it and run again."))
     finished.edit("workflow/softlabels/training/memory.py", ("Not enough memory", "Too little memory"))
     finished.edit("workflow/softlabels/progress.py", ("SECONDS = 30", "SECONDS = 60"))
-    for module in ("io", "keyed", "datasets/contract", "training/train", "evaluation/tables", "studies/study"):
+    for module in ("io", "keyed", "datasets/contract", "training/train", "evaluation/aligned", "studies/study"):
         path = finished.folder / f"workflow/softlabels/{module}.py"
         path.write_text(path.read_text() + "\n\ndef unused(path):\n    return path\n")
     assert finished.planned() == {}
@@ -73,6 +73,24 @@ def test_a_reworded_error_an_unused_function_and_another_bar_of_progress_rerun_n
 
 def test_a_changed_function_three_modules_away_reruns_what_reaches_it(finished):
     finished.edit("workflow/softlabels/keyed.py", ("rng(purpose, *key).integers", "rng(purpose, *key, 0).integers"))
+    assert finished.planned() == AFTER_TRAINING
+
+
+def test_a_changed_constant_reruns_what_reads_it(finished):
+    finished.edit("workflow/softlabels/evaluation/structure.py", ("MAX_PAIRED_ITEMS = 3000", "MAX_PAIRED_ITEMS = 2000"))
+    assert finished.planned() == {"evaluate": 4, "study": 1, "chain": 1, "figure": 1}
+
+
+def test_a_new_key_at_its_neutral_value_reruns_nothing_and_a_changed_default_retrains(finished):
+    new = """"new": {"type": "number", "default": 0, "neutral": 0, "description": "New."},"""
+    sgd = "workflow/softlabels/training/optimisers/sgd.py"
+    finished.edit("workflow/softlabels/schema.py", ("RECIPE = {", f"RECIPE = {{ {new}"))
+    finished.edit(sgd, ('"options": {', f'"options": {{ {new}'))
+    assert finished.planned() == {}
+    assert finished.softlabels("check", "config/tiny.yaml")
+    finished.configure("config/new.yaml", recipes__tiny_compact__new=1)
+    assert finished.planned(config="config/new.yaml") == AFTER_TRAINING
+    finished.edit(sgd, ('"default": 0.9', '"default": 0.8'))
     assert finished.planned() == AFTER_TRAINING
 
 
@@ -124,7 +142,7 @@ def test_a_study_that_adds_a_metric_computes_that_one_and_leaves_another_study_a
     two, metrics = "config/two.yaml", ["macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd"]
     study = yaml.safe_load((REPOSITORY / "config/tiny.yaml").read_text())["studies"]["tiny"]
     finished.configure(two, studies={"tiny": study, "more": study})
-    assert set(finished.planned(config=two)) == {"embed", "study", "chain", "figure", "curves"}
+    assert set(finished.planned(config=two)) == {"embed", "study", "chain", "figure"}
     finished.snakemake(config=two)
     before = finished.contents("studies/tiny", "runs", "references")
     (finished.folder / "workflow/softlabels/evaluation/metrics/top_k.py").write_text(TOP_K)
@@ -147,27 +165,6 @@ def test_a_study_that_adds_a_metric_computes_that_one_and_leaves_another_study_a
 def test_an_edited_loss_retrains(finished):
     finished.edit("workflow/softlabels/training/losses/cross_entropy.py", (".sum(dim=1)", ".sum(dim=1) * 2"))
     assert finished.planned() == AFTER_TRAINING
-
-
-def test_a_new_source_label_network_loss_schedule_or_metric_leaves_everything_fresh(finished):
-    package = finished.folder / "workflow/softlabels"
-    modules = {
-        "source": ("datasets", "synthetic", "read"),
-        "aggregate": ("labels", "average", "aggregate"),
-        "network": ("networks", "compact", "body"),
-        "loss": ("training.losses", "cross_entropy", "loss"),
-        "schedule": ("training.schedules", "cosine", "factor"),
-        "metric": ("evaluation.metrics", "kl", "metric"),
-    }
-    for kind, (room, old, function) in modules.items():
-        folder = package.joinpath(*room.split("."))
-        (folder / f"newcomer_{kind}.py").write_text((folder / f"{old}.py").read_text() + "\nNEW = True\n")
-        line = f'"newcomer": "softlabels.{room}.newcomer_{kind}:{function}",'
-        finished.edit("workflow/softlabels/registry.py", (f'    "{kind}": {{\n', f'    "{kind}": {{\n        {line}\n'))
-    assert finished.planned() == {}
-    # It is really registered: a study that names it would evaluate.
-    finished.configure("config/new.yaml", studies__tiny__metrics=["macro_acc", "kl", "newcomer"])
-    assert finished.planned(config="config/new.yaml")["evaluate"] == 4
 
 
 def test_one_more_seed_trains_that_seed_only(finished):
