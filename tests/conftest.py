@@ -7,8 +7,11 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import finished_run
 import pytest
 from projects import Project, copy_sources
+
+from softlabels.provenance import manifest
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,3 +53,17 @@ def clean(fresh, copy, tmp_path) -> Project:
 def finished(tiny, copy, tmp_path) -> Project:
     """A copy of the finished tiny study of its own."""
     return copy(tiny, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Path:
+    """The results of the small study that the commands make in this process; no test may change them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "_foreign_modules", lambda hashed: [])  # the tests themselves are foreign
+        return finished_run.build(tmp_path_factory.mktemp("small") / "results")
+
+
+@pytest.fixture
+def broken(small, tmp_path) -> Path:
+    """A copy of these results, to be broken."""
+    return Path(shutil.copytree(small, tmp_path / "results"))

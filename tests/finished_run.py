@@ -6,9 +6,10 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from softlabels import io
 from softlabels.commands import COMMANDS
 from softlabels.places import PLACES
-from softlabels.plan import DRAW, STANDARD, Plan
+from softlabels.plan import DRAW, Plan
 from softlabels.provenance import manifest
 
 CONFIG = {
@@ -25,7 +26,7 @@ CONFIG = {
 
 
 def build(root: Path) -> Path:
-    """Run every command of ``CONFIG`` but those that draw, and return the results folder."""
+    """Run every command of ``CONFIG`` but those that draw, with logs and benchmarks, and return the results folder."""
     plan = Plan({**CONFIG, "results": str(root)})
 
     def of(command: str, *outputs: str, **names: Any) -> dict[str, Path]:
@@ -39,6 +40,9 @@ def build(root: Path) -> Path:
         if PLACES[command].manifest:
             path = Path(plan.path(command, "manifest", **names))
             manifest.write(path, command, config, inputs, outputs, started, facts or {})
+        log = PLACES[command].log.format_map(names)
+        for path in (f"logs/{log}.log", f"benchmarks/{log}.tsv"):
+            io.write_text(root / path, "")
 
     def all_of(command: str, output: str) -> list[Path]:
         return [Path(file) for file in plan.files("small", command, output)]
@@ -55,8 +59,9 @@ def build(root: Path) -> Path:
     for _, names in plan.jobs("small", "train"):
         scored, labels = {**reference, **of("split", **names)}, of("label", draw=DRAW, **names)["labels"]
         job("train", {"images": data["images"], "labels": labels, **scored}, **names)
+    for _, names in plan.jobs("small", "evaluate"):
+        scored, labels = {**reference, **of("split", **names)}, of("label", draw=DRAW, **names)["labels"]
         predicted = of("train", "predictions", "features", **names)
-        names |= {"metrics": STANDARD}
         job("evaluate", {**predicted, **scored, "items": data["items"], "label": labels}, **names)
     scores = {"scores": ("evaluate", "scores"), "references": ("references", "references")}
     files = {"predictions": ("train", "predictions"), "items": ("data", "items"), "reference": ("data", "reference")}
