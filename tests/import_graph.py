@@ -13,6 +13,13 @@ def tree(module: str) -> ast.Module:
     return ast.parse(closure.path_of(module).read_text())
 
 
+def elsewhere(node: ast.AST) -> set[str]:
+    """The modules that a statement imports by their full name."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    return {node.module} if isinstance(node, ast.ImportFrom) and not node.level else set()
+
+
 def imports(module: str) -> set[str]:
     """The modules of the package that a module imports, anywhere in its text."""
     package = module if closure.path_of(module).name == "__init__.py" else module.rpartition(".")[0]

@@ -246,23 +246,11 @@ def test_what_importing_a_module_does_counts_its_package_and_what_it_imports_too
     found = own(**texts)
     assert found.modules == {"a", "p", "p.b", "c"}
     assert set(found.definitions) == {"a:f", "c:<import>", "c:<names>"}
-    for text in (
-        "for x in y: ...",
-        "if x: y = 1",
-        "with x: ...",
-        "try: ...\nfinally: ...",
-        "x.y = 1",
-        "x[0] = 1",
-        "g()",
-    ):
+    acting = ["for x in y: ...", "if x: y = 1", "with x: ...", "try: ...\nfinally: ...", "x.y = 1", "x[0] = 1", "g()"]
+    for text in acting:
         assert "c:<import>" in own(c=f"x = y = []\ndef g(): ...\n{text}").definitions, text
-    for text in (
-        "x = 1",
-        "x = re.compile('a')",
-        "class E(ValueError): ...",
-        "@cache\ndef g(): ...",
-        "x: int = len('a')",
-    ):
+    still = ["x = 1", "x = re.compile('a')", "class E(ValueError): ...", "@cache\ndef g(): ...", "x: int = len('a')"]
+    for text in still:
         assert "c:<import>" not in own(c=f"import re\nfrom functools import cache\n{text}").definitions, text
 
 

@@ -80,14 +80,8 @@ def imported(commands):
             for statement in attempt.body for node in ast.walk(statement)
         }  # fmt: skip
         for node in ast.walk(import_graph.tree(module)):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                names = [node.module]
-            if module == "softlabels.locks" and "train" not in commands:
-                names = []  # only a training takes a lock
-            found |= {(name.split(".")[0], id(node) in optional) for name in names}
+            if module != "softlabels.locks" or "train" in commands:  # only a training takes a lock
+                found |= {(name.split(".")[0], id(node) in optional) for name in import_graph.elsewhere(node)}
     return {(name, flag) for name, flag in found if name not in sys.stdlib_module_names and name != "softlabels"}
 
 

@@ -22,6 +22,9 @@ def cells(small):
     return io.read_table(small / "studies/small/cells.parquet")[0]
 
 
+RUN = "runs/shapes/random/quick/soft/seed0"
+
+
 def study(small):
     return str(small / "studies/small")
 
@@ -123,10 +126,9 @@ def test_the_link_to_the_code_is_made_from_the_remote_without_secrets(monkeypatc
 
 def test_with_a_remote_code_is_linked_at_its_commit(monkeypatch, small):
     monkeypatch.setattr(module, "_remote", lambda: "https://example.org/softlabels")
-    manifest = json.loads((small / "runs/shapes/random/quick/soft/seed0/model.manifest.json").read_text())
+    commit = io.read_json(small / RUN / "model.manifest.json")["code"]["commit"]
     text = render(explain(study(small), "soft", "kl seed0"))
-    if manifest["code"]["commit"]:
-        assert f"https://example.org/softlabels/blob/{manifest['code']['commit']}/workflow/softlabels/training" in text
+    assert not commit or f"https://example.org/softlabels/blob/{commit}/workflow/softlabels/training" in text
 
 
 def test_a_file_is_told_in_full_only_once(small):
@@ -238,20 +240,17 @@ def test_an_unknown_study_names_those_there_are(small, monkeypatch):
 
 # -- what is broken ------------------------------------------------------------------------------------------------
 
-RUN = "runs/shapes/random/quick/soft/seed0"
+UNMADE = "the manifest of the job that wrote"
 
 
 @pytest.mark.parametrize(
     ("path", "told"),
     [
         (f"{RUN}/scores/standard.parquet", "scores/standard.parquet"),
-        (f"{RUN}/scores/standard.manifest.json", "the manifest of the job that wrote"),
-        (f"{RUN}/predictions.parquet", "no such file"),
+        (f"{RUN}/scores/standard.manifest.json", UNMADE),
         (f"{RUN}/model.safetensors", "no such file"),
-        (f"{RUN}/model.manifest.json", "the manifest of the job that wrote"),
-        ("labels/shapes/soft/all.parquet", "no such file"),
         ("data/shapes/images.npy", "no such file"),
-        ("data/shapes/images.manifest.json", "the manifest of the job that wrote"),
+        ("data/shapes/images.manifest.json", UNMADE),
         ("studies/small/config.manifest.json", "no such manifest"),
         ("studies/small/chain.json", "chain.json"),
     ],
@@ -283,27 +282,25 @@ def test_a_changed_file_and_a_changed_manifest_are_told(broken):
 
 
 def edit(path, change):
-    document = json.loads(path.read_text())
+    document = io.read_json(path)
     change(document)
     path.write_text(json.dumps(document))
 
 
-def test_a_file_made_from_itself_ends_the_chain(broken):
-    def own_input(manifest):
-        manifest["inputs"] = {"reference": manifest["outputs"]["labels"]}
-
-    edit(broken / "labels/shapes/soft/all.manifest.json", own_input)
-    assert any("made from itself" in text for text in missing(explain(study(broken), "soft", "kl")))
-
-
-def test_a_path_out_of_the_results_folder_is_not_opened(broken, tmp_path):
-    (tmp_path / "secret").write_text("secret")
-
-    def outside(manifest):
-        manifest["inputs"]["images"]["path"] = "../secret"
-
-    edit(broken / RUN / "model.manifest.json", outside)
-    assert any("leaves the results folder" in text for text in missing(explain(study(broken), "soft", "kl")))
+@pytest.mark.parametrize(
+    ("path", "change", "told"),
+    [
+        (
+            "labels/shapes/soft/all",
+            lambda m: m.update(inputs={"reference": m["outputs"]["labels"]}),
+            "made from itself",
+        ),
+        (f"{RUN}/model", lambda m: m["inputs"]["images"].update(path="../secret"), "leaves the results folder"),
+    ],
+)
+def test_a_file_made_from_itself_and_a_path_out_of_the_folder_end_the_chain(broken, path, change, told):
+    edit(broken / f"{path}.manifest.json", change)
+    assert any(told in text for text in missing(explain(study(broken), "soft", "kl")))
 
 
 def test_it_says_where_a_training_was_resumed(broken):

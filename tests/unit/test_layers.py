@@ -30,13 +30,12 @@ def first_party(module):
 
 def third_party(modules):
     """The packages from elsewhere that some modules import, lazily or not."""
-    found = set()
-    for module in modules:
-        for node in ast.walk(TREES[module]):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and not node.level:
-                found.add(node.module.split(".")[0])
+    found = {
+        name.split(".")[0]
+        for module in modules
+        for node in ast.walk(TREES[module])
+        for name in import_graph.elsewhere(node)
+    }
     return found - sys.stdlib_module_names - {"softlabels"}
 
 
@@ -59,15 +58,7 @@ def test_the_package_is_found_whole():
 
 @pytest.mark.parametrize("name", ROOMS)
 def test_nothing_imports_backwards(name):
-    later = set(ROOMS[ROOMS.index(name) + 1 :]) | {
-        "provenance",
-        "plan",
-        "config",
-        "cli",
-        "launch",
-        "commands",
-        "predict",
-    }
+    later = {*ROOMS[ROOMS.index(name) + 1 :], "provenance", "plan", "config", "cli", "launch", "commands", "predict"}
     for module in inside(name):
         assert not {other for other in first_party(module) if room(other) in later}, module
 
@@ -128,14 +119,8 @@ def test_the_command_line_starts_without_the_science():
     eager = {"softlabels.__main__", "softlabels.cli", "softlabels.commands", "softlabels.places", "softlabels.registry"}
     eager |= {"softlabels.errors"}
     top_level = {
-        name.split(".")[0]
-        for module in eager
-        for node in TREES[module].body
-        for name in (
-            [alias.name for alias in node.names] if isinstance(node, ast.Import)
-            else [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
-        )
-    }  # fmt: skip
+        name.split(".")[0] for module in eager for node in TREES[module].body for name in import_graph.elsewhere(node)
+    }
     assert top_level <= set(sys.stdlib_module_names)
 
 
@@ -144,52 +129,34 @@ def test_the_command_line_starts_without_the_science():
 MAY_IMPORT_BY_NAME = {"softlabels.registry", "softlabels.cli"}
 
 
+BY_NAME = {"importlib", "import_module"}
+RUNS = {"__import__", "exec", "runpy", "pickle", "cPickle", "dill", "marshal", "shelve", "joblib", "imp"}
+CALLS = {"eval", "compile", "os.system", "os.popen", "yaml.unsafe_load", "yaml.full_load"}
+OPTIONS = {"allow_pickle=True", "weights_only=False", "shell=True"}
+SAYS = {"torch.load": "weights_only", "np.load": "allow_pickle"}  # what a call must say
+
+
 def offences(module, tree):
     """Dynamic imports, code from text, and readers that run what they read."""
     for node in ast.walk(tree):
         names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Name):
-            names = [node.id]
-        elif isinstance(node, ast.Attribute):
-            names = [node.attr]
-        elif isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
-            names = [f"{node.arg}={node.value.value}"]
-        for name in names:
-            if name.split(".")[0] in ("importlib", "import_module") and module not in MAY_IMPORT_BY_NAME:
-                yield name
-            forbidden = (
-                "__import__",
-                "exec",
-                "runpy",
-                "pickle",
-                "cPickle",
-                "dill",
-                "marshal",
-                "shelve",
-                "joblib",
-                "imp",
-            )
-            if name.split(".")[0] in forbidden or name in ("allow_pickle=True", "weights_only=False", "shell=True"):
-                yield name
-        if isinstance(node, ast.Call):
-            called = node.func.id if isinstance(node.func, ast.Name) else None
-            place = ast.unparse(node.func)
-            given = {keyword.arg for keyword in node.keywords}
-            if called in ("eval", "compile") or place in (
-                "os.system",
-                "os.popen",
-                "yaml.unsafe_load",
-                "yaml.full_load",
-            ):
-                yield place
-            if place == "torch.load" and "weights_only" not in given:
-                yield "torch.load without weights_only"
-            if place == "np.load" and "allow_pickle" not in given:
-                yield "np.load without allow_pickle"
+        match node:
+            case ast.Import(names=aliases):
+                names = [alias.name for alias in aliases]
+            case ast.ImportFrom(module=source, names=aliases):
+                names = [source or "", *(f"{source}.{alias.name}" for alias in aliases)]
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                names = [name]
+            case ast.keyword(arg=name, value=ast.Constant(value=value)):
+                names = [f"{name}={value}"]
+            case ast.Call():
+                called = ast.unparse(node.func)
+                given = {keyword.arg for keyword in node.keywords}
+                if called in CALLS or SAYS.get(called, "") not in {"", *given}:
+                    yield called
+        first = {name.split(".")[0] for name in names}
+        yield from first & (RUNS if module in MAY_IMPORT_BY_NAME else RUNS | BY_NAME)
+        yield from OPTIONS & set(names)
 
 
 @pytest.mark.parametrize("module", SOURCES)
@@ -200,22 +167,12 @@ def test_no_module_imports_by_name_or_runs_what_it_reads(module):
 @pytest.mark.parametrize(
     "text",
     [
-        "import importlib",
-        "from importlib import import_module",
-        "import importlib.util as u",
-        "__import__('os')",
-        "exec('1')",
-        "eval('1')",
-        "import pickle",
-        "from pickle import loads",
-        "np.load(p, allow_pickle=True)",
-        "np.load(p)",
-        "torch.load(p)",
-        "torch.load(p, weights_only=False)",
-        "subprocess.run('ls', shell=True)",
+        "import importlib", "from importlib import import_module", "import importlib.util as u", "__import__('os')",
+        "exec('1')", "eval('1')", "import pickle", "from pickle import loads", "np.load(p, allow_pickle=True)",
+        "np.load(p)", "torch.load(p)", "torch.load(p, weights_only=False)", "subprocess.run('ls', shell=True)",
         "os.system('ls')",
     ],
-)
+)  # fmt: skip
 def test_the_search_for_such_code_finds_it(text):
     assert list(offences("softlabels.studies.x", ast.parse(text)))
 

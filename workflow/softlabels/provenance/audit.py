@@ -13,7 +13,7 @@ from .. import io
 from ..documents import Bullets, Code, Document, Heading, Table, markdown
 from ..errors import UserError
 from . import checks_code, checks_files, checks_numbers, checks_runs, configured
-from .evidence import Results
+from .evidence import Results, study_of
 from .findings import FAIL, NOTE, UNKNOWN, Check, Scope, each, unknown
 
 PASS = "pass"
@@ -195,13 +195,13 @@ def located(path: Path) -> tuple[Path, str | None]:
     Raises:
         UserError: neither a results folder, nor a study's, nor a file of a study.
     """
-    path = path.resolve()
-    for folder in (path, path.parent):
-        if folder.parent.name == "studies" and folder.is_dir() and path.exists():
-            return folder.parents[1], folder.name
+    if study := study_of(path):
+        return study
     if (path / "studies").is_dir():
-        return path, None
-    raise UserError(f"{path}: found no results, expected a results folder, a study's folder or a table in it.")
+        return path.resolve(), None
+    raise UserError(
+        f"{path.resolve()}: found no results, expected a results folder, a study's folder or a table in it."
+    )
 
 
 def command(paths: list[Path], *, strict: bool, configfile: Path | None, dry_run: bool) -> int:

@@ -31,33 +31,31 @@ def _differences(place: str, found: Any, expected: Any) -> Findings:
         yield fail(place, canonical_json(found), canonical_json(expected))
 
 
+# What a study's ``config.json`` says of a job's configuration, by command; of some it says only these keys.
+DEFINED: dict[str, Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]] = {
+    "data": lambda config, names: config["datasets"][names["dataset"]]["description"],
+    "split": lambda config, names: {"split": config["splits"][names["split"]], "seed": int(names["seed"])},
+    "label": lambda config, names: {"label": config["labels"][names["label"]], "draw": names["draw"]},
+    "train": lambda config, names: {"recipe": config["recipes"][names["recipe"]], "seed": int(names["seed"])},
+    "evaluate": lambda config, names: _scored(config, names),
+    "references": lambda config, names: _scored(config, names) | {"seed": int(names["seed"])},
+    "study": lambda config, names: config,
+}
+IN_PART = ("evaluate", "references")
+
+
+def _scored(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {"set": names["metrics"], "metrics": of_set(names["metrics"], config["metric_options"])}
+
+
 @each_study("config")
 def as_the_study_says(scope: Scope, study: str) -> Findings:
     """A07: each job ran with what its study defines."""
     config = scope.results.study_config(study)
-    for job in scope.of_study(study):
-        yield from _differences(f"{job.path} config", job.manifest["config"], _defined(config, job))
-
-
-def _defined(config: dict[str, Any], job: Job) -> dict[str, Any]:
-    """What a study's ``config.json`` says of a job's configuration; what it does not say is taken as it ran."""
-    names = job.names
-    match job.manifest["command"]:
-        case "data":
-            return config["datasets"][names["dataset"]]["description"]
-        case "split":
-            return {"split": config["splits"][names["split"]], "seed": int(names["seed"])}
-        case "label":
-            return {"label": config["labels"][names["label"]], "draw": names["draw"]}
-        case "train":
-            return {"recipe": config["recipes"][names["recipe"]], "seed": int(names["seed"])}
-        case "evaluate" | "references" as command:
-            metrics = of_set(names["metrics"], config["metric_options"])
-            seed = {"seed": int(names["seed"])} if command == "references" else {}
-            return {**job.manifest["config"], "set": names["metrics"], "metrics": metrics, **seed}
-        case "study":
-            return config
-    return job.manifest["config"]
+    for job in scope.of_study(study, *DEFINED):
+        command, ran = job.manifest["command"], job.manifest["config"]
+        due = DEFINED[command](config, job.names)
+        yield from _differences(f"{job.path} config", ran, ran | due if command in IN_PART else due)
 
 
 @each_study("config")
@@ -68,14 +66,14 @@ def as_configured_now(scope: Scope, study: str) -> Findings:
     except configured.Absent as reason:
         yield unknown(f"{study} was not compared with the configuration of today: {reason}")
         return
+
+    def as_planned(job: Job) -> Findings:
+        now = plan.of(job.manifest["command"], **job.names)
+        yield from _differences(f"{job.path} config", job.manifest["config"], now)
+
     chain = scope.results.chain(study)
     jobs = [job for job in scope.jobs if job.path in chain or job.names.get("study") == study]
-    yield from each(jobs, lambda job: _as_planned(plan, job), lambda job: job.path)
-
-
-def _as_planned(plan: Any, job: Job) -> Findings:
-    now = plan.of(job.manifest["command"], **job.names)
-    yield from _differences(f"{job.path} config", job.manifest["config"], now)
+    yield from each(jobs, as_planned, lambda job: job.path)
 
 
 # -- A08 ---------------------------------------------------------------------------------------------------------------

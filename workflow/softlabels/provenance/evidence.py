@@ -88,6 +88,12 @@ def entries(files: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, entry
 
 
+def study_of(path: Path) -> tuple[Path, str] | None:
+    """Results folder and name of the study whose folder, or file in it, is there; None for any other path."""
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    return (folder.parents[1], folder.name) if path.exists() and folder.parent.name == "studies" else None
+
+
 def names_of(path: str, command: str) -> dict[str, str] | None:
     """The wildcards of a manifest's path (dataset, seed …), or None where a command's manifest cannot lie there."""
     file = places.parse(path)

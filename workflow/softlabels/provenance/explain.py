@@ -12,7 +12,7 @@ import math
 import re
 import subprocess
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from ..commands import COMMANDS
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, of_study
 from ..studies.ledger_view import KEY
-from .evidence import Results, entries, reading
+from .evidence import Results, entries, reading, study_of
 
 Row = dict[str, Any]
 Node = dict[str, Any]  # "name", "facts" (label: value), "below" (nodes)
@@ -34,6 +34,7 @@ SMALL = 1_000_000  # bytes; larger files are compared by size here, and by conte
 DEEPEST = 20  # files in a row; the workflow has 5
 # From the checkpoint down to votes and images.
 ORDER = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
+UNMADE = "the manifest of the job that wrote {}"
 SEED = re.compile(r"\bseed\s*(\d+)\b", re.IGNORECASE)
 PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 
@@ -48,13 +49,12 @@ def locate(table: str) -> tuple[Results, str]:
         UserError: no such study; the message lists those there are.
     """
     path = Path(table)
+    if found := study_of(path):
+        return Results(found[0]), found[1]
     if path.exists():
-        folder = path.resolve() if path.is_dir() else path.resolve().parent
-        if folder.parent.name != "studies":
-            raise UserError(
-                f"{table}: found no study there, expected a table or a folder such as results/studies/hard_vs_soft."
-            )
-        return Results(folder.parents[1]), folder.name
+        raise UserError(
+            f"{table}: found no study there, expected a table or a folder such as results/studies/hard_vs_soft."
+        )
     studies = [*sorted(Path("results").glob("studies/*")), *sorted(Path("results").glob("*/studies/*"))]
     studies = [folder for folder in studies if folder.parents[1].name not in (LOGS, BENCHMARKS)]
     named = [folder for folder in studies if folder.name == table]
@@ -110,8 +110,7 @@ def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Ro
     places = {name: " ".join({cell[name] for cell in rows if cell[name]}) for name in ("dataset", "split", "recipe")}
     described = []  # what a cell may be called, and what need not be said of it
     for cell in rows:
-        label = f"{cell['label']}-{cell['versus']}" if cell["versus"] else cell["label"]
-        metric = cell["metric"]
+        label, metric = "-".join(filter(None, (cell["label"], cell["versus"]))), cell["metric"]
         names = [words(label, name) for name in (metric, metric.replace(".", " "), headings.get(metric, metric))]
         level = f"{cell['level']:.0%} interval" if cell["level"] else ""
         rest = [cell[name] or text for name, text in places.items()]
@@ -140,7 +139,7 @@ def title(cell: Row, rows: list[Row]) -> str:
     """Words that pick a cell; data set, split and recipe only where the ledger has several."""
     place = [cell[k] for k in ("dataset", "split", "recipe") if cell[k] and len({r[k] for r in rows if r[k]}) > 1]
     kind = cell["kind"] if cell["kind"] in ("reference", "paper") else ""
-    label = f"{cell['label']} - {cell['versus']}" if cell["versus"] else cell["label"]
+    label = " - ".join(filter(None, (cell["label"], cell["versus"])))
     return " ".join(filter(None, [*place, kind, label, cell["metric"], cell["statistic"]]))
 
 
@@ -200,6 +199,15 @@ def _node(name: str, facts: dict[str, Any], below: list[Node] | None = None) -> 
     return {"name": name, "facts": told, "below": below or []}
 
 
+def _told(path: str, facts: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Facts from a file; where it cannot be read, that this is missing."""
+    try:
+        with reading(path):
+            return facts()
+    except UserError as error:
+        return {"missing": str(error)}
+
+
 def _number(value: Any) -> Any:
     """JSON has no infinity."""
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
@@ -244,7 +252,7 @@ class _Chain:
         _, path, sha256 = behind[0]
         name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
         if producer is None:
-            return [_node(name, {"missing": f"the manifest of the job that wrote {path}"})]
+            return [_node(name, {"missing": UNMADE.format(path)})]
         options = producer[1]["config"].get("metrics", {}).get(cell["metric"])
         if options:
             place = ":".join(registry.location("metric", options["kind"]))
@@ -271,11 +279,7 @@ class _Chain:
         facts: dict[str, Any] = {}
         if cell["kind"] == "difference":
             facts["side"] = cell["label"] if name.split("/")[-2] == cell["label"] else f"{cell['versus']} (subtracted)"
-        try:
-            with reading(path):
-                facts["value"] = _number(self.value(path, cell))
-        except UserError as error:
-            facts["missing"] = str(error)
+        facts |= _told(path, lambda: {"value": _number(self.value(path, cell))})
         return _node(f"run {name}", facts, [self.file("evaluation", {"path": path, "sha256": sha256})])
 
     def value(self, path: str, cell: Row) -> float | None:
@@ -297,8 +301,7 @@ class _Chain:
         self.told.add(path)
         producer = self.results.producer(entry.get("sha256", ""), path)
         if producer is None:
-            missing = facts["missing"] or f"the manifest of the job that wrote {path}"
-            return _node(name, {**facts, "missing": missing})
+            return _node(name, {**facts, "missing": facts["missing"] or UNMADE.format(path)})
         manifest_path, manifest = producer
         if manifest_path in self.told:
             return _node(name, {**facts, "see": f"(same job as above: {manifest['command']})"})
@@ -332,11 +335,7 @@ class _Chain:
 
     def job(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         """What a manifest says of its job, in a few lines."""
-        try:
-            with reading(path):
-                return self._job(path, manifest)
-        except UserError as error:
-            return {"manifest": path, "missing": str(error)}
+        return _told(path, lambda: self._job(path, manifest)) | {"manifest": path}
 
     def _job(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         environment, machine, facts = manifest["environment"], manifest["machine"], manifest["facts"]
