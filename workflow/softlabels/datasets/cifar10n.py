@@ -31,15 +31,12 @@ ENTRY = {
         "images": {
             "type": "string", "description": "Folder of the training images in their published order (required).",
             "input": "folder", "required": True},
-        "labels": {
-            "type": "string", "description": "The published CIFAR-10_human.pt or CIFAR-100_human.pt (required).",
+        "labels": {"type": "string", "description": "The published CIFAR-10_human.pt or CIFAR-100_human.pt (required).",
             "input": "labels", "required": True},
-        "annotators": {
-            "type": ["string", "null"], "default": None,
+        "annotators": {"type": ["string", "null"], "default": None,
             "description": "The published side_info_cifar10N.csv that says who voted; null for anonymous votes.",
             "input": "annotators"},
-        "votes": {
-            "type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True,
+        "votes": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True,
             "default": ["random_label1", "random_label2", "random_label3"],
             "description": "Entries of the file that are votes (CIFAR-100N has one, noisy_label)."},
     },

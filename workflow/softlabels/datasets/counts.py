@@ -18,8 +18,7 @@ ENTRY = {
     "options": {
         "images": {
             "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
-        "counts": {
-            "type": "string",
+        "counts": {"type": "string",
             "description": "`.npy` of integers [N, C], or CSV or Parquet with a column a class (required).",
             "input": "counts", "required": True},
     },

@@ -32,15 +32,13 @@ ENTRY = {
     "about": "A data set of the DCIC benchmark (MiceBone, Benthic, Pig, …) as published - folds of images and "
              "annotations.json.",
     "options": {
-        "images": {
-            "type": ["string", "null"], "default": None,
+        "images": {"type": ["string", "null"], "default": None,
             "description": "The data set's folder, with fold1 … and annotations.json; or an archive is given.",
             "input": "folder"},
         "archive": {"$ref": "archive", "input": "archive"},
-        "published_sizes": {
-            "type": "boolean", "default": True,
-            "description": "Whether a data set that is known must have the published number of images in each "
-                           "class and fold."},
+        "published_sizes": {"type": "boolean", "default": True,
+            "description": "Whether a data set that is known must have the published number of images in each class "
+            "and fold."},
     },
     "shared": ["checksum", "classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
     "gives": ["votes"],

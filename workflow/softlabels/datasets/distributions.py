@@ -28,16 +28,12 @@ ENTRY = {
     "options": {
         "images": {
             "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
-        "distributions": {
-            "type": "string",
-            "description": "`.npy` of numbers [N, C], CSV or Parquet with a column a class, or an imagefolder's "
-                           "metadata.jsonl (required).", "input": "distributions", "required": True},
-        "distribution_column": {
-            "type": ["string", "null"], "default": None,
+        "distributions": {"type": "string", "description": "`.npy` of numbers [N, C], CSV or Parquet with a column a "
+            "class, or an imagefolder's metadata.jsonl (required).", "input": "distributions", "required": True},
+        "distribution_column": {"type": ["string", "null"], "default": None,
             "description": "Column (Parquet) or key (metadata.jsonl) with the whole distribution, a list or a "
-                           "mapping from class to number."},
-        "tolerance": {
-            "type": "number", "minimum": 0, "maximum": 0.1, "default": 0.001,
+            "mapping from class to number."},
+        "tolerance": {"type": "number", "minimum": 0, "maximum": 0.1, "default": 0.001,
             "description": "How far from 1 a row may sum (rounded numbers do); it is then divided by its sum."},
     },
     "shared": ["order", "name_column", "group_column", "separator", "classes", "pixels", "resize", "deep"],

@@ -26,8 +26,7 @@ from .images import relative_names
 ENTRY = {
     "about": "A data set of the peerannot library - answers.json, metadata.json and train/CLASS/NAME-KEY.",
     "options": {
-        "images": {
-            "type": "string",
+        "images": {"type": "string",
             "description": "The data set's folder, with answers.json, metadata.json and train/ (required).",
             "input": "folder", "required": True},
     },

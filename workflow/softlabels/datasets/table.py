@@ -22,8 +22,7 @@ ENTRY = {
             "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
         "votes": {
             "type": "string", "description": "CSV or Parquet file (required).", "input": "votes", "required": True},
-        "layout": {
-            "enum": ["long", "wide"], "default": "long",
+        "layout": {"enum": ["long", "wide"], "default": "long",
             "description": "One vote a row, or one image a row and counts a class."},
         "columns": {
             "type": "object", "additionalProperties": False, "default": {}, "description": "Names of the columns.",
@@ -39,12 +38,10 @@ ENTRY = {
                                                      "reference)."},
                            "time": {"type": ["string", "null"], "default": None,
                                     "description": "Column with the vote's time, a number; kept with the votes."}}},
-        "item_by": {
-            "enum": ["name", "index"], "default": "name",
-            "description": "Whether an image is named by its file, or by its place (from 0) in the order of the "
-                           "file names."},
-        "label_by": {
-            "enum": ["name", "index"], "default": "name",
+        "item_by": {"enum": ["name", "index"], "default": "name",
+            "description": "Whether an image is named by its file, or by its place (from 0) in the order of the file "
+            "names."},
+        "label_by": {"enum": ["name", "index"], "default": "name",
             "description": "Whether a label is a class name, or its index (from 0) in `classes`."},
         "where": {
             "type": "object", "default": {},
@@ -69,8 +66,7 @@ ENTRY = {
                                                 "(required)."}}},
                 {"type": "null"}],
             "default": None, "description": "Attention checks among the rows; they are no votes."},
-        "compare": {
-            "type": ["string", "null"], "default": None,
+        "compare": {"type": ["string", "null"], "default": None,
             "description": "`.npy` of published counts [N, C]; the data card says how the votes differ.",
             "input": "compare"},
     },

@@ -18,19 +18,15 @@ from ..blocks import blocks
 ENTRY = {
     "about": "Random split, one per seed.",
     "options": {
-        "train": {
-            "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.6,
+        "train": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.6,
             "description": "Share of training items."},
-        "val": {
-            "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
+        "val": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
             "description": "Share of validation items."},
-        "test": {
-            "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
+        "test": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
             "description": "Share of test items."},
-        "stratify": {
-            "type": "array", "items": {"type": "string"}, "default": ["hard", "pure"],
+        "stratify": {"type": "array", "items": {"type": "string"}, "default": ["hard", "pure"],
             "description": "Shares are kept within the hard class of the reference (`hard`) and within yes/no "
-                           "columns of the items, where they exist (`pure` - the synthetic set's pure images)."},
+            "columns of the items, where they exist (`pure` - the synthetic set's pure images)."},
     },
     "shared": ["groups", "allow_missing_class", "duplicates"],
 }  # fmt: skip
