@@ -54,8 +54,8 @@ def _bar(share: float) -> str:
     return "█" * round(BAR * share) or ("▏" if share else "")
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    return "not defined" if value is None else f"{value:.{digits}f}"
+def _number(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
 
 
 def _short(value: float) -> str:
@@ -74,22 +74,15 @@ def _of(n: int, total: int, what: str) -> str:
     return f"{n:,} of {total:,} {what} ({_percent(n / total)})"
 
 
-def _histogram(rows: Sequence[Facts], header: Sequence[str]) -> Table:
-    most = max(row["n"] for row in rows)
-    return _table(
-        [*header, ""], [(_ends(row["from"], row["to"]), row["n"], _bar(row["n"] / most)) for row in rows], "rr"
-    )
-
-
-def _ends(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+def _histogram(bins: Sequence[Facts], header: Sequence[str]) -> Table:
+    most = max(each["n"] for each in bins)
+    ends = [" to ".join(dict.fromkeys(f"{end:,}" for end in (each["from"], each["to"]))) for each in bins]
+    rows = [(both, each["n"], _bar(each["n"] / most)) for both, each in zip(ends, bins, strict=True)]
+    return _table([*header, ""], rows, "rr")
 
 
 def _range(summary: Facts) -> str:
-    return (
-        f"min {_short(summary['min'])}, median {_short(summary['median'])}, mean {_short(summary['mean'])}, "
-        f"max {_short(summary['max'])}"
-    )
+    return ", ".join(f"{name} {_short(summary[name])}" for name in ("min", "median", "mean", "max"))
 
 
 # -- sections ----------------------------------------------------------------------------------------------------------

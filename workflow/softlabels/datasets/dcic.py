@@ -24,7 +24,7 @@ import pyarrow as pa
 from ..errors import Problems, UserError
 from . import imported
 from .cells import Cells, Column
-from .contract import Content, Votes
+from .contract import Content, Options, Votes
 from .download import FILES
 from .images import relative_names
 
@@ -94,17 +94,8 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
-    """The content of a data set of the benchmark.
-
-    Args:
-        source: the options.
-        files: ``folder`` (the data set's, or one above it), ``images`` (list of files below it).
-        problems: gets annotations that are none, or of images that are not there, and sizes that differ.
-
-    Raises:
-        UserError: no data set in the folder, or several; or too many problems.
-    """
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of a data set of the benchmark, which lies in the folder or somewhere below it."""
     root = dataset_folder(files["folder"])
     path, remarks = root / ANNOTATIONS, [REMARK]
     images = fold_images(files["images"], root, remarks)
@@ -132,11 +123,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
 
 
 def dataset_folder(folder: Path) -> Path:
-    """The folder with ``annotations.json``: the one given, or the only one below it.
-
-    Raises:
-        UserError: there is none, or several.
-    """
+    """The folder with ``annotations.json``: the one given, or the only one below it; none or several are refused."""
     if (folder / ANNOTATIONS).is_file():
         return folder
     found = sorted(path.parent for path in folder.rglob(ANNOTATIONS) if path.is_file())
@@ -152,11 +139,7 @@ def dataset_folder(folder: Path) -> Path:
 
 
 def fold_images(images: list[Path], root: Path, remarks: list[str]) -> dict[str, Path]:
-    """The images in folders of the data set by their path below it; a remark counts the others.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The images in folders of the data set, of which there must be some; a remark counts the others."""
     inside = relative_names([path for path in images if path.is_relative_to(root)], root)
     folds = {name: path for name, path in inside.items() if "/" in name}
     if not folds:
@@ -170,9 +153,6 @@ def fold_numbers(images: Mapping[str, Path]) -> np.ndarray:
     """The fold of each image, int8 ``[N]``: the number at the end of its folder's name.
 
     Folders without a number, or with one number twice, are counted from 1 in the order of their names.
-
-    Raises:
-        UserError: more folders than int8 can count.
     """
     folders = [name.partition("/")[0] for name in images]
     names = sorted(set(folders))
@@ -210,7 +190,8 @@ def annotations(path: Path, sets: list[Any], pseudonymise: bool, remarks: list[s
             if isinstance(entry, dict) and entry.get("class_label", "") is None:
                 unlabelled += 1
             elif mistake := wrong(entry, ANNOTATION):
-                note(f"{place(path, number, name)}, annotation {count}: {mistake}", problems)
+                problems.add(f"{place(path, number, name)}, annotation {count}: {mistake}")
+                imported.stop_early(problems)
             else:
                 time = entry.get("created_at")
                 values = entry["image_path"], entry["class_label"], name, time if isinstance(time, str) else ""
@@ -229,15 +210,16 @@ def annotation_sets(
     """The number, from 1, the name ("": of nobody) and the entries of each set; what is no set is noted."""
     for number, entry in enumerate(sets, start=1):
         if mistake := wrong({"name": ANONYMOUS, **entry} if isinstance(entry, dict) else entry, SET):
-            note(f"{place(path, number, '')}: {mistake}", problems)
+            problems.add(f"{place(path, number, '')}: {mistake}")
+            imported.stop_early(problems)
             continue
         name = entry.get("name", ANONYMOUS)
         if not pseudonymise and (ANONYMOUS not in name or entry.get("user_mail", ANONYMOUS) != ANONYMOUS):
-            note(
+            problems.add(
                 f"{place(path, number, name)}: found a name or a user_mail without '{ANONYMOUS}', expected none of a "
-                f"person's where names are kept. Set source.pseudonymise to true.",
-                problems,
+                f"person's where names are kept. Set source.pseudonymise to true."
             )
+            imported.stop_early(problems)
         yield number, name if name != ANONYMOUS else "", entry["annotations"]
 
 
@@ -257,13 +239,6 @@ def wrong(entry: Any, keys: Mapping[str, tuple[Callable[[Any], bool], str]]) -> 
             found = imported.shown(entry[key]) if key in entry else "nothing"
             return f"found {found} as {key}, expected {expected}. Correct it, or get the published file again."
     return ""
-
-
-def note(message: str, problems: Problems) -> None:
-    """Note a mistake; end with the many that were found, rather than read on in a file of another kind."""
-    problems.add(message)
-    if len(problems.messages) >= imported.MOST_NAMED:
-        problems.stop()
 
 
 def vote(
@@ -351,12 +326,8 @@ def compare(root: Path, name: str, votes: Votes, classes: list[str], fold: np.nd
         ("images of the classes", sizes, dict(published.classes)),
     ):
         if found != expected:
+            shown = [", ".join(f"{key}: {size}" for key, size in sizes.items()) for sizes in (found, expected)]
             problems.add(
-                f"{root}: {what}: found {listed(found)}, expected {listed(expected)} as published for {name}. Get the "
-                f"whole data set; set source.published_sizes to false for a part of it."
+                f"{root}: {what}: found {shown[0]}, expected {shown[1]} as published for {name}. Get the whole data "
+                f"set; set source.published_sizes to false for a part of it."
             )
-
-
-def listed(sizes: Mapping[Any, int]) -> str:
-    """Sizes in words."""
-    return ", ".join(f"{key}: {size}" for key, size in sizes.items())

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import Problems
 from ..progress import progress
 from . import annotators
-from .contract import Content, new_images
+from .contract import Content, Options, new_images
 
 ENTRY = {
     "about": "Red, green and blue circles and ellipses and their interpolations, with exactly known distributions.",
@@ -107,7 +107,7 @@ TEXTURE_CELLS = 8  # grid cells along a side of the image
 TEXTURE_MAX = 127.0  # at most half as bright as a shape
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
     """The content of a generated data set; ``source`` holds the options, ``problems`` gets those that contradict."""
     check(source, problems)
     problems.stop()
@@ -115,11 +115,10 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     p = label_distributions(items["u"], items["s"], source["classes"])
 
     def images(path: Path | None, threads: int) -> dict[str, Any]:
-        if path is None:
-            return {}
-        with new_images(path, (len(p), source["pixels"], source["pixels"], 3)) as rows:
-            for chunk in progress(chunks(source), desc="render"):
-                rows[chunk] = render(source, {key: column[chunk] for key, column in items.items()}, chunk.start)
+        if path is not None:
+            with new_images(path, (len(p), source["pixels"], source["pixels"], 3)) as rows:
+                for chunk in progress(chunks(source), desc="render"):
+                    rows[chunk] = render(source, {key: column[chunk] for key, column in items.items()}, chunk.start)
         return {}
 
     names = [f"synthetic-{i:05d}" for i in range(len(p))]
@@ -130,7 +129,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     return Content(names, CLASSES[source["classes"]], images, votes, p, columns=items, notes=notes)
 
 
-def check(source: Mapping[str, Any], problems: Problems) -> None:
+def check(source: Options, problems: Problems) -> None:
     """Note options that contradict each other."""
     annotators.check(source, problems)
     shares, n_classes = source["class_shares"], len(CLASSES[source["classes"]])

@@ -13,10 +13,5 @@ ENTRY = {
 
 
 def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
-    """Labels ``n_k / sum n`` (the distribution itself where there are no votes).
-
-    Args:
-        evidence: votes or distribution of N items.
-        options: ``ties`` (for the hard class beside the label; ``drop`` leaves the item out here too) and ``seed``.
-    """
+    """Labels ``n_k / sum n`` (the distribution itself where there are no votes); see :func:`label_table`."""
     return label_table(evidence, average(evidence), options)

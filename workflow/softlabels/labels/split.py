@@ -41,10 +41,6 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             of the items); of folds ``column`` (of the items, with the fold's number).
         inputs: ``items``, ``reference`` (its argmax, lowest index first, is the hard class).
         outputs: ``split``.
-
-    Raises:
-        UserError: shares that do not sum to 1, an empty part, a part without an item of some class, or folds that
-            cannot be used as they are.
     """
     split = config["split"]
     items, _ = io.read_table(inputs["items"])

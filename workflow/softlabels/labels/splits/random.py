@@ -35,11 +35,7 @@ ENTRY = {
 def strata(items: pa.Table, hard: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
     """The stratum of each item, int ``[N]`` from 0, and which of ``names`` it is made of.
 
-    ``hard`` is the reference's class; other names are boolean columns of the items, left out where the data set has
-    none of that name.
-
-    Raises:
-        UserError: a named column is not boolean.
+    ``hard`` is the reference's class; other names must be boolean columns of the items, or are left out.
     """
     code = np.zeros(len(hard), np.int64)
     used = [name for name in names if name == "hard" or name in items.column_names]
@@ -124,11 +120,7 @@ def assign_blocks(stratum: np.ndarray, draw: np.ndarray, block: np.ndarray, frac
 def parts(
     config: dict[str, Any], items: pa.Table, hard: np.ndarray, relations: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, None, dict[str, Any]]:
-    """A draw of the seed: the part of each item, int ``[N]``; no folds; and which strata were used.
-
-    Raises:
-        UserError: an empty part.
-    """
+    """A draw of the seed: the part of each item, int ``[N]``, none empty; no folds; and which strata were used."""
     split = config["split"]
     fractions = [Fraction(str(split[part])) for part in PARTS]  # as they are written: 0.6 is 3/5
     stratum, used = strata(items, hard, split["stratify"])
