@@ -30,8 +30,7 @@ def write_data(
 ):
     """The four files of a data set: votes by counts ``[N, C]``, or (with ``p``) exact distributions alone."""
     n = len(counts if p is None else p)
-    with contract.new_images(root / "images.npy", (n, 8, 10, 3)) as images:
-        images[:] = np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8)
+    np.save(root / "images.npy", np.random.default_rng(0).integers(0, 256, (n, 8, 10, 3), dtype=np.uint8))
     contract.write_items(root / "items.parquet", [f"i{k}.png" for k in range(n)], groups, columns)
     if p is None:
         votes, total = contract.Votes.of_counts(counts), counts.sum(axis=1)
@@ -401,10 +400,11 @@ def test_cifar10h_has_its_known_numbers(tmp_path):
     counts = np.load(CIFAR10H / "cifar10h-counts.npy")
     classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     write_data(tmp_path, counts, classes)
-    with contract.new_images(tmp_path / "images.npy", (10_000, 32, 32, 3)) as images:
-        for item in range(20):  # the numbers are of the votes; some photographs will do
-            with Image.open(CIFAR10H / "images" / f"{item:05d}.jpg") as image:
-                images[item] = np.asarray(image)
+    images = np.zeros((10_000, 32, 32, 3), np.uint8)
+    for item in range(20):  # the numbers are of the votes; some photographs will do
+        with Image.open(CIFAR10H / "images" / f"{item:05d}.jpg") as image:
+            images[item] = np.asarray(image)
+    np.save(tmp_path / "images.npy", images)
     found, page = make(tmp_path, draws=20)
     assert found["votes"]["n"] == 511_000 and found["votes"]["an_item"]["min"] == 47
     assert found["reference"]["ties"] == 3 and found["reference"]["unanimous"] == 4393

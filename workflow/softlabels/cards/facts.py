@@ -29,9 +29,6 @@ NAMED = 5  # so many sets that straddle a split are named
 Facts = dict[str, Any]
 
 
-# -- where the data come from ------------------------------------------------------------------------------------------
-
-
 def source(config: Facts, notes: Facts, items: pa.Table, images: Path) -> Facts:
     """Origin, terms and checksums; null where nobody stated them."""
     about = config["about"]
@@ -70,9 +67,6 @@ def _digest(items: pa.Table, images: Path) -> Facts:
     lines = "".join(f"{digest}\n" for digest in items.column("sha256").to_pylist())
     made = "the SHA-256 of each image file in hexadecimal, one a line, in item order"
     return {"of": made, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
-
-
-# -- items and classes -------------------------------------------------------------------------------------------------
 
 
 def entropy(p: np.ndarray) -> np.ndarray:
@@ -124,9 +118,6 @@ def _whole_histogram(values: np.ndarray) -> list[Facts]:
         {"from": low + k * width, "to": min(low + (k + 1) * width - 1, high), "n": n}
         for k, n in enumerate(times.tolist())
     ]
-
-
-# -- votes and annotators ----------------------------------------------------------------------------------------------
 
 
 def annotators(annotations: pa.Table) -> tuple[list[str], np.ndarray]:
@@ -182,9 +173,6 @@ def of_annotators(found: Annotators) -> Facts:
     }
 
 
-# -- what votes can tell about a model ---------------------------------------------------------------------------------
-
-
 def sampling(config: Facts, classes: list[str], counts: np.ndarray | None) -> Facts:
     """Sampling floor and split half of the votes (``evaluation.references``); null, and why, where there is none."""
     nothing = {"floor": None, "split_half": None}
@@ -217,9 +205,6 @@ def sampling(config: Facts, classes: list[str], counts: np.ndarray | None) -> Fa
         "floor": {**floor, "k": k, "draws": config["draws"], "first_order_kl": float(first_order.mean())},
         "split_half": {**halves, "directions": directions, "items": n_halved},
     }
-
-
-# -- splits ------------------------------------------------------------------------------------------------------------
 
 
 def sets_and_splits(

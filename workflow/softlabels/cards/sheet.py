@@ -116,9 +116,7 @@ def bars(axes: Axes, name: str, votes: str, p: np.ndarray, classes: list[str]) -
 
 def percent(share: float) -> str:
     """Whole per cent, and never 0 or 100 where it is not."""
-    if 0 < share < 0.005:
-        return "<1 %"
-    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+    return "<1 %" if 0 < share < 0.005 else ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
 def line(axes: Axes, y: float, left: str, right: str, edge: float, head: float = 0, color: str = "black") -> None:

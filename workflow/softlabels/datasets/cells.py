@@ -63,6 +63,10 @@ class Cells:
         """Where a row stands, for messages."""
         return f"{self.path}: {self.unit} {self.number[row]}"
 
+    def both(self, first: int, second: int) -> str:
+        """Where two rows stand that are about the same, for messages."""
+        return f"{self.place(first)} and {self.unit} {self.number[second]} are both"
+
     def kept(self, rows: np.ndarray) -> Cells:
         """Only the rows where ``rows`` (bool ``[R]``) is true."""
         columns = {role: Column(column.code[rows], column.texts) for role, column in self.columns.items()}

@@ -88,9 +88,6 @@ def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Conte
     )  # fmt: skip
 
 
-# -- the label file --------------------------------------------------------------------------------------------------
-
-
 def load(path: Path) -> dict[str, Any]:
     """The entries of a .pt file: arrays of integers, lists and tensors; one that asks for anything else is refused."""
     import torch  # no other source needs it
@@ -199,9 +196,6 @@ def agreement(labels: Mapping[str, np.ndarray], voted: Sequence[str], clean: str
     return remarks
 
 
-# -- who voted -------------------------------------------------------------------------------------------------------
-
-
 def workers_of_votes(path: Path, voted: Sequence[str], n: int, problems: Problems) -> Column:
     """Who gave each of the votes, vote entry by vote entry, from the side information on batches of the N images.
 
@@ -241,9 +235,7 @@ def row_of_images(table: Cells, n: int, problems: Problems) -> np.ndarray:
         batch = rows[first : last + 1]
         if (batch >= 0).any():
             image = first + int(np.argmax(batch >= 0))
-            problems.add(
-                f"{table.place(rows[image])} and {table.unit} {table.number[row]} are both for image {image}. Keep one."
-            )
+            problems.add(f"{table.both(rows[image], row)} for image {image}. Keep one.")
         batch[:] = row
     missing = np.flatnonzero(rows < 0)
     if len(missing):
@@ -259,6 +251,5 @@ def repeated(workers: Column, n: int) -> list[str]:
     who = np.sort(workers.code.reshape(-1, n), axis=0)
     known = np.array([text != "" for text in workers.texts])[who[1:]]
     again = ((np.diff(who, axis=0) == 0) & known).any(axis=0)
-    if not again.any():
-        return []
-    return [f"On {again.sum()} of {n} images two or three votes are of one person; all were kept."]
+    remark = f"On {again.sum()} of {n} images two or three votes are of one person; all were kept."
+    return [remark] if again.any() else []

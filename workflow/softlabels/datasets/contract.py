@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -88,29 +87,16 @@ def write(content: Content, reference: str, outputs: Mapping[str, Path | None], 
 
 
 @contextmanager
-def new_images(path: Path, shape: tuple[int, int, int, int]) -> Iterator[np.ndarray]:
-    """Yield a memory map uint8 ``[N, H, W, 3]`` to fill; the file appears when the block ends without an error."""
-    with io.atomic(path) as part:
-        images = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-        # Take the file's blocks now: on a disk that fills up later, writing to a memory map would kill the process.
-        if hasattr(os, "posix_fallocate"):  # not on macOS
-            with part.open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
-        yield images
-        images.flush()
-        del images
+def new_images(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[np.ndarray], Any]]:
+    """Yield a function that writes the next rows of ``images.npy``, one or several: uint8 ``[N, H, W, 3]`` in all.
 
-
-@contextmanager
-def appended_images(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callable[[np.ndarray], Any]]:
-    """As :func:`new_images`, for rows that come one after another: yield a function that writes the next one.
-
-    Plain writing takes a quarter of the time that new pages of a memory map take.
+    The file appears when the block ends without an error. Plain writing takes a quarter of the time that new pages of a
+    memory map take, and a full disk is an error where a memory map would kill the process.
     """
     with io.atomic(path) as part, part.open("wb") as file:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
-        yield lambda image: file.write(np.ascontiguousarray(image).data)
+        yield lambda rows: file.write(np.ascontiguousarray(rows, np.uint8).data)
 
 
 def read_images(path: str | Path) -> np.ndarray:

@@ -133,10 +133,7 @@ def rows_of_images(table: cells.Cells, role: str, images: Images, problems: Prob
     names, rows = list(images), np.full(len(images), -1, np.int64)
     for row in np.flatnonzero(item >= 0):
         if rows[item[row]] >= 0:
-            problems.add(
-                f"{table.place(rows[item[row]])} and {table.unit} {table.number[row]} are both for the image "
-                f"'{names[item[row]]}'. Keep one."
-            )
+            problems.add(f"{table.both(rows[item[row]], row)} for the image '{names[item[row]]}'. Keep one.")
         rows[item[row]] = row
     missing = np.flatnonzero(rows < 0)
     if len(missing):

@@ -113,9 +113,6 @@ def check_shares(
         )
 
 
-# -- a column a class ------------------------------------------------------------------------------------------------
-
-
 def read_matrix(path: Path, source: Options, problems: Problems) -> Rows:
     """The distributions of a ``.npy`` file."""
     given = read_array(path, "fiu", "numbers")
@@ -132,9 +129,6 @@ def read_columns(path: Path, source: Options, problems: Problems) -> Rows:
     table, classes = read_wide(path, source, problems)
     test = partial(is_share, tolerance=source["tolerance"])
     return Rows(imported.class_columns(table, classes, test, EXPECTED, problems), classes, table)
-
-
-# -- a whole distribution a row --------------------------------------------------------------------------------------
 
 
 def read_lists(path: Path, source: Options, problems: Problems) -> Rows:

@@ -48,11 +48,9 @@ class Images(dict[str, Path]):
 
 
 def relative_names(images: list[Path], folder: Path) -> Images:
-    """The images by their path below ``folder`` (with ``/``), sorted by it.
+    """The images, at least one, by their path below ``folder`` (with ``/``), sorted by it.
 
-    Raises:
-        UserError: no image, or one that is not inside the folder (``..``, another folder, a link out of it), or whose
-            name is no text.
+    One that is not inside the folder (``..``, a link out of it), or whose name is no text, is a UserError.
     """
     root, named = folder.resolve(), {}
     for path in images:
@@ -105,11 +103,7 @@ def decode(content: bytes, deep: str = "refuse") -> Image.Image:
 
 
 def read_image(path: Path, deep: str = "refuse") -> tuple[Image.Image, str]:
-    """An RGB image and the SHA-256 of the same bytes of its file.
-
-    Raises:
-        UserError: not a readable image, or one so large that Pillow takes it for an attack.
-    """
+    """An RGB image and the SHA-256 of the same bytes of its file; a UserError if that cannot be used."""
     try:
         content = path.read_bytes()
         image = decode(content, deep)
@@ -169,7 +163,10 @@ def decoded(
 def import_images(
     paths: list[Path], options: Mapping[str, Any], output: Path | None, threads: int = 1
 ) -> dict[str, list[str] | pa.Array]:
-    """Write ``images.npy`` uint8 ``[N, H, W, 3]``, a few images in memory at a time.
+    """Write ``images.npy`` uint8 ``[N, H, W, 3]``, a few images in memory at a time, and return columns of the items.
+
+    These are ``sha256`` of each file's bytes, and ``duplicate``, the first item with the same pixels (null where this
+    is the first). All files that cannot be used are one UserError.
 
     Args:
         paths: the N files, in item order.
@@ -178,13 +175,6 @@ def import_images(
             ``pad``: black) and ``deep``.
         output: the file to write; None only looks whether that could be done.
         threads: how many images are decoded at once.
-
-    Returns:
-        Columns of the items: ``sha256`` of each file's bytes, and ``duplicate``, the first item with the same pixels
-        (null where this is the first).
-
-    Raises:
-        UserError: all unreadable files, or images of several sizes without ``pixels``.
     """
     problems = Problems()
     images = decoded(paths, options, threads, problems)
@@ -194,7 +184,7 @@ def import_images(
         raise UserError("found no image. Add images to the folder of the source.")
     shape = (len(paths), *first[0].shape)
     hashes, duplicate, seen = [], [], {}
-    with nullcontext() if output is None else contract.appended_images(output, shape) as append:
+    with nullcontext() if output is None else contract.new_images(output, shape) as append:
         for row, (image, digest) in enumerate(chain([first], images)):
             if append:
                 append(image)

@@ -30,16 +30,11 @@ def content(
     votes: Votes | None = None, p: np.ndarray | None = None, groups: list[str | None] | None = None,
     columns: Mapping[str, np.ndarray] | None = None, remarks: Sequence[str] = (), **notes: Any,
 ) -> Content:  # fmt: skip
-    """The content of a source of N image files; for arguments that are not named here see :class:`Content`.
+    """The content (see :class:`Content`) of a source of N image files by item name; raises all that is wrong.
 
-    Args:
-        source: options; ``pixels``, ``resize``, ``deep`` and, with votes, ``unvoted`` (``refuse`` or ``leave_out``
-            images without a vote) and ``pseudonymise``.
-        images: files by item name, in item order.
-        problems: gets what is wrong; raised with all that was noted before.
-        votes: with annotators by their own names.
-        remarks: what the import did to the data, a sentence each.
-        notes: further notes (``licence``, ``citation``).
+    Of the options it takes ``pixels``, ``resize``, ``deep`` and, with votes, ``unvoted`` (``refuse`` or ``leave_out``
+    images without a vote) and ``pseudonymise``; ``votes`` have the annotators' own names. ``remarks`` say what the
+    import did to the data, a sentence each.
     """
     if len(classes) < 2:
         problems.add(
@@ -192,8 +187,8 @@ def one_vote_each(cells: Cells, role: str, item: np.ndarray, names: Sequence[str
     for place in again[:MOST_NAMED]:
         before, row = rows[order[place]], rows[order[place + 1]]
         problems.add(
-            f"{cells.place(before)} and {cells.unit} {cells.number[row]} are both votes of '{column.each(row)}' on the "
-            f"image '{names[item[row]]}'. Keep one, or set the annotator's column to null."
+            f"{cells.both(before, row)} votes of '{column.each(row)}' on the image '{names[item[row]]}'. Keep one, or "
+            f"set the annotator's column to null."
         )
 
 
@@ -233,11 +228,7 @@ def number(text: str) -> float:
 
 
 def document(path: Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        UserError: not UTF-8, not JSON, or an object with one key twice, of which readers of JSON keep the last.
-    """
+    """What a JSON file holds; a key that an object has twice, of which readers keep the last, is a UserError, too."""
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=distinct)
     except UnicodeDecodeError:

@@ -116,9 +116,9 @@ def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Conte
 
     def images(path: Path | None, threads: int) -> dict[str, Any]:
         if path is not None:
-            with new_images(path, (len(p), source["pixels"], source["pixels"], 3)) as rows:
+            with new_images(path, (len(p), source["pixels"], source["pixels"], 3)) as append:
                 for chunk in progress(chunks(source), desc="render"):
-                    rows[chunk] = render(source, {key: column[chunk] for key, column in items.items()}, chunk.start)
+                    append(render(source, {key: column[chunk] for key, column in items.items()}, chunk.start))
         return {}
 
     names = [f"synthetic-{i:05d}" for i in range(len(p))]

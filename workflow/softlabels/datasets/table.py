@@ -219,10 +219,8 @@ def wide(
     counts = matrix(table, classes, problems)
     rows = rows_of_images(table, "columns.item", images, problems, source["item_by"])
     problems.stop()
-    groups = None
-    if "columns.group" in table.columns:
-        groups = [table.columns["columns.group"].each(row) or None for row in rows]
-    return Votes.of_counts(counts[rows]), classes, groups
+    group = table.columns.get("columns.group")
+    return Votes.of_counts(counts[rows]), classes, group and [group.each(row) or None for row in rows]
 
 
 def comparison(path: Path, counts: np.ndarray) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .evidence import Evidence, LabelTable, average, label_table
+import numpy as np
+
+from .evidence import Evidence, LabelTable, label_table
 
 ENTRY = {
     "about": "The share of each class in the votes; the distribution itself where there are no votes.",
@@ -14,4 +16,8 @@ ENTRY = {
 
 def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     """Labels ``n_k / sum n`` (the distribution itself where there are no votes); see :func:`label_table`."""
-    return label_table(evidence, average(evidence), options)
+    p = evidence.distribution
+    if p is None:
+        with np.errstate(invalid="ignore"):  # an item without a vote, which gets no row
+            p = evidence.score / evidence.score.sum(axis=1, keepdims=True)
+    return label_table(evidence, p, options)

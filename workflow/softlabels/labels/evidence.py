@@ -62,29 +62,13 @@ def one_hot(label: np.ndarray, n_classes: int) -> np.ndarray:
     return np.eye(n_classes, dtype=np.float32)[label]
 
 
-def average(evidence: Evidence) -> np.ndarray:
-    """Each class's share of an item's votes or of their weight, or the distribution itself: float64 ``[N, C]``.
-
-    Items without votes are nan.
-    """
-    if evidence.counts is None:
-        return evidence.distribution
-    with np.errstate(invalid="ignore"):
-        return evidence.score / evidence.score.sum(axis=1, keepdims=True)
-
-
 def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any]) -> LabelTable:
     """Labels ``p``, float ``[N, C]`` (None: the one-hot of the top class), with the class of the highest score beside.
 
     The top is compared in whole votes where there are votes, so that rounding makes and breaks no tie. Where these have
     weights, their sums, made in float64 in the order of the rows, are compared exactly: weights such as 0.1 may differ
-    in the last bit where they tie on paper. Items without a vote get no row.
-
-    Args:
-        evidence: votes or distribution of N items.
-        p: see above.
-        options: ``ties`` of the top: ``lowest_index``, ``random`` (by item and ``seed``) or ``drop`` (the item gets no
-            row; if none is left, that is a UserError).
+    in the last bit where they tie on paper. The option ``ties`` breaks ties by ``lowest_index``, at ``random`` (by item
+    and ``seed``) or leaves the item out (``drop``), as one without a vote is; if none is left, that is a UserError.
     """
     score = evidence.score
     top = score == score.max(axis=1, keepdims=True)

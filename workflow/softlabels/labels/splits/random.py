@@ -13,7 +13,7 @@ import pyarrow as pa
 from ... import keyed
 from ...contracts.split import PARTS
 from ...errors import UserError
-from ..blocks import blocks
+from ..split import blocks
 
 ENTRY = {
     "about": "Random split, one per seed.",
