@@ -167,7 +167,7 @@ def imported(root, command, config, annotations=None, **columns):
     files = {name: root / f"data/d/{name}.parquet" for name in ("items", "annotations", "reference")}
     contract.write_items(files["items"], [f"{i}.png" for i in range(60)], columns=columns)
     item, kind, weight = annotations or (np.arange(60), np.arange(60) % 2, None)
-    contract.write_annotations(files["annotations"], item, None, kind, ["cat", "dog"], weight=weight)
+    contract.write_annotations(files["annotations"], contract.Votes(item, kind, weight=weight), ["cat", "dog"])
     reference.write(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
     name, place = PLACES[command]
     inputs = {key: files[key] for key in ("reference", "items" if command == "split" else "annotations")}

@@ -87,8 +87,9 @@ def test_a_disk_that_fills_up_while_outputs_are_written_keeps_the_state(monkeypa
 
 
 def test_images_that_do_not_fit_the_disk_are_an_error_not_a_crash(small):
-    with pytest.raises(OSError, match="No space left") as error, contract.new_images(small / "i.npy", (999, 16, 16, 3)):
-        pass
+    shape = (999, 16, 16, 3)
+    with pytest.raises(OSError, match="No space left") as error, contract.new_images(small / "i.npy", shape) as append:
+        append(np.zeros(shape, np.uint8))
     assert error.value.filename == str(small / "i.npy")
     assert files(small) == []
 
