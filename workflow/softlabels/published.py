@@ -15,7 +15,8 @@ import yaml
 from . import io, registry, schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-EXTENSIONS = ("registry", "entry", "input", "ordered", "moved", "named", "neutral")  # words that JSON Schema does not know
+# Words that JSON Schema does not know.
+EXTENSIONS = ("registry", "entry", "input", "ordered", "moved", "named", "neutral")
 
 
 class _Dumper(yaml.SafeDumper):

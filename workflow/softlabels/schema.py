@@ -18,6 +18,7 @@ from typing import Any
 from . import registry
 from .errors import UserError
 
+
 def _key(description: str, default: Any = ..., **rule: Any) -> dict[str, Any]:
     """The rule of a key; it is required, or may be absent, where there is no default."""
     return {**rule, **({} if default is ... else {"default": default}), "description": description}
