@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from .. import keyed, registry
@@ -58,12 +59,10 @@ def build(
     weights_file: Path | None = None,
     dropout: float = 0.0,
 ) -> tuple[Classifier, Body]:
-    """A classifier whose initial weights are keyed by (seed, network).
+    """A classifier of C classes whose initial weights are keyed by (seed, network).
 
     Args:
-        options: the kind of network and its options, as the recipe's ``network``.
-        classes: number of classes C.
-        seed: seed of the run.
+        options: the recipe's ``network``.
         weights: "none" (random), "imagenet" (downloaded by timm) or "file".
         weights_file: safetensors or PyTorch state of the body, for "file".
         dropout: share of features dropped before the head in training.
@@ -91,8 +90,6 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state = load_file(path)
         else:  # never unpickle: tensors and plain containers only
             state = torch.load(path, map_location="cpu", weights_only=True)

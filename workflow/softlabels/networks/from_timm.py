@@ -16,18 +16,17 @@ def body(model: str, weights: str, weights_file: Path | None) -> Body:
     """
     import timm
 
-    if weights == "imagenet":
-        try:
-            module = timm.create_model(model, pretrained=True, num_classes=0)
-        except Exception as error:  # the hub raises a dozen types for "no network"
-            reason = str(error).strip().split("\n")[0]
-            raise UserError(
-                f"The ImageNet weights of {model} cannot be had ({type(error).__name__}: {reason}). Connect to the "
-                f"network once (they are then cached), or download them elsewhere and set weights: file and "
-                f"weights_file: <path>, or set weights: none."
-            ) from None
-    else:
-        module = timm.create_model(model, pretrained=False, num_classes=0)
+    try:
+        module = timm.create_model(model, pretrained=weights == "imagenet", num_classes=0)
+    except Exception as error:  # the hub raises a dozen types for "no network"
+        if weights != "imagenet":
+            raise
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"The ImageNet weights of {model} cannot be had ({type(error).__name__}: {reason}). Connect to the "
+            f"network once (they are then cached), or download them elsewhere and set weights: file and "
+            f"weights_file: <path>, or set weights: none."
+        ) from None
     if weights == "file":
         load_weights(module, weights_file)
     constants = module.pretrained_cfg if weights != "none" else {}
