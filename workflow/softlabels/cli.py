@@ -105,10 +105,6 @@ def _argument(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, A
     return names, options
 
 
-def _json(text: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    return _argument("--json", dest="json_wanted", action="store_true", help=text)
-
-
 OVERRIDES = _argument(
     "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of the configuration"
 )
@@ -133,7 +129,7 @@ FOR_PEOPLE = {
             _argument("--configfile", type=Path,
                       help="configuration (default: those of config/ that were begun in this folder)"),
             OVERRIDES,
-            _json("the same as JSON, every job listed"),
+            _argument("--json", dest="json_wanted", action="store_true", help="the same as JSON, every job listed"),
         ]),
     "predict": (
         _function("predict:predict_folder"), "write the label distributions that a model predicts for a folder of "
@@ -154,7 +150,7 @@ FOR_PEOPLE = {
             _argument("table", help="table.csv, table.md or table.tex, a study's folder, or its name"),
             _argument("row", help='words that tell the row, such as soft, "soft - hard", uniform'),
             _argument("column", help='words that tell the column, such as kl, "ACC std", metric=kl, "kl seed0"'),
-            _json("the same as JSON, with whole hashes"),
+            _argument("--json", dest="json_wanted", action="store_true", help="the same as JSON, with whole hashes"),
         ]),
     "audit": (
         _function("provenance.audit:command"), "check that every number of a table still follows from its files",

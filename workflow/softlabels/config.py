@@ -166,6 +166,12 @@ def _text(value: Any) -> str:
 
 TYPES = {"object": "keys with values", "array": "a list [...]", "string": "text", "integer": "a whole number",
          "number": "a finite number", "boolean": "true or false", "null": "null"}  # fmt: skip
+LIMITS = {
+    "pattern": "text of the form {limit}", "minLength": "some text", "minimum": "at least {limit}",
+    "maximum": "at most {limit}", "exclusiveMinimum": "more than {limit}", "exclusiveMaximum": "less than {limit}",
+    "minItems": "{limit} entries or more", "maxItems": "{limit} entries or fewer", "uniqueItems": "no entry twice",
+    "minProperties": "at least one entry",
+}  # fmt: skip
 
 
 def _type(rule: dict[str, Any]) -> str:
@@ -200,20 +206,14 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         "type": lambda: _type(error.schema),
         "anyOf": lambda: " or ".join(_type(option) for option in limit),
         "enum": lambda: f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}",
-        "pattern": lambda: f"text of the form {limit}",
-        "minLength": lambda: "some text",
-        "minimum": lambda: f"at least {limit}",
-        "maximum": lambda: f"at most {limit}",
-        "exclusiveMinimum": lambda: f"more than {limit}",
-        "exclusiveMaximum": lambda: f"less than {limit}",
-        "minItems": lambda: f"{limit} entries or more",
-        "maxItems": lambda: f"{limit} entries or fewer",
-        "minProperties": lambda: "at least one entry",
-        "uniqueItems": lambda: "no entry twice",
     }
-    # An own module may ask for any rule of JSON Schema.
-    words = expected.get(error.validator, lambda: f"{error.validator} {_text(limit)}")
-    return [f"{place}: found {_text(error.instance)}, expected {words()}."]
+    if error.validator in expected:
+        words = expected[error.validator]()
+    else:  # an own module may ask for any rule of JSON Schema
+        words = LIMITS.get(error.validator, "{rule} {text}").format(
+            limit=limit, rule=error.validator, text=_text(limit)
+        )
+    return [f"{place}: found {_text(error.instance)}, expected {words}."]
 
 
 def _elsewhere(key: str, rule: dict[str, Any]) -> str:

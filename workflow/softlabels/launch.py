@@ -39,14 +39,8 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     Two invocations, because Snakemake plans all descendants of a job that runs; between two invocations, a data set,
     label or split that was rebuilt to the same bytes leaves the trainings alone.
 
-    Args:
-        cores: Snakemake's ``--cores``.
-        configfile: configuration.
-        overrides: ``key=value`` pairs that replace keys of the configuration, as Snakemake's ``--config``.
-        rest: further options of Snakemake.
-
-    Returns:
-        Snakemake's exit status.
+    The arguments are Snakemake's options ``--cores``, ``--configfile``, ``--config`` (``key=value`` pairs) and further
+    ones; returns its exit status.
 
     Raises:
         UserError: a wrong configuration, no cluster, a home folder that is full, a workflow that runs here already, or

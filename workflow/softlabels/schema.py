@@ -185,11 +185,7 @@ def _object(properties: dict[str, Any], required: list[str], **more: Any) -> dic
 
 
 def options(kind: str, name: str) -> dict[str, Any]:
-    """The rule of an entry's options, ``kind`` included.
-
-    Raises:
-        UserError: no such entry.
-    """
+    """The rule of an entry's options, ``kind`` included; a UserError where there is no such entry."""
     about = registry.entry(kind, name)
     own = {key: dict(rule) for key, rule in about["options"].items()}
     required = [key for key, rule in own.items() if rule.pop("required", False)]
@@ -199,11 +195,7 @@ def options(kind: str, name: str) -> dict[str, Any]:
 
 
 def defaults(kind: str, name: str) -> dict[str, Any]:
-    """The default values of an entry's options.
-
-    Raises:
-        UserError: no such entry.
-    """
+    """The default values of an entry's options; a UserError where there is no such entry."""
     rules = options(kind, name)["properties"]
     return {key: complete(rule["default"], rule) for key, rule in rules.items() if "default" in rule}
 

@@ -25,16 +25,7 @@ from .data import Images, Run
 
 
 class Trainer:
-    """One training.
-
-    Args:
-        recipe: see the schema.
-        seed: seed of the run.
-        data: what the run learns from.
-        images: the pixels of all items.
-        model: the network with its initial weights, on the device.
-        device: where everything is computed.
-    """
+    """One training of a recipe (see the schema); ``model`` has its initial weights, and is on ``device``."""
 
     def __init__(self, recipe: dict, seed: int, data: Run, images: Images, model: nn.Module, device: torch.device):
         self.recipe, self.seed, self.data, self.images, self.model, self.device = (
@@ -81,12 +72,7 @@ class Trainer:
     def fit(self, saver: Saver) -> dict[str, Any]:
         """Train from the present position to the end; the result's bytes are the same wherever that is.
 
-        Returns:
-            Facts for the manifest, see :func:`softlabels.training.train.run`.
-
-        Raises:
-            UserError: a loss that is not a number.
-            Stopped: somebody asked the process to stop; the state is saved.
+        Returns and raises what :func:`softlabels.training.train.run` does.
         """
         started, in_steps, last = time.monotonic(), 0.0, len(self.epochs)
         done = (self.position[0] - 1) * self.steps + self.position[1]
