@@ -14,6 +14,7 @@ import jsonschema
 import yaml
 
 from . import registry, schema
+from .contracts import Options, entry_name
 from .errors import UserError
 
 _Checker = jsonschema.Draft202012Validator
@@ -247,6 +248,14 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
                 if name not in config[table]:
                     hint = _nearest(name, config[table], "defined")
                     problems.append(f"studies.{study_name}.{table}: '{name}' is not defined under {table}; {hint}")
+        metrics = metrics_of(study)
+        for table in study["tables"]:
+            for name in table.get("metrics") or ():
+                if name not in metrics:
+                    problems.append(
+                        f"studies.{study_name}.tables: {table['kind']} has '{name}', which is no metric of this study; "
+                        f"{_nearest(name, metrics, 'there are')}"
+                    )
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             problems.append(f"studies.{study_name}.metrics: 'macro_acc' is missing; Table 1 needs it.")
     for name, split in config["splits"].items():
@@ -277,6 +286,12 @@ def _inconsistent(config: dict[str, Any]) -> list[str]:
                 f"({recipe['epochs']})."
             )
     return problems
+
+
+def metrics_of(study: dict[str, Any]) -> dict[str, Options]:
+    """Name to kind and options, as commands are told of them, of the metrics of a study, in its order."""
+    wanted = schema.tracked(study["metrics"], schema.of_command()["properties"]["metrics"])
+    return {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
 
 
 def _gives(source: dict[str, Any]) -> list[str]:

@@ -11,9 +11,7 @@ from sklearn.manifold import TSNE, trustworthiness
 from threadpoolctl import threadpool_limits
 
 from . import io
-from .contracts import features as features_file
-from .contracts import reference as reference_file
-from .contracts import split as split_file
+from .contracts import read_features, read_reference, read_split
 from .errors import UserError
 from .evaluation.structure import label_smoothness
 from .io import json_number
@@ -34,14 +32,14 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     Raises:
         UserError: features of another split or not finite, or a perplexity that is not below the number of items.
     """
-    test = split_file.read(inputs["split"]).items("test")
-    features = features_file.read(inputs["features"], test)
+    test = read_split(inputs["split"]).items("test")
+    features = read_features(inputs["features"], test)
     if config["perplexity"] >= len(test):
         raise UserError(
             f"perplexity: found {config['perplexity']} with {len(test)} test items, expected less than the number of "
             f"items, best under a third of it. Lower the perplexity to {max(1, len(test) // 3)} or less."
         )
-    reference = reference_file.read(inputs["reference"])
+    reference = read_reference(inputs["reference"])
     p = reference.p[reference.rows(test)]
     with threadpool_limits(1):  # n_jobs does not reach the gradient, whose sums depend on the number of threads
         points, divergence = tsne(features, config)

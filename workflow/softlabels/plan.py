@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
-from .contracts import names
-from .contracts.names import STANDARD, Options, entry_name
+from .contracts import STANDARD, Options, entry_name, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
@@ -36,6 +35,8 @@ BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "s
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
 DRAWS = 20
+# What tables print of a metric that does not say.
+PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None}
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
 
@@ -262,32 +263,22 @@ class Plan:
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
         if study not in self._metrics:  # asked for by every job
-            wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
-            named = {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
-            self._metrics[study] = named
+            self._metrics[study] = config.metrics_of(self.config["studies"][study])
         return self._metrics[study]
 
     def sets(self, study: str) -> list[str]:
         """The sets of metrics that hold those of a study."""
-        return names.sets(self.metrics(study))
+        return sets(self.metrics(study))
 
-    def _of_set(self, of_set: str) -> dict[str, Any]:
+    def _evaluate(self, metrics: str) -> dict[str, Any]:
         """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
         wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
-        return {"set": of_set, "metrics": names.of_set(of_set, wanted)}
+        more = {"structure": {"neighbours": NEIGHBOURS}} if metrics == STANDARD else {}
+        return {"set": metrics, "metrics": of_set(metrics, wanted), **more}
 
-    def _evaluate(self, split: str, metrics: str) -> dict[str, Any]:
-        config = self._of_set(metrics)
-        if metrics == names.STANDARD:
-            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
-            config["structure"] = {"neighbours": NEIGHBOURS}
-        return config
-
-    def _references(self, split: str, seed: str, metrics: str) -> dict[str, Any]:
-        config = {**self._of_set(metrics), "seed": int(seed), "draws": DRAWS}
-        if metrics == names.STANDARD:
-            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
-        return config
+    def _references(self, seed: str, metrics: str) -> dict[str, Any]:
+        scored = self._evaluate(metrics)
+        return {"set": scored["set"], "metrics": scored["metrics"], "seed": int(seed), "draws": DRAWS}
 
     def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
@@ -306,6 +297,7 @@ class Plan:
             "seeds": grid["seeds"],
             "metrics": list(metrics),
             "metric_options": metrics,
+            "metric_facts": {name: _printed(options) for name, options in metrics.items()},
             "metric_code": {
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
             },
@@ -327,6 +319,16 @@ class Plan:
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
+
+
+def _printed(options: Options) -> dict[str, Any]:
+    """What tables print of a metric; options that are not the default are told in its heading."""
+    about = {"heading": options["kind"], **PRINTED, **entry("metric", options["kind"])}
+    defaults = schema.defaults("metric", options["kind"])
+    changed = [key for key in about["options"] if key in options and options[key] != defaults.get(key)]
+    chosen = ", ".join(f"{key} {options[key]}" for key in changed)
+    heading = f"{about['heading']} ({chosen})" if chosen else about["heading"]
+    return {"heading": heading, **{key: about[key] for key in PRINTED}}
 
 
 def paths_of(kind: str) -> dict[str, str]:

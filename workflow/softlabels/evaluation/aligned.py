@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from .. import registry
-from ..contracts.names import Options
-from ..contracts.reference import Reference
-from ..errors import UserError
+from ..contracts import Options, Reference
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,3 @@ def scorer(metrics: Mapping[str, Options]) -> Score:
         }
 
     return score
-
-
-def require_every_class(path: Path, p: np.ndarray, classes: list[str]) -> None:
-    """Refuse test items ``p`` ``[n, C]`` among which a class is nobody's truth."""
-    absent = np.flatnonzero(np.bincount(p.argmax(axis=1), minlength=len(classes)) == 0)
-    if len(absent):
-        names = ", ".join(classes[c] for c in absent)
-        raise UserError(
-            f"{path}: no test item has the truth {names}, expected at least one for each class: macro accuracy would "
-            f"average over fewer classes. Use another split, or set allow_missing_class: true."
-        )

@@ -10,8 +10,7 @@ import pyarrow as pa
 from safetensors.torch import save
 
 from .. import io
-from ..contracts import features as features_file
-from ..contracts import predictions
+from ..contracts import write_features, write_predictions
 from .loop import Trainer
 
 
@@ -37,5 +36,5 @@ def write(trainer: Trainer, outputs: dict[str, Path], still_ours: Callable[[], N
     history = pa.Table.from_pylist(trainer.history)
     history = history.set_column(0, "epoch", history.column("epoch").cast(pa.int32()))
     io.write_table(outputs["history"], history, {"unit": "nats", **hashes})
-    predictions.write(outputs["predictions"], items, data.split, logits, data.classes)
-    features_file.write(outputs["features"], features[data.split == "test"])
+    write_predictions(outputs["predictions"], items, data.split, logits, data.classes)
+    write_features(outputs["features"], features[data.split == "test"])

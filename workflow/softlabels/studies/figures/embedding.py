@@ -16,11 +16,9 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 
 from ... import drawing, io
-from ...contracts import reference as reference_file
-from ...contracts import scores
-from ...contracts.rows import rows_of
+from ...contracts import read_reference, read_scores, rows_of
 from ...errors import UserError
-from ..ledger import expect, named
+from ..ledger import of_labels
 
 ENTRY = {
     "about": "t-SNE of the test items for each label, coloured by their positions where they have any, else by class.",
@@ -78,21 +76,15 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
             f"embeddings: found {len(inputs['embeddings'])} files, expected one for each of the labels "
             f"{', '.join(labels)} in this order. Build the missing ones."
         )
-    of_run = {"/".join(name.split("/")[3:]): path for name, path in named(inputs["scores"], "runs").items()}
-    expect(of_run, [f"{label}/seed{seed}" for label in labels], "runs: scores of standard")
+    of_run = of_labels(inputs["scores"], config, [seed], "runs: scores of standard")
     panels = []
     for label, path in zip(labels, inputs["embeddings"], strict=True):
         table, facts = io.read_table(path)
         points = np.column_stack([io.vector(table, "x"), io.vector(table, "y")])
-        scored = scores.read(of_run[f"{label}/seed{seed}"])
+        scored = read_scores(of_run[f"{label}/seed{seed}"])
         structure = {name: scored.value(name) for name in scored.metrics("structure.")}
         panels.append(Panel(label, io.vector(table, "item"), points, facts, structure))
     return panels
-
-
-def structure_numbers(path: Path) -> dict[str, float | None]:
-    """The structure numbers of a run's test items, by name."""
-    return io.read_json(path)["structure"]
 
 
 def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
@@ -120,7 +112,7 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
 
 def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
-    reference = reference_file.read(reference_path)
+    reference = read_reference(reference_path)
     colours = drawing.colours(len(reference.classes), classes=True)
     mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
     rows, columns = drawing.grid(len(panels), BESIDE)
