@@ -82,21 +82,13 @@ def _require_finite(path: Path, what: str, item: np.ndarray, values: np.ndarray)
 
 @dataclass(frozen=True)
 class Reference:
-    """The distributions that predictions are scored against.
-
-    Attributes:
-        path: the file.
-        item: int ``[N]``.
-        p: float64 ``[N, C]``.
-        votes: int64 ``[N]``, how many votes p is the mean of; None where p is exact.
-        classes: names of the C classes, in index order.
-    """
+    """The distributions that predictions are scored against."""
 
     path: Path
-    item: np.ndarray
-    p: np.ndarray
-    votes: np.ndarray | None
-    classes: list[str]
+    item: np.ndarray  # int [N]
+    p: np.ndarray  # float64 [N, C]
+    votes: np.ndarray | None  # int64 [N], how many votes p is the mean of; None where p is exact
+    classes: list[str]  # names, in index order
 
     def rows(self, wanted: np.ndarray) -> np.ndarray:
         """The row of each wanted item; see :func:`rows_of`."""
@@ -166,14 +158,8 @@ class Split:
 
 
 def write_split(path: Path, part: np.ndarray, fold: np.ndarray | None, facts: Mapping[str, Any]) -> None:
-    """Write the split of N items.
-
-    Args:
-        path: the file.
-        part: int ``[N]``, index into PARTS.
-        fold: int8 ``[N]``, of a rotation over given folds; None where the parts are drawn.
-        facts: JSON values, kept in the metadata beside the number of items of each part.
-    """
+    """Write the part of each item (int ``[N]``, index into PARTS), its fold (int8 ``[N]``; None where parts are drawn)
+    and, in the metadata, ``facts`` (JSON values) beside the number of items of each part."""
     table = pa.table(
         {
             "item": pa.array(np.arange(len(part), dtype=np.int32)),
@@ -202,23 +188,14 @@ def read_split(path: Path) -> Split:
 
 @dataclass(frozen=True)
 class Labels:
-    """What a network is trained on; an item without a row is not.
-
-    Attributes:
-        path: the file.
-        item: int ``[K]``, ascending.
-        p: float32 ``[K, C]``.
-        hard: int ``[K]``, the hard class.
-        weight: float32 ``[K]``, weight in the loss.
-        classes: names of the C classes.
-    """
+    """What a network is trained on; an item without a row is not."""
 
     path: Path
-    item: np.ndarray
-    p: np.ndarray
-    hard: np.ndarray
-    weight: np.ndarray
-    classes: list[str]
+    item: np.ndarray  # int [K], ascending
+    p: np.ndarray  # float32 [K, C]
+    hard: np.ndarray  # int [K], the hard class
+    weight: np.ndarray  # float32 [K], weight in the loss
+    classes: list[str]  # names, in index order
 
     def of(self, items: np.ndarray) -> np.ndarray:
         """The labels of some items, float64 ``[len(items), C]``."""
@@ -259,12 +236,12 @@ def read_labels(path: Path) -> Labels:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of N items: ``item`` int ``[N]``, ``split`` ``[N]``, ``logits`` float32 ``[N, C]``."""
+    """What a network says of the items of a data set."""
 
     path: Path
-    item: np.ndarray
-    split: np.ndarray
-    logits: np.ndarray
+    item: np.ndarray  # int [N]
+    split: np.ndarray  # [N], the part of each
+    logits: np.ndarray  # float32 [N, C]
 
     def items(self, part: str) -> np.ndarray:
         """The items of a part, ascending."""
@@ -373,15 +350,7 @@ def sets(metrics: Iterable[str]) -> list[str]:
 
 
 def of_set(name: str, options: Mapping[str, Options]) -> dict[str, Options]:
-    """Name to options of the metrics in a set.
-
-    Args:
-        name: of the set.
-        options: name to options of the metrics that studies want.
-
-    Raises:
-        UserError: no study wants such a set.
-    """
+    """Name to options of the metrics in a set; ``options`` are those of all that studies want."""
     if name != STANDARD and name not in options:
         raise UserError(f"No study has a metric '{name}' of its own; there are: {', '.join(sets(options))}.")
     return {metric: {"kind": metric} for metric in METRICS} if name == STANDARD else {name: options[name]}
@@ -407,28 +376,16 @@ File = TypeVar("File")
 
 @dataclass(frozen=True)
 class Scores:
-    """The numbers of one file, or of one row that needs no network.
-
-    Attributes:
-        path: the file.
-        values: every number by key; None where it is not defined.
-        classes: names of the classes.
-        eps: what ``kl_dcic`` clips probabilities with.
-        oracle: whether a row without a network uses the truth of the test item.
-    """
+    """The numbers of one file, or of one row that needs no network."""
 
     path: str
-    values: Mapping[Key, float | None]
-    classes: list[str]
-    eps: float
-    oracle: bool = False
+    values: Mapping[Key, float | None]  # None where a number is not defined
+    classes: list[str]  # names, in index order
+    eps: float  # what kl_dcic clips probabilities with
+    oracle: bool = False  # whether a row without a network uses the truth of the test item
 
     def get(self, part: str, group: str, scaling: str, metric: str) -> float | None:
-        """One number; None where it is not defined.
-
-        Raises:
-            UserError: the file has no such number.
-        """
+        """One number; None where it is not defined. A number that the file does not have is an error."""
         key = (part, group, scaling, metric)
         if key not in self.values:
             raise UserError(

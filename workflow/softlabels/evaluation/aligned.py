@@ -13,25 +13,15 @@ from ..contracts import Options, Reference
 
 @dataclass(frozen=True)
 class Aligned:
-    """n items of one part; row k of every array belongs to ``item[k]``.
+    """n items of one part; row k of every array belongs to ``item[k]``."""
 
-    Attributes:
-        part: val or test.
-        item: int ``[n]``.
-        reference: float64 ``[n, C]``; rows sum to 1.
-        log_prediction: logarithms of the predicted distributions, float64 ``[n, C]``; -inf where one is 0.
-        classes: names of the C classes.
-        features: float64 ``[n, F]``; None where there are none, as in the validation part and without a network.
-        counts: the votes that the reference is made of, int64 ``[n, C]``; None where it is exact.
-    """
-
-    part: str
-    item: np.ndarray
-    reference: np.ndarray
-    log_prediction: np.ndarray
-    classes: list[str]
-    features: np.ndarray | None = None
-    counts: np.ndarray | None = None
+    part: str  # val or test
+    item: np.ndarray  # int [n]
+    reference: np.ndarray  # float64 [n, C]; rows sum to 1
+    log_prediction: np.ndarray  # logarithms of the predicted distributions, float64 [n, C]; -inf where one is 0
+    classes: list[str]  # names of the C classes
+    features: np.ndarray | None = None  # float64 [n, F]; None in the validation part and without a network
+    counts: np.ndarray | None = None  # the votes that the reference is made of, int64 [n, C]; None where it is exact
 
 
 Score = Callable[[Aligned], dict[str, float]]  # -> metrics by name

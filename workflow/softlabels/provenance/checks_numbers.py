@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import documents, io, places, registry
+from .. import io, places, registry
 from ..contracts import ALL, PREDICTIONS, REFERENCE, STANDARD, file_of, sets
 from ..errors import UserError
 from ..places import of_study
@@ -97,11 +97,7 @@ def _printed(scope: Scope, study: str) -> Iterator[Finding]:
         expected = _rounded(row["value"], row["decimals"], signed)
         if row["printed"] != expected:
             yield fail(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), repr(expected))
-    for output, rendered in (
-        ("table_csv", ledger_view.render_csv),
-        ("table_md", lambda cells: documents.markdown(ledger_view.document(cells))),
-        ("table_tex", lambda cells: documents.latex(ledger_view.document(cells))),
-    ):
+    for output, rendered in ledger_view.TEXTS.items():
         path = of_study(study, output)
         yield from each(
             [path], lambda path, rendered=rendered: _difference(path, scope.results.text(path), rendered(cells))

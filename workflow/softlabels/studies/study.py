@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import documents, io
+from .. import io
 from ..contracts import Reference, read_reference, read_rows, sets
 from ..errors import UserError
 from ..evaluation.structure import FACTS
@@ -50,10 +50,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
     io.write_table(outputs["cells"], cells, facts)
     cells, _ = io.read_table(outputs["cells"])  # what is printed is what the file says
-    document = ledger_view.document(cells)
-    io.write_text(outputs["table_csv"], ledger_view.render_csv(cells))
-    io.write_text(outputs["table_md"], documents.markdown(document))
-    io.write_text(outputs["table_tex"], documents.latex(document))
+    for output, text_of in ledger_view.TEXTS.items():
+        io.write_text(outputs[output], text_of(cells))
     io.write_json(outputs["config"], config)
 
 
