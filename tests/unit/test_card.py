@@ -14,7 +14,7 @@ from scipy.stats import entropy
 
 from softlabels import drawing, io
 from softlabels.cards import card, facts, sheet
-from softlabels.contracts import reference
+from softlabels.contracts import write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 
@@ -35,10 +35,10 @@ def write_data(
     if p is None:
         item, label = (index.repeat(counts.reshape(-1)) for index in np.indices(counts.shape).reshape(2, -1))
         total = counts.sum(axis=1)
-        reference.write(root / "reference.parquet", counts / total[:, None], total, classes)
+        write_reference(root / "reference.parquet", counts / total[:, None], total, classes)
     else:
         item = label = np.zeros(0, np.int64)
-        reference.write(root / "reference.parquet", p, None, classes)
+        write_reference(root / "reference.parquet", p, None, classes)
     who = None if annotators is None else annotators(item, label)
     contract.write_annotations(root / "annotations.parquet", item, who, label, classes, **more)
 

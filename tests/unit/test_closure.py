@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softlabels import closure, commands, registry
+from softlabels import closure, commands
 from softlabels.errors import UserError
 
 WORKFLOW = closure.PACKAGE.parent
