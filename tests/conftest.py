@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import finished_run
 import pytest
 from projects import Project, copy_sources
 
@@ -50,3 +51,9 @@ def clean(fresh, copy, tmp_path) -> Project:
 def finished(tiny, copy, tmp_path) -> Project:
     """A copy of the finished tiny study of its own."""
     return copy(tiny, tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory) -> Path:
+    """The finished ``finished_run.BOTH``; no test may change it."""
+    return finished_run.build_both(tmp_path_factory.mktemp("both") / "results")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from softlabels import io
-from softlabels.contracts import reference
+from softlabels.contracts import write_reference
 from softlabels.datasets import contract
 from softlabels.networks import base
 from softlabels.training import train
@@ -91,7 +91,7 @@ def write_data(folder: Path, n: int = 60, size: tuple[int, int] = (16, 16), clas
     io.write_table(inputs["split"], pa.table({"item": pa.array(np.arange(n), pa.int32()), "split": part}))
     write_labels(inputs["labels"], p)
     write_labels(inputs["hard"], np.eye(classes)[p.argmax(axis=1)])
-    reference.write(inputs["reference"], p, None, [f"class{k}" for k in range(classes)])
+    write_reference(inputs["reference"], p, None, [f"class{k}" for k in range(classes)])
     return inputs
 
 

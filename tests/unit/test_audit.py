@@ -14,9 +14,7 @@ import pytest
 from scipy import stats
 
 from softlabels import cli, io, places, registry
-from softlabels.contracts import reference
-from softlabels.contracts.names import METRICS
-from softlabels.contracts.reference import Reference
+from softlabels.contracts import METRICS, Reference, write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
@@ -29,11 +27,6 @@ from softlabels.provenance.evidence import Results
 from softlabels.provenance.findings import Scope
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-VOTES = {
-    "source": {"kind": "synthetic", "items": 120, "pixels": 12, "seed": 0, "votes": 5},
-    "reference": "votes",
-    "paper": None,
-}
 
 
 def with_logs(root: Path) -> Path:
@@ -59,8 +52,8 @@ def voted(tmp_path_factory):
     """A finished small study whose reference is made of votes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest, "_foreign_modules", list)
-        patch.setitem(finished_run.CONFIG["datasets"], "shapes", VOTES)
-        return with_logs(finished_run.build(tmp_path_factory.mktemp("voted") / "results"))
+        config = {**finished_run.CONFIG, "datasets": {"shapes": finished_run.VOTED}}
+        return with_logs(finished_run.build(tmp_path_factory.mktemp("voted") / "results", config))
 
 
 def failed(root):
@@ -168,7 +161,7 @@ def imported(root, command, config, annotations=None, **columns):
     contract.write_items(files["items"], [f"{i}.png" for i in range(60)], columns=columns)
     item, kind, weight = annotations or (np.arange(60), np.arange(60) % 2, None)
     contract.write_annotations(files["annotations"], contract.Votes(item, kind, weight=weight), ["cat", "dog"])
-    reference.write(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
+    write_reference(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
     name, place = PLACES[command]
     inputs = {key: files[key] for key in ("reference", "items" if command == "split" else "annotations")}
     WORK[command](config, inputs, {name: root / place})

@@ -15,7 +15,7 @@ from scipy.stats import entropy
 
 from softlabels import drawing, io
 from softlabels.cards import card, facts, sheet
-from softlabels.contracts import reference
+from softlabels.contracts import write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 
@@ -34,10 +34,10 @@ def write_data(
     contract.write_items(root / "items.parquet", [f"i{k}.png" for k in range(n)], groups, columns)
     if p is None:
         votes, total = contract.Votes.of_counts(counts), counts.sum(axis=1)
-        reference.write(root / "reference.parquet", counts / total[:, None], total, classes)
+        write_reference(root / "reference.parquet", counts / total[:, None], total, classes)
     else:
         votes = contract.NO_VOTES
-        reference.write(root / "reference.parquet", p, None, classes)
+        write_reference(root / "reference.parquet", p, None, classes)
     who = annotators and pa.array(annotators(votes.item, votes.label), pa.string()).dictionary_encode()
     contract.write_annotations(root / "annotations.parquet", replace(votes, annotator=who, **more), classes, notes)
 

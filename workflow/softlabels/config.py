@@ -14,6 +14,7 @@ import jsonschema
 import yaml
 
 from . import registry, schema
+from .contracts import Options, entry_name
 from .errors import UserError
 
 _Checker = jsonschema.Draft202012Validator
@@ -233,6 +234,11 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
                 if wanted not in config[table]:
                     hint = _nearest(wanted, config[table], "defined")
                     yield f"studies.{name}.{table}: '{wanted}' is not defined under {table}; {hint}"
+        metrics = metrics_of(study)
+        for table in study["tables"]:
+            for metric in set(table.get("metrics") or ()) - set(metrics):
+                hint = _nearest(metric, metrics, "there are")
+                yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
     for name, split in config["splits"].items():
@@ -258,6 +264,12 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
             yield f"recipes.{name}.precision: bfloat16 needs device: cuda."
         if warmup >= epochs:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
+
+
+def metrics_of(study: dict[str, Any]) -> dict[str, Options]:
+    """Name to kind and options, as commands are told of them, of the metrics of a study, in its order."""
+    wanted = schema.tracked(study["metrics"], schema.of_command()["properties"]["metrics"])
+    return {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
 
 
 def _gives(source: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
-from .contracts.names import STANDARD, Options, entry_name, of_set, sets
+from .contracts import STANDARD, Options, entry_name, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
@@ -31,6 +31,8 @@ BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "s
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
 DRAWS = 20
+# What tables print of a metric that does not say.
+PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None}
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
 
@@ -62,7 +64,7 @@ class Plan:
         axes |= {axis: grid[f"{axis}s"] for axis in AXES}
         blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
-            if command == "download":
+            if command == "download" or (command == "embed" and not self.embeds(study)):
                 continue
             its = {name: values for name, values in axes.items() if name in places.PLACES[command].wildcards}
             if command == "embed":
@@ -101,8 +103,17 @@ class Plan:
 
     def figures(self, study: str) -> dict[str, dict[str, Any]]:
         """What each figure of a study says of itself, with its ``options``, by its name."""
-        chosen = _named("figure", self.config["studies"][study]["figures"])
-        return {name: {**entry("figure", options["kind"]), "options": options} for name, options in chosen.items()}
+        return {
+            entry_name(options, schema.defaults("figure", options["kind"])): {
+                **entry("figure", options["kind"]),
+                "options": options,
+            }
+            for options in self.config["studies"][study]["figures"]
+        }
+
+    def embeds(self, study: str) -> bool:
+        """Whether a figure of a study shows embeddings."""
+        return any("embeddings" in about["needs"] for about in self.figures(study).values())
 
     def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
         """What a figure is drawn from, by the names of the command's inputs."""
@@ -246,28 +257,22 @@ class Plan:
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
         if study not in self._metrics:  # asked for by every job
-            self._metrics[study] = _named("metric", self.tracked("metrics", self.config["studies"][study]["metrics"]))
+            self._metrics[study] = config.metrics_of(self.config["studies"][study])
         return self._metrics[study]
 
     def sets(self, study: str) -> list[str]:
         """The sets of metrics that hold those of a study."""
         return sets(self.metrics(study))
 
-    def _of_set(self, split: str, metrics: str, **standard: Any) -> dict[str, Any]:
-        """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone.
-
-        With the standard ones come what every table needs, and what ``standard`` asks for.
-        """
+    def _evaluate(self, metrics: str) -> dict[str, Any]:
+        """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
         wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
-        standard["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
-        chosen = {"set": metrics, "metrics": of_set(metrics, wanted)}
-        return chosen | standard if metrics == STANDARD else chosen
+        more = {"structure": {"neighbours": NEIGHBOURS}} if metrics == STANDARD else {}
+        return {"set": metrics, "metrics": of_set(metrics, wanted), **more}
 
-    def _evaluate(self, split: str, metrics: str) -> dict[str, Any]:
-        return self._of_set(split, metrics, structure={"neighbours": NEIGHBOURS})
-
-    def _references(self, split: str, seed: str, metrics: str) -> dict[str, Any]:
-        return {**self._of_set(split, metrics), "seed": int(seed), "draws": DRAWS}
+    def _references(self, seed: str, metrics: str) -> dict[str, Any]:
+        scored = self._evaluate(metrics)
+        return {"set": scored["set"], "metrics": scored["metrics"], "seed": int(seed), "draws": DRAWS}
 
     def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
@@ -284,6 +289,7 @@ class Plan:
             "recipes": {name: self.recipe(name) for name in grid["recipes"]},
             "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
             "metrics": list(metrics), "metric_options": metrics,
+            "metric_facts": {name: _printed(options) for name, options in metrics.items()},
             "metric_code": {
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
             },
@@ -300,9 +306,14 @@ class Plan:
         return {"study": study}
 
 
-def _named(kind: str, chosen: list[Options]) -> dict[str, Options]:
-    """Metrics or figures by their names."""
-    return {entry_name(options, schema.defaults(kind, options["kind"])): options for options in chosen}
+def _printed(options: Options) -> dict[str, Any]:
+    """What tables print of a metric; options that are not the default are told in its heading."""
+    about = {"heading": options["kind"], **PRINTED, **entry("metric", options["kind"])}
+    defaults = schema.defaults("metric", options["kind"])
+    changed = [key for key in about["options"] if key in options and options[key] != defaults.get(key)]
+    chosen = ", ".join(f"{key} {options[key]}" for key in changed)
+    heading = f"{about['heading']} ({chosen})" if chosen else about["heading"]
+    return {"heading": heading, **{key: about[key] for key in PRINTED}}
 
 
 def paths_of(kind: str) -> dict[str, str]:

@@ -12,8 +12,7 @@ import pyarrow as pa
 from scipy.special import entr
 
 from .. import io, keyed
-from ..contracts import split as split_file
-from ..contracts.split import PARTS
+from ..contracts import PARTS, read_split
 from ..errors import UserError
 from ..evaluation import references
 from ..evaluation.divergence import EPS
@@ -232,7 +231,7 @@ def sets_and_splits(
 
 def _parts(path: Path, n_items: int) -> np.ndarray:
     """The part of each item as an index into PARTS, int64 ``[N]``; -1 where it is in none."""
-    split = split_file.read(path)
+    split = read_split(path)
     if split.item.max(initial=-1) >= n_items:
         raise UserError(
             f"{path}: found item {split.item.max()}, expected items from 0 to {n_items - 1}, as this data set has. "

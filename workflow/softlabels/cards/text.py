@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.split import PARTS
+from ..contracts import PARTS
 from ..documents import Bold, Bullets, Code, Document, Heading, Link, Picture, Rule, Table, Text
 
 Facts = Mapping[str, Any]

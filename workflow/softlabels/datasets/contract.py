@@ -5,7 +5,7 @@
                          sha256 and ``duplicate`` (the first item with the same pixels, null where this is the first)
 ``annotations.parquet``  one row a vote: item int32, annotator (null: unknown), label int16, and weight float32 or time
                          float64 where the source has them; no rows where the source has no votes
-``reference.parquet``    see ``contracts/reference.py``
+``reference.parquet``    see ``contracts.py``
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from .. import io
-from ..contracts import reference as reference_file
+from ..contracts import write_reference
 from ..errors import UserError
 
 
@@ -81,9 +81,9 @@ def write(content: Content, reference: str, outputs: Mapping[str, Path | None], 
     if reference == "votes":
         counts = votes.counts(len(content.names), len(classes))
         total = counts.sum(axis=1)
-        reference_file.write(outputs["reference"], counts / total[:, None], total, classes)
+        write_reference(outputs["reference"], counts / total[:, None], total, classes)
     else:
-        reference_file.write(outputs["reference"], content.p, None, classes)
+        write_reference(outputs["reference"], content.p, None, classes)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import io, keyed
-from ..contracts import reference as reference_file
+from ..contracts import read_reference
 from ..errors import UserError
 
 
@@ -44,7 +44,7 @@ def read(annotations: Path, reference: Path) -> Evidence:
     """The votes where there are any, else the exact distribution."""
     votes, metadata = io.read_table(annotations, [])
     if not votes.num_rows:
-        return Evidence(metadata["classes"], distribution=reference_file.read(reference).p)
+        return Evidence(metadata["classes"], distribution=read_reference(reference).p)
     shape = io.read_table(reference, [])[0].num_rows, len(metadata["classes"])
     counts, weights = np.zeros(shape, np.int64), None
     for batch in io.read_batches(annotations, ["item", "label", "weight"]):

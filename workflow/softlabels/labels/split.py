@@ -13,9 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from .. import io, registry
-from ..contracts import reference as reference_file
-from ..contracts import split as split_file
-from ..contracts.split import PARTS
+from ..contracts import PARTS, read_reference, write_split
 from ..errors import UserError
 
 
@@ -72,7 +70,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     """
     split = config["split"]
     items, _ = io.read_table(inputs["items"])
-    reference = reference_file.read(inputs["reference"])
+    reference = read_reference(inputs["reference"])
     hard = reference.p.argmax(axis=1)
     relations = joined(items, split)
     part, fold, facts = registry.load("split", split["kind"])(config, items, hard, relations)
@@ -80,4 +78,4 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     if "duplicates" in relations:
         again = relations["duplicates"] != np.arange(len(part))
         facts["duplicate_blocks"] = len(np.unique(blocks(relations, len(part))[again]))
-    split_file.write(outputs["split"], part, fold, {"seed": config["seed"], **facts})
+    write_split(outputs["split"], part, fold, {"seed": config["seed"], **facts})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import closure, commands
-from ..contracts.names import of_set
+from ..contracts import of_set
 from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location

@@ -15,11 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import documents, io, places, registry
-from ..contracts import predictions as predictions_file
-from ..contracts import reference as reference_file
-from ..contracts.names import STANDARD, sets
-from ..contracts.scores import ALL, file_of
+from .. import io, places, registry
+from ..contracts import ALL, PREDICTIONS, REFERENCE, STANDARD, file_of, sets
 from ..errors import UserError
 from ..places import of_study
 from ..studies import ledger_view
@@ -100,11 +97,7 @@ def _printed(scope: Scope, study: str) -> Iterator[Finding]:
         expected = _rounded(row["value"], row["decimals"], signed)
         if row["printed"] != expected:
             yield fail(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), repr(expected))
-    for output, rendered in (
-        ("table_csv", ledger_view.render_csv),
-        ("table_md", lambda cells: documents.markdown(ledger_view.document(cells))),
-        ("table_tex", lambda cells: documents.latex(ledger_view.document(cells))),
-    ):
+    for output, rendered in ledger_view.TEXTS.items():
         path = of_study(study, output)
         yield from each(
             [path], lambda path, rendered=rendered: _difference(path, scope.results.text(path), rendered(cells))
@@ -227,7 +220,7 @@ def metrics_are_right(scope: Scope) -> Iterator[Finding]:
 
 def reference(scope: Scope, path: str) -> tuple[np.ndarray, np.ndarray]:
     """Items int ``[N]`` and distributions float64 ``[N, C]`` of a reference."""
-    table, _ = scope.results.table(path, list(reference_file.COLUMNS))
+    table, _ = scope.results.table(path, list(REFERENCE))
     return io.vector(table, "item"), io.matrix(table, "p")
 
 
@@ -258,7 +251,7 @@ def _evaluation(scope: Scope, job: Job) -> Iterator[Finding]:
     scored = scope.results.scores(path)
     item, p = reference(scope, scope.input(job, "reference"))
     parts = scope.parts(scope.input(job, "split"))
-    predictions, _ = scope.results.table(scope.input(job, "predictions"), list(predictions_file.COLUMNS))
+    predictions, _ = scope.results.table(scope.input(job, "predictions"), list(PREDICTIONS))
     for part in ("val", "test"):
         items = sorted(number for number, name in parts.items() if name == part)
         logits = io.matrix(predictions, "logits")[_rows_of(io.vector(predictions, "item"), items)].astype(np.float64)

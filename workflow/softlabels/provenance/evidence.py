@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from .. import io, places
 from ..commands import COMMANDS
-from ..contracts import scores
+from ..contracts import ROWS, SCORES, Scores, rows_in, scores_of
 from ..errors import UserError
 from ..places import MANIFEST, of_study
 
@@ -191,17 +191,17 @@ class Results:
                 raise UserError(f"{relative}: found no column {', '.join(missing)}. Run again to rebuild it.")
             return io.read_table(path, columns)
 
-    def scores(self, relative: str) -> scores.Scores:
+    def scores(self, relative: str) -> Scores:
         """The scores of a run."""
-        table = self.table(relative, scores.COLUMNS)
+        table = self.table(relative, SCORES.names)
         with reading(relative):
-            return scores.of_table(relative, *table)
+            return scores_of(relative, *table)
 
-    def reference_rows(self, relative: str) -> dict[str, scores.Scores]:
+    def reference_rows(self, relative: str) -> dict[str, Scores]:
         """Rows that need no network, by name."""
-        table = self.table(relative, scores.ROWS_COLUMNS)
+        table = self.table(relative, ROWS.names)
         with reading(relative):
-            return scores.rows_of_table(relative, *table)
+            return rows_in(relative, *table)
 
     def array(self, relative: str) -> np.ndarray:
         """A NumPy file, as a read-only memory map."""

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..contracts import labels as label_file
-from ..contracts import reference as reference_file
-from ..contracts import split as split_file
+from ..contracts import read_labels, read_reference, read_split
 from ..datasets.contract import read_images
 from ..errors import UserError
 from . import memory
@@ -114,8 +112,8 @@ def read_run(labels: Path, split: Path, reference: Path) -> Run:
     Raises:
         UserError: a target that is no distribution, or no labelled item to train on.
     """
-    label, parts = label_file.read(labels), split_file.read(split).part
-    truth = reference_file.read(reference).p.astype(np.float32)
+    label, parts = read_labels(labels), read_split(split).part
+    truth = read_reference(reference).p.astype(np.float32)
 
     def of_all(values: np.ndarray | bool, absent: float, dtype: type) -> np.ndarray:
         result = np.full((len(truth), *np.shape(values)[1:]), absent, dtype)

@@ -10,18 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
-from safetensors.torch import save
 
 from .. import io
-from ..contracts import features as features_file
-from ..contracts import predictions
 from ..errors import UserError
 from ..networks import base as networks
 from . import checkpoint, memory
 from .data import Images, read_run
 from .loop import Trainer
+from .outputs import write
 
 
 def run(
@@ -66,24 +63,6 @@ def run(
             still_ours()
             checkpoint.clear(folder)
     return facts
-
-
-def write(trainer: Trainer, outputs: dict[str, Path], still_ours: Callable[[], None]) -> None:
-    """Write what a finished training leaves; ``still_ours`` is called before the first file."""
-    data, items = trainer.data, np.arange(len(trainer.images))
-    logits, features = trainer.predict(items)
-    still_ours()
-    height, width = trainer.images.shape
-    about = {"network": trainer.recipe["network"], "classes": data.classes, "height": height, "width": width}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trainer.model.state_dict().items()}
-    # One metadata entry: safetensors writes several in an order that changes from process to process.
-    with io.atomic(outputs["model"]) as part:
-        part.write_bytes(save(tensors, metadata={"softlabels": io.canonical_json(about | trainer.hashes)}))
-    history = pa.Table.from_pylist(trainer.history)
-    history = history.set_column(0, "epoch", history.column("epoch").cast(pa.int32()))
-    io.write_table(outputs["history"], history, {"unit": "nats", **trainer.hashes})
-    predictions.write(outputs["predictions"], items, data.split, logits, data.classes)
-    features_file.write(outputs["features"], features[data.split == "test"])
 
 
 def _trainer(recipe: dict[str, Any], seed: int, inputs: dict[str, Path]) -> Trainer:

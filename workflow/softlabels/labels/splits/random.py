@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from ... import keyed
-from ...contracts.split import PARTS
+from ...contracts import PARTS
 from ...errors import UserError
 from ..split import blocks
 
