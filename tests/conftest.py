@@ -67,3 +67,9 @@ def small(tmp_path_factory) -> Path:
 def broken(small, tmp_path) -> Path:
     """A copy of these results, to be broken."""
     return Path(shutil.copytree(small, tmp_path / "results"))
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory) -> Path:
+    """The finished ``finished_run.BOTH``; no test may change it."""
+    return finished_run.build_both(tmp_path_factory.mktemp("both") / "results")

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from softlabels import io
 from softlabels.datasets import data
+from softlabels.errors import UserError
 from softlabels.labels import label
 from softlabels.plan import Plan, paths_of
 
@@ -38,6 +40,22 @@ def import_data(out: Path, inputs: dict[str, Path], threads: int = 1, **source):
     outputs = {name.split(".")[0]: out / name for name in FILES}
     data.run(options({**named, **source}), inputs, outputs, threads)
     return outputs
+
+
+def refusal(folder: Path, work, *arguments, **options):
+    """The message with which ``work`` refuses its arguments; it may leave no file in the folder."""
+    before = {path for path in folder.rglob("*") if not path.is_dir()}
+    with pytest.raises(UserError) as error:
+        work(*arguments, **options)
+    assert {path for path in folder.rglob("*") if not path.is_dir()} <= before
+    return str(error.value)
+
+
+def tables_of(outputs):
+    """The tables of imported data by name, their ``classes``, and the ``notes`` on the import."""
+    tables = {name: io.read_table(outputs[name])[0] for name in ("items", "annotations", "reference")}
+    metadata = io.read_table(outputs["annotations"])[1]
+    return tables | {"classes": metadata["classes"], "notes": metadata["notes"]}
 
 
 def votes_of(outputs):

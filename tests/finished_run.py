@@ -1,70 +1,151 @@
-"""A finished study of a few small images, made in this process by the commands themselves, manifests included."""
+"""Finished studies of a few small images, made in this process by the commands themselves, manifests included."""
 
 from __future__ import annotations
 
 import importlib
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softlabels import io
+from softlabels import contracts, io
 from softlabels.commands import COMMANDS
 from softlabels.places import PLACES
 from softlabels.plan import DRAW, Plan
 from softlabels.provenance import manifest
 
+SHAPES = {"source": {"kind": "synthetic", "items": 120, "pixels": 12, "seed": 0}, "reference": "exact"}
+VOTED = {"source": {**SHAPES["source"], "votes": 5}, "reference": "votes"}
+QUICK = {"network": "compact", "epochs": 1, "batch": 32}
+EMBEDDING = {"perplexity": 5, "iterations": 250}
 CONFIG = {
-    "datasets": {
-        "shapes": {
-            "source": {"kind": "synthetic", "items": 120, "pixels": 12, "seed": 0},
-            "reference": "exact",
-            "paper": "synthetic",
-        }
-    },
-    "recipes": {"quick": {"network": "compact", "epochs": 1, "batch": 32}},
-    "studies": {"small": {"datasets": ["shapes"], "recipes": ["quick"], "seeds": [0, 1]}},
+    "datasets": {"shapes": {**SHAPES, "paper": "synthetic"}},
+    "recipes": {"quick": QUICK},
+    "studies": {"small": {"datasets": ["shapes"], "recipes": ["quick"], "seeds": [0, 1], "embedding": EMBEDDING}},
 }
 
 
-def build(root: Path) -> Path:
-    """Run every command of ``CONFIG`` but those that draw, with logs and benchmarks, and return the results folder."""
-    plan = Plan({**CONFIG, "results": str(root)})
+def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -> Path:
+    """Run every command of the study of ``CONFIG``, with logs and benchmarks, and return the results folder.
+
+    Args:
+        root: the results folder.
+        config: instead of ``CONFIG``; it has one study, too.
+        drawn: which of ``card``, ``embed`` and ``figure`` run, too.
+    """
+    plan = Plan({**(config or CONFIG), "results": str(root)})
+    (study,) = plan.config["studies"]
 
     def of(command: str, *outputs: str, **names: Any) -> dict[str, Path]:
         """The outputs of a job, all or some of them, by name."""
         return {name: Path(plan.path(command, name, **names)) for name in outputs or PLACES[command].outputs}
 
-    def job(command: str, inputs: dict[str, Any], **names: Any) -> None:
-        config, outputs = plan.of(command, **names), of(command, **names)
+    def scored(names: dict) -> dict[str, Path]:
+        return of("data", "reference", **names) | of("split", **names)
+
+    def evaluated(names: dict) -> dict[str, Path]:
+        label = of("label", "labels", **names, draw=DRAW)["labels"]
+        return of("train", "predictions", "features", **names) | of("data", "items", **names) | {"label": label}
+
+    inputs: dict[str, Callable[[dict], dict[str, Any]]] = {
+        "data": lambda names: {},
+        "card": lambda names: {**of("data", **names), "splits": list(map(Path, plan.split_files(**names)))},
+        "label": lambda names: of("data", "annotations", "reference", **names),
+        "split": lambda names: of("data", "items", "reference", **names),
+        "references": scored,
+        "train": lambda names: scored(names) | of("data", "images", **names) | of("label", **names, draw=DRAW),
+        "evaluate": lambda names: scored(names) | evaluated(names),
+        "embed": lambda names: scored(names) | of("train", "features", **names),
+        "study": lambda names: inputs_of(plan),
+        "figure": lambda names: {name: list(map(Path, found)) for name, found in plan.figure_files(**names).items()},
+        "chain": lambda names: {"manifests": list(map(Path, plan.manifests(study)))},
+    }
+    wanted = [command for command in inputs if command in drawn or command not in ("card", "embed", "figure")]
+    for command, names in plan.jobs(study, *wanted):
+        config, given, outputs = plan.of(command, **names), inputs[command](names), of(command, **names)
         started, code = manifest.now(), {"code": plan.code(command, **names)} if COMMANDS[command].resumes else {}
-        facts = importlib.import_module(COMMANDS[command].module).run(config, inputs, outputs, **code)
+        facts = importlib.import_module(COMMANDS[command].module).run(config, given, outputs, **code)
         if PLACES[command].manifest:
             path = Path(plan.path(command, "manifest", **names))
-            manifest.write(path, command, config, inputs, outputs, started, facts or {})
+            manifest.write(path, command, config, given, outputs, started, facts or {})
         log = PLACES[command].log.format_map(names)
         for path in (f"logs/{log}.log", f"benchmarks/{log}.tsv"):
             io.write_text(root / path, "")
-
-    def all_of(command: str, output: str) -> list[Path]:
-        return [Path(file) for file in plan.files("small", command, output)]
-
-    job("data", {}, dataset="shapes")
-    data = of("data", dataset="shapes")
-    reference = {"reference": data["reference"]}
-    for _, names in plan.jobs("small", "label"):
-        job("label", {"annotations": data["annotations"], **reference}, **names)
-    for _, names in plan.jobs("small", "split"):
-        job("split", {"items": data["items"], **reference}, **names)
-    for _, names in plan.jobs("small", "references"):
-        job("references", {**reference, **of("split", **names)}, **names)
-    for _, names in plan.jobs("small", "train"):
-        scored, labels = {**reference, **of("split", **names)}, of("label", draw=DRAW, **names)["labels"]
-        job("train", {"images": data["images"], "labels": labels, **scored}, **names)
-    for _, names in plan.jobs("small", "evaluate"):
-        scored, labels = {**reference, **of("split", **names)}, of("label", draw=DRAW, **names)["labels"]
-        predicted = of("train", "predictions", "features", **names)
-        job("evaluate", {**predicted, **scored, "items": data["items"], "label": labels}, **names)
-    scores = {"scores": ("evaluate", "scores"), "references": ("references", "references")}
-    files = {"predictions": ("train", "predictions"), "items": ("data", "items"), "reference": ("data", "reference")}
-    job("study", {name: all_of(*source) for name, source in (scores | files).items()}, study="small")
-    job("chain", {"manifests": [Path(file) for file in plan.manifests("small")]}, study="small")
     return root
+
+
+# -- studies of one finished run, at the places that other configurations give its files -------------------------------
+
+HARD, SOFT = {"aggregate": "majority", "form": "hard"}, {"aggregate": "average", "form": "soft"}
+BOTH = {
+    "datasets": {"synthetic": {**SHAPES, "paper": "synthetic"}, "mice_bone": {**VOTED, "paper": "mice_bone"}},
+    "recipes": {"compact": QUICK},
+    "studies": {
+        "hard_vs_soft": {"datasets": ["synthetic", "mice_bone"], "recipes": ["compact"], "embedding": EMBEDDING}
+    },
+}
+SCORES = {  # label -> metric -> one value a seed; a label that is not listed scores as soft does
+    "hard": {"macro_acc": [0.80, 0.82, 0.87], "acc": [0.80, 0.82, 0.87], "kl": [1.10, 1.20, 1.15],
+             "kl_dcic": [0.40, 0.50, 0.45], "ce": [1.7, 1.8, 1.75], "tvd": [0.2, 0.2, 0.2]},
+    "soft": {"macro_acc": [0.90, 0.93, 0.91], "acc": [0.90, 0.93, 0.91], "kl": [0.04, 0.05, 0.06],
+             "kl_dcic": [0.03, 0.04, 0.05], "ce": [0.6, 0.6, 0.6], "tvd": [0.1, 0.1, 0.1]},
+}  # fmt: skip
+READ = {"data": ("items", "reference"), "references": ("references",), "train": ("predictions", "history"),
+        "evaluate": ("scores",), "embed": ("embedding",)}  # fmt: skip
+
+
+def build_both(root: Path) -> Path:
+    """Finish ``BOTH``; the items of mice_bone have no positions."""
+    items = build(root, BOTH, ("embed",)) / "data/mice_bone/items.parquet"
+    io.write_table(items, io.read_table(items)[0].drop_columns(["u", "s", "pure"]))
+    return root
+
+
+def inputs_of(plan: Plan) -> dict[str, list[Path]]:
+    """What the command ``study`` reads, for the study of a plan."""
+    (name,) = plan.config["studies"]
+    sources = {"scores": "evaluate", "predictions": "train", "references": "references", "items": "data",
+               "reference": "data"}  # fmt: skip
+    return {output: list(map(Path, plan.files(name, command, output))) for output, command in sources.items()}
+
+
+def study(
+    both: Path, root: Path, *, datasets: tuple = ("synthetic",), splits: tuple = ("random",),
+    recipes: tuple = ("compact",), labels: dict | None = None, name: str = "hard_vs_soft", **changes: Any,
+) -> tuple[dict, dict, dict]:  # fmt: skip
+    """Configuration, inputs and outputs of the command ``study`` for a changed ``BOTH``.
+
+    The inputs are copies of its finished files: whatever a split and a recipe is called, and of a label those of the
+    same form. Scores of test parts are set to ``SCORES``, so that their means are known.
+    """
+    labels = labels or {"hard": HARD, "soft": SOFT}
+    axes = {"datasets": [*datasets], "splits": [*splits], "recipes": [*recipes], "labels": [*labels]}
+    raw = {
+        "results": str(root),
+        "datasets": {dataset: BOTH["datasets"][dataset] for dataset in datasets},
+        "splits": {split: {} for split in splits},
+        "recipes": dict.fromkeys(recipes, QUICK),
+        "labels": labels,
+        "studies": {name: {**axes, "embedding": EMBEDDING, **changes}},
+    }
+    plan = Plan(raw)
+    for command, names in plan.jobs(name, *READ):
+        like = {**names, "study": "hard_vs_soft", "split": "random", "recipe": "compact"}
+        like |= {"seed": 0} if command == "embed" else {}
+        like |= {"label": labels[names["label"]]["form"]} if "label" in names else {}
+        for output in READ[command]:
+            path = Path(plan.path(command, output, **names))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(both / PLACES[command].files[output].format_map(like), path)
+        if command == "evaluate":
+            values = SCORES.get(names["label"], SCORES["soft"]).items()
+            edit(path, {("all", "none", metric): of_seed[names["seed"]] for metric, of_seed in values})
+    outputs = {output: Path(plan.path("study", output, study=name)) for output in PLACES["study"].outputs}
+    return plan.of("study", study=name), inputs_of(plan), outputs
+
+
+def edit(path: Path, values: dict | None = None, **facts: Any) -> None:
+    """Change numbers of the test part in a run's scores, by group, scaling and metric, and facts of the file."""
+    found = contracts.read_scores(path)
+    changed = found.values | {("test", *key): value for key, value in (values or {}).items()}
+    contracts.write_scores(path, changed, **{"classes": found.classes, "eps": found.eps, **facts})

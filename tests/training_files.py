@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 
 from softlabels import io
-from softlabels.contracts import reference
+from softlabels.contracts import write_reference
 from softlabels.datasets import contract
 from softlabels.networks import base
 from softlabels.training import train
@@ -84,14 +84,14 @@ def write_data(folder: Path, n: int = 60, size: tuple[int, int] = (16, 16), clas
     inputs = {"images": folder / "images.npy", **{name: folder / f"{name}.parquet" for name in names}}
     p = draws.dirichlet(np.full(classes, 0.5), n)
     colour = p @ (np.eye(3)[np.arange(classes) % 3] / (1 + np.arange(classes) // 3)[:, None])
-    with contract.new_images(inputs["images"], (n, *size, 3)) as images:
+    with contract.new_images(inputs["images"], (n, *size, 3)) as append:
         for row in range(n):
-            images[row] = 160 * colour[row] + draws.integers(0, 90, (*size, 3))
+            append(160 * colour[row] + draws.integers(0, 90, (*size, 3)))
     part = np.array(["train", "train", "train", "val", "test"])[np.arange(n) % 5]
     io.write_table(inputs["split"], pa.table({"item": pa.array(np.arange(n), pa.int32()), "split": part}))
     write_labels(inputs["labels"], p)
     write_labels(inputs["hard"], np.eye(classes)[p.argmax(axis=1)])
-    reference.write(inputs["reference"], p, None, [f"class{k}" for k in range(classes)])
+    write_reference(inputs["reference"], p, None, [f"class{k}" for k in range(classes)])
     return inputs
 
 

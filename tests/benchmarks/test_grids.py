@@ -16,9 +16,11 @@ import sys
 import time
 from pathlib import Path
 
+import finished_run
 import pytest
-import study_files
 import yaml
+
+from softlabels.plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = int(os.environ.get("SOFTLABELS_GRID", "1000"))
@@ -191,8 +193,8 @@ def executed(folders, tmp_path_factory):
     templates = folders["workflow"] / "templates"
     templates.mkdir()
     (templates / "empty").touch()
-    inputs, _ = study_files.write_study(tmp_path_factory.mktemp("made"), study_files.study(seeds=[0]))
-    for name, paths in inputs.items():
+    made = Plan({**finished_run.CONFIG, "results": str(finished_run.build(tmp_path_factory.mktemp("made")))})
+    for name, paths in finished_run.inputs_of(made).items():
         shutil.copy(paths[0], templates / name)
     entry = folders["workflow"] / "workflow" / "softlabels" / "__main__.py"
     own = entry.read_text()

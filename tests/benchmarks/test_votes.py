@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from softlabels import io
-from softlabels.contracts import reference
+from softlabels.contracts import write_reference
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 CLASSES = [f"class{k}" for k in range(10)]
@@ -79,7 +79,7 @@ def write_votes(folder: Path, items: int) -> None:
             who = pa.DictionaryArray.from_arrays(np.arange(len(item), dtype=np.int32) % VOTES * 10 + label, annotator)
             writer.write_table(pa.table([item, who, label], schema=schema))
     p = np.full((items, len(CLASSES)), 1 / len(CLASSES))
-    reference.write(folder / "reference.parquet", p, np.full(items, VOTES), CLASSES)
+    write_reference(folder / "reference.parquet", p, np.full(items, VOTES), CLASSES)
 
 
 def fastest(costs: list[dict]) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import data_files
 import numpy as np
 import pytest
 from scipy.stats import beta, chisquare, dirichlet, kstest
@@ -9,17 +10,7 @@ from scipy.stats import beta, chisquare, dirichlet, kstest
 from softlabels.datasets import annotators
 from softlabels.errors import Problems
 
-DEFAULT = {
-    "seed": 0,
-    "votes": 6,
-    "annotators": 0,
-    "complete_annotators": 0,
-    "load": "even",
-    "annotator_model": "ambiguity",
-    "annotator_accuracy": 1.0,
-    "accuracy_at_end": 0.6,
-    "spammer_share": 0.2,
-}
+DEFAULT = data_files.options({"kind": "synthetic", "votes": 6})["source"]
 
 
 def options(**changes):

@@ -17,9 +17,7 @@ import yaml
 from scipy import stats
 
 from softlabels import cli, io, registry
-from softlabels.contracts import reference
-from softlabels.contracts.names import METRICS
-from softlabels.contracts.reference import Reference
+from softlabels.contracts import METRICS, Reference, write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
@@ -32,11 +30,6 @@ from softlabels.provenance.evidence import Results
 from softlabels.provenance.findings import Scope
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-VOTES = {
-    "source": {"kind": "synthetic", "items": 120, "pixels": 12, "seed": 0, "votes": 5},
-    "reference": "votes",
-    "paper": None,
-}
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +37,8 @@ def voted(tmp_path_factory):
     """A finished small study whose reference is made of votes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest, "_foreign_modules", lambda hashed: [])
-        patch.setitem(finished_run.CONFIG["datasets"], "shapes", VOTES)
-        return finished_run.build(tmp_path_factory.mktemp("voted") / "results")
+        config = {**finished_run.CONFIG, "datasets": {"shapes": finished_run.VOTED}}
+        return finished_run.build(tmp_path_factory.mktemp("voted") / "results", config)
 
 
 def failed(root, *studies):
@@ -141,8 +134,8 @@ def imported(root, command, config, annotations=None, **columns):
     files = {name: root / f"data/d/{name}.parquet" for name in ("items", "annotations", "reference")}
     contract.write_items(files["items"], [f"{i}.png" for i in range(60)], columns=columns)
     item, kind, weight = annotations or (np.arange(60), np.arange(60) % 2, None)
-    contract.write_annotations(files["annotations"], item, None, kind, ["cat", "dog"], weight=weight)
-    reference.write(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
+    contract.write_annotations(files["annotations"], contract.Votes(item, kind, weight=weight), ["cat", "dog"])
+    write_reference(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
     name, place = PLACES[command]
     inputs = {key: files[key] for key in ("reference", "items" if command == "split" else "annotations")}
     WORK[command](config, inputs, {name: root / place})
@@ -283,8 +276,7 @@ def owned(tmp_path_factory):
         patch.setenv(registry.FOLDER, "")
         patch.setattr(sys, "path", list(sys.path))
         patch.setattr(manifest, "_foreign_modules", lambda hashed: [])
-        patch.setattr(finished_run, "CONFIG", config)
-        finished_run.build(folder / "results")
+        finished_run.build(folder / "results", config)
     io.write_text(folder / "config.yaml", yaml.safe_dump({**config, "results": str(folder / "results")}))
     return folder
 

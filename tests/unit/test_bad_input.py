@@ -4,9 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from softlabels import cli
 from softlabels.config import resolve
@@ -17,8 +15,6 @@ datasets: {shapes: {source: {kind: synthetic}, reference: exact}}
 recipes: {quick: {network: compact, epochs: 3}}
 studies: {one: {datasets: [shapes], recipes: [quick]}}
 """
-COUNTS = "name,cat,dog\na.png,2,1\nb.png,0,3\n"
-VOTES = "item,annotator,label\na.png,p1,cat\na.png,p2,dog\nb.png,p1,dog\n"
 
 
 def run(monkeypatch, capsys, *arguments):
@@ -71,125 +67,6 @@ def test_a_wrong_configuration_starts_nothing(monkeypatch, capsys, tmp_path, tex
     assert place in message
     assert remedy in message
     assert files(tmp_path) == {tmp_path / "config.yaml"}
-
-
-# -- data --------------------------------------------------------------------------------------------------------------
-
-
-def folder_of(tmp_path, sizes=((8, 8), (8, 8))):
-    folder = tmp_path / "images"
-    folder.mkdir()
-    for name, size in zip(("a.png", "b.png"), sizes, strict=True):
-        Image.new("RGB", size, "red").save(folder / name)
-    return folder
-
-
-def import_data(monkeypatch, capsys, tmp_path, option, path, **source):
-    """Run `softlabels data` on a source as the workflow would; status, message and the files that it left."""
-    kind = {"--counts": "counts", "--votes": "table"}[option]
-    source |= {"kind": kind, "images": "images", option.removeprefix("--"): "file"}
-    study = {"datasets": ["people"], "recipes": ["quick"]}
-    raw = {
-        "datasets": {"people": {"source": source}},
-        "recipes": {"quick": {"network": "compact"}},
-        "studies": {"one": study},
-    }
-    config = Plan(raw).json("data", dataset="people")
-    out = tmp_path / "out"
-    arguments = ["--config", config, "--folder", tmp_path / "images", option, path, "--manifest", out / "m.json"]
-    for name, file in (("images", "images.npy"), ("items", "i"), ("annotations", "a"), ("reference", "r")):
-        arguments += [f"--{name}", out / file]
-    status, message = run(monkeypatch, capsys, "data", *arguments)
-    return status, message, files(out)
-
-
-@pytest.mark.parametrize(
-    ("option", "text", "source", "place", "remedy"),
-    [
-        (
-            "--counts",
-            COUNTS.replace("2,1", "-2,1"),
-            {"order": "name"},
-            "counts.csv: line 2, column 'cat': found '-2'",
-            "Correct",
-        ),
-        (
-            "--counts",
-            COUNTS.replace("2,1", "nan,1"),
-            {"order": "name"},
-            "counts.csv: line 2, column 'cat': found 'nan'",
-            "Correct",
-        ),
-        (
-            "--counts",
-            COUNTS.replace("2,1", "0,0"),
-            {"order": "name"},
-            "a.png: found no vote for this image (1 of 2",
-            "Add votes",
-        ),
-        (
-            "--counts",
-            COUNTS + "c.png,1,1\n",
-            {"order": "name"},
-            "counts.csv: line 4: found no image 'c.png'",
-            "add the image",
-        ),
-        ("--votes", VOTES.replace("b.png", "c.png"), {}, "votes.csv: line 4: found no image 'c.png'", "add the image"),
-        ("--votes", VOTES.replace("p2,dog", "p2,"), {}, "votes.csv: line 3: the label is empty", "Write one of"),
-        ("--votes", VOTES + "b.png,p1,cat\n", {}, "votes.csv: line 4 and line 5 are both votes of 'p1'", "Keep one"),
-        ("--votes", VOTES.replace("label", "lable"), {}, "votes.csv", "source.columns.label"),
-        ("--votes", "item,annotator,label\na.png,p1,cat\n", {}, "found 1 class", "two or more"),
-    ],
-)
-def test_wrong_votes_leave_no_data_set(monkeypatch, capsys, tmp_path, option, text, source, place, remedy):
-    folder_of(tmp_path)
-    path = tmp_path / f"{option.removeprefix('--')}.csv"
-    path.write_text(text)
-    status, message, left = import_data(monkeypatch, capsys, tmp_path, option, path, **source)
-    assert status == 2
-    assert message.startswith("softlabels: ")
-    assert message.count("\n") == 1
-    assert place in message
-    assert remedy in message
-    assert left == set()
-
-
-def test_nan_in_a_matrix_leaves_no_data_set(monkeypatch, capsys, tmp_path):
-    folder_of(tmp_path)
-    np.save(tmp_path / "counts.npy", np.array([[2.0, 1.0], [np.nan, 3.0]]))
-    status, message, left = import_data(monkeypatch, capsys, tmp_path, "--counts", tmp_path / "counts.npy")
-    assert (status, message.count("\n"), left) == (2, 1, set())
-    assert "counts.npy: found float64 [2, 2], expected integer counts" in message
-
-
-def test_images_of_several_sizes_leave_no_data_set(monkeypatch, capsys, tmp_path):
-    folder_of(tmp_path, sizes=((8, 8), (8, 9)))
-    (tmp_path / "votes.csv").write_text(VOTES)
-    status, message, left = import_data(monkeypatch, capsys, tmp_path, "--votes", tmp_path / "votes.csv")
-    assert (status, message.count("\n"), left) == (2, 1, set())
-    assert "b.png: found 8 × 9 pixels" in message
-    assert "Set source.pixels" in message
-
-
-def test_the_same_sources_without_a_mistake_are_accepted(monkeypatch, capsys, tmp_path):
-    # Otherwise the tests above could fail for a reason of their own.
-    folder_of(tmp_path, sizes=((8, 8), (8, 9)))
-    for option, text, source in (("--counts", COUNTS, {"order": "name"}), ("--votes", VOTES, {})):
-        path = tmp_path / f"{option.removeprefix('--')}.csv"
-        path.write_text(text)
-        status, _, left = import_data(monkeypatch, capsys, tmp_path, option, path, pixels=8, **source)
-        assert status == 0
-        assert len(left) == 5
-
-
-def test_a_folder_or_file_that_is_not_there_is_named(monkeypatch, capsys, tmp_path):
-    status, message, left = import_data(monkeypatch, capsys, tmp_path, "--votes", tmp_path / "votes.csv")
-    assert (status, left) == (2, set())
-    assert f"{tmp_path / 'images'}: no such folder. Correct the paths of the source" in message
-    folder_of(tmp_path)
-    status, message, left = import_data(monkeypatch, capsys, tmp_path, "--votes", tmp_path / "votes.csv")
-    assert (status, left) == (2, set())
-    assert "votes.csv: no such file. Correct the paths of the source" in message
 
 
 # -- later steps -------------------------------------------------------------------------------------------------------

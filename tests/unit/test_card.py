@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.stats import entropy
 
 from softlabels import drawing, io
 from softlabels.cards import card, facts, sheet
-from softlabels.contracts import reference
+from softlabels.contracts import write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 
@@ -25,22 +26,20 @@ COUNTS = np.array([[3, 0, 0], [2, 1, 0], [0, 2, 2], [1, 1, 1], [0, 0, 4], [0, 4,
 
 
 def write_data(
-    root, counts=COUNTS, classes=CLASSES, *, p=None, names=None, groups=None, columns=None, annotators=None, **more
+    root, counts=COUNTS, classes=CLASSES, *, p=None, groups=None, columns=None, annotators=None, notes=None, **more
 ):
     """The four files of a data set: votes by counts ``[N, C]``, or (with ``p``) exact distributions alone."""
     n = len(counts if p is None else p)
-    with contract.new_images(root / "images.npy", (n, 8, 10, 3)) as images:
-        images[:] = np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8)
-    contract.write_items(root / "items.parquet", names or [f"i{k}.png" for k in range(n)], groups, columns)
+    np.save(root / "images.npy", np.random.default_rng(0).integers(0, 256, (n, 8, 10, 3), dtype=np.uint8))
+    contract.write_items(root / "items.parquet", [f"i{k}.png" for k in range(n)], groups, columns)
     if p is None:
-        item, label = (index.repeat(counts.reshape(-1)) for index in np.indices(counts.shape).reshape(2, -1))
-        total = counts.sum(axis=1)
-        reference.write(root / "reference.parquet", counts / total[:, None], total, classes)
+        votes, total = contract.Votes.of_counts(counts), counts.sum(axis=1)
+        write_reference(root / "reference.parquet", counts / total[:, None], total, classes)
     else:
-        item = label = np.zeros(0, np.int64)
-        reference.write(root / "reference.parquet", p, None, classes)
-    who = None if annotators is None else annotators(item, label)
-    contract.write_annotations(root / "annotations.parquet", item, who, label, classes, **more)
+        votes = contract.NO_VOTES
+        write_reference(root / "reference.parquet", p, None, classes)
+    who = annotators and pa.array(annotators(votes.item, votes.label), pa.string()).dictionary_encode()
+    contract.write_annotations(root / "annotations.parquet", replace(votes, annotator=who, **more), classes, notes)
 
 
 def write_split(path, parts):
@@ -401,10 +400,11 @@ def test_cifar10h_has_its_known_numbers(tmp_path):
     counts = np.load(CIFAR10H / "cifar10h-counts.npy")
     classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     write_data(tmp_path, counts, classes)
-    with contract.new_images(tmp_path / "images.npy", (10_000, 32, 32, 3)) as images:
-        for item in range(20):  # the numbers are of the votes; some photographs will do
-            with Image.open(CIFAR10H / "images" / f"{item:05d}.jpg") as image:
-                images[item] = np.asarray(image)
+    images = np.zeros((10_000, 32, 32, 3), np.uint8)
+    for item in range(20):  # the numbers are of the votes; some photographs will do
+        with Image.open(CIFAR10H / "images" / f"{item:05d}.jpg") as image:
+            images[item] = np.asarray(image)
+    np.save(tmp_path / "images.npy", images)
     found, page = make(tmp_path, draws=20)
     assert found["votes"]["n"] == 511_000 and found["votes"]["an_item"]["min"] == 47
     assert found["reference"]["ties"] == 3 and found["reference"]["unanimous"] == 4393

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sys
 
 import numpy as np
 import pytest
@@ -309,7 +310,7 @@ def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp
     config = {"recipe": RECIPE, "seed": 0}
     names = ("images", "split", "labels", "reference", "model", "history", "predictions", "features")
     paths = [text for name in names for text in (f"--{name}", str(tmp_path / name))]
-    arguments = cli.parser().parse_args(["train", "--config", json.dumps(config), *paths])
-    arguments.call(arguments)
+    monkeypatch.setattr(sys, "argv", ["softlabels", "train", "--config", json.dumps(config), *paths])
+    cli.main()
     assert passed.pop("finish")
     assert passed == {"code": closure.code_hash(commands.entries("train", config))}

@@ -7,11 +7,10 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from data_files import import_data, save_images, votes_of
+from data_files import import_data, refusal, save_images, votes_of
 
 from softlabels import io
 from softlabels.datasets import cifar10n
-from softlabels.errors import UserError
 
 N = 40
 THREE = ("random_label1", "random_label2", "random_label3")
@@ -53,11 +52,7 @@ def create(tmp_path, labels=LABELS, side=None, names=NAMES, **source):
 
 
 def refused(tmp_path, *arguments, **source):
-    """The message of a refusal, which leaves nothing behind."""
-    with pytest.raises(UserError) as error:
-        create(tmp_path, *arguments, **source)
-    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").iterdir())
-    return str(error.value)
+    return refusal(tmp_path / "data", create, tmp_path, *arguments, **source)
 
 
 def notes(outputs):
@@ -214,7 +209,6 @@ def test_what_is_allowed_here_is_allowed_nowhere_else(tmp_path):
 NO_LABELS = {
     "nothing": b"",
     "text": b"clean_label,random_label1\n1,2\n",
-    "half a file": saved(LABELS)[:1000],
     "a zip of something": by_numpy_1(saved(LABELS)).replace(b"data.pkl", b"data.txt"),
     "decimals": saved({name: label / 2 for name, label in LABELS.items()}),
     "an object array": saved({name: label.astype(object) for name, label in LABELS.items()}),
@@ -237,18 +231,14 @@ def changed(**labels):
 
 
 BAD_LABELS = {
-    "a list": ([1, 2], "holds a list, expected entries such as random_label1"),
-    "no third": (without("random_label3"), "found no entry 'random_label3' among clean_label, aggre_label,"),
     "another file": ({"noisy_label": [0] * N}, "found no entry 'random_label1' among noisy_label. Correct"),
     "no entries": ({}, "found no entry 'random_label1' among none"),
     "short": (changed(random_label2=[0] * 39), "entry 'random_label2' has 39 labels, expected 40 as 'random_label1'"),
     "short clean": (changed(clean_label=[0]), "entry 'clean_label' has 1 labels, expected 40"),
     "matrix": (changed(random_label1=np.zeros((N, 1), int)), "entry 'random_label1' holds no list of whole numbers"),
-    "decimals": (changed(random_label1=[0.0] * N), "entry 'random_label1' holds no list of whole numbers"),
     "ragged": (changed(random_label1=[[0]] * 39 + [[1, 2]]), "entry 'random_label1' holds no list of whole numbers"),
     "text": (changed(worse_label="0123"), "entry 'worse_label' holds no list of whole numbers"),
     "none": ({name: torch.zeros(0, dtype=torch.int64) for name in LABELS}, "entry 'random_label1' holds no list"),
-    "ten": (changed(random_label2=[0, 10] * 20), "entry 'random_label2', image 1 (counted from 0): found the label 10"),
     "negative": (changed(aggre_label=[0] * 39 + [-1]), "entry 'aggre_label', image 39 (counted from 0): found"),
     "huge": (changed(random_label2=np.full(N, 2**64 - 1, np.uint64)), "image 0 (counted from 0): found the label -1"),
 }  # fmt: skip
@@ -275,10 +265,6 @@ def test_given_classes_are_counted(tmp_path):
 
 
 # -- images ----------------------------------------------------------------------------------------------------------
-
-
-def test_as_many_images_as_labels_are_expected(tmp_path):
-    assert "found 40 rows, expected 39, one for each image" in refused(tmp_path, names=NAMES[:39])
 
 
 def test_names_whose_order_is_not_certain_are_refused(tmp_path):
@@ -338,19 +324,13 @@ def test_columns_of_the_side_information_are_found_by_name(tmp_path):
 
 BAD_SIDE = {
     "missing": (side_information(SIDE[:3]), "10 of 40 images are in no batch, the first is image 20 (counted from 0)"),
-    "twice": (
-        side_information([*SIDE, ("5--14", "1", "2", "3")]),
-        "line 2 and line 6 are both for image 5. Keep one.",
-    ),
+    "twice": (side_information([*SIDE, ("5--14", "1", "2", "3")]), "line 2 and line 6 are both for image 5. Keep one."),
     "beyond": (side_information([*SIDE, ("40--49", "1", "2", "3")]), "line 6: found the batch '40--49', expected"),
     "backwards": (side_information([*SIDE[:3], ("29--20", "1", "2", "3")]), "line 5: found the batch '29--20'"),
     "a date": (side_information([*SIDE[:3], ("Sep 20", "1", "2", "3")]), "line 5: found the batch 'Sep 20'"),
     "no column": (side_information(header=HEADER.replace("Worker2-id", "Worker2")), "found no column 'Worker2-id'"),
     "no batches": (side_information(header=HEADER.replace("Image-batch", "Batch")), "found no column 'Image-batch'"),
-    "cells": (side_information() + "50--59,1,2\n", "line 6 has 3 cells, expected 7 as in the header"),
-    "empty": ("", "is empty"),
-    "header": (HEADER + "\n", "found no rows below the header"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", BAD_SIDE)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import import_data, label_files, save_images
+from data_files import import_data, label_files, refusal, save_images
 
 from softlabels import io
 from softlabels.errors import UserError
@@ -40,11 +40,7 @@ def create(tmp_path, name, content, **source):
 
 
 def refused(tmp_path, name, content, **source):
-    """The message of a refusal, which leaves nothing behind."""
-    with pytest.raises(UserError) as error:
-        create(tmp_path, name, content, **source)
-    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").iterdir())
-    return str(error.value)
+    return refusal(tmp_path / "data", create, tmp_path, name, content, **source)
 
 
 def reference(outputs):
@@ -69,26 +65,18 @@ STRUCTS = [{c: float(x) for c, x in zip(CLASSES, row, strict=True) if x} for row
 FORMATS = {
     "npy": ("p.npy", P, {"classes": CLASSES}),
     "csv": ("p.csv", CSV, {}),
-    "csv by name": (
-        "p.csv",
+    "csv by name": ("p.csv",
         "\n".join(["cat,dog,name,eel", *("{1!r},{2!r},{0},{3!r}".format(NAMES[i], *P[i].tolist()) for i in SHUFFLED)]),
-        {"order": "name"},
-    ),
+        {"order": "name"}),
     "parquet": ("p.parquet", pa.table(dict(zip(CLASSES, P.T, strict=True))), {}),
-    "parquet with lists": (
-        "p.parquet",
-        pa.table({"p": P[SHUFFLED].tolist(), "name": [NAMES[i] for i in SHUFFLED]}),
-        {"order": "name", "distribution_column": "p", "classes": CLASSES},
-    ),
-    "parquet with lists of one size": (
-        "p.parquet",
-        pa.table({"p": io.distribution_column(P, pa.float64())}),
-        {"distribution_column": "p", "classes": CLASSES},
-    ),
+    "parquet with lists": ("p.parquet", pa.table({"p": P[SHUFFLED].tolist(), "name": [NAMES[i] for i in SHUFFLED]}),
+        {"order": "name", "distribution_column": "p", "classes": CLASSES}),
+    "parquet with lists of one size": ("p.parquet", pa.table({"p": io.distribution_column(P, pa.float64())}),
+        {"distribution_column": "p", "classes": CLASSES}),
     "parquet with structs": ("p.parquet", pa.table({"p": STRUCTS}), {"distribution_column": "p"}),
     "jsonl with lists": (JSONL, [GOOD[i] for i in SHUFFLED], {"classes": CLASSES}),
     "jsonl with objects": (JSONL, [{"file_name": NAMES[i], "p": STRUCTS[i], "box": "2"} for i in SHUFFLED], {}),
-}
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -204,18 +192,11 @@ def test_the_only_key_with_numbers_is_found_and_two_are_asked_about(tmp_path):
 
 
 BAD_CELLS = {
-    "y,z\n1,0\n1,-0.1\n1,0\n1,0\n": "p.csv: line 3, column 'z': found '-0.1', expected a number from 0 to 1",
-    "y,z\n1,0\n1,0\nnan,1\n1,0\n": "p.csv: line 4, column 'y': found 'nan'",
-    "y,z\n1,0\n1,0\n1,inf\n1,0\n": "p.csv: line 4, column 'z': found 'inf'",
     "y,z\n1,0\n1,0\n1,0\n50,50\n": "p.csv: line 5, column 'y': found '50'",
     "y,z\n1,0\n1,\n1,0\n1,0\n": "p.csv: line 3, column 'z': found ''",
     "y,z\n1,0\n0.5,half\n1,0\n1,0\n": "p.csv: line 3, column 'z': found 'half'",
-    "y,z\n1,0\n0.5,0.4\n1,0\n1,0\n": "p.csv: line 3: the numbers sum to 0.9, expected 1",
     "y,z\n1,0\n1,0\n0,0\n1,0\n": "p.csv: line 4: the numbers sum to 0, expected 1",
     "y,z\n1,0\n1,0\n1,0\n": "p.csv: found 3 rows, expected 4, one for each image",
-    "y\n1\n1\n1\n1\n": "found 1 class (y), expected two or more",
-    "name,y,z\na,1,0\nb,1,0\nc,1,0\nd,1,0\n": "Set source.order to 'name'",
-    "": "p.csv: is empty",
 }
 
 
@@ -225,11 +206,9 @@ def test_a_bad_cell_is_refused_by_its_place(tmp_path, text):
 
 
 BAD_NAMES = {
-    "name,y,z\na,1,0\nb,1,0\nc,1,0\n": "1 of 4 images have no row, the first is 'sub/d.png'",
     "name,y,z\na,1,0\nb,1,0\nc,1,0\nd,1,0\na.png,1,0\n": "line 2 and line 6 are both for the image 'a.png'",
     "name,y,z\na,1,0\nb,1,0\nc,1,0\nd,1,0\n../e.png,1,0\n": "line 6: found no image '../e.png'",
     "y,z\n1,0\n1,0\n1,0\n1,0\n": "found no column 'name' (source.name_column)",
-    "name\na\nb\nc\nd\n": "found no class among the columns name",
 }
 
 
@@ -244,8 +223,6 @@ BAD_MATRICES = {
     "counts": (COUNTS, "row 0 (counted from 0), class '0': found '3'"),
     "vector": (P[0], "found float64 [3], expected numbers [images, classes]"),
     "complex": (P.astype(complex), "found complex128 [4, 3]"),
-    "objects": (np.array([[{}]]), "cannot be read as a NumPy array"),
-    "few rows": (P[:2], "found 2 rows, expected 4"),
 }
 
 
@@ -276,10 +253,6 @@ def changed(row, **values):
 
 
 BAD_LINES = {
-    "no JSON": (
-        [*GOOD, '{"file_name": "a.png", "p": [1, 0, 0]'],
-        "line 5 is not JSON in UTF-8 (Expecting",
-    ),
     "no object": ([*GOOD, "[1, 2]"], "line 5: found [1, 2], expected an object"),
     "a key twice": ([*GOOD, '{"p": [1], "p": [2]}'], "line 5 is not JSON in UTF-8 (an object has the key 'p' twice)"),
     "half a surrogate": ([*GOOD, '{"file_name": "\\ud800"}'], "line 5 is not JSON in UTF-8 ("),
@@ -288,14 +261,8 @@ BAD_LINES = {
     "nothing": ([" ", ""], "found no lines, expected an object with 'file_name' on each"),
     "no name": (changed(1, file_name=None), "line 2: found no 'file_name'"),
     "a number for a name": (changed(1, file_name=3), "line 2: found no 'file_name'"),
-    "absolute": (
-        changed(1, file_name="/b.png"),
-        "line 2: found the file_name '/b.png', expected a path",
-    ),
-    "upwards": (changed(1, file_name="sub/../b.png"), "line 2: found the file_name 'sub/../b.png', expected a path"),
-    "unknown image": (changed(1, file_name="e.png"), "line 2: found no image 'e.png'"),
+    "absolute": (changed(1, file_name="/b.png"), "line 2: found the file_name '/b.png', expected a path"),
     "duplicate": ([*GOOD, GOOD[0]], "line 1 and line 5 are both for the image 'a.png'"),
-    "missing": (GOOD[:3], "1 of 4 images have no row, the first is 'sub/d.png'"),
     "no distribution": (changed(2, p=None), "line 3: 'p' is missing, expected a list of 3 numbers"),
     "text": (changed(2, p="0.5 0.5 0"), "line 3: 'p' is '0.5 0.5 0', expected a list of 3 numbers"),
     "short": (changed(2, p=[0.5, 0.5]), "line 3: 'p' has 2 numbers, expected a list of 3 numbers"),
@@ -306,7 +273,7 @@ BAD_LINES = {
     "huge": (changed(2, p=[10**400, 0, 0]), "line 3, class '0': found '1000"),
     "negative": (changed(2, p=[1.5, -0.5, 0]), "line 3, class '1': found '-0.5'"),
     "sum": (changed(2, p=[0.5, 0.4, 0]), "line 3: the numbers sum to 0.9, expected 1"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", BAD_LINES)
@@ -354,12 +321,10 @@ def test_a_metadata_file_lies_with_its_images(tmp_path):
 
 
 BAD_COLUMNS = {
-    "numbers": (pa.table({"p": [0.5] * 4}), "column 'p' is double, expected a list of numbers, or a struct"),
     "no column": (pa.table({"q": [[0.5, 0.5]] * 4}), "found no 'p' (source.distribution_column) among q"),
     "null": (pa.table({"p": [[1, 0], None, [1, 0], [1, 0]]}), "row 2: 'p' is missing, expected a list of 2 numbers"),
     "null inside": (pa.table({"p": [[1, 0], [None, 1], [1, 0], [1, 0]]}), "row 2, class '0': found 'None'"),
     "text inside": (pa.table({"p": [["1", "0"]] * 4}), "row 1, class '0': found '1', expected a number"),
-    "short": (pa.table({"p": [[1, 0], [1], [1, 0], [1, 0]]}), "row 2: 'p' has 1 numbers, expected a list of 2 numbers"),
     "names ignored": (pa.table({"p": [[1, 0]] * 4, "name": NAMES}), "Set source.order to 'name'"),
     "few": (pa.table({"p": [[1, 0]] * 3}), "found 3 rows, expected 4"),
     "empty": (pa.table({"p": pa.array([], pa.list_(pa.float64()))}), "found no rows"),
@@ -388,12 +353,6 @@ def test_a_damaged_name_of_a_column_is_refused(tmp_path):
     inputs = {"folder": save_images(tmp_path / "images", NAMES), "distributions": path}
     with pytest.raises(UserError, match=r"p\.parquet: cannot be read as Parquet"):
         import_data(tmp_path / "data", inputs, kind="distributions")
-
-
-def test_a_cell_of_csv_holds_no_list(tmp_path):
-    assert "p.csv: a cell of it cannot hold a whole distribution" in refused(
-        tmp_path, "p.csv", 'p\n"[1,0]"\n', distribution_column="p"
-    )
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path):

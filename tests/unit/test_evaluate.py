@@ -10,9 +10,8 @@ from scipy.special import log_softmax, rel_entr, softmax
 from scipy.stats import spearmanr
 from sklearn.metrics import silhouette_score
 
-from softlabels import io, registry
-from softlabels.contracts import features, labels, predictions, reference, scores, split
-from softlabels.contracts.names import METRICS
+from softlabels import contracts, io, registry
+from softlabels.contracts import METRICS, PARTS
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import evaluate, structure
@@ -21,7 +20,6 @@ CLASSES = ["cat", "dog", "owl"]
 CONFIG = {
     "set": "standard",
     "metrics": {name: {"kind": name} for name in METRICS},
-    "allow_missing_class": False,
     "structure": {"neighbours": 15},
 }
 
@@ -49,18 +47,18 @@ class Run:
     def scores(self, **changes):
         paths = {name: self.folder / name for name in ("predictions", "reference", "split", "items", "label")}
         paths["features"] = self.folder / "features.npy"
-        reference.write(paths["reference"], self.p, None, CLASSES)
+        contracts.write_reference(paths["reference"], self.p, None, CLASSES)
         contract.write_items(paths["items"], [f"i{i}" for i in range(len(self.p))], columns=self.columns)
-        part = np.array([split.PARTS.index(name) for name in self.split])
-        split.write(paths["split"], part, None, {})
-        p = self.label[self.labelled]
-        ones = np.ones(len(p))
-        labels.write(paths["label"], self.labelled, p, p.argmax(axis=1), None, ones, CLASSES, {})
+        part = np.array([PARTS.index(name) for name in self.split])
+        contracts.write_split(paths["split"], part, None, {})
+        p, ones = self.label[self.labelled], np.ones(len(self.labelled))
+        label = contracts.Labels(paths["label"], self.labelled, p, p.argmax(axis=1), ones, CLASSES)
+        contracts.write_labels(label, None, {})
         in_part = self.predicted_split[self.predicted]
-        predictions.write(paths["predictions"], self.predicted, in_part, self.logits[self.predicted], CLASSES)
-        features.write(paths["features"], self.features)
+        contracts.write_predictions(paths["predictions"], self.predicted, in_part, self.logits[self.predicted], CLASSES)
+        contracts.write_features(paths["features"], self.features)
         evaluate.run(CONFIG | changes, paths, {"scores": self.folder / "scores.parquet"})
-        return scores.read(self.folder / "scores.parquet")
+        return contracts.read_scores(self.folder / "scores.parquet")
 
 
 @pytest.fixture
@@ -199,7 +197,7 @@ def test_many_items_are_paired_by_a_keyed_sample(monkeypatch):
 @pytest.mark.filterwarnings("error")
 def test_numbers_that_are_not_defined_are_null(trained):
     trained.p[trained.test] = [1.0, 0.0, 0.0]
-    found = trained.scores(allow_missing_class=True)
+    found = trained.scores()
     assert found.value("recall.owl") is None
     assert found.value("n_classes_present") == 1
     assert found.value("structure.silhouette") is None
@@ -207,54 +205,35 @@ def test_numbers_that_are_not_defined_are_null(trained):
     assert found.value("structure.label_smoothness") == 0
 
 
-def test_a_class_that_no_test_item_has_is_refused_unless_allowed(trained):
-    trained.p[trained.test] = np.eye(3)[np.arange(100) % 2]
-    with pytest.raises(UserError, match=r"no test item has the truth owl.*allow_missing_class: true"):
+def _set(name, value):
+    """A change of some of a run's numbers; ``value`` is given the run."""
+    return lambda run: setattr(run, name, value(run))
+
+
+def _spoilt(name, row, value):
+    def change(run):
+        getattr(run, name)[row(run)] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_spoilt("logits", lambda run: (run.test[7], 1), np.nan), "logits with the value nan for item {7} "),
+        (_spoilt("features", lambda run: (3, 0), np.inf), "for item {3} "),
+        (_set("predicted", lambda run: np.setdiff1d(run.predicted, run.test[4:6])), r"no row for item {4} \(2 of 100"),
+        (_set("predicted", lambda run: np.append(run.predicted, 11)), "several rows for item 11"),
+        (_spoilt("predicted_split", lambda run: run.test[0], "train"), "item {0} outside of the split test"),
+        (_set("features", lambda run: run.features[1:]), r"array \[99, 8\], expected \[100, F\]"),
+        (_set("logits", lambda run: np.zeros((300, 4), np.float32)), "found 4 logits an item, expected 3"),
+    ],
+)
+def test_what_does_not_belong_to_the_run_or_is_no_number_is_refused(trained, change, message):
+    change(trained)
+    with pytest.raises(UserError, match=message.format(*trained.test)):
         trained.scores()
     assert not (trained.folder / "scores.parquet").exists()
-    assert trained.scores(allow_missing_class=True).value("n_classes_present") == 2
-
-
-def test_a_logit_that_is_not_a_number_names_the_item(trained):
-    trained.logits[trained.test[7], 1] = np.nan
-    with pytest.raises(UserError, match=f"logits with the value nan for item {trained.test[7]} "):
-        trained.scores()
-
-
-def test_a_feature_that_is_not_a_number_names_the_item(trained):
-    trained.features[3, 0] = np.inf
-    with pytest.raises(UserError, match=rf"for item {trained.test[3]} "):
-        trained.scores()
-
-
-def test_a_test_item_without_a_prediction_is_named(trained):
-    trained.predicted = np.setdiff1d(trained.predicted, trained.test[4:6])
-    with pytest.raises(UserError, match=rf"no row for item {trained.test[4]} \(2 of 100"):
-        trained.scores()
-
-
-def test_an_item_predicted_twice_is_named(trained):
-    trained.predicted = np.append(trained.predicted, 11)
-    with pytest.raises(UserError, match="several rows for item 11"):
-        trained.scores()
-
-
-def test_predictions_of_another_split_are_refused(trained):
-    trained.predicted_split[trained.test[0]] = "train"
-    with pytest.raises(UserError, match=f"item {trained.test[0]} outside of the split test"):
-        trained.scores()
-
-
-def test_features_of_another_split_are_refused(trained):
-    trained.features = trained.features[1:]
-    with pytest.raises(UserError, match=r"array \[99, 8\], expected \[100, F\]"):
-        trained.scores()
-
-
-def test_a_network_of_another_data_set_is_refused(trained):
-    trained.logits = np.zeros((300, 4), np.float32)
-    with pytest.raises(UserError, match="found 4 logits an item, expected 3"):
-        trained.scores()
 
 
 def test_a_reference_that_is_not_a_number_names_the_item(trained, monkeypatch):
@@ -263,7 +242,7 @@ def test_a_reference_that_is_not_a_number_names_the_item(trained, monkeypatch):
         table["votes"] = pa.nulls(len(p), pa.int32())
         io.write_table(path, pa.table(table), {"classes": classes, "reference": "exact"})
 
-    monkeypatch.setattr(reference, "write", write_anyway)
+    monkeypatch.setattr(contracts, "write_reference", write_anyway)
     trained.p[42, 0] = np.nan
     with pytest.raises(UserError, match="for item 42 "):
         trained.scores()

@@ -1,54 +1,33 @@
 import itertools
-from pathlib import Path
 
+import finished_run as files
 import numpy as np
 import pyarrow as pa
 import pytest
-import study_files as files
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from softlabels import drawing, io
+from softlabels import contracts, drawing, io
 from softlabels.errors import UserError
 from softlabels.studies import figure as figures
 from softlabels.studies.figures import curves, embedding
 
-PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF-"
 
+@pytest.fixture
+def figure_files(both, tmp_path):
+    """Makes config, inputs and outputs of the figure of a data set."""
 
-def figure_files(root: Path, dataset: str, definitions: dict | None = None, **changes) -> tuple[dict, dict, dict]:
-    """Config, inputs and outputs of the figure of a data set."""
-    config = files.study({dataset: {"paper": dataset, "description": {"source": {}}}}, definitions)
-    inputs, _ = files.write_study(root, config)
-    embeddings = [root / f"tsne/{label}.parquet" for label in config["labels"]]
-    for seed, path in enumerate(embeddings):
-        files.write_embedding(path, 30, seed)
-    figure = {
-        "study": "hard_vs_soft",
-        "figure": {"kind": "embedding"},
-        "labels": list(config["labels"]),
-        "seeds": [0, 1, 2],
-        "block": [dataset, "random", "compact"],
-    }
-    outputs = {"png": root / "figure.png", "pdf": root / "figure.pdf"}
-    data = root / "data" / dataset
-    return (
-        {**figure, **changes},
-        {
-            "embeddings": embeddings,
-            "items": data / "items.parquet",
-            "reference": data / "reference.parquet",
-            "scores": inputs["scores"],
-        },
-        outputs,
-    )
+    def made(kind, dataset="synthetic", **changes):
+        study, inputs, outputs = files.study(both, tmp_path, datasets=(dataset,), **changes)
+        block, labels = [dataset, "random", "compact"], list(study["labels"])
+        names = {"study": "hard_vs_soft", "labels": labels, "seeds": study["seeds"], "block": block}
+        tsne = outputs["config"].parent / "tsne"
+        inputs["embeddings"] = [tsne / f"{'-'.join([*block, label, 'seed0'])}.parquet" for label in labels]
+        inputs["histories"] = [path.with_name("history.parquet") for path in inputs["predictions"]]
+        return {**names, "figure": {"kind": kind}}, inputs, {"png": tmp_path / "f.png", "pdf": tmp_path / "f.pdf"}
 
-
-def drawn(config: dict, inputs: dict, outputs: dict) -> None:
-    """Draw as the command does, which gets a list of each file of a data set."""
-    lists = {name: [inputs[name]] for name in ("items", "reference") if name in inputs}
-    figures.run(config, inputs | lists, outputs)
+    return made
 
 
 def texts_of(figure) -> str:
@@ -56,36 +35,33 @@ def texts_of(figure) -> str:
     return "\n".join(text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
 
 
-@pytest.mark.parametrize("dataset", ["synthetic", "mice_bone"])
-def test_a_figure_has_the_same_bytes_each_time(tmp_path, dataset):
-    config, inputs, outputs = figure_files(tmp_path, dataset)
-    drawn(config, inputs, outputs)
+@pytest.mark.parametrize(
+    ("kind", "dataset"), [("embedding", "synthetic"), ("embedding", "mice_bone"), ("curves", "synthetic")]
+)
+def test_a_figure_has_the_same_bytes_each_time_and_in_any_order_of_files(figure_files, kind, dataset):
+    config, inputs, outputs = figure_files(kind, dataset)
+    figures.run(config, inputs, outputs)
     first = {name: path.read_bytes() for name, path in outputs.items()}
-    assert first["png"].startswith(PNG) and first["pdf"].startswith(PDF)
+    assert first["png"].startswith(b"\x89PNG\r\n\x1a\n") and first["pdf"].startswith(b"%PDF-")
     assert b"CreationDate" not in first["pdf"] and b"Software" not in first["png"]
-    drawn(config, inputs, outputs)
+    figures.run(config, {**inputs, "scores": inputs["scores"][::-1], "histories": inputs["histories"][::-1]}, outputs)
     assert first == {name: path.read_bytes() for name, path in outputs.items()}
 
 
-def test_figure_1_has_a_row_a_label_with_colour_beside_shape(tmp_path):
-    config, inputs, _ = figure_files(tmp_path, "synthetic")
+def test_figure_1_has_a_row_a_label_with_colour_beside_shape(figure_files):
+    config, inputs, _ = figure_files("embedding")
     panels = embedding.read_panels(config, inputs)
-    items, _ = io.read_table(inputs["items"])
-    figure = embedding.positions_figure(panels, items, inputs["items"])
+    items, _ = io.read_table(inputs["items"][0])
+    figure = embedding.positions_figure(panels, items, inputs["items"][0])
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["hard: colour position", "hard: shape position", "soft: colour position", "soft: shape position"]
     drawn = figure.axes[0].collections[0]
     np.testing.assert_allclose(drawn.get_offsets(), panels[0].points)
-    np.testing.assert_allclose(drawn.get_facecolors()[:, :3], embedding.hue(io.vector(items, "u")[20:]))
+    colours = embedding.hue(io.vector(items, "u")[panels[0].item])
+    np.testing.assert_allclose(drawn.get_facecolors()[:, :3], colours)
     texts = texts_of(figure)
-    for text in (
-        "perplexity 30",
-        "5,000 iterations",
-        "pca initialisation",
-        "trustworthiness 0.987",
-        "silhouette",
-        "circle",
-    ):
+    trust = f"trustworthiness {panels[0].facts['trustworthiness']:.3f}"
+    for text in ("perplexity 5", "250 iterations", "pca initialisation", trust, "silhouette", "circle"):
         assert text in texts
     assert "mean nothing" in texts.replace("\n", " ") and "are the pure items" in texts.replace("\n", " ")
 
@@ -97,16 +73,17 @@ def test_colour_positions_are_the_items_own_colours():
     np.testing.assert_allclose(embedding.hue(np.array([0.25])), [[1, 0.5, 0]], atol=1e-12)  # (1, 2t, 0) for t = 1/4
 
 
-def test_figure_2_mixes_the_class_colours_with_the_reference(tmp_path, monkeypatch):
-    config, inputs, _ = figure_files(tmp_path, "mice_bone")
+def test_figure_2_mixes_the_class_colours_with_the_reference(figure_files, monkeypatch):
+    config, inputs, _ = figure_files("embedding", "mice_bone")
     panels = embedding.read_panels(config, inputs)
-    colours = ["red", "lime", "blue"]  # so that the mix is the reference itself
+    colours = ["red", "lime", "blue"] * 2  # so that the mix is the sum of two halves of the reference
     monkeypatch.setattr(drawing, "colours", lambda n, classes: colours)
-    figure = embedding.classes_figure(panels, inputs["reference"])
-    p = io.matrix(io.read_table(inputs["reference"])[0], "p")
+    figure = embedding.classes_figure(panels, inputs["reference"][0])
+    reference = contracts.read_reference(inputs["reference"][0])
     assert [axes.get_title() for axes in figure.axes] == ["hard", "soft"]
-    np.testing.assert_allclose(figure.axes[1].collections[0].get_facecolors()[:, :3], p[20:])
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == files.CLASSES["mice_bone"]
+    mixed = (reference.p[:, :3] + reference.p[:, 3:])[panels[1].item]
+    np.testing.assert_allclose(figure.axes[1].collections[0].get_facecolors()[:, :3], mixed)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == reference.classes
     assert "pure items" not in texts_of(figure)
 
 
@@ -132,87 +109,64 @@ def assert_inside(figure):
 
 
 @pytest.mark.parametrize("dataset", ["synthetic", "mice_bone"])
-def test_twenty_labels_and_hostile_names_stay_on_the_page(tmp_path, monkeypatch, dataset):
-    monkeypatch.setitem(files.CLASSES, dataset, ["_x", "$\\frac$", "a\nb", *(f"{k}{60 * 'x'}" for k in range(117))])
+def test_twenty_labels_and_hostile_names_stay_on_the_page(figure_files, dataset):
     labels = {"hard": files.HARD, **{f"soft_{k}_of_some_method": files.SOFT for k in range(19)}}
-    config, inputs, _ = figure_files(tmp_path, dataset, labels, seeds=[0])
+    config, inputs, _ = figure_files("embedding", dataset, labels=labels, seeds=[0])
+    inputs |= {name: inputs[name][0] for name in ("items", "reference")}
+    names = ["_x", "$\\frac$", "a\nb", *(f"{k}{60 * 'x'}" for k in range(117))]
+    contracts.write_reference(inputs["reference"], np.eye(120), None, names)
     with drawing.style():
         figure = embedding.draw(config, inputs)
         assert_inside(figure)
         assert sum(bool(axes.get_title()) for axes in figure.axes) == 20 * (1 + (dataset == "synthetic"))
-        histories = [path.parents[1] / "history.parquet" for path in inputs["scores"]]
-        assert_inside(curves.draw({**config, "labels": list(labels)}, {"histories": histories}))
+        assert_inside(curves.draw(config, inputs))
     if dataset == "mice_bone":
         names = [text.get_text() for text in figure.legends[0].get_texts()]
         assert len(names) == 101 and names[1:3] == [r"\$\frac\$", "a b"] and names[-1] == "and 20 more"
 
 
-def test_a_figure_without_the_scores_of_a_label_names_it(tmp_path):
-    config, inputs, outputs = figure_files(tmp_path, "synthetic")
-    inputs["scores"] = [path for path in inputs["scores"] if "soft/seed0" not in str(path)]
-    with pytest.raises(UserError, match=r"scores of standard: found none for soft/seed0"):
-        drawn(config, inputs, outputs)
-    config, inputs, outputs = figure_files(tmp_path, "synthetic", labels=["hard", "soft", "softer"])
-    with pytest.raises(UserError, match="found 2 files, expected one for each of the labels hard, soft, softer"):
-        drawn(config, inputs, outputs)
+@pytest.mark.parametrize(
+    ("kind", "source", "lost", "message"),
+    [
+        ("embedding", "scores", "soft/seed0", r"scores of standard: found none for soft/seed0"),
+        ("embedding", "embeddings", "soft", "found 1 files, expected one for each of the labels hard, soft in this"),
+        ("curves", "histories", "soft/seed2", r"history\.parquet: found none for soft/seed2"),
+    ],
+)
+def test_a_figure_without_a_file_of_a_run_names_it(figure_files, kind, source, lost, message):
+    config, inputs, outputs = figure_files(kind)
+    kept = [path for path in inputs[source] if lost not in path.as_posix().split("studies/hard_vs_soft/tsne")[-1]]
+    with pytest.raises(UserError, match=message):
+        figures.run(config, {**inputs, source: kept}, outputs)
     assert not outputs["png"].exists()
 
 
-def test_embeddings_made_with_other_settings_are_not_put_side_by_side(tmp_path):
-    config, inputs, outputs = figure_files(tmp_path, "synthetic")
+def test_embeddings_made_with_other_settings_are_not_put_side_by_side(figure_files):
+    config, inputs, outputs = figure_files("embedding")
     table, facts = io.read_table(inputs["embeddings"][1])
-    facts["parameters"]["perplexity"] = 5
+    facts["parameters"]["perplexity"] = 30
     io.write_table(inputs["embeddings"][1], table, {k: v for k, v in facts.items() if k != "schema_version"})
     with pytest.raises(UserError, match=r"soft was made with .*expected the same"):
-        drawn(config, inputs, outputs)
+        figures.run(config, inputs, outputs)
 
 
-def curve_files(root: Path) -> tuple[dict, dict, dict]:
-    inputs, _ = files.write_study(root, files.study())
-    histories = [path.with_name("history.parquet") for path in inputs["predictions"]]
-    config = {
-        "study": "hard_vs_soft",
-        "figure": {"kind": "curves"},
-        "labels": ["hard", "soft"],
-        "seeds": [0, 1, 2],
-        "block": ["synthetic", "random", "compact"],
-    }
-    return config, {"histories": histories}, {"png": root / "curves.png", "pdf": root / "curves.pdf"}
-
-
-def test_learning_curves_have_the_same_bytes_in_any_order_of_files(tmp_path):
-    config, inputs, outputs = curve_files(tmp_path)
-    drawn(config, inputs, outputs)
-    first = {name: path.read_bytes() for name, path in outputs.items()}
-    assert first["png"].startswith(PNG) and first["pdf"].startswith(PDF)
-    drawn(config, {"histories": inputs["histories"][::-1]}, outputs)
-    assert first == {name: path.read_bytes() for name, path in outputs.items()}
-
-
-def test_learning_curves_show_every_seed_in_the_colour_of_its_label(tmp_path):
-    config, inputs, _ = curve_files(tmp_path)
+def test_learning_curves_show_every_seed_in_the_colour_of_its_label(figure_files):
+    config, inputs, _ = figure_files("curves")
     figure = curves.draw(config, inputs)
+    table, _ = io.read_table(next(path for path in inputs["histories"] if "hard/seed1" in str(path)))
     for axes, column in zip(figure.axes, curves.PANELS, strict=True):
         assert len(axes.lines) == 6
         assert len({line.get_color() for line in axes.lines}) == 2
-        table, _ = io.read_table(tmp_path / "runs/synthetic/random/compact/hard/seed1/history.parquet")
         np.testing.assert_array_equal(axes.lines[1].get_ydata(), io.vector(table, column))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["hard", "soft"]
 
 
-def test_a_history_without_reference_values_leaves_that_panel_empty(tmp_path):
-    config, inputs, outputs = curve_files(tmp_path)
+def test_a_history_without_reference_values_leaves_that_panel_empty(figure_files):
+    config, inputs, outputs = figure_files("curves")
     for path in inputs["histories"]:
         table, _ = io.read_table(path)
         position = table.column_names.index("val_ce_reference")
         empty = pa.nulls(len(table), pa.float64())
         io.write_table(path, table.set_column(position, "val_ce_reference", empty))
-    drawn(config, inputs, outputs)
+    figures.run(config, inputs, outputs)
     assert outputs["png"].exists()
-
-
-def test_a_missing_history_is_named(tmp_path):
-    config, inputs, outputs = curve_files(tmp_path)
-    with pytest.raises(UserError, match=r"history\.parquet: found none for soft/seed2"):
-        drawn(config, {"histories": [p for p in inputs["histories"] if "soft/seed2" not in str(p)]}, outputs)
-    assert not outputs["png"].exists()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from training_files import contents, fit, recipe, run_inputs, write_data
 
-from softlabels import cli, io
+from softlabels import check, cli, io
 from softlabels.closure import code_hash
 from softlabels.commands import entries
 from softlabels.datasets import contract
@@ -87,8 +87,9 @@ def test_a_disk_that_fills_up_while_outputs_are_written_keeps_the_state(monkeypa
 
 
 def test_images_that_do_not_fit_the_disk_are_an_error_not_a_crash(small):
-    with pytest.raises(OSError, match="No space left") as error, contract.new_images(small / "i.npy", (999, 16, 16, 3)):
-        pass
+    shape = (999, 16, 16, 3)
+    with pytest.raises(OSError, match="No space left") as error, contract.new_images(small / "i.npy", shape) as append:
+        append(np.zeros(shape, np.uint8))
     assert error.value.filename == str(small / "i.npy")
     assert files(small) == []
 
@@ -119,10 +120,10 @@ def test_a_used_up_quota_and_a_lack_of_rights_say_what_to_do(monkeypatch, capsys
 
 
 def test_other_errors_of_the_system_are_no_mistakes_of_the_user(monkeypatch):
-    def broken(arguments):
+    def broken(**arguments):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(sys, "argv", ["softlabels", "check", "config.yaml"])
-    monkeypatch.setattr(cli, "_check", broken)
+    monkeypatch.setattr(check, "command", broken)
     with pytest.raises(OSError, match="Input/output"):
         cli.main()

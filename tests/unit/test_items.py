@@ -1,89 +1,86 @@
 from pathlib import Path
 
+import finished_run as files
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-import study_files as files
 from scipy.special import rel_entr, softmax
 
-from softlabels import io
+from softlabels import contracts
 from softlabels.errors import UserError
 from softlabels.studies import study
 
+RUN = "runs/synthetic/random/compact/{}/seed{}/predictions.parquet"
 
-def items_of(root: Path, **changes) -> pd.DataFrame:
-    config = files.study(**changes)
-    inputs, outputs = files.write_study(root, config)
+
+def items_of(both: Path, root: Path, change=None, **changes) -> pd.DataFrame:
+    """The list of items of a study; ``change`` may edit its inputs before."""
+    config, inputs, outputs = files.study(both, root, **changes)
+    if change:
+        change(inputs)
     study.run(config, inputs, outputs)
     return pd.read_csv(outputs["items_csv"])
 
 
-def test_every_test_item_of_every_seed_has_a_row(tmp_path):
-    table = items_of(tmp_path)
-    assert sorted(zip(table["seed"], table["item"], strict=True)) == [(s, i) for s in range(3) for i in range(20, 30)]
+@pytest.fixture(scope="module")
+def table(both, tmp_path_factory):
+    return items_of(both, tmp_path_factory.mktemp("study"))
+
+
+def test_every_test_item_of_every_seed_has_a_row(both, table):
+    test = [contracts.read_predictions(both / RUN.format("hard", seed)).items("test") for seed in range(3)]
+    assert sorted(zip(table["seed"], table["item"], strict=True)) == [(s, i) for s in range(3) for i in test[s]]
     assert list(table.columns[:7]) == ["dataset", "split", "recipe", "seed", "item", "name", "votes"]
-    assert (table["name"] == "synthetic-" + table["item"].astype(str)).all()
+    assert (table["name"] == [f"synthetic-{item:05d}" for item in table["item"]]).all()
     assert table["votes"].isna().all()  # the reference is exact
 
 
-def test_predictions_and_divergences_are_those_of_the_logits(tmp_path):
-    table = items_of(tmp_path)
-    row = table[(table["seed"] == 1) & (table["item"] == 23)].iloc[0]
-    classes = files.CLASSES["synthetic"]
-    truth = io.matrix(io.read_table(tmp_path / "data/synthetic/reference.parquet")[0], "p")[23]
-    np.testing.assert_allclose([row[f"reference_{c}"] for c in classes], truth, rtol=1e-5)
+def test_predictions_and_divergences_are_those_of_the_logits(both, table):
+    row = table[table["seed"] == 1].iloc[3]
+    reference = contracts.read_reference(both / "data/synthetic/reference.parquet")
+    truth = reference.p[row["item"]]
+    np.testing.assert_allclose([row[f"reference_{c}"] for c in reference.classes], truth, rtol=1e-5)
     for label in ("hard", "soft"):
-        path = tmp_path / f"runs/synthetic/random/compact/{label}/seed1/predictions.parquet"
-        q = softmax(io.matrix(io.read_table(path)[0], "logits")[23].astype(float))
-        np.testing.assert_allclose([row[f"{label}_{c}"] for c in classes], q, rtol=1e-5)
+        q = softmax(contracts.read_predictions(both / RUN.format(label, 1)).logits[row["item"]].astype(float))
+        np.testing.assert_allclose([row[f"{label}_{c}"] for c in reference.classes], q, rtol=1e-5)
         assert row[f"kl_{label}"] == pytest.approx(rel_entr(truth, q).sum(), rel=1e-5)
 
 
-def test_the_worst_items_stand_first(tmp_path):
-    table = items_of(tmp_path)
+def test_the_worst_items_stand_first(table):
     mean = (table["kl_hard"] + table["kl_soft"]).to_numpy() / 2
     assert (np.diff(mean) <= 1e-5).all()
 
 
-def test_equally_bad_items_are_in_order_of_seed_and_item(tmp_path):
-    config = files.study(seeds=[1, 0])
-    inputs, outputs = files.write_study(tmp_path, config)
-    for path in [*inputs["predictions"], *inputs["reference"]]:
-        table, metadata = io.read_table(path)
-        column = "p" if "p" in table.column_names else "logits"
-        kind = table.schema.field(column).type.value_type
-        flat = io.distribution_column(np.full((30, 6), 1 / 6), kind)
-        position = table.column_names.index(column)
-        io.write_table(path, table.set_column(position, column, flat), metadata)
-    study.run(config, inputs, outputs)
-    table = pd.read_csv(outputs["items_csv"])
-    assert list(zip(table["seed"], table["item"], strict=True)) == [(s, i) for s in (0, 1) for i in range(20, 30)]
+def test_equally_bad_items_are_in_order_of_seed_and_item(both, tmp_path):
+    def flat(inputs):
+        (path,) = inputs["reference"]
+        classes = contracts.read_reference(path).classes
+        contracts.write_reference(path, np.full((120, 6), 1 / 6), None, classes)
+        for path in inputs["predictions"]:
+            found = contracts.read_predictions(path)
+            contracts.write_predictions(path, found.item, found.split, 0 * found.logits, classes)
+
+    table = items_of(both, tmp_path, flat, seeds=[1, 0])
+    order = list(zip(table["seed"], table["item"], strict=True))
+    assert order == sorted(order)
 
 
-def test_votes_are_there_where_the_reference_is_made_of_them(tmp_path):
-    table = items_of(tmp_path, datasets={"mice_bone": {"paper": "mice_bone", "description": {"source": {}}}})
-    votes = io.vector(io.read_table(tmp_path / "data/mice_bone/reference.parquet")[0], "votes")
+def test_votes_are_there_where_the_reference_is_made_of_them(both, tmp_path):
+    table = items_of(both, tmp_path, datasets=("mice_bone",))
+    votes = contracts.read_reference(both / "data/mice_bone/reference.parquet").votes
     assert (table["votes"] == votes[table["item"]]).all()
 
 
-def test_predictions_of_another_split_are_refused(tmp_path):
-    config = files.study()
-    inputs, outputs = files.write_study(tmp_path, config)
-    path = tmp_path / "runs/synthetic/random/compact/soft/seed0/predictions.parquet"
-    table, metadata = io.read_table(path)
-    io.write_table(path, table.slice(0, 25), metadata)
-    with pytest.raises(UserError, match=r"soft/seed0/predictions.parquet: found no row for item 25"):
+def test_predictions_of_another_split_are_refused(both, tmp_path):
+    config, inputs, outputs = files.study(both, tmp_path)
+    path = tmp_path / RUN.format("soft", 0)
+    found = contracts.read_predictions(path)
+    test = found.items("test")[0]
+    rows = found.item != test
+    contracts.write_predictions(path, found.item[rows], found.split[rows], found.logits[rows], [])
+    with pytest.raises(UserError, match=rf"soft/seed0/predictions.parquet: found no row for item {test}"):
         study.run(config, inputs, outputs)
-    assert list(outputs["config"].parent.iterdir()) == []
-
-
-def test_labels_whose_test_splits_differ_are_refused(tmp_path):
-    config = files.study()
-    inputs, outputs = files.write_study(tmp_path, config)
-    path = tmp_path / "runs/synthetic/random/compact/soft/seed0/predictions.parquet"
-    table, metadata = io.read_table(path)
-    split = pa.array(["test"] * 10 + ["train"] * 20)
-    io.write_table(path, table.set_column(table.column_names.index("split"), "split", split), metadata)
-    with pytest.raises(UserError, match=r"soft/seed0/predictions\.parquet: found item 20 outside of the split test"):
+    contracts.write_predictions(path, found.item, np.where(rows, found.split, "train"), found.logits, [])
+    with pytest.raises(UserError, match=rf"predictions.parquet: found item {test} outside of the split test"):
         study.run(config, inputs, outputs)
+    assert not any(path.is_file() for path in outputs["config"].parent.iterdir())

@@ -7,7 +7,7 @@ import pytest
 from crowdkit.aggregation import MajorityVote
 
 from softlabels import io
-from softlabels.contracts import reference
+from softlabels.contracts import write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.labels import average, evidence, label, majority
@@ -38,9 +38,9 @@ def write_votes(tmp_path, counts, classes):
     counts = np.array(counts)
     inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
     votes = contract.Votes.of_counts(counts)
-    contract.write_annotations(inputs["annotations"], votes.item, None, votes.label, classes)
+    contract.write_annotations(inputs["annotations"], votes, classes)
     votes = counts.sum(axis=1)
-    reference.write(inputs["reference"], counts / votes[:, None], votes, classes)
+    write_reference(inputs["reference"], counts / votes[:, None], votes, classes)
     return inputs
 
 
@@ -127,10 +127,9 @@ def test_votes_come_before_the_exact_distribution(tmp_path):
     classes = ["a", "b"]
     inputs = write_votes(tmp_path, [[1, 2], [3, 0]], classes)
     p = np.array([[0.9, 0.1], [0.5, 0.5]])
-    reference.write(inputs["reference"], p, None, classes)
+    write_reference(inputs["reference"], p, None, classes)
     assert evidence.read(**inputs).counts.tolist() == [[1, 2], [3, 0]]
-    none = np.array([], np.int32)
-    contract.write_annotations(inputs["annotations"], none, None, none, classes)
+    contract.write_annotations(inputs["annotations"], contract.NO_VOTES, classes)
     read = evidence.read(**inputs)
     assert read.counts is None
     np.testing.assert_array_equal(read.distribution, p)
@@ -172,8 +171,8 @@ WEIGHT = np.array([0.5, 1, 4, 2, 1, 2, 0.25], np.float32)
 
 def write_weighted(tmp_path, item=ITEM, label=LABEL, weight=WEIGHT, n=4):
     inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
-    contract.write_annotations(inputs["annotations"], item, None, label, ["a", "b", "c"], weight=weight)
-    reference.write(inputs["reference"], np.full((n, 3), 1 / 3), None, ["a", "b", "c"])
+    contract.write_annotations(inputs["annotations"], contract.Votes(item, label, weight=weight), ["a", "b", "c"])
+    write_reference(inputs["reference"], np.full((n, 3), 1 / 3), None, ["a", "b", "c"])
     return inputs
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_files import fit, recipe, write_data
 
-from softlabels import cli
+from softlabels import check, cli
 from softlabels.errors import UserError
 from softlabels.training import memory
 from softlabels.training.data import Images
@@ -137,7 +137,7 @@ def test_other_errors_are_left_alone():
 
 def test_too_little_memory_in_any_command_is_one_message(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["softlabels", "check", "config.yaml"])
-    monkeypatch.setattr(cli, "_check", lambda arguments: numpy_has_too_little())
+    monkeypatch.setattr(check, "command", lambda **arguments: numpy_has_too_little())
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 2

@@ -8,7 +8,7 @@ import pytest
 from softlabels import plan as plan_module
 from softlabels import registry, schema
 from softlabels.commands import COMMANDS
-from softlabels.contracts.names import METRICS, entry_name
+from softlabels.contracts import METRICS, entry_name
 from softlabels.errors import UserError
 from softlabels.places import NAME
 from softlabels.plan import Plan

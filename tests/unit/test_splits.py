@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from softlabels import io
-from softlabels.contracts import reference
-from softlabels.contracts.split import PARTS
+from softlabels.contracts import PARTS, write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.labels import split
@@ -35,7 +34,7 @@ def data_set(tmp_path, hard, classes=None, groups=None, **columns):
     contract.write_items(inputs["items"], [f"{i}.png" for i in range(len(hard))], groups, columns)
     p = np.full((len(hard), len(classes)), 0.5 / len(classes))
     p[np.arange(len(hard)), hard] += 0.5
-    reference.write(inputs["reference"], p, None, classes)
+    write_reference(inputs["reference"], p, None, classes)
     return inputs
 
 

@@ -3,51 +3,18 @@
 from __future__ import annotations
 
 import colorsys
-import json
-import zipfile
-from io import BytesIO
 from pathlib import Path
 
+import data_files
 import numpy as np
 import pytest
-from dcic_files import write_archive
-from PIL import Image
 from scipy.stats import chisquare, entropy
 
 from softlabels import config, io
 from softlabels.datasets import contract, data, synthetic
 from softlabels.errors import Problems, UserError
 
-DEFAULT = {
-    "kind": "synthetic",
-    "items": 15_000,
-    "pixels": 224,
-    "seed": 0,
-    "pure_share": 0.4,
-    "interpolate": "joint",
-    "mixed_shares": [0.5, 0.25, 0.25],
-    "colour_path": "hsv_hue",
-    "ratio_min": 0.5,
-    "balance": "exact",
-    "classes": "colour_shape",
-    "class_shares": None,
-    "radius": [0.12, 0.26],
-    "centre": None,
-    "margin": 0.02,
-    "clip": False,
-    "size": "area",
-    "supersampling": 4,
-    "noise": 0.0,
-    "background": "black",
-    "votes": 0,
-    "annotators": 0,
-    "complete_annotators": 0,
-    "load": "even",
-    "annotator_model": "ambiguity",
-    "annotator_accuracy": 1.0,
-    "accuracy_at_end": 0.6,
-    "spammer_share": 0.2,
-}
+DEFAULT = data_files.options({"kind": "synthetic"})["source"]
 DCIC_LIKE = {"radius": [0.15, 0.55], "centre": [0.3, 0.7], "clip": True}
 
 
@@ -64,12 +31,7 @@ def draw(**changes):
 
 def written(folder, reference="exact", **changes):
     """Run the source; the paths of its four files."""
-    paths = {
-        "images": folder / "images.npy",
-        "items": folder / "items.parquet",
-        "annotations": folder / "annotations.parquet",
-        "reference": folder / "reference.parquet",
-    }
+    paths = {name.split(".")[0]: folder / name for name in data_files.FILES}
     data.run({"source": options(**changes), "reference": reference}, {}, paths)
     return paths
 
@@ -506,61 +468,3 @@ def test_the_configuration_like_mice_bone_measures_what_its_comment_says():
     assert (loads[:8] == 7_240).all() and loads[8:].max() == loads[8] and loads[8] > 20 * loads[8:].min()
     complete = [agrees[who == k].mean() for k in range(8)]
     assert min(complete) == pytest.approx(0.82, abs=0.005) and max(complete) == pytest.approx(0.86, abs=0.005)
-
-
-# --- the same votes in the format of the DCIC archives -----------------------------------------------------------
-
-MICE = {"classes": "colour", "class_shares": [0.15, 0.7, 0.15], "votes": 6, "annotators": 9, "complete_annotators": 3}
-
-
-def archived(folder):
-    """Images and annotations of a small set with the shape of MiceBone, and the archive made of it."""
-    paths = written(folder, items=80, pixels=8, reference="votes", **MICE)
-    write_archive(folder / "MiceBone.zip", "MiceBone", folder)
-    return paths, zipfile.ZipFile(folder / "MiceBone.zip")
-
-
-def test_an_archive_holds_the_images_and_the_counts_of_its_data(tmp_path):
-    paths, archive = archived(tmp_path)
-    files = sorted((name for name in archive.namelist() if name.endswith(".png")), key=lambda name: name[-9:])
-    assert {name.split("/")[1] for name in files} == {"fold1", "fold2", "fold3", "fold4", "fold5"}
-    pixels = [np.asarray(Image.open(BytesIO(archive.read(name)))) for name in files]
-    np.testing.assert_array_equal(pixels, contract.read_images(paths["images"]))
-
-    sets = json.loads(archive.read("MiceBone/annotations.json"))
-    counts = np.zeros((80, 3))
-    for entry in (entry for one in sets for entry in one["annotations"]):
-        if entry["class_label"] is not None:
-            counts[files.index(entry["image_path"]), ["g", "nr", "ug"].index(entry["class_label"])] += 1
-    reference, _ = io.read_table(paths["reference"])  # of b, g (the large one) and r
-    np.testing.assert_array_equal(counts, np.round(6 * io.matrix(reference, "p")))
-
-
-def test_an_archive_has_the_form_and_the_traps_of_the_published_one(tmp_path):
-    _, archive = archived(tmp_path)
-    sets = json.loads(archive.read("MiceBone/annotations.json"))
-    assert [list(one) for one in sets] == [
-        ["name", "dataset_name", "user_mail", "annotation_time", "annotations"]
-    ] * len(sets)
-    assert [one["name"] for one in sets] == [f"INVALID{k:03d}" for k in range(9)]
-    assert {(one["dataset_name"], one["user_mail"], one["annotation_time"]) for one in sets} == {
-        ("MiceBone", "INVALID", -1)
-    }
-    entries = [entry for one in sets for entry in one["annotations"]]
-    assert {tuple(entry) for entry in entries} == {("image_path", "created_at", "class_label")}
-    answers: dict[str, list[str]] = {}
-    for entry in entries:
-        answers.setdefault(entry["image_path"], []).append(entry["class_label"])
-    assert sum(label is None for labels in answers.values() for label in labels) > 0
-    majority = {path: max(["g", "nr", "ug"], key=labels.count) for path, labels in answers.items()}
-    named = {path: path.split("/")[2].split("#")[0] for path in majority}
-    assert 0 < sum(named[path] != majority[path] for path in majority) < 40
-    for one in sets[:3]:  # the complete ones
-        assert len([entry for entry in one["annotations"] if entry["class_label"]]) == 80
-
-
-def test_the_same_data_make_the_same_archive(tmp_path):
-    for name in ("one", "two"):
-        _, archive = archived(tmp_path / name)
-        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-    assert io.sha256(tmp_path / "one" / "MiceBone.zip") == io.sha256(tmp_path / "two" / "MiceBone.zip")

@@ -85,44 +85,8 @@ def test_a_group_belongs_to_the_image(folder):
         create(folder, votes.replace("a,y,p1", "a,y,p2"), columns={"annotator": None, "group": "pig"})
 
 
-BAD = {
-    "": "is empty",
-    VOTES + "x.png,Cem,cat\n": r"line 7: found no image 'x\.png'",
-    VOTES + "../a.png,Eve,cat\n": r"line 7: found no image '\.\./a\.png'",
-    VOTES + ",Cem,cat\n": r"line 7: the image is empty",
-    VOTES + "\na.png,Eve,\n": r"line 8: the label is empty",
-    VOTES + "a.png,Cem,cat\n": r"line 3 and line 7 are both votes of 'Cem' on the image 'a\.png'",
-    VOTES + "a.png,Eve,Cat\n": r"labels 'Cat' and 'cat'",
-    VOTES + "a.png,Eve,cat \n": r"labels 'cat' and 'cat '",
-    VOTES.replace("b.png,Cem,cat\n", ""): r"b\.png: found no vote for this image \(1 of 3",
-    VOTES.replace("label", "lable"): r"no column 'label' \(source\.columns\.label\).*Did you mean 'lable'",
-    "item,annotator,label\na,A,x\nb,A,x\nc,A,x\n": r"found 1 class \(x\)",
-}
-
-
-@pytest.mark.parametrize("votes", BAD)
-def test_a_bad_vote_is_refused_by_its_place(folder, votes):
-    with pytest.raises(UserError, match=BAD[votes]):
-        create(folder, votes)
-    assert not (folder.parent / "data").exists()
-
-
-def test_a_label_outside_the_given_classes_names_the_row(folder):
-    with pytest.raises(UserError, match=r"line 6: found no label 'ant'. Write one of cat, dog"):
-        create(folder, VOTES, classes=["cat", "dog"])
-
-
 def test_two_unknown_annotators_may_agree(folder):
     assert create(folder, VOTES + "a.png,,cat\n")["annotations"].num_rows == 6
-
-
-def test_a_file_that_is_not_parquet_is_refused(folder):
-    path = folder.parent / "votes.parquet"
-    path.write_text(VOTES)
-    with pytest.raises(UserError, match=r"votes\.parquet: cannot be read as Parquet"):
-        create(folder, path)
-    with pytest.raises(UserError, match=r"type '\.xlsx', expected \.csv or \.parquet"):
-        create(folder, path.rename(folder.parent / "votes.xlsx"))
 
 
 # -- more than the plain form ------------------------------------------------------------------------------------------

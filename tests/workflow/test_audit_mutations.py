@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from softlabels import documents, io
+from softlabels import io
+from softlabels.places import of_study
 from softlabels.provenance import configured
 from softlabels.provenance import manifest as manifests
 from softlabels.provenance.audit import CHECKS, audit
@@ -110,9 +111,8 @@ def edit_ledger(root: Path, change: Callable[[list[dict]], list[dict] | None], *
     path = root / STUDY / "cells.parquet"
     edit_table(path, change, **facts)
     cells, _ = io.read_table(path)
-    io.write_text(root / STUDY / "table.csv", ledger_view.render_csv(cells))
-    for suffix, write in (("md", documents.markdown), ("tex", documents.latex)):
-        io.write_text(root / STUDY / f"table.{suffix}", write(ledger_view.document(cells)))
+    for output, write in ledger_view.TEXTS.items():
+        io.write_text(root / of_study("tiny", output), write(cells))
 
 
 def row_of(rows: list[dict], **wanted) -> dict:

@@ -160,8 +160,9 @@ OURS = {
 
             def images(path, threads):
                 if path is not None:
-                    with new_images(path, (len(level), options["pixels"], options["pixels"], 3)) as rows:
-                        rows[:] = np.rint(255 * level)[:, None, None, None]
+                    shape = (len(level), options["pixels"], options["pixels"], 3)
+                    with new_images(path, shape) as append:
+                        append(np.broadcast_to(np.rint(255 * level)[:, None, None, None], shape))
                 return {}
 
             names = [f"stripes-{i}" for i in range(len(level))]

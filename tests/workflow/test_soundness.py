@@ -19,7 +19,6 @@ import pytest
 import torch
 
 from softlabels import closure, commands
-from softlabels.plan import Plan
 
 VOTED = {
     "datasets": {
@@ -115,30 +114,6 @@ def missed(codes, reached):
     return found
 
 
-def draw(root):
-    """Run the commands that :func:`finished_run.build` leaves out, on its results."""
-    studies = {"small": finished_run.CONFIG["studies"]["small"] | {"embedding": {"perplexity": 5, "iterations": 250}}}
-    plan = Plan({**finished_run.CONFIG, "studies": studies, "results": str(root)})
-
-    def files(command, *outputs, **names):
-        return {output: Path(plan.path(command, output, **names)) for output in outputs}
-
-    data = files("data", "images", "items", "annotations", "reference", dataset="shapes")
-    inputs = {
-        "card": lambda dataset: {**data, "splits": [Path(file) for file in plan.split_files(dataset)]},
-        "embed": lambda study, **run: {
-            **files("train", "features", **run), **files("split", "split", **run), "reference": data["reference"]
-        },
-        "figure": lambda **names: {
-            name: [Path(file) for file in found] for name, found in plan.figure_files(**names).items()
-        },
-    }  # fmt: skip
-    for command, names in plan.jobs("small", *inputs):
-        module = importlib.import_module(commands.COMMANDS[command].module)
-        outputs = files(command, *commands.COMMANDS[command].outputs, **names)
-        module.run(plan.of(command, **names), inputs[command](**names), outputs)
-
-
 def import_every_source(folder, voted):
     """Import a small data set of each kind."""
     names = [f"{index:05d}.png" for index in range(12)]
@@ -189,10 +164,9 @@ def executed(tmp_path_factory):
         for command, entry in commands.COMMANDS.items():
             module = importlib.import_module(entry.module)
             patch.setattr(module, "run", traced(command, module.run))
-        draw(finished_run.build(tmp_path_factory.mktemp("exact")))
-        patch.setattr(finished_run, "CONFIG", VOTED)
-        voted = finished_run.build(tmp_path_factory.mktemp("voted"))
-        draw(voted)
+        drawn = ("card", "embed", "figure")
+        finished_run.build(tmp_path_factory.mktemp("exact"), drawn=drawn)
+        voted = finished_run.build(tmp_path_factory.mktemp("voted"), VOTED, drawn)
         import_every_source(tmp_path_factory.mktemp("sources"), voted)
     return found
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,9 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
         raw: the configuration as it is written.
         problems: gets all mistakes.
     """
-    try:
+    plan = None
+    with _noted(problems):
         plan = Plan(raw)
-    except UserError as error:
-        for problem in str(error).split("\n  - ")[1:]:
-            problems.add(problem)
-        plan = None
     for name in raw.get("datasets") or {}:
         alone = plan or _alone(raw, name)
         if alone:
@@ -63,10 +62,8 @@ def _alone(raw: dict[str, Any], name: str) -> Plan | None:
     study = {"datasets": [name], "recipes": list(ANY_RECIPE)}
     rest = {"datasets": {name: raw["datasets"][name]}, "recipes": ANY_RECIPE, "studies": {ANY_STUDY: study}}
     for sections in (kept, {key: kept[key] for key in kept if key == "data_folder"}):
-        try:
+        with suppress(UserError):
             return Plan({**sections, **rest})
-        except UserError:
-            continue
     return None
 
 
@@ -81,52 +78,42 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
         )
     if fetched:
         return
+    place, threads, made = f"datasets.{name}", plan.data_threads(name), None
     with tempfile.TemporaryDirectory() as scratch:
         files = {key: Path(scratch, f"{key}.parquet") for key in ("items", "annotations", "reference", "made")}
-        try:
-            with data.opened(plan.of("data", dataset=name), inputs, Path(scratch)) as content:
-                outputs = {**files, "images": None}
-                contract.write(content, plan.config["datasets"][name]["reference"], outputs, plan.data_threads(name))
-        except UserError as error:
-            _add(problems, f"datasets.{name}", error)
-            if "folder" in inputs:  # the votes may have stopped it before the images
-                _look_at_images(plan, name, inputs["folder"], problems)
+        with _noted(problems, f"{place}: "), data.opened(plan.of("data", dataset=name), inputs, Path(scratch)) as found:
+            contract.write(found, plan.config["datasets"][name]["reference"], {**files, "images": None}, threads)
+            made = found
+        if made is None:
+            folder = inputs.get("folder")
+            if folder and (images := image_files(folder)):  # the votes may have stopped it before the images
+                with _noted(problems, f"{place}: "):
+                    images = list(relative_names(images, folder).values())
+                    import_images(images, plan.config["datasets"][name]["source"], None, threads)
             return
         for study in plan.config["studies"].values():
             if name not in study["datasets"]:
                 continue
             for used in study["labels"]:
-                try:
+                with _noted(problems, f"{place} with labels.{used}: "):
                     label.run(plan.of("label", label=used, draw=DRAW), files, {"labels": files["made"]})
-                except UserError as error:
-                    _add(problems, f"datasets.{name} with labels.{used}", error)
-            for used in study["splits"]:
-                for seed in study["seeds"]:
-                    try:
-                        split.run(plan.of("split", split=used, seed=seed), files, {"split": files["made"]})
-                    except UserError as error:
-                        _add(problems, f"datasets.{name} with splits.{used}, seed {seed}", error)
-    classes = f"{len(content.classes)} classes ({', '.join(content.classes)})"
-    votes = f"{len(content.votes.item)} votes" if content.votes else "distributions without votes"
-    yield f"{name}: {len(content.names)} images, {classes}, {votes}."
+            for used, seed in product(study["splits"], study["seeds"]):
+                with _noted(problems, f"{place} with splits.{used}, seed {seed}: "):
+                    split.run(plan.of("split", split=used, seed=seed), files, {"split": files["made"]})
+    classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
+    votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
+    yield f"{name}: {len(made.names)} images, {classes}, {votes}."
 
 
-def _look_at_images(plan: Plan, name: str, folder: Path, problems: Problems) -> None:
-    """Decode the images of a folder."""
-    files = image_files(folder)
+@contextmanager
+def _noted(problems: Problems, place: str = "") -> Iterator[None]:
+    """Note what a UserError of the block holds, one problem or a list, and go on after the block."""
     try:
-        if files:
-            source = plan.config["datasets"][name]["source"]
-            import_images(list(relative_names(files, folder).values()), source, None, plan.data_threads(name))
+        yield
     except UserError as error:
-        _add(problems, f"datasets.{name}", error)
-
-
-def _add(problems: Problems, place: str, error: UserError) -> None:
-    """Note what an error holds, one problem or a list."""
-    first, *listed = str(error).split("\n  - ")
-    for problem in listed or [first]:
-        problems.add(f"{place}: {problem}")
+        first, *listed = str(error).split("\n  - ")
+        for problem in listed or [first]:
+            problems.add(place + problem)
 
 
 def command(configfile: Path, overrides: list[str]) -> None:

@@ -33,90 +33,65 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
         name, help=command.help, description=command.help, allow_abbrev=False, fromfile_prefix_chars=lists
     )
     parser.convert_arg_line_to_args = lambda line: [line] if line else []  # a list of nothing is an empty line
-    parser.add_argument(
-        "--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads"
-    )
+    add = parser.add_argument
+    add("--config", required=True, type=json.loads, metavar="JSON", help="the keys that this command reads")
+    many = "s, or @FILE that lists them"
+    marks = {"": (None, ""), "*": ("+", many), "?": ("?", ", where there is one"),
+             "*?": ("*", f"{many}, where there are any")}  # fmt: skip
     for kind, paths in (("input", command.inputs), ("output", command.outputs)):
         for path in paths:
-            dest = bare(path)
-            nargs = {"*": "+", "?": "?", "*?": "*"}.get(path.removeprefix(dest))
-            many = "s, or @FILE that lists them"
-            note = {"+": many, "*": f"{many}, where there are any", "?": ", where there is one"}.get(nargs, "")
-            parser.add_argument(
-                option(path),
-                dest=f"{kind}:{dest}",
-                type=Path,
-                nargs=nargs,
-                required="?" not in path,
-                metavar="PATH",
-                help=f"{kind} file{note}",
-            )
+            nargs, note = marks[path.removeprefix(bare(path))]
+            about = {"type": Path, "metavar": "PATH", "help": f"{kind} file{note}"}
+            add(option(path), dest=f"{kind}:{bare(path)}", nargs=nargs, required="?" not in path, **about)
     if command.threads:
-        parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads to use (default: 1)")
-    parser.add_argument("--manifest", type=Path, metavar="PATH", help="where to write what was read, run and written")
-    parser.set_defaults(call=lambda arguments: _announce_rule_command(name, command, vars(arguments)))
-
-
-def _announce_rule_command(name: str, command: Command, arguments: dict[str, Any]) -> None:
-    with joblog.announced(name):
-        _run_rule_command(name, command, arguments)
+        add("--threads", type=int, default=1, metavar="N", help="threads to use (default: 1)")
+    add("--manifest", type=Path, metavar="PATH", help="where to write what was read, run and written")
+    parser.set_defaults(call=lambda **arguments: _run_rule_command(name, command, arguments))
 
 
 def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) -> None:
-    from .provenance import manifest
+    with joblog.announced(name):
+        from .provenance import manifest
 
-    inputs, outputs = (
-        {key.removeprefix(prefix): value for key, value in arguments.items() if key.startswith(prefix) and value}
-        for prefix in ("input:", "output:")
-    )
-    started, config = manifest.now(), schema.restored(arguments["config"], schema.of_command())
+        inputs, outputs = (
+            {key.removeprefix(prefix): value for key, value in arguments.items() if key.startswith(prefix) and value}
+            for prefix in ("input:", "output:")
+        )
+        started, config = manifest.now(), schema.restored(arguments["config"], schema.of_command())
 
-    def finish(facts: dict[str, Any] | None) -> None:
-        if arguments["manifest"]:
-            manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
+        def finish(facts: dict[str, Any] | None) -> None:
+            if arguments["manifest"]:
+                manifest.write(arguments["manifest"], name, arguments["config"], inputs, outputs, started, facts or {})
+            if command.resumes:
+                stopping.ignore()
+
+        more: dict[str, Any] = {"threads": arguments["threads"]} if command.threads else {}
         if command.resumes:
-            stopping.ignore()
-
-    if command.resumes:
-        stopping.end_at_once()
-        run = importlib.import_module(command.module).run
-        code = closure.code_hash(entries(name, arguments["config"]))
-        run(config, inputs, outputs, code=code, finish=finish)
-        return
-    extra = {"threads": arguments["threads"]} if command.threads else {}
-    finish(importlib.import_module(command.module).run(config, inputs, outputs, **extra))
+            stopping.end_at_once()
+            more |= {"code": closure.code_hash(entries(name, arguments["config"])), "finish": finish}
+        facts = importlib.import_module(command.module).run(config, inputs, outputs, **more)
+        if not command.resumes:
+            finish(facts)
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    from .launch import run
-
-    sys.exit(run(arguments.cores, arguments.configfile, arguments.overrides, arguments.rest))
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    from .check import command
-
-    command(arguments.configfile, arguments.overrides)
+def _function(place: str) -> Callable[..., int | None]:
+    """The function ``module:name`` as a command for people: imported when it is called."""
+    module, _, name = place.partition(":")
+    return lambda **arguments: getattr(importlib.import_module(f"softlabels.{module}"), name)(**arguments)
 
 
-def _status(arguments: argparse.Namespace) -> None:
+def _status(results: Path | None, configfile: Path | None, overrides: list[str], json_wanted: bool) -> None:
     from .status import plans_of, render, status
 
-    found = status(plans_of(arguments.results, arguments.configfile, arguments.overrides))
-    _print(json.dumps(found, indent=1) if arguments.json else render(found))
+    found = status(plans_of(results, configfile, overrides))
+    _print(json.dumps(found, indent=1) if json_wanted else render(found))
 
 
-def _predict(arguments: argparse.Namespace) -> None:
-    from .predict import predict_folder
-
-    predict_folder(arguments.model, arguments.folder, arguments.out, arguments.device, arguments.resize, arguments.deep)
-
-
-def _explain(arguments: argparse.Namespace) -> None:
+def _explain(table: str, row: str, column: str, json_wanted: bool) -> None:
     from .provenance.explain import explain, render
 
-    explained = explain(arguments.table, arguments.row, arguments.column)
-    _print(json.dumps(explained, indent=1, ensure_ascii=False) if arguments.json else render(explained))
+    explained = explain(table, row, column)
+    _print(json.dumps(explained, indent=1, ensure_ascii=False) if json_wanted else render(explained))
 
 
 def _print(text: str) -> None:
@@ -126,121 +101,82 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _audit(arguments: argparse.Namespace) -> None:
-    from .provenance.audit import command
+def _argument(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    return names, options
 
-    sys.exit(
-        command(
-            arguments.paths,
-            strict=arguments.strict,
-            configfile=arguments.configfile,
-            dry_run=arguments.dry_run,
-        )
-    )
+
+OVERRIDES = _argument(
+    "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of the configuration"
+)
+# The commands for people: what is called with the arguments, the line in the list of commands, more words, arguments.
+FOR_PEOPLE = {
+    "run": (
+        _function("launch:run"), "run the workflow to its tables and figures",
+        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.", [
+            _argument("--cores", default="all", help="CPU cores to use (default: all)"),
+            _argument("--configfile", type=Path, default=Path("config/config.yaml"), help="configuration"),
+            OVERRIDES,
+            _argument("rest", nargs=argparse.REMAINDER, help="-- and further options of snakemake"),
+        ]),
+    "check": (
+        _function("check:command"), "check a configuration and its data, without training",
+        "Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
+        [_argument("configfile", type=Path, metavar="CONFIG", help="configuration"), OVERRIDES]),
+    "status": (
+        _status, "show what is done, running, waiting and failed",
+        "Show what is done, running, waiting and failed, from the files of the results folder alone.", [
+            _argument("results", type=Path, nargs="?", metavar="RESULTS", help="results folder (default: results)"),
+            _argument("--configfile", type=Path,
+                      help="configuration (default: those of config/ that were begun in this folder)"),
+            OVERRIDES,
+            _argument("--json", dest="json_wanted", action="store_true", help="the same as JSON, every job listed"),
+        ]),
+    "predict": (
+        _function("predict:predict_folder"), "write the label distributions that a model predicts for a folder of "
+        "images", None, [
+            _argument("model", type=Path, help="model.safetensors of a run"),
+            _argument("folder", type=Path, help="folder of images"),
+            _argument("--out", type=Path, default=Path("predictions.csv"),
+                      help="CSV to write (default: %(default)s)"),
+            _argument("--device", choices=["cpu", "cuda"], default="cpu", help="default: %(default)s"),
+            _argument("--resize", choices=["stretch", "crop", "pad"], default="stretch",
+                      help="images of another size (default: %(default)s)"),
+            _argument("--deep", choices=["refuse", "scale", "stretch"], default="refuse",
+                      help="16-bit grey: as source.deep of the training images (default: %(default)s)"),
+        ]),
+    "explain": (
+        _explain, "follow one number of a table back to its images and votes",
+        "Follow one number of a table back to its runs, checkpoints, labels, votes and images.", [
+            _argument("table", help="table.csv, table.md or table.tex, a study's folder, or its name"),
+            _argument("row", help='words that tell the row, such as soft, "soft - hard", uniform'),
+            _argument("column", help='words that tell the column, such as kl, "ACC std", metric=kl, "kl seed0"'),
+            _argument("--json", dest="json_wanted", action="store_true", help="the same as JSON, with whole hashes"),
+        ]),
+    "audit": (
+        _function("provenance.audit:command"), "check that every number of a table still follows from its files",
+        "Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a check "
+        "failed.", [
+            _argument("paths", type=Path, nargs="*", default=[Path("results")], metavar="PATH",
+                      help="a results folder, a study's folder or one of its tables (default: results)"),
+            _argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here"),
+            _argument("--configfile", type=Path, nargs="?",
+                      help="configuration of the studies (default: search config/)"),
+            _argument("--no-dry-run", dest="dry_run", action="store_false",
+                      help="do not ask Snakemake what it would do"),
+        ]),
+}  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """The parser of all commands. ``call`` among the arguments takes the others by name; the status may be None."""
     result = argparse.ArgumentParser(prog="softlabels", description=__doc__.split(":")[0], allow_abbrev=False)
     result.add_argument("--version", action="version", version=__version__)
     commands = result.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, call: Callable, text: str, more: str | None = None) -> argparse.ArgumentParser:
+    for name, (call, text, more, arguments) in FOR_PEOPLE.items():
         added = commands.add_parser(name, help=text, description=more, allow_abbrev=False)
         added.set_defaults(call=call)
-        return added
-
-    def overridable(added: argparse.ArgumentParser) -> None:
-        text = "replace keys of the configuration"
-        added.add_argument("--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help=text)
-
-    run = command(
-        "run",
-        _run,
-        "run the workflow to its tables and figures",
-        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.",
-    )
-    run.add_argument("--cores", default="all", help="CPU cores to use (default: all)")
-    run.add_argument("--configfile", type=Path, default=Path("config/config.yaml"), help="configuration")
-    overridable(run)
-    run.add_argument("rest", nargs=argparse.REMAINDER, help="-- and further options of snakemake")
-
-    check = command(
-        "check",
-        _check,
-        "check a configuration and its data, without training",
-        "Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
-    )
-    check.add_argument("configfile", type=Path, metavar="CONFIG", help="configuration")
-    overridable(check)
-
-    status = command(
-        "status",
-        _status,
-        "show what is done, running, waiting and failed",
-        "Show what is done, running, waiting and failed, from the files of the results folder alone.",
-    )
-    status.add_argument("results", type=Path, nargs="?", metavar="RESULTS", help="results folder (default: results)")
-    status.add_argument(
-        "--configfile", type=Path, help="configuration (default: those of config/ that were begun in this folder)"
-    )
-    overridable(status)
-    status.add_argument("--json", action="store_true", help="the same as JSON, every job listed")
-
-    predict = command("predict", _predict, "write the label distributions that a model predicts for a folder of images")
-    predict.add_argument("model", type=Path, help="model.safetensors of a run")
-    predict.add_argument("folder", type=Path, help="folder of images")
-    predict.add_argument(
-        "--out", type=Path, default=Path("predictions.csv"), help="CSV to write (default: %(default)s)"
-    )
-    predict.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="default: %(default)s")
-    predict.add_argument(
-        "--resize",
-        choices=["stretch", "crop", "pad"],
-        default="stretch",
-        help="images of another size (default: %(default)s)",
-    )
-    predict.add_argument(
-        "--deep",
-        choices=["refuse", "scale", "stretch"],
-        default="refuse",
-        help="16-bit grey: as source.deep of the training images (default: %(default)s)",
-    )
-
-    explain = command(
-        "explain",
-        _explain,
-        "follow one number of a table back to its images and votes",
-        "Follow one number of a table back to its runs, checkpoints, labels, votes and images.",
-    )
-    explain.add_argument("table", help="table.csv, table.md or table.tex, a study's folder, or its name")
-    explain.add_argument("row", help='words that tell the row, such as soft, "soft - hard", uniform')
-    explain.add_argument("column", help='words that tell the column, such as kl, "ACC std", metric=kl, "kl seed0"')
-    explain.add_argument("--json", action="store_true", help="the same as JSON, with whole hashes")
-
-    audit = command(
-        "audit",
-        _audit,
-        "check that every number of a table still follows from its files",
-        "Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a "
-        "check failed.",
-    )
-    audit.add_argument(
-        "paths",
-        type=Path,
-        nargs="*",
-        default=[Path("results")],
-        metavar="PATH",
-        help="a results folder, a study's folder or one of its tables (default: results)",
-    )
-    audit.add_argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here")
-    audit.add_argument(
-        "--configfile", type=Path, nargs="?", help="configuration of the studies (default: search config/)"
-    )
-    audit.add_argument(
-        "--no-dry-run", dest="dry_run", action="store_false", help="do not ask Snakemake what it would do"
-    )
-
+        for names, options in arguments:
+            added.add_argument(*names, **options)
     for name, rule in COMMANDS.items():
         _add_rule_command(commands, name, rule)
     return result
@@ -248,9 +184,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run one command; a user's mistake is one message and status 2, a request to stop that of ``stopping``."""
-    arguments = parser().parse_args()
+    arguments = vars(parser().parse_args())
     try:
-        arguments.call(arguments)
+        status = arguments.pop("call")(**arguments)
     except UserError as error:
         _end(str(error), 2)
     except stopping.Stopped as stop:
@@ -263,6 +199,8 @@ def main() -> None:
         if error.errno not in CANNOT_WRITE:
             raise
         _end(f"{error.filename}: {os.strerror(error.errno)}. {CANNOT_WRITE[error.errno]} Then run again.", 2)
+    if status is not None:
+        sys.exit(status)
 
 
 def _end(message: str, status: int) -> None:

@@ -7,14 +7,12 @@ this table, and :mod:`softlabels.places`, which says where the outputs lie.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import schema
 from .places import PLACES, Place
 from .registry import location
-
-Names = list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,8 @@ class Command:
         module: entry module.
         help: one line.
         inputs: names of paths; ``name*`` takes several, ``name?`` may be absent, ``name*?`` are as many as there are.
-        registered: the (kind, name) pairs of the registry that a configuration of this command names.
+        runs: the keys of its configuration that name what it runs, in the registry; all else is only noted.
+        always: kind and name of what it runs whatever its configuration says.
         group: with which small jobs those of this command are put together on a cluster; None: a job each.
         resumes: whether ``run`` saves state, to go on after a stop: it takes ``code``, the code hash (only that code
             may load the state), and ``finish``, which writes the manifest before the state is removed.
@@ -36,8 +35,9 @@ class Command:
     place: Place
     module: str
     help: str
-    inputs: tuple[str, ...]
-    registered: Callable[[dict[str, Any]], Names] = lambda config: []
+    inputs: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    always: tuple[tuple[str, str], ...] = ()
     group: str | None = None
     resumes: bool = False
     threads: bool = False
@@ -48,105 +48,47 @@ class Command:
         return tuple(self.place.outputs)
 
 
-def _of_recipe(config: dict[str, Any]) -> Names:
-    recipe = config["recipe"]
-    return [(kind, recipe[kind]["kind"]) for kind in ("network", "loss", "optimiser", "schedule")]
-
-
-def _metrics(config: dict[str, Any]) -> Names:
-    return [("metric", options["kind"]) for options in config["metrics"].values()]
-
-
 # In the order in which data flows.
 COMMANDS = {
-    "download": Command(PLACES["download"], "softlabels.datasets.download", "fetch a published file", ()),
+    "download": Command(PLACES["download"], "softlabels.datasets.download", "fetch a published file"),
     "data": Command(
-        PLACES["data"],
-        "softlabels.datasets.data",
-        "generate or import a data set",
+        PLACES["data"], "softlabels.datasets.data", "generate or import a data set",
         ("folder?", "archive?", "votes?", "about?", "counts?", "distributions?", "labels?", "annotators?", "compare?"),
-        lambda config: [("source", config["source"]["kind"])],
-        threads=True,
-    ),
+        runs=("source",), threads=True),
     "card": Command(
-        PLACES["card"],
-        "softlabels.cards.card",
-        "describe a data set: its votes, agreement, classes, splits",
+        PLACES["card"], "softlabels.cards.card", "describe a data set: its votes, agreement, classes, splits",
         ("images", "items", "annotations", "reference", "splits*"),
-        lambda config: [("metric", "kl_dcic"), ("metric", "tvd")],
-        group="report",
-    ),
+        always=(("metric", "kl_dcic"), ("metric", "tvd")), group="report"),
     "label": Command(
-        PLACES["label"],
-        "softlabels.labels.label",
-        "make the labels of one type",
-        ("annotations", "reference"),
-        lambda config: [("aggregate", config["label"]["aggregate"]["kind"])],
-        group="preparation",
-    ),
+        PLACES["label"], "softlabels.labels.label", "make the labels of one type",
+        ("annotations", "reference"), runs=("label",), group="preparation"),
     "split": Command(
-        PLACES["split"],
-        "softlabels.labels.split",
-        "split a data set",
-        ("items", "reference"),
-        lambda config: [("split", config["split"]["kind"])],
-        group="preparation",
-    ),
+        PLACES["split"], "softlabels.labels.split", "split a data set",
+        ("items", "reference"), runs=("split",), group="preparation"),
     "references": Command(
-        PLACES["references"],
-        "softlabels.evaluation.references",
+        PLACES["references"], "softlabels.evaluation.references",
         "score what needs no network: uniform, prior, oracles, floors",
-        ("reference", "split"),
-        _metrics,
-        group="preparation",
-    ),
+        ("reference", "split"), runs=("metrics",), group="preparation"),
     "train": Command(
-        PLACES["train"],
-        "softlabels.training.train",
-        "train one network",
-        ("images", "split", "labels", "reference", "weights?"),
-        _of_recipe,
-        resumes=True,
-    ),
+        PLACES["train"], "softlabels.training.train", "train one network",
+        ("images", "split", "labels", "reference", "weights?"), runs=("recipe",), resumes=True),
     "evaluate": Command(
-        PLACES["evaluate"],
-        "softlabels.evaluation.evaluate",
-        "evaluate one run on its validation and test parts",
-        ("predictions", "features", "reference", "split", "items", "label"),
-        _metrics,
-        group="evaluation",
-    ),
+        PLACES["evaluate"], "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
+        ("predictions", "features", "reference", "split", "items", "label"), runs=("metrics",), group="evaluation"),
     "embed": Command(
-        PLACES["embed"],
-        "softlabels.embedding",
-        "t-SNE of the pooled features of the test items",
-        ("features", "split", "reference"),
-        group="report",
-    ),
+        PLACES["embed"], "softlabels.embedding", "t-SNE of the pooled features of the test items",
+        ("features", "split", "reference"), group="report"),
     "figure": Command(
-        PLACES["figure"],
-        "softlabels.studies.figure",
-        "draw one figure of a study",
+        PLACES["figure"], "softlabels.studies.figure", "draw one figure of a study",
         ("embeddings*?", "items*?", "reference*?", "scores*?", "histories*?", "cells?"),
-        lambda config: [("figure", config["figure"]["kind"])],
-        group="report",
-    ),
+        runs=("figure",), group="report"),
     "study": Command(
-        PLACES["study"],
-        "softlabels.studies.study",
-        "gather a study: ledger, tables, items",
-        ("scores*", "predictions*", "references*", "items*", "reference*"),
-        lambda config: [("table", table["kind"]) for table in config["tables"]],
-        group="report",
-    ),
+        PLACES["study"], "softlabels.studies.study", "gather a study: ledger, tables, items",
+        ("scores*", "predictions*", "references*", "items*", "reference*"), runs=("tables",), group="report"),
     "chain": Command(
-        PLACES["chain"],
-        "softlabels.studies.chain",
-        "list the manifests behind a study's tables",
-        ("manifests*",),
-        group="report",
-    ),
-}
+        PLACES["chain"], "softlabels.studies.chain", "list the manifests behind a study's tables",
+        ("manifests*",), group="report"),
+}  # fmt: skip
 
 
 def bare(path: str) -> str:
@@ -160,7 +102,12 @@ def option(path: str) -> str:
     return "--config-file" if path == "config" else f"--{bare(path).replace('_', '-')}"
 
 
+def named(command: str, config: dict[str, Any]) -> list[tuple[str, str]]:
+    """Kind and name of what a command runs of the registry."""
+    about = COMMANDS[command]
+    return [*about.always, *schema.entries({key: config[key] for key in about.runs}, schema.of_command())]
+
+
 def entries(command: str, config: dict[str, Any]) -> tuple[str, ...]:
     """Where the code of a command begins, as ``module:function``: its own, and what its configuration names."""
-    entry = COMMANDS[command]
-    return (f"{entry.module}:run", *(":".join(location(kind, name)) for kind, name in entry.registered(config)))
+    return (f"{COMMANDS[command].module}:run", *(":".join(location(*entry)) for entry in named(command, config)))

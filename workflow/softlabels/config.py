@@ -14,6 +14,7 @@ import jsonschema
 import yaml
 
 from . import registry, schema
+from .contracts import Options, entry_name
 from .errors import UserError
 
 _Checker = jsonschema.Draft202012Validator
@@ -104,19 +105,15 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
     registry.use_modules(modules if isinstance(modules, str) else "")
     rule = schema.section("")
     config = schema.complete(raw, rule)
-    problems = list(_wrong(config, rule))
-    if not problems:
-        problems = _inconsistent(config)
-    if problems:
-        distinct = list(dict.fromkeys(problems))
-        lines = "\n".join(f"  - {problem}" for problem in distinct)
-        raise UserError(f"The configuration has {len(distinct)} problem{'s'[: len(distinct) > 1]}:\n{lines}")
+    if problems := list(dict.fromkeys(_wrong(config, rule))) or list(_inconsistent(config)):
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise UserError(f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
     for dataset in config["datasets"].values():
         dataset["reference"] = dataset["reference"] or ("votes" if _has_votes(dataset["source"]) else "exact")
     return config
 
 
-def _wrong(config: dict[str, Any], rule: dict[str, Any]) -> Iterator[str]:
+def _wrong(config: Any, rule: dict[str, Any]) -> Iterator[str]:
     """What the schema refuses: of the sections, then of each kind's options, where they stand."""
     for error in _Validator(rule).iter_errors(config):
         yield from _explain(error, ())
@@ -145,20 +142,18 @@ def _wrong_kind(value: Any, kind: str, path: tuple[Any, ...]) -> Iterator[str]:
     else:
         try:
             rule = schema.options(kind, value["kind"])
+            _Checker.check_schema(rule)
         except UserError as error:
             yield f"{_key(path)}: {error}"
-            return
-        try:
-            _Checker.check_schema(rule)
         except jsonschema.SchemaError as error:  # of an own module: ours are tested
             option = f"option '{error.absolute_path[1]}'" if len(error.absolute_path) > 1 else "the options"
             yield (
                 f"{registry.file_of(kind, value['kind'])}: {option} of ENTRY: found {_text(error.instance)}, expected "
                 f"a rule of JSON Schema ({error.message}). Correct it."
             )
-            return
-        for error in _Validator(rule).iter_errors(value):
-            yield from _explain(error, path)
+        else:
+            for error in _Validator(rule).iter_errors(value):
+                yield from _explain(error, path)
 
 
 def _key(path: Any) -> str:
@@ -170,15 +165,14 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-TYPES = {
-    "object": "keys with values",
-    "array": "a list [...]",
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a finite number",
-    "boolean": "true or false",
-    "null": "null",
-}
+TYPES = {"object": "keys with values", "array": "a list [...]", "string": "text", "integer": "a whole number",
+         "number": "a finite number", "boolean": "true or false", "null": "null"}  # fmt: skip
+LIMITS = {
+    "pattern": "text of the form {limit}", "minLength": "some text", "minimum": "at least {limit}",
+    "maximum": "at most {limit}", "exclusiveMinimum": "more than {limit}", "exclusiveMaximum": "less than {limit}",
+    "minItems": "{limit} entries or more", "maxItems": "{limit} entries or fewer", "uniqueItems": "no entry twice",
+    "minProperties": "at least one entry",
+}  # fmt: skip
 
 
 def _type(rule: dict[str, Any]) -> str:
@@ -213,20 +207,14 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         "type": lambda: _type(error.schema),
         "anyOf": lambda: " or ".join(_type(option) for option in limit),
         "enum": lambda: f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}",
-        "pattern": lambda: f"text of the form {limit}",
-        "minLength": lambda: "some text",
-        "minimum": lambda: f"at least {limit}",
-        "maximum": lambda: f"at most {limit}",
-        "exclusiveMinimum": lambda: f"more than {limit}",
-        "exclusiveMaximum": lambda: f"less than {limit}",
-        "minItems": lambda: f"{limit} entries or more",
-        "maxItems": lambda: f"{limit} entries or fewer",
-        "minProperties": lambda: "at least one entry",
-        "uniqueItems": lambda: "no entry twice",
     }
-    # An own module may ask for any rule of JSON Schema.
-    words = expected.get(error.validator, lambda: f"{error.validator} {_text(limit)}")
-    return [f"{place}: found {_text(error.instance)}, expected {words()}."]
+    if error.validator in expected:
+        words = expected[error.validator]()
+    else:  # an own module may ask for any rule of JSON Schema
+        words = LIMITS.get(error.validator, "{rule} {text}").format(
+            limit=limit, rule=error.validator, text=_text(limit)
+        )
+    return [f"{place}: found {_text(error.instance)}, expected {words}."]
 
 
 def _elsewhere(key: str, rule: dict[str, Any]) -> str:
@@ -238,45 +226,50 @@ def _elsewhere(key: str, rule: dict[str, Any]) -> str:
     return f"it is an option of the {kind} {' and '.join(others)}, not of {name}." if others else ""
 
 
-def _inconsistent(config: dict[str, Any]) -> list[str]:
+def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
     """What a schema cannot say: names that nothing defines, shares that do not sum to 1, sources without votes."""
-    problems = []
-    for study_name, study in config["studies"].items():
+    for name, study in config["studies"].items():
         for table in ("datasets", "splits", "recipes", "labels"):
-            for name in study[table]:
-                if name not in config[table]:
-                    hint = _nearest(name, config[table], "defined")
-                    problems.append(f"studies.{study_name}.{table}: '{name}' is not defined under {table}; {hint}")
+            for wanted in study[table]:
+                if wanted not in config[table]:
+                    hint = _nearest(wanted, config[table], "defined")
+                    yield f"studies.{name}.{table}: '{wanted}' is not defined under {table}; {hint}"
+        metrics = metrics_of(study)
+        for table in study["tables"]:
+            for metric in set(table.get("metrics") or ()) - set(metrics):
+                hint = _nearest(metric, metrics, "there are")
+                yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
-            problems.append(f"studies.{study_name}.metrics: 'macro_acc' is missing; Table 1 needs it.")
+            yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
     for name, split in config["splits"].items():
-        if split["kind"] != "random":
-            continue
-        total = sum(Fraction(str(split[part])) for part in ("train", "val", "test"))  # as they are written
-        if total != 1:
-            problems.append(f"splits.{name}: train + val + test is {float(total)}, expected 1.")
+        if split["kind"] == "random":
+            total = sum(Fraction(str(split[part])) for part in ("train", "val", "test"))  # as they are written
+            if total != 1:
+                yield f"splits.{name}: train + val + test is {float(total)}, expected 1."
     for name, dataset in config["datasets"].items():
-        source, about = dataset["source"], registry.entry("source", dataset["source"]["kind"])
+        source, either = dataset["source"], registry.entry("source", dataset["source"]["kind"]).get("one_of", [])
         if dataset["reference"] == "exact" and "exact" not in _gives(source):
-            problems.append(f"datasets.{name}.reference: 'exact' is not known for {source['kind']}; use votes.")
+            yield f"datasets.{name}.reference: 'exact' is not known for {source['kind']}; use votes."
         if dataset["reference"] == "votes" and not _has_votes(source):
-            problems.append(f"datasets.{name}.reference: 'votes' needs a source with votes; use exact.")
-        either = about.get("one_of", [])
+            yield f"datasets.{name}.reference: 'votes' needs a source with votes; use exact."
         if either and sum(source[key] is not None for key in either) != 1:
-            problems.append(f"datasets.{name}.source: expected exactly one of {' and '.join(either)}.")
+            yield f"datasets.{name}.source: expected exactly one of {' and '.join(either)}."
     for name, recipe in config["recipes"].items():
-        if recipe["weights"] == "file" and not recipe["weights_file"]:
-            problems.append(f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights.")
-        if recipe["weights"] != "file" and recipe["weights_file"]:
-            problems.append(f"recipes.{name}.weights_file: is read with 'weights: file' only. Set that, or remove it.")
+        warmup, epochs, of_file = recipe["warmup_epochs"], recipe["epochs"], recipe["weights"] == "file"
+        if of_file and not recipe["weights_file"]:
+            yield f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights."
+        if recipe["weights_file"] and not of_file:
+            yield f"recipes.{name}.weights_file: is read with 'weights: file' only. Set that, or remove it."
         if recipe["precision"] == "bfloat16" and recipe["device"] == "cpu":
-            problems.append(f"recipes.{name}.precision: bfloat16 needs device: cuda.")
-        if recipe["warmup_epochs"] >= recipe["epochs"]:
-            problems.append(
-                f"recipes.{name}.warmup_epochs: found {recipe['warmup_epochs']:g}, expected less than epochs "
-                f"({recipe['epochs']})."
-            )
-    return problems
+            yield f"recipes.{name}.precision: bfloat16 needs device: cuda."
+        if warmup >= epochs:
+            yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
+
+
+def metrics_of(study: dict[str, Any]) -> dict[str, Options]:
+    """Name to kind and options, as commands are told of them, of the metrics of a study, in its order."""
+    wanted = schema.tracked(study["metrics"], schema.of_command()["properties"]["metrics"])
+    return {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
 
 
 def _gives(source: dict[str, Any]) -> list[str]:
@@ -291,27 +284,24 @@ def _has_votes(source: dict[str, Any]) -> bool:
 
 def warnings(config: dict[str, Any]) -> list[str]:
     """What is allowed but seldom meant, for the studies of a resolved configuration."""
+    return list(dict.fromkeys(text for study in config["studies"].values() for text in _seldom_meant(config, study)))
+
+
+def _seldom_meant(config: dict[str, Any], study: dict[str, Any]) -> Iterator[str]:
     from .training.schedules.warm_restarts import ends_mid_cycle
 
-    found = []
-    for study in config["studies"].values():
-        for name in study["recipes"]:
-            recipe = config["recipes"][name]
-            epochs = recipe["epochs"] - recipe["warmup_epochs"]
-            if recipe["schedule"]["kind"] == "warm_restarts" and ends_mid_cycle(epochs, recipe["schedule"]):
-                found.append(
-                    f"recipes.{name}: {recipe['epochs']} epochs end in the middle of a cycle, at a high learning rate"
+    for name in study["recipes"]:
+        recipe = config["recipes"][name]
+        epochs, schedule = recipe["epochs"], recipe["schedule"]
+        if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs - recipe["warmup_epochs"], schedule):
+            yield f"recipes.{name}: {epochs} epochs end in the middle of a cycle, at a high learning rate"
+        if recipe["class_weight"] == "per_class":
+            yield f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
+        unchanged = {"hue": 0, "saturation": [1, 1], "zoom": 1}
+        moved = [key for key, neutral in unchanged.items() if recipe["augment"][key] != neutral]
+        for dataset in study["datasets"]:
+            if moved and config["datasets"][dataset]["source"]["kind"] == "synthetic":
+                yield (
+                    f"recipes.{name}: augment.{' and augment.'.join(moved)} can make the labels of {dataset} wrong: "
+                    f"colour and shape are its classes"
                 )
-            if recipe["class_weight"] == "per_class":
-                found.append(
-                    f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
-                )
-            unchanged = {"hue": 0, "saturation": [1, 1], "zoom": 1}
-            moved = [key for key, neutral in unchanged.items() if recipe["augment"][key] != neutral]
-            for dataset in study["datasets"]:
-                if moved and config["datasets"][dataset]["source"]["kind"] == "synthetic":
-                    found.append(
-                        f"recipes.{name}: augment.{' and augment.'.join(moved)} can make the labels of {dataset} "
-                        f"wrong: colour and shape are its classes"
-                    )
-    return list(dict.fromkeys(found))

@@ -132,22 +132,15 @@ BLOCK = re.compile(r"(?:[-+](?=[\s-]|$)|#|>|\[(?=[ xX]\]\s)|\d{1,9}(?=[.)](?:\s|
 
 def markdown(document: Document) -> str:
     """The document as CommonMark with the tables of GitHub."""
-    blocks = ["# " + _heading(document.title)]
-    for part in _flat(document):
-        match part:
-            case Heading(text):
-                blocks.append("## " + _heading(text))
-            case Bullets(items):
-                blocks.append("\n".join(f"- {_line(item)}" for item in items))
-            case Picture(path, alt):
-                blocks.append(f"![{_markdown(alt)}]({quote(path)})")
-            case Rule():
-                blocks.append("---")
-            case Table():
-                blocks.append(_markdown_table(part))
-            case text:
-                blocks.append(_line(text))
-    return "\n\n".join(blocks) + "\n"
+    writers = {
+        Heading: lambda part: "## " + _heading(part.text),
+        Bullets: lambda part: "\n".join(f"- {_line(item)}" for item in part.items),
+        Picture: lambda part: f"![{_markdown(part.alt)}]({quote(part.path)})",
+        Rule: lambda part: "---",
+        Table: _markdown_table,
+    }
+    blocks = [writers.get(type(part), _line)(part) for part in _flat(document)]
+    return "\n\n".join(["# " + _heading(document.title), *blocks]) + "\n"
 
 
 def _markdown_table(table: Table) -> str:
@@ -198,22 +191,16 @@ LATEX = {
 
 def latex(document: Document) -> str:
     """The document as a piece of LaTeX: floating tables of at most ``ROWS`` rows, to be included by another one."""
-    blocks = []
-    for part in document.parts:
-        match part:
-            case Heading(text):
-                blocks.append(rf"\section*{{{_latex(text)}}}")
-            case Bullets(items):
-                lines = [rf"\item {{}}{_latex(item)}" for item in items]
-                blocks.append("\n".join([r"\begin{itemize}", *lines, r"\end{itemize}"]) if lines else "")
-            case Picture(path):
-                blocks.append(rf"\includegraphics[width=\linewidth]{{{_latex(path)}}}")
-            case Rule():
-                blocks.append(r"\hrule")
-            case Table():
-                blocks += _latex_tables(part)
-            case text:
-                blocks.append(_latex(text))
+    writers = {
+        Heading: lambda part: rf"\section*{{{_latex(part.text)}}}",
+        Bullets: lambda part: "\n".join(
+            [r"\begin{itemize}", *(rf"\item {{}}{_latex(item)}" for item in part.items), r"\end{itemize}"]
+        ) if part.items else "",
+        Picture: lambda part: rf"\includegraphics[width=\linewidth]{{{_latex(part.path)}}}",
+        Rule: lambda part: r"\hrule",
+        Table: lambda part: "\n\n".join(_latex_tables(part)),
+    }  # fmt: skip
+    blocks = [writers.get(type(part), _latex)(part) for part in document.parts]
     title = f"% {_plain(document.title)}. Include with \\input in a document that has \\usepackage{{booktabs}}."
     if not "".join(blocks).isascii():
         title += " Some characters need LuaLaTeX or XeLaTeX, and a font that has them."
@@ -264,23 +251,17 @@ STYLE = (
 
 def html(document: Document) -> str:
     """The document as a page of HTML that needs no other file but its pictures."""
-    blocks = [f"<h1>{_html(document.title)}</h1>"]
-    for part in _flat(document):
-        match part:
-            case Heading(text):
-                blocks.append(f"<h2>{_html(text)}</h2>")
-            case Bullets(items):
-                blocks.append("\n".join(["<ul>", *(f"<li>{_html(item)}</li>" for item in items), "</ul>"]))
-            case Picture(path, alt):
-                blocks.append(f'<img src="{escape(quote(path))}" alt="{escape(_plain(alt))}">')
-            case Rule():
-                blocks.append("<hr>")
-            case Table():
-                blocks.append(_html_table(part))
-            case text:
-                blocks.append(f"<p>{_html(text)}</p>")
+    writers = {
+        Heading: lambda part: f"<h2>{_html(part.text)}</h2>",
+        Bullets: lambda part: "\n".join(["<ul>", *(f"<li>{_html(item)}</li>" for item in part.items), "</ul>"]),
+        Picture: lambda part: f'<img src="{escape(quote(part.path))}" alt="{escape(_plain(part.alt))}">',
+        Rule: lambda part: "<hr>",
+        Table: _html_table,
+    }
+    blocks = [writers.get(type(part), lambda text: f"<p>{_html(text)}</p>")(part) for part in _flat(document)]
     head = f'<meta charset="utf-8"><title>{_html(document.title)}</title><style>{STYLE}</style>'
-    return "\n".join(["<!DOCTYPE html>", '<html lang="en">', head, *blocks, "</html>"]) + "\n"
+    page = ["<!DOCTYPE html>", '<html lang="en">', head, f"<h1>{_html(document.title)}</h1>", *blocks, "</html>"]
+    return "\n".join(page) + "\n"
 
 
 def _html_table(table: Table) -> str:

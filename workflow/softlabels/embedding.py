@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +10,9 @@ from sklearn.manifold import TSNE, trustworthiness
 from threadpoolctl import threadpool_limits
 
 from . import io
-from .contracts import features as features_file
-from .contracts import reference as reference_file
-from .contracts import split as split_file
+from .contracts import read_features, read_reference, read_split
 from .errors import UserError
 from .evaluation.structure import label_smoothness
-from .io import json_number
 
 
 def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
@@ -34,51 +30,39 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     Raises:
         UserError: features of another split or not finite, or a perplexity that is not below the number of items.
     """
-    test = split_file.read(inputs["split"]).items("test")
-    features = features_file.read(inputs["features"], test)
+    test = read_split(inputs["split"]).items("test")
+    features = read_features(inputs["features"], test)
     if config["perplexity"] >= len(test):
         raise UserError(
             f"perplexity: found {config['perplexity']} with {len(test)} test items, expected less than the number of "
             f"items, best under a third of it. Lower the perplexity to {max(1, len(test) // 3)} or less."
         )
-    reference = reference_file.read(inputs["reference"])
+    reference = read_reference(inputs["reference"])
     p = reference.p[reference.rows(test)]
     with threadpool_limits(1):  # n_jobs does not reach the gradient, whose sums depend on the number of threads
-        points, divergence = tsne(features, config)
-        numbers = quality(features, points, p, config["neighbours"])
-    table = pa.table(
-        {
-            "item": pa.array(test, pa.int32()),
-            "x": pa.array(points[:, 0], pa.float32()),
-            "y": pa.array(points[:, 1], pa.float32()),
-        }
-    )
-    parameters = {key: config[key] for key in ("perplexity", "iterations", "init", "seed", "neighbours")}
-    io.write_table(
-        outputs["embedding"],
-        table,
-        {"parameters": parameters, "n": len(test), "kl_divergence": json_number(divergence), **numbers},
-    )
+        model = TSNE(
+            perplexity=config["perplexity"],
+            max_iter=config["iterations"],
+            init=config["init"],
+            random_state=config["seed"],
+            n_jobs=1,
+        )
+        points = model.fit_transform(features)
+        numbers = {"kl_divergence": model.kl_divergence_, **quality(features, points, p, config["neighbours"])}
+    columns = {
+        "item": pa.array(test, pa.int32()),
+        "x": pa.array(points[:, 0], pa.float32()),
+        "y": pa.array(points[:, 1], pa.float32()),
+    }
+    facts = {"parameters": config, "n": len(test)} | {name: io.json_number(value) for name, value in numbers.items()}
+    io.write_table(outputs["embedding"], pa.table(columns), facts)
 
 
-def tsne(features: np.ndarray, config: dict) -> tuple[np.ndarray, float]:
-    """Embed features ``[n, F]``: points float32 ``[n, 2]`` and the final KL divergence in nats."""
-    model = TSNE(
-        perplexity=config["perplexity"],
-        max_iter=config["iterations"],
-        init=config["init"],
-        random_state=config["seed"],
-        n_jobs=1,
-    )
-    return model.fit_transform(features), model.kl_divergence_
-
-
-def quality(features: np.ndarray, points: np.ndarray, p: np.ndarray, neighbours: int) -> dict[str, Any]:
-    """Trustworthiness in [0, 1] and label smoothness in nats of an embedding, ready for JSON."""
+def quality(features: np.ndarray, points: np.ndarray, p: np.ndarray, neighbours: int) -> dict[str, float]:
+    """Trustworthiness in [0, 1] and label smoothness in nats of an embedding; NaN where they are not defined."""
     points = points.astype(np.float64)
     fewer = min(neighbours, (len(points) - 1) // 2)  # trustworthiness is defined below n / 2 neighbours
-    trust = trustworthiness(features, points, n_neighbors=fewer) if fewer else np.nan
     return {
-        "trustworthiness": json_number(trust),
-        "label_smoothness": json_number(label_smoothness(points, p, neighbours)),
+        "trustworthiness": trustworthiness(features, points, n_neighbors=fewer) if fewer else np.nan,
+        "label_smoothness": label_smoothness(points, p, neighbours),
     }

@@ -90,15 +90,8 @@ def write_table(path: str | Path, table: pa.Table, metadata: Mapping[str, Any] |
     document = canonical_json({"schema_version": SCHEMA_VERSION, **(metadata or {})})
     table = table.replace_schema_metadata({"softlabels": document})
     with atomic(path) as part:
-        pq.write_table(
-            table,
-            part,
-            version="2.6",
-            compression="zstd",
-            use_dictionary=True,
-            write_statistics=False,
-            store_schema=True,
-        )
+        fixed = {"version": "2.6", "compression": "zstd", "use_dictionary": True, "store_schema": True}
+        pq.write_table(table, part, write_statistics=False, **fixed)
 
 
 def read_table(path: str | Path, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
@@ -147,9 +140,8 @@ def distribution_column(p: np.ndarray, dtype: pa.DataType) -> pa.FixedSizeListAr
 
 def matrix(table: pa.Table, column: str) -> np.ndarray:
     """The ``[N, C]`` array of a fixed-size list column."""
-    chunked = table.column(column)
-    width = chunked.type.list_size
-    return chunked.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    rows = table.column(column)
+    return rows.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, rows.type.list_size)
 
 
 def vector(table: pa.Table, column: str) -> np.ndarray:

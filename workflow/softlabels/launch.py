@@ -39,14 +39,8 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     Two invocations, because Snakemake plans all descendants of a job that runs; between two invocations, a data set,
     label or split that was rebuilt to the same bytes leaves the trainings alone.
 
-    Args:
-        cores: Snakemake's ``--cores``.
-        configfile: configuration.
-        overrides: ``key=value`` pairs that replace keys of the configuration, as Snakemake's ``--config``.
-        rest: further options of Snakemake.
-
-    Returns:
-        Snakemake's exit status.
+    The arguments are Snakemake's options ``--cores``, ``--configfile``, ``--config`` (``key=value`` pairs) and further
+    ones; returns its exit status.
 
     Raises:
         UserError: a wrong configuration, no cluster, a home folder that is full, a workflow that runs here already, or
@@ -57,19 +51,14 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     on_slurm = slurm.asked_for(rest)
     _require_cache()
     print(announcement(config), file=sys.stderr, flush=True)
-    with locks.held(
-        Path(config["results"], places.STATES, "run.lock"),
-        "A run is at work in this folder already",
-        "Wait until it is done, or stop it.",
-    ):
+    lock = Path(config["results"], places.STATES, "run.lock")
+    with locks.held(lock, "A run is at work in this folder already", "Wait until it is done, or stop it."):
         _clear_leftovers(on_slurm)
         options = ["--cores", cores, "--configfile", str(configfile)]
         options += ["--config", *overrides] if overrides else []
         for targets in (["prepare"], []):
             # What takes several values comes last: a target before it is not read as one of them.
-            command = [sys.executable, "-m", "snakemake", *targets, *rest, *options]
-            status = _snakemake(command)
-            if status:
+            if status := _snakemake([sys.executable, "-m", "snakemake", *targets, *rest, *options]):
                 # Interrupted, Snakemake cancels the jobs that it has submitted, and submits those that wait for that.
                 slurm.end_orphans(Path.cwd(), certain=on_slurm)
                 print(
@@ -119,10 +108,8 @@ def announcement(config: dict[str, Any]) -> str:
     lines = []
     for name, study in config["studies"].items():
         total = math.prod(len(study[key]) for key in ("datasets", "splits", "recipes", "labels", "seeds"))
-        recipes = ", ".join(
-            "{network[kind]} for {epochs} epochs on {device}".format(**config["recipes"][recipe])
-            for recipe in study["recipes"]
-        )
+        shown = "{network[kind]} for {epochs} epochs on {device}"
+        recipes = ", ".join(shown.format(**config["recipes"][recipe]) for recipe in study["recipes"])
         lines.append(
             f"Study {name}: {total} trainings ({' and '.join(study['labels'])} labels of "
             f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}), then evaluation, t-SNE, "

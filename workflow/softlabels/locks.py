@@ -70,14 +70,13 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
                 f"writes nothing more; the other goes on."
             )
 
-    end = time.monotonic() + patience
-    waits = False
+    end, said = time.monotonic() + patience, ""
     while isinstance(taken := _take(lock, record, mine), dict):
         if time.monotonic() >= end:
             raise UserError(_refusal(lock, record, taken, what, remedy))
-        if not waits:
-            print(f"{what}: waiting up to {patience:.0f} s for {_named(taken)}", file=sys.stderr, flush=True)
-        waits = True
+        if not said:
+            said = f"{what}: waiting up to {patience:.0f} s for {_named(taken)}"
+            print(said, file=sys.stderr, flush=True)
         time.sleep(min(1, patience))
     with taken:  # closing it ends the flock
         try:
@@ -113,11 +112,10 @@ def _take(lock: Path, record: Path, mine: dict[str, Any]) -> TextIO | dict[str, 
         with suppress(FileNotFoundError), ExitStack() as stack:  # an owner that is done may remove its folder meanwhile
             lock.parent.mkdir(parents=True, exist_ok=True)
             guard = stack.enter_context(lock.open("a"))
-            owner = _owner(guard, record, mine)
-            if owner is not None:
-                return owner
-            stack.pop_all()
-            return guard
+            if (owner := _owner(guard, record, mine)) is None:
+                stack.pop_all()
+                return guard
+            return owner
 
 
 def _owner(guard: TextIO, record: Path, mine: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,27 +168,27 @@ def job_at_work(owner: dict[str, Any]) -> bool | None:
         return None
     if job == os.environ.get("SLURM_JOB_ID"):  # this job, requeued: its earlier node is lost or was taken away
         return False
+    answer = _asked("squeue", "--noheader", "--format=%T", f"--jobs={job}")
+    if answer is None or answer.returncode:
+        return False if answer and "Invalid job id" in answer.stderr else None
+    return bool(set(answer.stdout.split()) - {"PENDING"})
+
+
+def _asked(*command: str) -> subprocess.CompletedProcess[str] | None:
+    """The answer of a command of SLURM; None where there is none."""
     try:
-        command = ["squeue", "--noheader", "--format=%T", f"--jobs={job}"]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if answer.returncode:
-        return False if "Invalid job id" in answer.stderr else None
-    return bool(set(answer.stdout.split()) - {"PENDING"})
 
 
 def _cluster() -> str | None:
     """The name of the SLURM cluster of this job, or, on a login node, of the one that answers there."""
     if name := os.environ.get("SLURM_CLUSTER_NAME"):
         return name
-    try:
-        command = ["scontrol", "show", "config"]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    found = re.search(r"^ClusterName\s*=\s*(\S+)", answer.stdout, re.MULTILINE)
-    return found and found[1]
+    answer = _asked("scontrol", "show", "config")
+    found = answer and re.search(r"^ClusterName\s*=\s*(\S+)", answer.stdout, re.MULTILINE)
+    return found[1] if found else None
 
 
 def server_time(folder: Path) -> float:

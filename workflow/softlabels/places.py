@@ -111,14 +111,7 @@ FOLDERS = sorted({place.folder.partition("/")[0] for place in PLACES.values()} -
 
 
 class File(NamedTuple):
-    """A file of the table.
-
-    Attributes:
-        command: which command writes it.
-        output: the output's name, or ``manifest``.
-        names: its wildcards.
-        path: from the results folder.
-    """
+    """A file of the table: the command that writes it, which output (or ``manifest``), wildcards, path as above."""
 
     command: str
     output: str

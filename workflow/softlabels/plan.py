@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
-from .contracts import names
-from .contracts.names import STANDARD, Options, entry_name
+from .contracts import STANDARD, Options, entry_name, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
@@ -23,19 +22,17 @@ BLOCK = AXES[:3]  # what the labels of a figure share
 DRAW = "all"  # of the labels that networks are trained on: one for all seeds
 # What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
 DRAWN_FROM = {
-    "embeddings": ("embed", "embedding"),
-    "items": ("data", "items"),
-    "reference": ("data", "reference"),
-    "scores": ("evaluate", "scores"),
-    "histories": ("train", "history"),
-    "cells": ("study", "cells"),
-}
+    "embeddings": ("embed", "embedding"), "items": ("data", "items"), "reference": ("data", "reference"),
+    "scores": ("evaluate", "scores"), "histories": ("train", "history"), "cells": ("study", "cells"),
+}  # fmt: skip
 # The commands whose jobs the tables of a study rest on.
 BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "study")
 # Of the nearest-neighbour numbers: half of the usual perplexity. Recorded in every evaluation's configuration.
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
 DRAWS = 20
+# What tables print of a metric that does not say.
+PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None}
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
 
@@ -67,18 +64,15 @@ class Plan:
         axes |= {axis: grid[f"{axis}s"] for axis in AXES}
         blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
-            if command == "download":
+            if command == "download" or (command == "embed" and not self.embeds(study)):
                 continue
             its = {name: values for name, values in axes.items() if name in places.PLACES[command].wildcards}
             if command == "embed":
                 its["seed"] = grid["seeds"][:1]
             several = [its]
             if command == "figure":
-                figures = self.figures(study).items()
-                several = [
-                    its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
-                    for name, about in figures
-                ]
+                several = [its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
+                           for name, about in self.figures(study).items()]  # fmt: skip
             for its in several:
                 chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
                 for values in itertools.product(*chosen):
@@ -109,22 +103,23 @@ class Plan:
 
     def figures(self, study: str) -> dict[str, dict[str, Any]]:
         """What each figure of a study says of itself, with its ``options``, by its name."""
-        grid = self.config["studies"][study]
         return {
             entry_name(options, schema.defaults("figure", options["kind"])): {
                 **entry("figure", options["kind"]),
                 "options": options,
             }
-            for options in grid["figures"]
+            for options in self.config["studies"][study]["figures"]
         }
+
+    def embeds(self, study: str) -> bool:
+        """Whether a figure of a study shows embeddings."""
+        return any("embeddings" in about["needs"] for about in self.figures(study).values())
 
     def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
         """What a figure is drawn from, by the names of the command's inputs."""
         fixed = dict(zip(BLOCK, block.split("-")[1:], strict=False), metrics=STANDARD)
         needs = self.figures(study)[figure]["needs"]
-        return {
-            name: self.files(study, *source, **fixed) if name in needs else [] for name, source in DRAWN_FROM.items()
-        }
+        return {k: self.files(study, *source, **fixed) if k in needs else [] for k, source in DRAWN_FROM.items()}
 
     def figure_labels(self, figure: str, block: str) -> dict[str, str]:
         """What tells a figure from others in the report."""
@@ -234,11 +229,11 @@ class Plan:
         about = self.config["datasets"][dataset]["about"]
         return {
             "dataset": dataset,
-            "about": published | {key: text for key, text in about.items() if text or key not in published},
-            **self._data(dataset),
-            "splits": [list(split) for split in self.card_splits(dataset)],
             "seed": 0,
             "draws": DRAWS,
+            **self._data(dataset),
+            "about": published | {key: text for key, text in about.items() if text or key not in published},
+            "splits": [list(split) for split in self.card_splits(dataset)],
         }
 
     def _split(self, split: str, seed: str) -> dict[str, Any]:
@@ -262,32 +257,22 @@ class Plan:
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
         if study not in self._metrics:  # asked for by every job
-            wanted = self.tracked("metrics", self.config["studies"][study]["metrics"])
-            named = {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
-            self._metrics[study] = named
+            self._metrics[study] = config.metrics_of(self.config["studies"][study])
         return self._metrics[study]
 
     def sets(self, study: str) -> list[str]:
         """The sets of metrics that hold those of a study."""
-        return names.sets(self.metrics(study))
+        return sets(self.metrics(study))
 
-    def _of_set(self, of_set: str) -> dict[str, Any]:
+    def _evaluate(self, metrics: str) -> dict[str, Any]:
         """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
         wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
-        return {"set": of_set, "metrics": names.of_set(of_set, wanted)}
+        more = {"structure": {"neighbours": NEIGHBOURS}} if metrics == STANDARD else {}
+        return {"set": metrics, "metrics": of_set(metrics, wanted), **more}
 
-    def _evaluate(self, split: str, metrics: str) -> dict[str, Any]:
-        config = self._of_set(metrics)
-        if metrics == names.STANDARD:
-            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
-            config["structure"] = {"neighbours": NEIGHBOURS}
-        return config
-
-    def _references(self, split: str, seed: str, metrics: str) -> dict[str, Any]:
-        config = {**self._of_set(metrics), "seed": int(seed), "draws": DRAWS}
-        if metrics == names.STANDARD:
-            config["allow_missing_class"] = self.config["splits"][split]["allow_missing_class"]
-        return config
+    def _references(self, seed: str, metrics: str) -> dict[str, Any]:
+        scored = self._evaluate(metrics)
+        return {"set": scored["set"], "metrics": scored["metrics"], "seed": int(seed), "draws": DRAWS}
 
     def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
@@ -295,7 +280,7 @@ class Plan:
     def _study(self, study: str) -> dict[str, Any]:
         grid, metrics = self.config["studies"][study], self.metrics(study)
         return {
-            "study": study,
+            "study": study, **{key: grid[key] for key in ("seeds", "ddof", "level")}, "baseline": grid["labels"][0],
             "datasets": {
                 name: {"paper": self.config["datasets"][name]["paper"], "description": self._data(name)}
                 for name in grid["datasets"]
@@ -303,30 +288,32 @@ class Plan:
             "splits": {name: self.tracked("split", self.config["splits"][name]) for name in grid["splits"]},
             "recipes": {name: self.recipe(name) for name in grid["recipes"]},
             "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
-            "seeds": grid["seeds"],
-            "metrics": list(metrics),
-            "metric_options": metrics,
+            "metrics": list(metrics), "metric_options": metrics,
+            "metric_facts": {name: _printed(options) for name, options in metrics.items()},
             "metric_code": {
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
             },
-            "ddof": grid["ddof"],
-            "level": grid["level"],
-            "tables": [self.tracked("table", table) for table in grid["tables"]],
-            "baseline": grid["labels"][0],
-        }
+            "tables": self.tracked("tables", grid["tables"]),
+        }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:
         grid = self.config["studies"][study]
-        return {
-            "study": study,
-            "figure": self.tracked("figure", self.figures(study)[figure]["options"]),
-            "labels": grid["labels"],
-            "seeds": grid["seeds"],
-            "block": block.split("-")[1:] or None,
-        }
+        options = self.tracked("figure", self.figures(study)[figure]["options"])
+        of_study = {"study": study, "labels": grid["labels"], "seeds": grid["seeds"]}
+        return {**of_study, "figure": options, "block": block.split("-")[1:] or None}
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
+
+
+def _printed(options: Options) -> dict[str, Any]:
+    """What tables print of a metric; options that are not the default are told in its heading."""
+    about = {"heading": options["kind"], **PRINTED, **entry("metric", options["kind"])}
+    defaults = schema.defaults("metric", options["kind"])
+    changed = [key for key in about["options"] if key in options and options[key] != defaults.get(key)]
+    chosen = ", ".join(f"{key} {options[key]}" for key in changed)
+    heading = f"{about['heading']} ({chosen})" if chosen else about["heading"]
+    return {"heading": heading, **{key: about[key] for key in PRINTED}}
 
 
 def paths_of(kind: str) -> dict[str, str]:

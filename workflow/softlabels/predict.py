@@ -23,13 +23,7 @@ BATCH = 64
 
 @dataclass
 class Model:
-    """A trained classifier.
-
-    Attributes:
-        network: the classifier; takes float32 ``[B, 3, H, W]`` in 0..1, normalises it itself and gives logits.
-        classes: names of the C classes.
-        height, width: pixels of the images that it was trained on.
-    """
+    """A trained classifier of C classes, and the size in pixels of the images that it was trained on."""
 
     network: Classifier
     classes: list[str]
@@ -66,13 +60,10 @@ def load(path: str | Path, device: str = "cpu") -> Model:
 def predict_folder(
     model: Path, folder: Path, out: Path, device: str = "cpu", resize: str = "stretch", deep: str = "refuse"
 ) -> None:
-    """Write a CSV with one row an image of ``folder``: its path there and the probability of each class.
+    """Write a CSV with one row an image below ``folder``: its path there and the probability of each class.
 
     Args:
         model: ``model.safetensors`` of a run.
-        folder: images are found below it.
-        out: the CSV.
-        device: ``cpu`` or ``cuda``.
         resize: how images of another size are brought to the model's: ``stretch``, ``crop`` or ``pad``.
         deep: how grey values of 16 bits become 8: ``refuse``, ``scale`` or ``stretch``, as for the training images.
 

@@ -15,14 +15,14 @@ import yaml
 from . import io, registry, schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-EXTENSIONS = ("registry", "entry", "input", "ordered", "moved", "neutral")  # words that JSON Schema does not know
+# Words that JSON Schema does not know.
+EXTENSIONS = ("registry", "entry", "input", "ordered", "moved", "named", "neutral")
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML without references to what was written before."""
+    """YAML without references to what was written before: everything stands where it belongs."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Write everything where it belongs."""
         return True
 
 
@@ -34,40 +34,29 @@ def _spread(rule: Any) -> Any:
         return rule
     result = {key: _spread(sub) for key, sub in rule.items() if key not in EXTENSIONS}
     if isinstance(rule.get("registry"), str):
-        kind = rule["registry"]
-        cases = [
-            {
-                "if": {"required": ["kind"], "properties": {"kind": {"const": name}}},
-                "then": {"$ref": place(kind, name)},
-            }
-            for name in registry.names(kind)
-        ]
-        name = {
-            "anyOf": [{"enum": list(registry.names(kind))}, {"type": "string", "pattern": f"^{registry.OWN.pattern}$"}]
-        }
-        mapping = {"type": "object", "properties": {"kind": name}} | ({"allOf": cases} if cases else {})
+        kind, names = rule["registry"], list(registry.names(rule["registry"]))
+        cases = [{"if": {"required": ["kind"], "properties": {"kind": {"const": name}}},
+                  "then": {"$ref": f"#/$defs/{kind}_{name}"}} for name in names]  # fmt: skip
+        name = {"anyOf": [{"enum": names}, {"type": "string", "pattern": f"^{registry.OWN.pattern}$"}]}
+        mapping = {"type": "object", "properties": {"kind": name}, "allOf": cases}
         result |= {"if": {"type": "string"}, "then": name, "else": mapping}
     return result
 
 
-def place(kind: str, name: str) -> str:
-    """Where an entry stands in the schema file."""
-    return f"#/$defs/{kind}_{name}"
-
-
-def _optional_kind(rule: dict[str, Any]) -> dict[str, Any]:
+def _entry(kind: str, name: str) -> dict[str, Any]:
+    """The rule of an entry's options, where ``kind`` may be left out: a default may name it."""
+    rule = _spread(schema.options(kind, name))
     return {**rule, "required": [key for key in rule["required"] if key != "kind"]}
 
 
 def json_schema() -> dict[str, Any]:
     """The schema as one JSON Schema document, each entry of ours under ``$defs``."""
-    entries = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "softlabels configuration",
         "description": "Made by `make schema` from schema.py and all entries. A text is short for {kind: text}.",
         **_spread(schema.section("")),
-        "$defs": {place(*e).rpartition("/")[2]: _optional_kind(_spread(schema.options(*e))) for e in entries},
+        "$defs": {f"{kind}_{name}": _entry(kind, name) for kind in registry.KINDS for name in registry.names(kind)},
     }
 
 
@@ -77,10 +66,8 @@ def schema_text() -> str:
     return yaml.dump(json_schema(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, **flow)
 
 
-def _default(rule: dict[str, Any]) -> str:
-    if "moved" in rule:
-        return ""
-    return f"`{json.dumps(rule['default'], ensure_ascii=False)}`" if "default" in rule else "required"
+def _code(value: Any) -> str:
+    return f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 def _range(rule: dict[str, Any]) -> str:
@@ -88,7 +75,7 @@ def _range(rule: dict[str, Any]) -> str:
     if "registry" in rule:
         return rule["registry"]
     if "enum" in rule:
-        return ", ".join(f"`{json.dumps(value, ensure_ascii=False)}`" for value in rule["enum"])
+        return ", ".join(map(_code, rule["enum"]))
     if "anyOf" in rule:
         return " or ".join(_range(option) for option in rule["anyOf"])
     kinds = rule.get("type", "any")
@@ -101,11 +88,11 @@ def _range(rule: dict[str, Any]) -> str:
 
 def _rows(rule: dict[str, Any], above: str = "") -> Iterator[str]:
     for key, sub in rule.get("properties", {}).items():
-        if key == "kind":
-            continue
-        text = sub.get("description", "").replace("|", "\\|").replace(" (required)", "")
-        yield f"| `{above}{key}` | {_range(sub)} | {_default(sub)} | {text} |".replace('`"|"`', '`"\\|"`')
-        yield from _rows(sub, f"{above}{key}.")
+        if key != "kind":
+            default = _code(sub["default"]) if "default" in sub else "" if "moved" in sub else "required"
+            text = sub.get("description", "").replace("|", "\\|").replace(" (required)", "")
+            yield f"| `{above}{key}` | {_range(sub)} | {default} | {text} |".replace('`"|"`', '`"\\|"`')
+            yield from _rows(sub, f"{above}{key}.")
 
 
 def options_text() -> str:

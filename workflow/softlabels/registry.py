@@ -35,20 +35,18 @@ class Kind(NamedTuple):
 
 KINDS = {
     "source": Kind("datasets", "read", "read(options, files, problems) -> Content"),
-    "split": Kind(
-        "labels.splits", "parts", "parts(config, items, hard, relations) -> part [N], fold [N] or None, facts"
-    ),
+    "split": Kind("labels.splits", "parts",
+                  "parts(config, items, hard, relations) -> part [N], fold [N] or None, facts"),
     "aggregate": Kind("labels", "aggregate", "aggregate(evidence, options) -> LabelTable"),
     "network": Kind("networks", "body", "body(options, weights, weights_file) -> Body"),
-    "loss": Kind(
-        "training.losses", "loss", "loss(logits [B, C], target [B, C], index [B], state, options) -> float32 [B]"
-    ),
+    "loss": Kind("training.losses", "loss",
+                 "loss(logits [B, C], target [B, C], index [B], state, options) -> float32 [B]"),
     "optimiser": Kind("training.optimisers", "optimiser", "optimiser(parameters, rate, options) -> Optimizer"),
     "schedule": Kind("training.schedules", "factor", "factor(epoch, epochs, options) -> share of the base rate"),
     "metric": Kind("evaluation.metrics", "metric", "metric(aligned, options) -> float"),
     "table": Kind("studies.tables", "table", "table(ledger, options) -> Table or None"),
     "figure": Kind("studies.figures", "draw", "draw(config, inputs) -> Figure"),
-}
+}  # fmt: skip
 
 
 @cache
@@ -87,8 +85,8 @@ def file_of(kind: str, name: str) -> Path:
     if not OWN.fullmatch(name):
         return PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
     folder = Path(os.environ.get(FOLDER, "."))
-    path = next((p for p in (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py"))
-                 if p.is_file()), None)  # fmt: skip
+    candidates = (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py"))
+    path = next(filter(Path.is_file, candidates), None)
     if path is None:
         raise UserError(
             f"{kind} '{name}': found no module {'/'.join(parts)}.py in {folder}. Correct the name, or the key "
@@ -133,19 +131,15 @@ def entry(kind: str, name: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
         raise UserError(f"{place}: cannot be read as a module ({error}). Correct it.") from None
     about = {"about": "", "options": {}, "needs": []}
-    if not (
-        isinstance(found, dict) and all(isinstance(found.get(key, empty), type(empty)) for key, empty in about.items())
-    ):
+    if not isinstance(found, dict) or any(not isinstance(found.get(key, v), type(v)) for key, v in about.items()):
         raise UserError(
             f"{place}: found no table of options, expected a literal ENTRY = "
             f"{{'kind': '{kind}', 'about': '…', 'options': {{…}}}}. Add it."
         )
     if OWN.fullmatch(name):
         function = location(kind, name)[1]
-        if found.get("kind") != kind:
-            raise UserError(
-                f"{place}: found ENTRY['kind'] {found.get('kind')!r}, expected '{kind}'. Name one of that kind."
-            )
+        if (own := found.get("kind")) != kind:
+            raise UserError(f"{place}: found ENTRY['kind'] {own!r}, expected '{kind}'. Name one of that kind.")
         if not re.search(rf"^def {function}\(", text, re.MULTILINE):
             raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
     return {**about, **found}

@@ -53,14 +53,16 @@ def end_orphans(folder: Path, *, certain: bool) -> None:
     Raises:
         UserError: jobs that do not end, or no answer where there has to be one.
     """
-    jobs = _listed(folder, ANSWER_TRIES if certain else 1)
-    if jobs is None:
-        if certain:
-            raise UserError(
-                "SLURM does not answer (squeue), so that jobs which nobody waits for may still be at work here. Run "
-                "this again when `squeue` works."
-            )
-        return
+    jobs = orphans(folder)
+    for _ in range(ANSWER_TRIES - 1 if certain else 0):
+        if jobs is None:
+            time.sleep(ANSWER_PAUSE_SECONDS)
+            jobs = orphans(folder)
+    if jobs is None and certain:
+        raise UserError(
+            "SLURM does not answer (squeue), so that jobs which nobody waits for may still be at work here. Run "
+            "this again when `squeue` works."
+        )
     if not jobs:
         return
     print(f"SLURM jobs that nobody waits for are in the queue ({', '.join(jobs)}): cancelling them.", file=sys.stderr)
@@ -74,16 +76,6 @@ def end_orphans(folder: Path, *, certain: bool) -> None:
                 f"{', '.join(jobs)}. See `squeue --jobs {','.join(jobs)}`, and run this again when they are gone."
             )
         time.sleep(1)
-
-
-def _listed(folder: Path, tries: int) -> list[str] | None:
-    """:func:`orphans`, asked several times if SLURM does not answer."""
-    for attempt in range(tries):
-        if attempt:
-            time.sleep(ANSWER_PAUSE_SECONDS)
-        if (jobs := orphans(folder)) is not None:
-            return jobs
-    return None
 
 
 def orphans(folder: Path) -> list[str] | None:

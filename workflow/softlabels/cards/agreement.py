@@ -12,21 +12,13 @@ import numpy as np
 
 
 class Annotators(NamedTuple):
-    """A annotators, sorted by name.
-
-    Attributes:
-        names: their A names.
-        votes: how many votes each gave, int64 ``[A]``.
-        compared: how many of these are on items with votes of others, int64 ``[A]``.
-        agreement: mean share of the other votes on an item that are the same, float64 ``[A]`` (nan without any).
-        confusion: int64 ``[K, 4]``: annotator, majority of the others, own label, votes (never 0), sorted.
-    """
+    """A annotators, sorted by name."""
 
     names: list[str]
-    votes: np.ndarray
-    compared: np.ndarray
-    agreement: np.ndarray
-    confusion: np.ndarray
+    votes: np.ndarray  # how many each gave, int64 [A]
+    compared: np.ndarray  # how many of these are on items with votes of others, int64 [A]
+    agreement: np.ndarray  # mean share of the other votes on an item that are the same, float64 [A] (nan without any)
+    confusion: np.ndarray  # int64 [K, 4]: annotator, majority of the others, own label, votes (never 0), sorted
 
 
 def observed_agreement(counts: np.ndarray) -> float:

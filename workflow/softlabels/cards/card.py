@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import documents, drawing, io
-from ..contracts import reference as reference_file
+from ..contracts import read_reference
 from ..datasets.contract import Votes, read_images
 from ..io import json_number
 from . import agreement, facts, sheet, text
@@ -28,7 +28,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
     images = read_images(inputs["images"])
     items, _ = io.read_table(inputs["items"])
     annotations, metadata = io.read_table(inputs["annotations"])
-    reference = reference_file.read(inputs["reference"])
+    reference = read_reference(inputs["reference"])
     classes, p = reference.classes, reference.p
     hard = p.argmax(axis=1)
     entropy = facts.entropy(p)

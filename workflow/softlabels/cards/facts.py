@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from scipy.special import entr
 
 from .. import io, keyed
-from ..contracts import split as split_file
-from ..contracts.split import PARTS
+from ..contracts import PARTS, read_split
 from ..errors import UserError
 from ..evaluation import references
 from ..evaluation.divergence import EPS
@@ -28,9 +26,6 @@ MOST_NUMBERS = 16_000_000  # and no more items than these fit in, by draws and c
 NAMED = 5  # so many sets that straddle a split are named
 
 Facts = dict[str, Any]
-
-
-# -- where the data come from ------------------------------------------------------------------------------------------
 
 
 def source(config: Facts, notes: Facts, items: pa.Table, images: Path) -> Facts:
@@ -71,9 +66,6 @@ def _digest(items: pa.Table, images: Path) -> Facts:
     lines = "".join(f"{digest}\n" for digest in items.column("sha256").to_pylist())
     made = "the SHA-256 of each image file in hexadecimal, one a line, in item order"
     return {"of": made, "sha256": hashlib.sha256(lines.encode()).hexdigest()}
-
-
-# -- items and classes -------------------------------------------------------------------------------------------------
 
 
 def entropy(p: np.ndarray) -> np.ndarray:
@@ -127,17 +119,13 @@ def _whole_histogram(values: np.ndarray) -> list[Facts]:
     ]
 
 
-# -- votes and annotators ----------------------------------------------------------------------------------------------
-
-
 def annotators(annotations: pa.Table) -> tuple[list[str], np.ndarray]:
     """Names of the annotators, sorted, and who gave each vote, int64 ``[V]`` (-1: unknown)."""
     column = annotations.column("annotator").combine_chunks()
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     code = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
     written = encoded.dictionary.to_pylist()
-    voted = set(np.unique(code).tolist())
-    names = sorted(name for k, name in enumerate(written) if k in voted)
+    names = sorted(written[k] for k in np.unique(code[code >= 0]))
     place = {name: k for k, name in enumerate(names)}
     return names, np.array([*(place.get(name, -1) for name in written), -1])[code]
 
@@ -160,9 +148,7 @@ def _column(annotations: pa.Table, name: str) -> Facts | None:
     if name not in annotations.column_names:
         return None
     values = annotations.column(name).drop_null()
-    if pc.count(values).as_py() == 0:
-        return None
-    return {"n": len(values), **_summary(values.to_numpy().astype(np.float64))}
+    return {"n": len(values), **_summary(values.to_numpy().astype(np.float64))} if len(values) else None
 
 
 def of_annotators(found: Annotators) -> Facts:
@@ -186,18 +172,15 @@ def of_annotators(found: Annotators) -> Facts:
     }
 
 
-# -- what votes can tell about a model ---------------------------------------------------------------------------------
-
-
 def sampling(config: Facts, classes: list[str], counts: np.ndarray | None) -> Facts:
     """Sampling floor and split half of the votes (``evaluation.references``); null, and why, where there is none."""
-    why = None
+    nothing = {"floor": None, "split_half": None}
     if config["reference"] == "exact":
-        why = "The reference is exact: it is no sample of votes, so a perfect model would score 0."
-    elif counts is None or not (counts.sum(axis=1) > 1).any():
-        why = "No item has two votes, so no vote can be checked against another."
-    if why:
-        return {"why_not": why, "floor": None, "split_half": None}
+        return nothing | {
+            "why_not": "The reference is exact: it is no sample of votes, so a perfect model would score 0."
+        }
+    if counts is None or not (counts.sum(axis=1) > 1).any():
+        return nothing | {"why_not": "No item has two votes, so no vote can be checked against another."}
 
     items = np.flatnonzero(counts.sum(axis=1))
     most = min(MOST_ITEMS, max(1, MOST_NUMBERS // (config["draws"] * counts.shape[1])))
@@ -223,37 +206,32 @@ def sampling(config: Facts, classes: list[str], counts: np.ndarray | None) -> Fa
     }
 
 
-# -- splits ------------------------------------------------------------------------------------------------------------
-
-
 def sets_and_splits(
     items: pa.Table, hard: np.ndarray, n_classes: int, names: Sequence[Sequence[Any]], paths: Sequence[Path]
 ) -> Facts:
     """Groups and duplicates, and for each split its parts, their classes, and which sets straddle them."""
     groups, duplicates = _groups(items), _duplicates(items)
-    found = []
-    for (name, seed), path in zip(names, paths, strict=True):
-        part = _parts(path, len(hard))
-        sizes = {
-            label: np.bincount(hard[part == number], minlength=n_classes).tolist() for number, label in enumerate(PARTS)
+
+    def facts(name: str, seed: int, part: np.ndarray) -> Facts:
+        numbers = enumerate(PARTS)
+        sizes = {label: np.bincount(hard[part == k], minlength=n_classes).tolist() for k, label in numbers}
+        return {
+            "split": name,
+            "seed": seed,
+            "items": {label: sum(of_class) for label, of_class in sizes.items()},
+            "in_no_part": int((part < 0).sum()),
+            "classes": sizes,
+            "straddling_groups": _straddling(groups, part),
+            "straddling_duplicates": _straddling(duplicates, part),
         }
-        found.append(
-            {
-                "split": name,
-                "seed": seed,
-                "items": {label: sum(of_class) for label, of_class in sizes.items()},
-                "in_no_part": int((part < 0).sum()),
-                "classes": sizes,
-                "straddling_groups": _straddling(groups, part),
-                "straddling_duplicates": _straddling(duplicates, part),
-            }
-        )
+
+    found = [facts(*name, _parts(path, len(hard))) for name, path in zip(names, paths, strict=True)]
     return {"groups": _sizes(groups), "duplicates": _sizes(duplicates), "splits": found}
 
 
 def _parts(path: Path, n_items: int) -> np.ndarray:
     """The part of each item as an index into PARTS, int64 ``[N]``; -1 where it is in none."""
-    split = split_file.read(path)
+    split = read_split(path)
     if split.item.max(initial=-1) >= n_items:
         raise UserError(
             f"{path}: found item {split.item.max()}, expected items from 0 to {n_items - 1}, as this data set has. "

@@ -57,16 +57,13 @@ def contact_sheet(
     card: Facts, images: np.ndarray, names: list[str], p: np.ndarray, votes: np.ndarray | None,
     blocks: Mapping[str, np.ndarray],
 ) -> Figure:  # fmt: skip
-    """Images ``[N, H, W, 3]`` of chosen items above bars of their distributions ``[N, C]``.
+    """Images uint8 ``[N, H, W, 3]`` of chosen items above bars of their distributions ``p`` ``[N, C]``.
 
-    Args:
-        card: the facts.
-        images, names, p: of all items.
-        votes: how many each item has, int ``[N]``, or None.
-        blocks: items by the title above them.
+    ``votes`` is how many each of the N items has, int ``[N]``, or None; ``blocks`` are items by the title above them.
     """
     classes = [each["name"] for each in card["classes"]]
     tall = CELL * min(images.shape[1] / images.shape[2], TALLEST)
+    small = max(images.shape[1:]) <= CELL * DPI  # than their places on the page: they show their own pixels
     depth = np.minimum((p > 0).sum(axis=1), BARS)  # bars below each image
     rows = [
         (title if start == 0 else None, items[start : start + COLUMNS])
@@ -89,19 +86,14 @@ def contact_sheet(
         below = top + BLOCK * (title is not None)
         for column, item in enumerate(items.tolist()):
             left = MARGIN + column * (CELL + GAP)
-            show(figure.add_axes(box(left, below, tall)), images[item])
+            axes = figure.add_axes(box(left, below, tall))
+            axes.imshow(images[item], interpolation="nearest" if small else "auto")
+            axes.set_axis_off()
             many = "" if votes is None else f"n = {votes[item]:,}"
             place = box(left, below + tall, NAME + BARS * BAR)
             bars(figure.add_axes(place), names[item], many, p[item], classes)
         top += deep
     return figure
-
-
-def show(axes: Axes, image: np.ndarray) -> None:
-    """One image uint8 ``[H, W, 3]``: its own pixels where it is smaller than its place on the page."""
-    small = max(image.shape) <= CELL * DPI
-    axes.imshow(image, interpolation="nearest" if small else "auto")
-    axes.set_axis_off()
 
 
 def bars(axes: Axes, name: str, votes: str, p: np.ndarray, classes: list[str]) -> None:
@@ -124,9 +116,7 @@ def bars(axes: Axes, name: str, votes: str, p: np.ndarray, classes: list[str]) -
 
 def percent(share: float) -> str:
     """Whole per cent, and never 0 or 100 where it is not."""
-    if 0 < share < 0.005:
-        return "<1 %"
-    return ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+    return "<1 %" if 0 < share < 0.005 else ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
 
 
 def line(axes: Axes, y: float, left: str, right: str, edge: float, head: float = 0, color: str = "black") -> None:
@@ -154,9 +144,8 @@ def fit(text: str, room: float, head: float) -> str:
 
 def histograms(card: Facts, counts: np.ndarray | None, entropy: np.ndarray, annotators: Annotators | None) -> Figure:
     """Votes an image, entropy of the reference, and agreement of the annotators: a panel for each that is known."""
-    panels = [(entropy_panel, entropy)]
-    if counts is not None:
-        panels.insert(0, (votes_panel, counts.sum(axis=1)))
+    panels = [] if counts is None else [(votes_panel, counts.sum(axis=1))]
+    panels.append((entropy_panel, entropy))
     if annotators is not None and annotators.compared.any():
         panels.append((agreement_panel, annotators.agreement[annotators.compared > 0]))
     figure = Figure(figsize=(0.6 + 3.4 * len(panels), 3.3), layout="constrained")

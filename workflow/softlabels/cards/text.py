@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts.split import PARTS
+from ..contracts import PARTS
 from ..documents import Bold, Bullets, Code, Document, Heading, Link, Picture, Rule, Table, Text
 
 Facts = Mapping[str, Any]
@@ -54,8 +54,8 @@ def _bar(share: float) -> str:
     return "█" * round(BAR * share) or ("▏" if share else "")
 
 
-def _number(value: float | None, digits: int = 3) -> str:
-    return "not defined" if value is None else f"{value:.{digits}f}"
+def _number(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
 
 
 def _short(value: float) -> str:
@@ -65,31 +65,22 @@ def _short(value: float) -> str:
 
 def _percent(share: float) -> str:
     """One decimal, and never 0 or 100 where it is not."""
-    if 0 < share < 0.0005:
-        return "<0.1 %"
-    return ">99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
+    return "<0.1 %" if 0 < share < 0.0005 else ">99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
 
 
 def _of(n: int, total: int, what: str) -> str:
     return f"{n:,} of {total:,} {what} ({_percent(n / total)})"
 
 
-def _histogram(rows: Sequence[Facts], header: Sequence[str]) -> Table:
-    most = max(row["n"] for row in rows)
-    return _table(
-        [*header, ""], [(_ends(row["from"], row["to"]), row["n"], _bar(row["n"] / most)) for row in rows], "rr"
-    )
-
-
-def _ends(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+def _histogram(bins: Sequence[Facts], header: Sequence[str]) -> Table:
+    most = max(each["n"] for each in bins)
+    ends = [" to ".join(dict.fromkeys(f"{end:,}" for end in (each["from"], each["to"]))) for each in bins]
+    rows = [(both, each["n"], _bar(each["n"] / most)) for both, each in zip(ends, bins, strict=True)]
+    return _table([*header, ""], rows, "rr")
 
 
 def _range(summary: Facts) -> str:
-    return (
-        f"min {_short(summary['min'])}, median {_short(summary['median'])}, mean {_short(summary['mean'])}, "
-        f"max {_short(summary['max'])}"
-    )
+    return ", ".join(f"{name} {_short(summary[name])}" for name in ("min", "median", "mean", "max"))
 
 
 # -- sections ----------------------------------------------------------------------------------------------------------
@@ -130,11 +121,8 @@ def _source(card: Facts) -> Iterator[Any]:
     digest = source["digest"]
     yield "Digest of all images: ", Code(digest["sha256"]), f" (the SHA-256 of {digest['of']})."
     if source["files"]:
-        yield _table(
-            ["source file", "bytes", "SHA-256"],
-            [(name, file["bytes"], Code(file["sha256"])) for name, file in sorted(source["files"].items())],
-            " r",
-        )
+        rows = [(name, file["bytes"], Code(file["sha256"])) for name, file in sorted(source["files"].items())]
+        yield _table(["source file", "bytes", "SHA-256"], rows, " r")
     else:
         yield f"Checksums of source files: {NOT_STATED}."
     if source["remarks"]:
@@ -162,23 +150,18 @@ def _classes(card: Facts) -> Iterator[Any]:
         Bold("Soft"),
         " is the mean of the label distributions: what the classes hold once every doubt is counted.",
     )
-    shown = sorted(classes, key=lambda each: -each["items"])
+    shown, half = classes, MOST_CLASSES // 2
     if len(classes) > MOST_CLASSES:
-        half = MOST_CLASSES // 2
-        shown = [*shown[:half], *shown[-half:]]
+        by_size = sorted(classes, key=lambda each: -each["items"])
+        shown = [*by_size[:half], *by_size[-half:]]
         yield f"The {half} largest and the {half} smallest of {len(classes)} classes:"
-    else:
-        shown = classes
     most = max(each["items"] for each in classes)
-    yield _table(
-        ["class", "images", "hard", "soft", ""],
-        [
-            (each["name"], each["items"], _percent(each["share"]), _percent(each["mean_probability"]),
-             _bar(each["items"] / most))
-            for each in shown
-        ],
-        " rrr",
-    )  # fmt: skip
+    rows = [
+        (each["name"], each["items"], _percent(each["share"]), _percent(each["mean_probability"]),
+         _bar(each["items"] / most))
+        for each in shown
+    ]  # fmt: skip
+    yield _table(["class", "images", "hard", "soft", ""], rows, " rrr")
     empty = sum(each["items"] == 0 for each in classes)
     if empty:
         yield f"{empty} classes are nobody's most probable class."
@@ -239,11 +222,8 @@ def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[Any]:
     off = votes * (1 - np.eye(len(classes), dtype=votes.dtype))
     order = np.argsort(-off, axis=None, kind="stable")[:MOST_CLASSES]
     pairs = [np.unravel_index(cell, off.shape) for cell in order if off.flat[cell]]
-    yield _table(
-        ["the others say", "one says", "votes", "share"],
-        [(classes[a], classes[b], int(off[a, b]), _percent(share[a, b])) for a, b in pairs],
-        "  rr",
-    )
+    rows = [(classes[a], classes[b], int(off[a, b]), _percent(share[a, b])) for a, b in pairs]
+    yield _table(["the others say", "one says", "votes", "share"], rows, "  rr")
 
 
 def _share(value: float, diagonal: bool) -> Text:
@@ -358,15 +338,12 @@ def _splits(card: Facts) -> Iterator[Any]:
         yield f"In no part: {', '.join(outside)}."
     if len(classes) <= MOST_CLASSES:
         yield f"Images of each hard class ({' / '.join(PARTS)}):"
-        yield _table(
-            ["class", *(f"{each['split']} {each['seed']}" for each in splits)],
-            [
-                (name, *(" / ".join(f"{each['classes'][part][k]:,}" for part in PARTS) for each in splits))
-                for k, name in enumerate(classes)
-            ],
-            " " + "r" * len(splits),
-            keys=1,
-        )
+        header = ["class", *(f"{each['split']} {each['seed']}" for each in splits)]
+        rows = [
+            (name, *(" / ".join(f"{each['classes'][part][k]:,}" for part in PARTS) for each in splits))
+            for k, name in enumerate(classes)
+        ]
+        yield _table(header, rows, " " + "r" * len(splits), keys=1)
 
 
 def _sets(card: Facts) -> Iterator[Any]:

@@ -62,16 +62,11 @@ def check(source: Mapping[str, Any], problems: Problems) -> None:
 def vote(
     p: np.ndarray, source: Mapping[str, Any], stream: Callable[[int], np.random.Generator]
 ) -> tuple[Votes, dict[str, Any]]:
-    """The votes on all items, and the true parameters of each annotator.
+    """The votes on N items with the label distributions ``p``, float64 ``[N, C]``, and what annotators are like.
 
-    Args:
-        p: float64 ``[N, C]``, the items' label distributions.
-        source: the options of the synthetic set.
-        stream: the random numbers of an item.
-
-    Returns:
-        N x ``votes`` votes, with the number of the vote for its annotator as time where accuracies drift; and the
-        parameters as JSON values by the annotator's name, empty where annotators do not differ (``ambiguity``).
+    ``stream`` gives the random numbers of an item. The N x ``votes`` votes have the number of the vote for its
+    annotator as time where accuracies drift; the true parameters are JSON values by the annotator's name, empty where
+    annotators do not differ (``ambiguity``).
     """
     n_items, n_classes = p.shape
     annotator, uniform = cast(n_items, source, stream)
@@ -107,10 +102,8 @@ def cast(
     """
     votes, pool, complete = source["votes"], source["annotators"], source["complete_annotators"]
     others = pool - complete
-    share = None
-    if source["load"] == "uneven" and others:
-        weight = 1 / np.arange(1, others + 1)
-        share = weight / weight.sum()
+    weight = 1 / np.arange(1, others + 1)
+    share = weight / weight.sum() if source["load"] == "uneven" else None
     annotator = np.zeros((n_items, votes), dtype=np.int64)
     uniform = np.empty((n_items, votes))
     annotator[:, :complete] = np.arange(complete)

@@ -68,15 +68,11 @@ def difference(path: str | Path, expected: Expected) -> str:
 
 @contextmanager
 def unpacked(path: str | Path, parent: str | Path | None = None) -> Iterator[Path]:
-    """Yield a fresh folder with the files of an archive; it is removed when the block ends, also by an error.
+    """Yield a fresh folder with the files of a zip, tar or gzipped tar file; it is removed when the block ends.
 
-    Args:
-        path: a zip, tar or gzipped tar file, told by its first bytes.
-        parent: the folder that the fresh one lies in; None: the system's folder for temporary files.
-
-    Raises:
-        UserError: not a whole archive, or one with a member that is encrypted, is no plain file or folder, or has an
-            unsafe name; two members of one path; more bytes than LIMIT or than RATIO times its own size.
+    The folder lies in ``parent``, or in the system's folder for temporary files. A UserError refuses what is no whole
+    archive; members that are encrypted, no plain file or folder, of unsafe names, or two of one path; and more bytes
+    than LIMIT or than RATIO times its own size.
     """
     if parent is not None:
         Path(parent).mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,12 @@ class Column(NamedTuple):
     code: np.ndarray
     texts: list[str]
 
+    @classmethod
+    def of(cls, texts: list[str] | pa.Array) -> Column:
+        """The column of R texts."""
+        encoded = pa.array(texts, pa.string()).dictionary_encode()
+        return cls(encoded.indices.to_numpy().astype(np.int32), encoded.dictionary.to_pylist())
+
     def first(self, text: int) -> int:
         """The first row that holds a text."""
         return int(np.flatnonzero(self.code == text)[0])
@@ -43,19 +49,12 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Cells:
-    """Columns of R rows of a file, by the role that the configuration gives them.
-
-    Attributes:
-        path: the file.
-        columns: by role.
-        number: int ``[R]``, the line (CSV; the header is line 1) or row (Parquet; from 1) of each row.
-        unit: ``line`` or ``row``.
-    """
+    """Columns of R rows of a file, by the role that the configuration gives them."""
 
     path: Path
     columns: dict[str, Column]
-    number: np.ndarray
-    unit: str
+    number: np.ndarray  # int [R], the line (CSV; the header is line 1) or row (Parquet; from 1) of each row
+    unit: str  # line, or row
 
     def __len__(self) -> int:
         return len(self.number)
@@ -64,6 +63,10 @@ class Cells:
         """Where a row stands, for messages."""
         return f"{self.path}: {self.unit} {self.number[row]}"
 
+    def both(self, first: int, second: int) -> str:
+        """Where two rows stand that are about the same, for messages."""
+        return f"{self.place(first)} and {self.unit} {self.number[second]} are both"
+
     def kept(self, rows: np.ndarray) -> Cells:
         """Only the rows where ``rows`` (bool ``[R]``) is true."""
         columns = {role: Column(column.code[rows], column.texts) for role, column in self.columns.items()}
@@ -71,11 +74,7 @@ class Cells:
 
 
 def header(path: Path, separator: str = ",") -> list[str]:
-    """The names of a table's columns.
-
-    Raises:
-        UserError: not a CSV or Parquet file, an empty one, or columns without a name of their own.
-    """
+    """The names of a table's columns; a file without some, or without a name for each, is a UserError."""
     if path.suffix.lower() == ".parquet":
         with readable_parquet(path) as file:
             names = file.schema_arrow.names
@@ -98,17 +97,10 @@ def header(path: Path, separator: str = ",") -> list[str]:
 
 
 def read(path: Path, roles: Mapping[str, str], key: str, problems: Problems, separator: str = ",") -> Cells:
-    """The columns that ``roles`` names, as ``{role: column name}``.
+    """The columns that ``roles`` names, ``{role: column name}``, of a CSV (UTF-8, with a header) or Parquet file.
 
-    Args:
-        path: ``.csv`` (UTF-8, with a header) or ``.parquet``.
-        roles: column names by role.
-        key: the configuration key that named them, for messages.
-        problems: gets lines with too few or too many cells; these are left out.
-        separator: between the cells of a CSV file.
-
-    Raises:
-        UserError: an unreadable file, a missing column, or no rows.
+    ``key`` is the configuration key that named them, for messages. Lines with too few or too many cells are noted and
+    left out; an unreadable file, a missing column or no rows are a UserError.
     """
     names = header(path, separator)
     missing = {role: name for role, name in roles.items() if name not in names}
@@ -134,11 +126,7 @@ def read(path: Path, roles: Mapping[str, str], key: str, problems: Problems, sep
 
 @contextmanager
 def csv_rows(path: Path, separator: str) -> Iterator[Iterator[tuple[int, list[str]]]]:
-    """The rows of a CSV file that are not blank, each with the line where it ends.
-
-    Raises:
-        UserError: not UTF-8, or not CSV; the message names the line.
-    """
+    """The rows of a CSV file that are not blank, each with the line where it ends; a UserError names a bad line."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(without_nul(file), delimiter=separator, strict=True)
         try:
@@ -186,19 +174,13 @@ def read_csv(path: Path, names: list[str], roles: Mapping[str, str], separator: 
             lines.append(line)
             for index, code, texts in found:
                 code.append(texts.setdefault(row[index], len(texts)))
-    columns = {
-        role: Column(np.array(code, np.int32), list(texts)) for role, (_, code, texts) in zip(roles, found, strict=True)
-    }
-    return Cells(path, columns, np.array(lines, np.int64), "line")
+    columns = [Column(np.array(code, np.int32), list(texts)) for _, code, texts in found]
+    return Cells(path, dict(zip(roles, columns, strict=True)), np.array(lines, np.int64), "line")
 
 
 @contextmanager
 def readable_parquet(path: Path) -> Iterator[pq.ParquetFile]:
-    """An open Parquet file.
-
-    Raises:
-        UserError: it cannot be read.
-    """
+    """An open Parquet file; one that cannot be read is a UserError."""
     try:
         with pq.ParquetFile(path) as file:
             yield file
@@ -218,7 +200,6 @@ def read_parquet(path: Path, names: list[str], roles: Mapping[str, str], separat
             if pa.types.is_nested(kind) or pa.types.is_binary(kind):
                 problems.add(f"{path}: column '{name}' is {kind}, expected text or numbers. Save it as text.")
                 continue
-            encoded = column.cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
-            columns[role] = Column(encoded.indices.to_numpy().astype(np.int32), encoded.dictionary.to_pylist())
+            columns[role] = Column.of(column.cast(pa.string()).fill_null("").combine_chunks())
     problems.stop()
     return Cells(path, columns, np.arange(1, n_rows + 1), "row")

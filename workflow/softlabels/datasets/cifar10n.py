@@ -20,9 +20,9 @@ import numpy as np
 from ..errors import Problems, UserError
 from . import cells, imported
 from .cells import Cells, Column
-from .contract import Content, Votes
+from .contract import Content, Options, Votes
 from .counts import one_row_an_image
-from .images import relative_names
+from .images import Images, relative_names
 
 ENTRY = {
     "about": "CIFAR-10N or CIFAR-100N as published - the .pt file of labels, and the images in the order of the "
@@ -31,15 +31,12 @@ ENTRY = {
         "images": {
             "type": "string", "description": "Folder of the training images in their published order (required).",
             "input": "folder", "required": True},
-        "labels": {
-            "type": "string", "description": "The published CIFAR-10_human.pt or CIFAR-100_human.pt (required).",
+        "labels": {"type": "string", "description": "The published CIFAR-10_human.pt or CIFAR-100_human.pt (required).",
             "input": "labels", "required": True},
-        "annotators": {
-            "type": ["string", "null"], "default": None,
+        "annotators": {"type": ["string", "null"], "default": None,
             "description": "The published side_info_cifar10N.csv that says who voted; null for anonymous votes.",
             "input": "annotators"},
-        "votes": {
-            "type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True,
+        "votes": {"type": "array", "items": {"type": "string"}, "minItems": 1, "uniqueItems": True,
             "default": ["random_label1", "random_label2", "random_label3"],
             "description": "Entries of the file that are votes (CIFAR-100N has one, noisy_label)."},
     },
@@ -61,27 +58,20 @@ CITATION = (
 )
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
-    """The content of an image folder with CIFAR-N's labels.
-
-    Args:
-        source: the options.
-        files: ``images`` (list of files below ``folder``, whose names are in the order of the training set),
-            ``folder``, ``labels`` (the .pt) and, if there is one, ``annotators`` (side_info_cifar10N.csv).
-        problems: gets labels that name no class, and images and annotators that do not match the labels.
-    """
-    path, folder, voted = files["labels"], files["folder"], source["votes"]
-    images = relative_names(files["images"], folder)
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of a folder of images, named in the order of the training set, with CIFAR-N's ``labels``."""
+    path, voted = files["labels"], source["votes"]
+    images = relative_names(files["images"], files["folder"])
     entries = load(path)
     clean = CLEAN.get(voted[0], "clean_label")
     columns = [name for name in (clean, *DERIVED) if name in entries]
     labels = labels_of(path, entries, [*voted, *columns], problems)
     classes = source["classes"] or default_classes(labels)
     check_classes(path, labels, classes, problems)
-    one_row_an_image(path, len(labels[voted[0]]), list(images), folder, problems)
+    one_row_an_image(path, len(labels[voted[0]]), images, problems)
     problems.stop()
     if clean in labels:
-        check_folders(list(images), labels[clean], classes, folder, problems)
+        check_folders(images, labels[clean], classes, problems)
     item = np.tile(np.arange(len(images)), len(voted))
     votes = Votes(item, np.concatenate([labels[name] for name in voted]))
     remarks = [
@@ -98,15 +88,8 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     )  # fmt: skip
 
 
-# -- the label file --------------------------------------------------------------------------------------------------
-
-
 def load(path: Path) -> dict[str, Any]:
-    """The entries of a .pt file, without running what it says: arrays of integers, lists and tensors.
-
-    Raises:
-        UserError: not such a file, or one that asks for anything else.
-    """
+    """The entries of a .pt file: arrays of integers, lists and tensors; one that asks for anything else is refused."""
     import torch  # no other source needs it
 
     reconstruct = np.zeros(0).__reduce__()[0]  # what arrays are made with; NumPy 2 moved it, and the file is older
@@ -182,18 +165,17 @@ def check_classes(path: Path, labels: Mapping[str, np.ndarray], classes: Sequenc
             )
 
 
-def check_folders(
-    names: Sequence[str], clean: np.ndarray, classes: Sequence[str], folder: Path, problems: Problems
-) -> None:
+def check_folders(images: Images, clean: np.ndarray, classes: Sequence[str], problems: Problems) -> None:
     """Note images in a folder named like another class: where images are sorted by class, the i-th is not image i."""
     index = {name: place for place, name in enumerate(classes)}
-    lies_in = np.array([index.get(PurePosixPath(name).parent.name, -1) for name in names])
+    lies_in = np.array([index.get(path.parent.name, -1) for path in map(PurePosixPath, images)])
     wrong = np.flatnonzero((lies_in >= 0) & (lies_in != clean))
     if len(wrong):
+        first = wrong[0]
         problems.add(
-            f"{folder}: '{names[wrong[0]]}' is image {wrong[0]} by name, whose label is '{classes[clean[wrong[0]]]}' "
-            f"({len(wrong)} images lie in the folder of another class). Name the images by their place in the training "
-            f"set (00000.png and so on), in one folder."
+            f"{images.folder}: '{list(images)[first]}' is image {first} by name, whose label is "
+            f"'{classes[clean[first]]}' ({len(wrong)} images lie in the folder of another class). Name the images by "
+            f"their place in the training set (00000.png and so on), in one folder."
         )
 
 
@@ -214,18 +196,11 @@ def agreement(labels: Mapping[str, np.ndarray], voted: Sequence[str], clean: str
     return remarks
 
 
-# -- who voted -------------------------------------------------------------------------------------------------------
-
-
 def workers_of_votes(path: Path, voted: Sequence[str], n: int, problems: Problems) -> Column:
     """Who gave each of the votes, vote entry by vote entry, from the side information on batches of the N images.
 
-    Args:
-        path: a CSV file with ``Image-batch`` (first and last image, such as ``0--9``) and ``Worker1-id`` to
-            ``Worker3-id``; the times in it are of whole batches and are not read.
-        voted: the entries that are votes; must be the three that the file is about.
-        n: how many images there are.
-        problems: gets batches that are none, and images in no batch or in two; raised.
+    The file is CSV with ``Image-batch`` (first and last image, such as ``0--9``) and ``Worker1-id`` to ``Worker3-id``;
+    the times in it are of whole batches and are not read. Whatever is wrong with it is raised.
     """
     if list(voted) != THREE:
         problems.add(
@@ -260,9 +235,7 @@ def row_of_images(table: Cells, n: int, problems: Problems) -> np.ndarray:
         batch = rows[first : last + 1]
         if (batch >= 0).any():
             image = first + int(np.argmax(batch >= 0))
-            problems.add(
-                f"{table.place(rows[image])} and {table.unit} {table.number[row]} are both for image {image}. Keep one."
-            )
+            problems.add(f"{table.both(rows[image], row)} for image {image}. Keep one.")
         batch[:] = row
     missing = np.flatnonzero(rows < 0)
     if len(missing):
@@ -278,6 +251,5 @@ def repeated(workers: Column, n: int) -> list[str]:
     who = np.sort(workers.code.reshape(-1, n), axis=0)
     known = np.array([text != "" for text in workers.texts])[who[1:]]
     again = ((np.diff(who, axis=0) == 0) & known).any(axis=0)
-    if not again.any():
-        return []
-    return [f"On {again.sum()} of {n} images two or three votes are of one person; all were kept."]
+    remark = f"On {again.sum()} of {n} images two or three votes are of one person; all were kept."
+    return [remark] if again.any() else []

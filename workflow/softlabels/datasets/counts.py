@@ -10,16 +10,15 @@ import numpy as np
 
 from ..errors import Problems, UserError
 from . import cells, imported
-from .contract import Content, Votes
-from .images import relative_names
+from .contract import Content, Options, Votes
+from .images import Images, relative_names
 
 ENTRY = {
     "about": "Images and a matrix of how many votes each class got (CIFAR-10H as published).",
     "options": {
         "images": {
             "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
-        "counts": {
-            "type": "string",
+        "counts": {"type": "string",
             "description": "`.npy` of integers [N, C], or CSV or Parquet with a column a class (required).",
             "input": "counts", "required": True},
     },
@@ -32,31 +31,20 @@ MOST_VOTES = 1_000_000
 EXPECTED = f"a whole number of votes from 0 to {MOST_VOTES}"
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
-    """The content of an image folder with counts.
-
-    Args:
-        source: the options.
-        files: ``images`` (list of files below ``folder``), ``folder``, ``counts``.
-        problems: gets counts that are no counts, and rows and images that do not match.
-    """
-    path, folder = files["counts"], files["folder"]
-    images = relative_names(files["images"], folder)
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of an image folder with ``counts``."""
+    path, images = files["counts"], relative_names(files["images"], files["folder"])
     if path.suffix.lower() == ".npy":
         table, (counts, classes) = None, read_matrix(path, source, problems)
     else:
         table, classes = read_wide(path, source, problems)
         counts = matrix(table, classes, problems)
-    counts, groups = of_images(counts, table, path, images, folder, source, problems)
+    counts, groups = of_images(counts, table, path, images, source, problems)
     return imported.content(source, images, classes, problems, votes=Votes.of_counts(counts), groups=groups)
 
 
 def read_array(path: Path, kinds: str, what: str) -> np.ndarray:
-    """A ``.npy`` matrix whose dtype is of one of NumPy's ``kinds``, without unpickling anything.
-
-    Raises:
-        UserError: not a matrix of that kind.
-    """
+    """A ``.npy`` matrix whose dtype must be of one of NumPy's ``kinds``, without unpickling anything."""
     try:
         with path.open("rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -70,7 +58,7 @@ def read_array(path: Path, kinds: str, what: str) -> np.ndarray:
     return array
 
 
-def classes_of_columns(path: Path, n_columns: int, source: Mapping[str, Any], problems: Problems) -> list[str]:
+def classes_of_columns(path: Path, n_columns: int, source: Options, problems: Problems) -> list[str]:
     """The class names of a matrix without a header: those given, or 0, 1, …"""
     classes = source["classes"] or [str(index) for index in range(n_columns)]
     if len(classes) != n_columns:
@@ -84,7 +72,7 @@ def classes_of_columns(path: Path, n_columns: int, source: Mapping[str, Any], pr
     return classes
 
 
-def read_matrix(path: Path, source: Mapping[str, Any], problems: Problems) -> tuple[np.ndarray, list[str]]:
+def read_matrix(path: Path, source: Options, problems: Problems) -> tuple[np.ndarray, list[str]]:
     """Counts int64 ``[N, C]`` of a ``.npy`` file, and the class names."""
     counts = read_array(path, "iu", "integer counts")
     classes = classes_of_columns(path, counts.shape[1], source, problems)
@@ -97,7 +85,7 @@ def read_matrix(path: Path, source: Mapping[str, Any], problems: Problems) -> tu
     return counts.astype(np.int64), classes
 
 
-def own_columns(path: Path, names: Sequence[str], source: Mapping[str, Any], problems: Problems) -> dict[str, str]:
+def own_columns(path: Path, names: Sequence[str], source: Options, problems: Problems) -> dict[str, str]:
     """The columns that are no classes, by role; names that ``source.order`` would ignore are noted."""
     own = {key: source[key] for key in ("name_column", "group_column") if source[key]}
     if source["order"] == "index":
@@ -110,7 +98,7 @@ def own_columns(path: Path, names: Sequence[str], source: Mapping[str, Any], pro
     return own
 
 
-def read_wide(path: Path, source: Mapping[str, Any], problems: Problems) -> tuple[cells.Cells, list[str]]:
+def read_wide(path: Path, source: Options, problems: Problems) -> tuple[cells.Cells, list[str]]:
     """A table with a column a class, and the class names; the class columns have the roles ``classes.NAME``."""
     names = cells.header(path, source["separator"])
     own = own_columns(path, names, source, problems)
@@ -134,29 +122,18 @@ def matrix(table: cells.Cells, classes: Sequence[str], problems: Problems) -> np
     def is_count(values: np.ndarray) -> np.ndarray:
         return (values >= 0) & (values <= MOST_VOTES) & (values == np.floor(values))
 
-    columns = [imported.numbers(table, f"classes.{name}", name, is_count, EXPECTED, problems) for name in classes]
+    counts = imported.class_columns(table, classes, is_count, EXPECTED, problems)
     problems.stop()
-    return np.array(columns).T.reshape(len(table), len(classes)).astype(np.int64)
+    return counts.astype(np.int64)
 
 
-def rows_of_images(
-    table: cells.Cells,
-    role: str,
-    images: Mapping[str, Path],
-    folder: Path,
-    problems: Problems,
-    by: str = "name",
-) -> np.ndarray:
+def rows_of_images(table: cells.Cells, role: str, images: Images, problems: Problems, by: str = "name") -> np.ndarray:
     """The row of each image, int64 ``[N]``; rows without an image, and images with two rows or none, are noted."""
-    item = imported.items(table, role, images, folder, by, problems)
-    rows = np.full(len(images), -1, np.int64)
-    names = list(images)
+    item = imported.items(table, role, images, by, problems)
+    names, rows = list(images), np.full(len(images), -1, np.int64)
     for row in np.flatnonzero(item >= 0):
         if rows[item[row]] >= 0:
-            problems.add(
-                f"{table.place(rows[item[row]])} and {table.unit} {table.number[row]} are both for the image "
-                f"'{names[item[row]]}'. Keep one."
-            )
+            problems.add(f"{table.both(rows[item[row]], row)} for the image '{names[item[row]]}'. Keep one.")
         rows[item[row]] = row
     missing = np.flatnonzero(rows < 0)
     if len(missing):
@@ -168,40 +145,29 @@ def rows_of_images(
 
 
 def of_images(
-    values: np.ndarray,
-    table: cells.Cells | None,
-    path: Path,
-    images: Mapping[str, Path],
-    folder: Path,
-    source: Mapping[str, Any],
-    problems: Problems,
+    values: np.ndarray, table: cells.Cells | None, path: Path, images: Images, source: Options, problems: Problems
 ) -> tuple[np.ndarray, list[str | None] | None]:
-    """The rows of a matrix ``[R, C]`` in the order of the images, and the images' groups.
+    """The rows of the matrix ``[R, C]`` in a file in the order of the images, and the images' groups.
 
-    Args:
-        values: the matrix.
-        table: the table of its rows, or None where rows have neither names nor groups.
-        path: the file that holds it.
-        images, folder: files by item name, and where they lie.
-        source: ``order`` and ``group_column``; see :func:`read`.
-        problems: gets rows and images that do not match; raised.
+    ``table`` is None where the rows have neither names nor groups. Rows and images that do not match are raised.
     """
     if source["order"] == "name":
-        rows = rows_of_images(table, "name_column", images, folder, problems)
+        rows = rows_of_images(table, "name_column", images, problems)
     else:
-        one_row_an_image(path, len(values), list(images), folder, problems)
+        one_row_an_image(path, len(values), images, problems)
         rows = np.arange(len(values))
     problems.stop()
     groups = [table.columns["group_column"].each(row) or None for row in rows] if source["group_column"] else None
     return values[rows], groups
 
 
-def one_row_an_image(path: Path, n_rows: int, names: Sequence[str], folder: Path, problems: Problems) -> None:
+def one_row_an_image(path: Path, n_rows: int, images: Images, problems: Problems) -> None:
     """Note rows that are more or fewer than the images, or an order of the images that is not certain."""
-    if n_rows != len(names):
-        extra = f"the image '{names[n_rows]}'" if n_rows < len(names) else f"row {len(names)} (counted from 0)"
+    n = len(images)
+    if n_rows != n:
+        extra = f"the image '{list(images)[n_rows]}'" if n_rows < n else f"row {n} (counted from 0)"
         problems.add(
-            f"{path}: found {n_rows} rows, expected {len(names)}, one for each image in {folder}; {extra} is the first "
+            f"{path}: found {n_rows} rows, expected {n}, one for each image in {images.folder}; {extra} is the first "
             f"without a partner. Add or remove rows or images."
         )
-    imported.check_order(names, folder, problems)
+    imported.check_order(images, problems)

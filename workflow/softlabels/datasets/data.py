@@ -17,16 +17,13 @@ from .folder import image_files
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path], threads: int = 1) -> None:
-    """Write the data set contract.
+    """Write the data set contract, or nothing if anything is wrong with the source's files.
 
     Args:
-        config: ``source`` (its ``kind`` and options, without paths) and ``reference``.
+        config: ``source`` (its ``kind`` and options, without paths) and ``reference`` (``votes`` or ``exact``).
         inputs: as the source needs: ``folder`` of images, ``counts``, ``votes``, ``archive`` …
         outputs: ``images``, ``items``, ``annotations``, ``reference``.
         threads: how many threads may decode images.
-
-    Raises:
-        UserError: everything that is wrong with the source's files; nothing is written.
     """
     with opened(config, inputs, outputs["images"].parent) as content:
         contract.write(content, config["reference"], outputs, threads)
@@ -34,11 +31,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
 
 @contextmanager
 def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> Iterator[contract.Content]:
-    """The content of a source, as long as its files are at hand: an archive is unpacked in ``scratch`` until the end.
-
-    Raises:
-        UserError: all problems that were found.
-    """
+    """The content of a source, as long as its files are there: an archive is unpacked in ``scratch`` until the end."""
     source, reference, problems = config["source"], config["reference"], Problems()
     for key, path in inputs.items():
         kind, there = ("folder", path.is_dir()) if key == "folder" else ("file", path.is_file())
@@ -66,11 +59,8 @@ def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> It
         if (content.votes if reference == "votes" else content.p) is None:
             other = {"votes": "exact", "exact": "votes"}[reference]
             raise UserError(f"reference: found '{reference}', which this source does not know. Set it to '{other}'.")
-        noted = {
-            path.name: {"bytes": path.stat().st_size, "sha256": io.sha256(path)}
-            for path in inputs.values()
-            if path.is_file()
-        }
+        read = [path for path in inputs.values() if path.is_file()]
+        noted = {path.name: {"bytes": path.stat().st_size, "sha256": io.sha256(path)} for path in read}
         yield replace(content, notes={"files": noted, **content.notes})
 
 

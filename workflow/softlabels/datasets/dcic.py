@@ -24,7 +24,7 @@ import pyarrow as pa
 from ..errors import Problems, UserError
 from . import imported
 from .cells import Cells, Column
-from .contract import Content, Votes
+from .contract import Content, Options, Votes
 from .download import FILES
 from .images import relative_names
 
@@ -32,15 +32,13 @@ ENTRY = {
     "about": "A data set of the DCIC benchmark (MiceBone, Benthic, Pig, …) as published - folds of images and "
              "annotations.json.",
     "options": {
-        "images": {
-            "type": ["string", "null"], "default": None,
+        "images": {"type": ["string", "null"], "default": None,
             "description": "The data set's folder, with fold1 … and annotations.json; or an archive is given.",
             "input": "folder"},
         "archive": {"$ref": "archive", "input": "archive"},
-        "published_sizes": {
-            "type": "boolean", "default": True,
-            "description": "Whether a data set that is known must have the published number of images in each "
-                           "class and fold."},
+        "published_sizes": {"type": "boolean", "default": True,
+            "description": "Whether a data set that is known must have the published number of images in each class "
+            "and fold."},
     },
     "shared": ["checksum", "classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
     "gives": ["votes"],
@@ -73,21 +71,15 @@ _LEAVES = "bark bud flower fruit leaf whole_plant"
 
 # By the name of the data set without '#'; from the benchmark's published code, which checks them too.
 PUBLISHED = {
-    "Benthic": _sizes(
-        "coral crustacean cucumber encrusting other_fauna sponge star worm",
-        [506, 471, 267, 1216, 856, 566, 465, 520], 907, 955, 958, 990, 1057,
-    ),
-    "CIFAR10H": _sizes(
-        "airplane automobile bird cat deer dog frog horse ship truck",
-        [1003, 998, 999, 995, 981, 1004, 1005, 1015, 999, 1001], 1953, 1981, 2067, 1969, 2030,
-    ),
+    "Benthic": _sizes("coral crustacean cucumber encrusting other_fauna sponge star worm",
+        [506, 471, 267, 1216, 856, 566, 465, 520], 907, 955, 958, 990, 1057),
+    "CIFAR10H": _sizes("airplane automobile bird cat deer dog frog horse ship truck",
+        [1003, 998, 999, 995, 981, 1004, 1005, 1015, 999, 1001], 1953, 1981, 2067, 1969, 2030),
     "MiceBone": _sizes("g nr ug", [1068, 5103, 1069], 1540, 1513, 1325, 1319, 1543),
     "Pig": _sizes("1_intact 2_short 3_fresh 4_notVisible", [4221, 3032, 2183, 801], 1947, 2129, 2007, 2039, 2115),
-    "Plankton": _sizes(
-        "bubbles collodaria_black collodaria_globule cop det no_fit phyto_puff phyto_tuft pro_rhizaria_phaeodaria "
-        "shrimp",
-        [514, 853, 709, 1405, 1057, 3710, 572, 1602, 1115, 743], 2444, 2462, 2468, 2457, 2449,
-    ),
+    "Plankton": _sizes("bubbles collodaria_black collodaria_globule cop det no_fit phyto_puff phyto_tuft "
+        "pro_rhizaria_phaeodaria shrimp", [514, 853, 709, 1405, 1057, 3710, 572, 1602, 1115, 743], 2444, 2462, 2468,
+        2457, 2449),
     "QualityMRI": _sizes("0 1", [108, 202], 60, 64, 62, 62, 62),
     "Synthetic": _sizes("bc be gc ge rc re", [2320, 2635, 2590, 2540, 2490, 2425], 3000, 3000, 3000, 3000, 3000),
     "Treeversity1": _sizes(_LEAVES, [990, 1928, 3014, 1135, 1539, 883], 1820, 1912, 1905, 1966, 1886),
@@ -96,17 +88,8 @@ PUBLISHED = {
 }  # fmt: skip
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
-    """The content of a data set of the benchmark.
-
-    Args:
-        source: the options.
-        files: ``folder`` (the data set's, or one above it), ``images`` (list of files below it).
-        problems: gets annotations that are none, or of images that are not there, and sizes that differ.
-
-    Raises:
-        UserError: no data set in the folder, or several; or too many problems.
-    """
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of a data set of the benchmark, which lies in the folder or somewhere below it."""
     root = dataset_folder(files["folder"])
     path, remarks = root / ANNOTATIONS, [REMARK]
     images = fold_images(files["images"], root, remarks)
@@ -134,11 +117,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
 
 
 def dataset_folder(folder: Path) -> Path:
-    """The folder with ``annotations.json``: the one given, or the only one below it.
-
-    Raises:
-        UserError: there is none, or several.
-    """
+    """The folder with ``annotations.json``: the one given, or the only one below it; none or several are refused."""
     if (folder / ANNOTATIONS).is_file():
         return folder
     found = sorted(path.parent for path in folder.rglob(ANNOTATIONS) if path.is_file())
@@ -154,11 +133,7 @@ def dataset_folder(folder: Path) -> Path:
 
 
 def fold_images(images: list[Path], root: Path, remarks: list[str]) -> dict[str, Path]:
-    """The images in folders of the data set by their path below it; a remark counts the others.
-
-    Raises:
-        UserError: there is none.
-    """
+    """The images in folders of the data set, of which there must be some; a remark counts the others."""
     inside = relative_names([path for path in images if path.is_relative_to(root)], root)
     folds = {name: path for name, path in inside.items() if "/" in name}
     if not folds:
@@ -172,9 +147,6 @@ def fold_numbers(images: Mapping[str, Path]) -> np.ndarray:
     """The fold of each image, int8 ``[N]``: the number at the end of its folder's name.
 
     Folders without a number, or with one number twice, are counted from 1 in the order of their names.
-
-    Raises:
-        UserError: more folders than int8 can count.
     """
     folders = [name.partition("/")[0] for name in images]
     names = sorted(set(folders))
@@ -212,7 +184,8 @@ def annotations(path: Path, sets: list[Any], pseudonymise: bool, remarks: list[s
             if isinstance(entry, dict) and entry.get("class_label", "") is None:
                 unlabelled += 1
             elif mistake := wrong(entry, ANNOTATION):
-                note(f"{place(path, number, name)}, annotation {count}: {mistake}", problems)
+                problems.add(f"{place(path, number, name)}, annotation {count}: {mistake}")
+                imported.stop_early(problems)
             else:
                 time = entry.get("created_at")
                 values = entry["image_path"], entry["class_label"], name, time if isinstance(time, str) else ""
@@ -231,15 +204,16 @@ def annotation_sets(
     """The number, from 1, the name ("": of nobody) and the entries of each set; what is no set is noted."""
     for number, entry in enumerate(sets, start=1):
         if mistake := wrong({"name": ANONYMOUS, **entry} if isinstance(entry, dict) else entry, SET):
-            note(f"{place(path, number, '')}: {mistake}", problems)
+            problems.add(f"{place(path, number, '')}: {mistake}")
+            imported.stop_early(problems)
             continue
         name = entry.get("name", ANONYMOUS)
         if not pseudonymise and (ANONYMOUS not in name or entry.get("user_mail", ANONYMOUS) != ANONYMOUS):
-            note(
+            problems.add(
                 f"{place(path, number, name)}: found a name or a user_mail without '{ANONYMOUS}', expected none of a "
-                f"person's where names are kept. Set source.pseudonymise to true.",
-                problems,
+                f"person's where names are kept. Set source.pseudonymise to true."
             )
+            imported.stop_early(problems)
         yield number, name if name != ANONYMOUS else "", entry["annotations"]
 
 
@@ -259,13 +233,6 @@ def wrong(entry: Any, keys: Mapping[str, tuple[Callable[[Any], bool], str]]) -> 
             found = imported.shown(entry[key]) if key in entry else "nothing"
             return f"found {found} as {key}, expected {expected}. Correct it, or get the published file again."
     return ""
-
-
-def note(message: str, problems: Problems) -> None:
-    """Note a mistake; end with the many that were found, rather than read on in a file of another kind."""
-    problems.add(message)
-    if len(problems.messages) >= imported.MOST_NAMED:
-        problems.stop()
 
 
 def vote(
@@ -353,12 +320,8 @@ def compare(root: Path, name: str, votes: Votes, classes: list[str], fold: np.nd
         ("images of the classes", sizes, dict(published.classes)),
     ):
         if found != expected:
+            shown = [", ".join(f"{key}: {size}" for key, size in sizes.items()) for sizes in (found, expected)]
             problems.add(
-                f"{root}: {what}: found {listed(found)}, expected {listed(expected)} as published for {name}. Get the "
-                f"whole data set; set source.published_sizes to false for a part of it."
+                f"{root}: {what}: found {shown[0]}, expected {shown[1]} as published for {name}. Get the whole data "
+                f"set; set source.published_sizes to false for a part of it."
             )
-
-
-def listed(sizes: Mapping[Any, int]) -> str:
-    """Sizes in words."""
-    return ", ".join(f"{key}: {size}" for key, size in sizes.items())

@@ -19,7 +19,7 @@ import pyarrow as pa
 from ..errors import Problems, UserError
 from . import cells, imported
 from .cells import Cells, Column
-from .contract import Content
+from .contract import Content, Options
 from .counts import classes_of_columns, of_images, own_columns, read_array, read_wide
 from .images import relative_names
 
@@ -28,16 +28,12 @@ ENTRY = {
     "options": {
         "images": {
             "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
-        "distributions": {
-            "type": "string",
-            "description": "`.npy` of numbers [N, C], CSV or Parquet with a column a class, or an imagefolder's "
-                           "metadata.jsonl (required).", "input": "distributions", "required": True},
-        "distribution_column": {
-            "type": ["string", "null"], "default": None,
+        "distributions": {"type": "string", "description": "`.npy` of numbers [N, C], CSV or Parquet with a column a "
+            "class, or an imagefolder's metadata.jsonl (required).", "input": "distributions", "required": True},
+        "distribution_column": {"type": ["string", "null"], "default": None,
             "description": "Column (Parquet) or key (metadata.jsonl) with the whole distribution, a list or a "
-                           "mapping from class to number."},
-        "tolerance": {
-            "type": "number", "minimum": 0, "maximum": 0.1, "default": 0.001,
+            "mapping from class to number."},
+        "tolerance": {"type": "number", "minimum": 0, "maximum": 0.1, "default": 0.001,
             "description": "How far from 1 a row may sum (rounded numbers do); it is then divided by its sum."},
     },
     "shared": ["order", "name_column", "group_column", "separator", "classes", "pixels", "resize", "deep"],
@@ -57,34 +53,27 @@ class Rows(NamedTuple):
     table: Cells | None
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
-    """The content of an image folder with distributions.
-
-    Args:
-        source: the options; metadata.jsonl always goes by name.
-        files: ``images`` (list of files below ``folder``), ``folder``, ``distributions``.
-        problems: gets rows that are no distributions, and rows and images that do not match.
-    """
-    path, folder = files["distributions"], files["folder"]
-    images = relative_names(files["images"], folder)
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of an image folder with ``distributions``."""
+    path, images = files["distributions"], relative_names(files["images"], files["folder"])
     suffix = path.suffix.lower()
     if suffix == ".jsonl":
-        p, classes, table = read_jsonl(path, folder, source, problems)
-        source = {**source, "order": "name"}
+        p, classes, table = read_jsonl(path, files["folder"], source, problems)
+        source = {**source, "order": "name"}  # always
     elif suffix == ".npy":
         p, classes, table = read_matrix(path, source, problems)
     else:
         read_table = read_lists if source["distribution_column"] else read_columns
         p, classes, table = read_table(path, source, problems)
     problems.stop()
-    p, remarks = summing_to_one(p, places(path, table), source["tolerance"], problems)
-    p, groups = of_images(p, table, path, images, folder, source, problems)
+    p, remarks = summing_to_one(p, table.place if table else row_of(path), source["tolerance"], problems)
+    p, groups = of_images(p, table, path, images, source, problems)
     return imported.content(source, images, classes, problems, p=p, groups=groups, remarks=remarks)
 
 
-def places(path: Path, table: Cells | None) -> Callable[[int], str]:
-    """Where a row stands, for messages."""
-    return table.place if table else lambda row: f"{path}: row {row} (counted from 0)"
+def row_of(path: Path) -> Callable[[int], str]:
+    """Where a row of a matrix stands, for messages."""
+    return lambda row: f"{path}: row {row} (counted from 0)"
 
 
 def is_share(values: np.ndarray, tolerance: float) -> np.ndarray:
@@ -124,32 +113,25 @@ def check_shares(
         )
 
 
-# -- a column a class ------------------------------------------------------------------------------------------------
-
-
-def read_matrix(path: Path, source: Mapping[str, Any], problems: Problems) -> Rows:
+def read_matrix(path: Path, source: Options, problems: Problems) -> Rows:
     """The distributions of a ``.npy`` file."""
     given = read_array(path, "fiu", "numbers")
     if source["distribution_column"]:
         problems.add(f"{path}: has no columns with names. Set source.distribution_column to null.")
     classes = classes_of_columns(path, given.shape[1], source, problems)
     p = given.astype(np.float64)
-    check_shares(p, given, classes, places(path, None), source["tolerance"], problems)
+    check_shares(p, given, classes, row_of(path), source["tolerance"], problems)
     return Rows(p, classes, None)
 
 
-def read_columns(path: Path, source: Mapping[str, Any], problems: Problems) -> Rows:
+def read_columns(path: Path, source: Options, problems: Problems) -> Rows:
     """The distributions of a table with a column a class."""
     table, classes = read_wide(path, source, problems)
     test = partial(is_share, tolerance=source["tolerance"])
-    columns = [imported.numbers(table, f"classes.{name}", name, test, EXPECTED, problems) for name in classes]
-    return Rows(np.stack(columns, axis=1), classes, table)
+    return Rows(imported.class_columns(table, classes, test, EXPECTED, problems), classes, table)
 
 
-# -- a whole distribution a row --------------------------------------------------------------------------------------
-
-
-def read_lists(path: Path, source: Mapping[str, Any], problems: Problems) -> Rows:
+def read_lists(path: Path, source: Options, problems: Problems) -> Rows:
     """The distributions of a Parquet column of lists or structs."""
     name = source["distribution_column"]
     if path.suffix.lower() != ".parquet":
@@ -176,7 +158,7 @@ def read_lists(path: Path, source: Mapping[str, Any], problems: Problems) -> Row
     return stacked(values, table, name, source, problems)
 
 
-def read_jsonl(path: Path, folder: Path, source: Mapping[str, Any], problems: Problems) -> Rows:
+def read_jsonl(path: Path, folder: Path, source: Options, problems: Problems) -> Rows:
     """The distributions of a metadata.jsonl in the image folder or below it."""
     place, root = path.parent.resolve(), folder.resolve()
     if not place.is_relative_to(root):
@@ -195,17 +177,15 @@ def read_jsonl(path: Path, folder: Path, source: Mapping[str, Any], problems: Pr
     known("group_column", path, source, keys, problems)
     key = source["distribution_column"] or distribution_key(path, keys, records)
     below = PurePosixPath(place.relative_to(root).as_posix())
-    table.columns["name_column"] = as_column(
-        [file_name(record, below, table.place(row), problems) for row, record in enumerate(records)]
-    )
+    names = [file_name(record, below, table.place(row), problems) for row, record in enumerate(records)]
+    table.columns["name_column"] = Column.of(names)
     if group := source["group_column"]:
-        table.columns["group_column"] = as_column(
-            [group_text(record.get(group), group, table.place(row), problems) for row, record in enumerate(records)]
-        )
+        texts = [group_text(record.get(group), group, table.place(row), problems) for row, record in enumerate(records)]
+        table.columns["group_column"] = Column.of(texts)
     return stacked([record.get(key) for record in records], table, key, source, problems)
 
 
-def known(role: str, path: Path, source: Mapping[str, Any], names: Sequence[str], problems: Problems) -> None:
+def known(role: str, path: Path, source: Options, names: Sequence[str], problems: Problems) -> None:
     """Refuse a column or key of the configuration that the file does not have."""
     if source[role] and source[role] not in names:
         problems.add(f"{path}: found no '{source[role]}' (source.{role}) among {', '.join(names)}. Correct the name.")
@@ -238,11 +218,7 @@ def is_number(value: Any) -> bool:
 
 
 def distribution_key(path: Path, keys: Sequence[str], records: Sequence[Mapping[str, Any]]) -> str:
-    """The only key that has lists or objects of numbers.
-
-    Raises:
-        UserError: no such key, or several.
-    """
+    """The only key that has lists or objects of numbers; none, or several, is a UserError."""
     found = []
     for key in keys:
         values = [record[key] for record in records if isinstance(record.get(key), list | dict)]
@@ -282,22 +258,10 @@ def group_text(value: Any, key: str, place: str, problems: Problems) -> str:
     return str(value)
 
 
-def as_column(texts: list[str]) -> Column:
-    """Texts as a column of a table."""
-    place: dict[str, int] = {}
-    code = [place.setdefault(text, len(place)) for text in texts]
-    return Column(np.array(code, np.int32), list(place))
-
-
-def stacked(values: Sequence[Any], table: Cells, what: str, source: Mapping[str, Any], problems: Problems) -> Rows:
+def stacked(values: Sequence[Any], table: Cells, what: str, source: Options, problems: Problems) -> Rows:
     """Lists of numbers, or mappings from class to number, as a matrix; a class that a mapping leaves out has 0.
 
-    Args:
-        values: R lists or R mappings, as they were read.
-        table: where they stand.
-        what: their column or key.
-        source: ``classes`` and ``tolerance``.
-        problems: gets other values, lists of other lengths, and classes that are not known.
+    ``what`` is their column or key in the table. Other values and lengths, and classes that are not known, are noted.
     """
     kind, classes = next((type(value) for value in values if isinstance(value, list | dict)), list), source["classes"]
     if kind is dict:

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
@@ -31,87 +31,62 @@ PIECE = 1 << 18  # bytes read at once
 
 @dataclass(frozen=True, kw_only=True)
 class Published(archives.Expected):
-    """A published file: size and hashes (as far as they are known) of what lies at ``url``.
-
-    Attributes:
-        url: where it is.
-        licence: of the data, not of this project.
-        citation: what to cite.
-        member: the file inside the archive at ``url`` that is wanted; None: all of it is.
-    """
+    """A published file: size and hashes (as far as they are known) of what lies at ``url``."""
 
     url: str
-    licence: str
+    licence: str  # of the data, not of this project
     citation: str
-    member: str | None = None
+    member: str | None = None  # the file inside the archive at ``url`` that is wanted; None: all of it is
 
 
-def _dcic(name: str, licence: str = "CC BY-SA 4.0", **known: Any) -> Published:
-    return Published(
-        url=f"https://zenodo.org/records/8115942/files/{name}.zip?download=1",
-        licence=licence,
-        citation="L. Schmarje et al., 'Is one annotation enough? A data-centric image classification benchmark for "
-        "noisy and ambiguous label estimation', NeurIPS 2022 Datasets and Benchmarks, arXiv:2207.06214; and the "
-        "sources of the subset, named at https://zenodo.org/records/8115942",
-        **known,
-    )
+def _of(base: str, licence: str, citation: str) -> Callable[..., Published]:
+    """What makes the files of one publisher, by their addresses below ``base``, and more that is known of them."""
+    return lambda path, **known: Published(**{"url": base + path, "licence": licence, "citation": citation} | known)
 
 
-def _cifar10h(name: str, **known: Any) -> Published:
-    return Published(
-        url=f"https://raw.githubusercontent.com/jcpeterson/cifar-10h/master/data/{name}",
-        licence="CC BY-NC-SA 4.0",
-        citation="J. C. Peterson, R. M. Battleday, T. L. Griffiths, O. Russakovsky, 'Human uncertainty makes "
-        "classification more robust', ICCV 2019",
-        **known,
-    )
-
-
-def _cifar_n(path: str, **known: Any) -> Published:
-    return Published(
-        url=f"https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/{path}",
-        licence="CC BY-NC 4.0",
-        citation="J. Wei et al., 'Learning with noisy labels revisited: a study using real-world human annotations', "
-        "ICLR 2022",
-        **known,
-    )
-
-
+_dcic = _of(
+    "https://zenodo.org/records/8115942/files/", "CC BY-SA 4.0",
+    "L. Schmarje et al., 'Is one annotation enough? A data-centric image classification benchmark for noisy and "
+    "ambiguous label estimation', NeurIPS 2022 Datasets and Benchmarks, arXiv:2207.06214; and the sources of the "
+    "subset, named at https://zenodo.org/records/8115942",
+)  # fmt: skip
+_cifar10h = _of(
+    "https://raw.githubusercontent.com/jcpeterson/cifar-10h/master/data/", "CC BY-NC-SA 4.0",
+    "J. C. Peterson, R. M. Battleday, T. L. Griffiths, O. Russakovsky, 'Human uncertainty makes classification more "
+    "robust', ICCV 2019",
+)  # fmt: skip
+_cifar_n = _of(
+    "https://raw.githubusercontent.com/UCSC-REAL/cifar-10-100n/main/", "CC BY-NC 4.0",
+    "J. Wei et al., 'Learning with noisy labels revisited: a study using real-world human annotations', ICLR 2022",
+)  # fmt: skip
+_fer_plus = _of(
+    "https://raw.githubusercontent.com/microsoft/FERPlus/master/", "MIT",
+    "E. Barsoum, C. Zhang, C. Canton Ferrer, Z. Zhang, 'Training deep networks for facial expression recognition with "
+    "crowd-sourced label distribution', ICMI 2016",
+)  # fmt: skip
 _HARVARD = "CC BY-SA 4.0; images: Copyright (c) President and Fellows of Harvard College 2015, all rights reserved"
 
+_KNOWN: dict[str, dict[str, Any]] = {  # of the archives of the DCIC benchmark
+    "Benthic": {}, "CIFAR10H": {"licence": "CC BY-NC-SA 4.0"},
+    "MiceBone": {"bytes": 680507926, "md5": "8a4026c22f07373f022d9ab4818089ec"}, "Pig": {}, "Plankton": {},
+    "QualityMRI": {}, "Synthetic": {}, "Treeversity1": {"licence": _HARVARD}, "Treeversity6": {"licence": _HARVARD},
+    "Turkey": {},
+}  # fmt: skip
 FILES = {
-    "Benthic.zip": _dcic("Benthic"),
-    "CIFAR10H.zip": _dcic("CIFAR10H", "CC BY-NC-SA 4.0"),
-    "MiceBone.zip": _dcic("MiceBone", bytes=680507926, md5="8a4026c22f07373f022d9ab4818089ec"),
-    "Pig.zip": _dcic("Pig"),
-    "Plankton.zip": _dcic("Plankton"),
-    "QualityMRI.zip": _dcic("QualityMRI"),
-    "Synthetic.zip": _dcic("Synthetic"),
-    "Treeversity1.zip": _dcic("Treeversity1", _HARVARD),
-    "Treeversity6.zip": _dcic("Treeversity6", _HARVARD),
-    "Turkey.zip": _dcic("Turkey"),
+    **{f"{name}.zip": _dcic(f"{name}.zip?download=1", **known) for name, known in _KNOWN.items()},
     "cifar10h-counts.npy": _cifar10h(
-        "cifar10h-counts.npy",
-        bytes=800128,
-        sha256="9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff",
+        "cifar10h-counts.npy", bytes=800128, sha256="9b36b4550349af56c79083356312eb4af856cc5fd3caf1f669d40b9d0bbb69ff"
     ),
     "cifar10h-probs.npy": _cifar10h("cifar10h-probs.npy", bytes=800128),
     "cifar10h-raw.csv": _cifar10h(
-        "cifar10h-raw.zip",
-        sha256="4b0283f9b2ae72a616eeb4a2a38474cc2a238eb041bfb8df5ead3a8a47f35aa3",
+        "cifar10h-raw.zip", sha256="4b0283f9b2ae72a616eeb4a2a38474cc2a238eb041bfb8df5ead3a8a47f35aa3",
         member="cifar10h-raw.csv",
     ),
     "CIFAR-10_human.pt": _cifar_n("data/CIFAR-10_human.pt", bytes=2401007),
     "CIFAR-100_human.pt": _cifar_n("data/CIFAR-100_human.pt", bytes=1000959),
     "side_info_cifar10N.csv": _cifar_n("side_info_cifar10N.csv"),
-    "fer2013new.csv": Published(
-        url="https://raw.githubusercontent.com/microsoft/FERPlus/master/fer2013new.csv",
-        bytes=1602762,
-        licence="MIT",
-        citation="E. Barsoum, C. Zhang, C. Canton Ferrer, Z. Zhang, 'Training deep networks for facial expression "
-        "recognition with crowd-sourced label distribution', ICMI 2016",
-    ),
-}
+    "fer2013new.csv": _fer_plus("fer2013new.csv", bytes=1602762),
+}  # fmt: skip
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
@@ -124,9 +99,6 @@ def fetch(published: Published, target: Path) -> None:
 
     The download grows in ``<target>.part``. Where a hash is known, the next call continues what a killed or failed one
     left there. Without a hash nobody could tell a mixture of two versions, so the next call starts again.
-
-    Raises:
-        UserError: the file cannot be fetched or stored, or is not the one that was published.
     """
     part = target.with_name(f"{target.name}.part")
     pinned = published.sha256 or published.md5

@@ -2,7 +2,8 @@
 
 How a file becomes uint8 RGB: the EXIF orientation is applied; grey values are repeated in the three channels, palettes
 looked up, CMYK converted by Pillow's formula; transparent images are laid over black; colour profiles are ignored. Grey
-values of 16 bits are refused unless ``deep`` says how they become 8. Other pixel types (LAB, floating point) and files
+values of 16 bits are refused unless ``deep`` says how they become 8: ``scale`` (65535 becomes 255) or ``stretch`` (an
+image's lowest value becomes 0, its highest 255). Other pixel types (LAB, floating point) and files
 with several frames are refused.
 """
 
@@ -38,15 +39,20 @@ AHEAD = 4  # images a thread may have ready before they are written
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode() refuses what it is about
 
 
-def relative_names(images: list[Path], folder: Path) -> dict[str, Path]:
-    """The images by their path below ``folder`` (with ``/``), sorted by it.
+class Images(dict[str, Path]):
+    """Image files by the names of the items, which are paths below ``folder``, in item order."""
 
-    Raises:
-        UserError: no image, or one that is not inside the folder (``..``, another folder, a link out of it), or whose
-            name is no text.
+    def __init__(self, files: Mapping[str, Path], folder: Path):
+        super().__init__(sorted(files.items()))
+        self.folder = folder
+
+
+def relative_names(images: list[Path], folder: Path) -> Images:
+    """The images, at least one, by their path below ``folder`` (with ``/``), sorted by it.
+
+    One that is not inside the folder (``..``, a link out of it), or whose name is no text, is a UserError.
     """
-    root = folder.resolve()
-    named = {}
+    root, named = folder.resolve(), {}
     for path in images:
         readable = os.fsencode(path).decode(errors="backslashreplace")
         if readable != str(path):
@@ -59,30 +65,21 @@ def relative_names(images: list[Path], folder: Path) -> dict[str, Path]:
         named[path.relative_to(folder).as_posix()] = path
     if not named:
         raise UserError(f"{folder}: found no image file ({', '.join(FORMATS)}). Put the images there.")
-    return dict(sorted(named.items()))
+    return Images(named, folder)
 
 
 def spellings(names: list[str]) -> dict[str, int]:
     """Every text that names exactly one image: its path, and its file name and stem where only one image has them."""
     short = defaultdict(set)
-    for index, name in enumerate(names):
-        short[PurePosixPath(name).name].add(index)
-        short[PurePosixPath(name).stem].add(index)
+    for index, path in enumerate(map(PurePosixPath, names)):
+        short[path.name].add(index)
+        short[path.stem].add(index)
     unique = {text: indices.pop() for text, indices in short.items() if len(indices) == 1}
     return unique | {name: index for index, name in enumerate(names)}
 
 
 def decode(content: bytes, deep: str = "refuse") -> Image.Image:
-    """An RGB image from a file's bytes, by the rules above.
-
-    Args:
-        content: the file.
-        deep: how grey values of 16 bits become 8: ``refuse``, ``scale`` (65535 becomes 255) or ``stretch`` (each
-            image's lowest value becomes 0, its highest 255).
-
-    Raises:
-        ValueError, OSError and others of Pillow's: not a whole image of a kind that the rules cover.
-    """
+    """An RGB image from a file's bytes, by the rules above; errors are Pillow's, or a ValueError."""
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         if image.width * image.height > Image.MAX_IMAGE_PIXELS:  # up to twice as many, Pillow only warns
             raise Image.DecompressionBombError
@@ -91,7 +88,9 @@ def decode(content: bytes, deep: str = "refuse") -> Image.Image:
         if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a JPEG photograph with previews
             raise ValueError(f"{image.n_frames} frames, expected one image")
         if image.mode in DEEP_MODES and deep != "refuse":
-            image = Image.fromarray(eight_bits(np.asarray(image), deep))
+            grey = np.asarray(image).astype(np.float64)
+            low, high = (0, 65535) if deep == "scale" else (grey.min(), grey.max())
+            image = Image.fromarray(np.rint(255 * ((grey - low) / max(high - low, 1)).clip(0, 1)).astype(np.uint8))
         if image.mode not in MODES:
             hint = "; source.deep says how 16-bit grey becomes 8-bit" if image.mode in DEEP_MODES else ""
             raise ValueError(f"pixel type {image.mode}, expected 8-bit grey, palette or colour{hint}")
@@ -103,19 +102,8 @@ def decode(content: bytes, deep: str = "refuse") -> Image.Image:
         return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
 
 
-def eight_bits(grey: np.ndarray, deep: str) -> np.ndarray:
-    """Grey values of 16 bits ``[H, W]`` as uint8, rounded: see :func:`decode` for ``deep``."""
-    low, high = (0, 65535) if deep == "scale" else (int(grey.min()), int(grey.max()))
-    share = (grey.astype(np.float64) - low) / max(high - low, 1)
-    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
-
-
 def read_image(path: Path, deep: str = "refuse") -> tuple[Image.Image, str]:
-    """An RGB image and the SHA-256 of the same bytes of its file.
-
-    Raises:
-        UserError: not a readable image, or one so large that Pillow takes it for an attack.
-    """
+    """An RGB image and the SHA-256 of the same bytes of its file; a UserError if that cannot be used."""
     try:
         content = path.read_bytes()
         image = decode(content, deep)
@@ -133,13 +121,8 @@ def decoded(
 ) -> Iterator[tuple[np.ndarray, str]]:
     """Pixels uint8 ``[H, W, 3]`` and the file's SHA-256 of each image that can be used, in the order of the paths.
 
-    Args:
-        paths: N files.
-        options: ``pixels`` (the side of the square that images are resized to, bicubic; None: all must have the size of
-            the first), ``resize`` (``stretch``: the proportions change, ``crop``: the centre of the long side stays,
-            ``pad``: black) and ``deep``.
-        threads: how many images are decoded at once; some more wait for their turn, so memory is bounded.
-        problems: gets the files that cannot be used.
+    For arguments see :func:`import_images`; some more images than ``threads`` wait for their turn, so memory is
+    bounded. ``problems`` gets the files that cannot be used.
     """
     pixels = options["pixels"]
 
@@ -180,20 +163,18 @@ def decoded(
 def import_images(
     paths: list[Path], options: Mapping[str, Any], output: Path | None, threads: int = 1
 ) -> dict[str, list[str] | pa.Array]:
-    """Write ``images.npy`` uint8 ``[N, H, W, 3]``, a few images in memory at a time.
+    """Write ``images.npy`` uint8 ``[N, H, W, 3]``, a few images in memory at a time, and return columns of the items.
+
+    These are ``sha256`` of each file's bytes, and ``duplicate``, the first item with the same pixels (null where this
+    is the first). All files that cannot be used are one UserError.
 
     Args:
         paths: the N files, in item order.
-        options: see :func:`decoded`.
+        options: ``pixels`` (the side of the square that images are resized to, bicubic; None: all must have the size of
+            the first), ``resize`` (``stretch``: the proportions change, ``crop``: the centre of the long side stays,
+            ``pad``: black) and ``deep``.
         output: the file to write; None only looks whether that could be done.
         threads: how many images are decoded at once.
-
-    Returns:
-        Columns of the items: ``sha256`` of each file's bytes, and ``duplicate``, the first item with the same pixels
-        (null where this is the first).
-
-    Raises:
-        UserError: all unreadable files, or images of several sizes without ``pixels``.
     """
     problems = Problems()
     images = decoded(paths, options, threads, problems)
@@ -203,7 +184,7 @@ def import_images(
         raise UserError("found no image. Add images to the folder of the source.")
     shape = (len(paths), *first[0].shape)
     hashes, duplicate, seen = [], [], {}
-    with nullcontext() if output is None else contract.appended_images(output, shape) as append:
+    with nullcontext() if output is None else contract.new_images(output, shape) as append:
         for row, (image, digest) in enumerate(chain([first], images)):
             if append:
                 append(image)

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,41 +18,23 @@ import pyarrow as pa
 
 from ..errors import Problems, UserError
 from .cells import Cells, Column, first_bad_line
-from .contract import Content, Votes
-from .images import import_images, spellings
+from .contract import Content, Options, Votes
+from .images import Images, import_images, spellings
 
 MOST_NAMED = 25  # more messages of one kind than are shown help nobody
 MOST_CLASSES = 32_767  # that the labels of votes, int16, can tell apart
 
 
 def content(
-    source: Mapping[str, Any],
-    images: Mapping[str, Path],
-    classes: list[str],
-    problems: Problems,
-    *,
-    votes: Votes | None = None,
-    p: np.ndarray | None = None,
-    groups: Sequence[str | None] | None = None,
-    columns: Mapping[str, np.ndarray] | None = None,
-    remarks: Sequence[str] = (),
-    **notes: Any,
-) -> Content:
-    """The content of a source of N image files.
+    source: Options, images: Mapping[str, Path], classes: list[str], problems: Problems, *,
+    votes: Votes | None = None, p: np.ndarray | None = None, groups: list[str | None] | None = None,
+    columns: Mapping[str, np.ndarray] | None = None, remarks: Sequence[str] = (), **notes: Any,
+) -> Content:  # fmt: skip
+    """The content (see :class:`Content`) of a source of N image files by item name; raises all that is wrong.
 
-    Args:
-        source: options; ``pixels``, ``resize``, ``deep`` and, with votes, ``unvoted`` (``refuse`` or ``leave_out``
-            images without a vote) and ``pseudonymise``.
-        images: files by item name, in item order.
-        classes: names of the C classes, in index order.
-        problems: gets what is wrong; raised with all that was noted before.
-        votes: with annotators by their own names.
-        p, groups, columns: see :class:`Content`.
-        remarks: what the import did to the data, a sentence each.
-        notes: further notes (``licence``, ``citation``).
-
-    Raises:
-        UserError: fewer than two classes, an image without votes, or anything noted before.
+    Of the options it takes ``pixels``, ``resize``, ``deep`` and, with votes, ``unvoted`` (``refuse`` or ``leave_out``
+    images without a vote) and ``pseudonymise``; ``votes`` have the annotators' own names. ``remarks`` say what the
+    import did to the data, a sentence each.
     """
     if len(classes) < 2:
         problems.add(
@@ -76,24 +59,16 @@ def content(
                 )
                 problems.stop()
             remarks.append(f"{len(voted) - voted.sum()} of {len(names)} images have no vote and were left out.")
-            votes = Votes((np.cumsum(voted) - 1)[votes.item], votes.label, votes.annotator, votes.weight, votes.time)
+            votes = replace(votes, item=(np.cumsum(voted) - 1)[votes.item])
             names = [name for name, keep in zip(names, voted, strict=True) if keep]
             groups = groups and [group for group, keep in zip(groups, voted, strict=True) if keep]
             columns = {key: value[voted] for key, value in (columns or {}).items()}
         if votes.annotator is not None and source["pseudonymise"]:
             aliases = pseudonyms(votes.annotator.dictionary.to_pylist())
             annotator = pa.DictionaryArray.from_arrays(votes.annotator.indices, pa.array(aliases, pa.string()))
-            votes = Votes(votes.item, votes.label, annotator, votes.weight, votes.time)
-    return Content(
-        names=names,
-        classes=classes,
-        images=partial(import_images, [images[name] for name in names], source),
-        votes=votes,
-        p=p,
-        groups=list(groups) if groups is not None else None,
-        columns=columns or {},
-        notes={"remarks": remarks, **notes},
-    )
+            votes = replace(votes, annotator=annotator)
+    pixels = partial(import_images, [images[name] for name in names], source)
+    return Content(names, classes, pixels, votes, p, groups, columns or {}, {"remarks": remarks, **notes})
 
 
 def pseudonyms(names: list[str]) -> list[str]:
@@ -116,14 +91,9 @@ def annotators(column: Column) -> pa.DictionaryArray:
 
 
 def lookup(cells: Cells, role: str, known: Mapping[str, int], what: str, remedy: str, problems: Problems) -> np.ndarray:
-    """The number that each cell's text stands for, int64 ``[R]`` (-1: none).
+    """The number that each cell's text stands for, int64 ``[R]`` (-1: none), by the numbers ``known`` by text.
 
-    Args:
-        cells: has a column of that role.
-        known: numbers by text.
-        what: what the texts name, for messages.
-        remedy: the end of each message.
-        problems: gets the first place of each text that is not known, and of empty cells.
+    The first place of each text that is not known, and of empty cells, is noted: as no ``what``, ending in ``remedy``.
     """
     column = cells.columns[role]
     number = np.array([known.get(text, -1) for text in column.texts], np.int64)
@@ -136,38 +106,36 @@ def lookup(cells: Cells, role: str, known: Mapping[str, int], what: str, remedy:
     return number[column.code]
 
 
-def items(cells: Cells, role: str, images: Mapping[str, Path], folder: Path, by: str, problems: Problems) -> np.ndarray:
+def items(cells: Cells, role: str, images: Images, by: str, problems: Problems) -> np.ndarray:
     """The item that each row is about, int64 ``[R]`` (-1: none).
 
-    Args:
-        by: ``name``: a path below the folder, or a file name or stem that occurs once; ``index``: the place, from 0, of
-            the file in the order of the names.
+    ``by`` is ``name`` (a path below the folder, or a file name or stem that occurs once) or ``index`` (the place, from
+    0, of the file in the order of the names).
     """
-    names = list(images)
+    last, folder = len(images) - 1, images.folder
     if by == "index":
-        check_order(names, folder, problems)
-        known = {str(index): index for index in range(len(names))}
-        remedy = f"Write a whole number from 0 to {len(names) - 1}, the place of the image in {folder} in name order."
+        check_order(images, problems)
+        known = {str(index): index for index in range(len(images))}
+        remedy = f"Write a whole number from 0 to {last}, the place of the image in {folder} in name order."
     else:
-        known = spellings(names)
+        known = spellings(list(images))
         remedy = (
             f"Write a path below {folder} (or a file name that occurs once there), add the image, or remove the row."
         )
     return lookup(cells, role, known, "image", remedy, problems)
 
 
-def check_order(names: Sequence[str], folder: Path, problems: Problems) -> None:
+def check_order(images: Images, problems: Problems) -> None:
     """Refuse names whose order as text differs from their order as numbers: rows would meet the wrong images."""
     by_number = sorted(
-        names, key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+        images, key=lambda name: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
     )
-    for text, number in zip(names, by_number, strict=True):
-        if text != number:
-            problems.add(
-                f"{folder}: '{text}' comes before '{number}' as text but after it as a number, so the row of each is "
-                f"not certain. Pad the numbers with zeros, or name the images in the table."
-            )
-            return
+    text, number = next((pair for pair in zip(images, by_number, strict=True) if len(set(pair)) > 1), ("", ""))
+    if text:
+        problems.add(
+            f"{images.folder}: '{text}' comes before '{number}' as text but after it as a number, so the row of each "
+            f"is not certain. Pad the numbers with zeros, or name the images in the table."
+        )
 
 
 def class_names(place: str, labels: Sequence[str], classes: list[str] | None, problems: Problems) -> list[str]:
@@ -219,8 +187,8 @@ def one_vote_each(cells: Cells, role: str, item: np.ndarray, names: Sequence[str
     for place in again[:MOST_NAMED]:
         before, row = rows[order[place]], rows[order[place + 1]]
         problems.add(
-            f"{cells.place(before)} and {cells.unit} {cells.number[row]} are both votes of '{column.each(row)}' on the "
-            f"image '{names[item[row]]}'. Keep one, or set the annotator's column to null."
+            f"{cells.both(before, row)} votes of '{column.each(row)}' on the image '{names[item[row]]}'. Keep one, or "
+            f"set the annotator's column to null."
         )
 
 
@@ -239,6 +207,18 @@ def numbers(cells: Cells, role: str, what: str, test: Any, expected: str, proble
     return values[column.code]
 
 
+def stop_early(problems: Problems) -> None:
+    """Raise the many mistakes that were found, rather than read on in a file of another kind."""
+    if len(problems.messages) >= MOST_NAMED:
+        problems.stop()
+
+
+def class_columns(cells: Cells, classes: Sequence[str], test: Any, expected: str, problems: Problems) -> np.ndarray:
+    """The numbers of a table with a column a class, float64 ``[R, C]``; see :func:`numbers`."""
+    columns = [numbers(cells, f"classes.{name}", name, test, expected, problems) for name in classes]
+    return np.array(columns).T.reshape(len(cells), len(classes))
+
+
 def number(text: str) -> float:
     """The number that a cell holds; nan where it holds none."""
     try:
@@ -248,11 +228,7 @@ def number(text: str) -> float:
 
 
 def document(path: Path) -> Any:
-    """What a JSON file holds.
-
-    Raises:
-        UserError: not UTF-8, not JSON, or an object with one key twice, of which readers of JSON keep the last.
-    """
+    """What a JSON file holds; a key that an object has twice, of which readers keep the last, is a UserError, too."""
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=distinct)
     except UnicodeDecodeError:

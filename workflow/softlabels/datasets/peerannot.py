@@ -20,14 +20,13 @@ import numpy as np
 from ..errors import Problems, UserError
 from . import imported
 from .cells import Column
-from .contract import Content, Votes
+from .contract import Content, Options, Votes
 from .images import relative_names
 
 ENTRY = {
     "about": "A data set of the peerannot library - answers.json, metadata.json and train/CLASS/NAME-KEY.",
     "options": {
-        "images": {
-            "type": "string",
+        "images": {"type": "string",
             "description": "The data set's folder, with answers.json, metadata.json and train/ (required).",
             "input": "folder", "required": True},
     },
@@ -39,17 +38,8 @@ ENTRY = {
 NO_ANSWER = (None, -1)
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
-    """The content of a folder of peerannot; the folder of an image is kept as ``folder_class``, and is no vote.
-
-    Args:
-        source: the options.
-        files: ``folder``, ``images`` (list of files below it).
-        problems: gets answers that name no image or no class, and whatever else is wrong.
-
-    Raises:
-        UserError: the folder has another layout; or too many problems.
-    """
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of a folder of peerannot; the folder of an image is kept as ``folder_class``, and is no vote."""
     folder, remarks = files["folder"], []
     answers, metadata = (read_object(folder / name, folder) for name in ("answers.json", "metadata.json"))
     named = relative_names(files["images"], folder)
@@ -117,14 +107,9 @@ def class_order(folder: Path, given: list[str] | None, metadata: Mapping[str, An
 
 
 def read_votes(
-    path: Path,
-    answers: Mapping[str, Any],
-    keys: Mapping[str, int],
-    elsewhere: set[str],
-    classes: list[str],
-    remarks: list[str],
-    problems: Problems,
-) -> Votes:
+    path: Path, answers: Mapping[str, Any], keys: Mapping[str, int], elsewhere: set[str], classes: list[str],
+    remarks: list[str], problems: Problems,
+) -> Votes:  # fmt: skip
     """The votes of ``answers``; those on images with a key in ``elsewhere`` are counted in a remark."""
     item, label, annotator, people = array("i"), array("i"), array("i"), {}
     empty = outside = 0
@@ -151,8 +136,7 @@ def read_votes(
             outside += len(given)
         else:
             problems.add(f"{place}: found no image with that key in train/. Add it, or remove the answers.")
-        if len(problems.messages) >= imported.MOST_NAMED:
-            problems.stop()
+        imported.stop_early(problems)
     if empty:
         remarks.append(f"{empty} answers are -1 or null, which stands for none, and were left out.")
     if outside:
@@ -162,23 +146,12 @@ def read_votes(
 
 
 def compare(
-    folder: Path,
-    folders: np.ndarray,
-    votes: Votes,
-    classes: list[str],
-    given: bool,
-    remarks: list[str],
+    folder: Path, folders: np.ndarray, votes: Votes, classes: list[str], given: bool, remarks: list[str],
     problems: Problems,
-) -> None:
-    """Say how often the most voted class is the image's folder; note indices that follow another order of the folders.
+) -> None:  # fmt: skip
+    """Remark how often the most voted class is the image's folder; note indices that follow another order of these.
 
-    Args:
-        folder: of the data set.
-        folders: the class folder of each image, ``[N]``.
-        votes: of the N images.
-        classes: in the order of the indices.
-        given: whether the user gave that order, who is then believed.
-        remarks, problems: get what is found.
+    ``folders`` are the class folders of the N images; where the order of the classes was ``given``, it is believed.
     """
     counts = votes.counts(len(folders), len(classes))
     voted = counts.any(axis=1)

@@ -19,101 +19,77 @@ import numpy as np
 from ..errors import Problems
 from ..progress import progress
 from . import annotators
-from .contract import Content, new_images
+from .contract import Content, Options, new_images
 
 ENTRY = {
     "about": "Red, green and blue circles and ellipses and their interpolations, with exactly known distributions.",
     "options": {
-        "items": {
-            "type": "integer", "minimum": 1, "maximum": 10000000, "default": 15000,
+        "items": {"type": "integer", "minimum": 1, "maximum": 10000000, "default": 15000,
             "description": "Number of images."},
-        "pixels": {
-            "type": "integer", "minimum": 8, "maximum": 1024, "default": 224,
+        "pixels": {"type": "integer", "minimum": 8, "maximum": 1024, "default": 224,
             "description": "Side of the square images."},
         "seed": {"type": "integer", "minimum": 0, "default": 0, "description": "Seed of the generator."},
-        "pure_share": {
-            "type": "number", "minimum": 0, "maximum": 1, "default": 0.4,
+        "pure_share": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.4,
             "description": "Share of images that are exactly one class."},
-        "interpolate": {
-            "enum": ["joint", "colour", "shape", "mixed"], "default": "joint",
-            "description": "What is interpolated in the other images - colour and shape together, one of them, or "
-                           "a mixture."},
-        "mixed_shares": {
-            "type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 3, "maxItems": 3,
-            "default": [0.34, 0.33, 0.33],
+        "interpolate": {"enum": ["joint", "colour", "shape", "mixed"], "default": "joint",
+            "description": "What is interpolated in the other images - colour and shape together, one of them, or a "
+            "mixture."},
+        "mixed_shares": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 1}, "minItems": 3,
+            "maxItems": 3, "default": [0.34, 0.33, 0.33],
             "description": "For `mixed`, the shares of joint, colour and shape interpolations."},
-        "colour_path": {
-            "enum": ["hsv_hue", "rgb_linear"], "default": "hsv_hue",
+        "colour_path": {"enum": ["hsv_hue", "rgb_linear"], "default": "hsv_hue",
             "description": "Whether colours move along the saturated hue circle or straight through RGB."},
-        "ratio_min": {
-            "type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.5,
+        "ratio_min": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.5,
             "description": "Axis ratio of a pure ellipse."},
-        "balance": {
-            "enum": ["exact", "random"], "default": "exact",
+        "balance": {"enum": ["exact", "random"], "default": "exact",
             "description": "Whether hard classes have equal sizes (or those of `class_shares`) or are drawn."},
-        "classes": {
-            "enum": ["colour_shape", "colour"], "default": "colour_shape",
+        "classes": {"enum": ["colour_shape", "colour"], "default": "colour_shape",
             "description": "The six classes of a colour and a shape (bc, be, gc, ge, rc, re), or the colours alone "
-                           "(b, g, r)."},
+            "(b, g, r)."},
         "class_shares": {
             "anyOf": [{"type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 3,
                        "maxItems": 6}, {"type": "null"}],
             "default": None,
             "description": "Share of each hard class, in the order of `classes`, with the sum 1; null for equal "
                            "shares."},
-        "radius": {
-            "type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 2,
+        "radius": {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 2,
             "maxItems": 2, "default": [0.12, 0.26],
             "description": "Size, as a share of the side: uniform in this range.", "ordered": True},
-        "centre": {
-            "anyOf": [{"$ref": "range"}, {"type": "null"}], "default": None,
-            "description": "Range of the centre as a share of the side; null keeps the whole shape inside the "
-                           "frame.", "ordered": True},
-        "margin": {
-            "type": "number", "minimum": 0, "maximum": 0.4, "default": 0.02,
+        "centre": {"anyOf": [{"$ref": "range"}, {"type": "null"}], "default": None,
+            "description": "Range of the centre as a share of the side; null keeps the whole shape inside the frame.",
+            "ordered": True},
+        "margin": {"type": "number", "minimum": 0, "maximum": 0.4, "default": 0.02,
             "description": "Frame kept free, as a share of the side."},
         "clip": {"type": "boolean", "default": False, "description": "Whether the border may cut shapes."},
-        "size": {
-            "enum": ["area", "major_axis"], "default": "area",
+        "size": {"enum": ["area", "major_axis"], "default": "area",
             "description": "What the radius fixes; with `area` the area says nothing about the shape class."},
-        "supersampling": {
-            "type": "integer", "minimum": 1, "maximum": 64, "default": 4,
+        "supersampling": {"type": "integer", "minimum": 1, "maximum": 64, "default": 4,
             "description": "Sub-pixels along a side of a pixel (1 = none); pixels times supersampling is at most "
-                           "32767."},
-        "noise": {
-            "type": "number", "minimum": 0, "default": 0,
+            "32767."},
+        "noise": {"type": "number", "minimum": 0, "default": 0,
             "description": "Standard deviation of Gaussian pixel noise (0 to 255)."},
         "background": {"enum": ["black", "texture"], "default": "black", "description": "Background of the images."},
-        "votes": {
-            "type": "integer", "minimum": 0, "default": 0,
+        "votes": {"type": "integer", "minimum": 0, "default": 0,
             "description": "Votes drawn for each image; 0 labels with the exact distribution."},
-        "annotators": {
-            "type": "integer", "minimum": 0, "default": 0,
+        "annotators": {"type": "integer", "minimum": 0, "default": 0,
             "description": "Size of the pool of annotators; 0 for anonymous votes."},
-        "complete_annotators": {
-            "type": "integer", "minimum": 0, "default": 0,
-            "description": "So many of the pool vote on every image; the other votes of an image come from the "
-                           "rest of the pool."},
-        "load": {
-            "enum": ["even", "uneven"], "default": "even",
+        "complete_annotators": {"type": "integer", "minimum": 0, "default": 0,
+            "description": "So many of the pool vote on every image; the other votes of an image come from the rest "
+            "of the pool."},
+        "load": {"enum": ["even", "uneven"], "default": "even",
             "description": "How often the others of the pool are chosen - all alike, or the k-th in proportion to "
-                           "1/k."},
-        "annotator_model": {
-            "enum": ["ambiguity", "spammer_hammer", "confusion", "drift"], "default": "ambiguity",
-            "description": "What annotators make of what they see, which is a draw of the image's distribution - "
-                           "all err alike (`ambiguity`), some answer at random (`spammer_hammer`), each mixes up "
-                           "classes in a way of their own (`confusion`), or their accuracy changes from vote to "
-                           "vote (`drift`); all but the first need `annotators`."},
-        "annotator_accuracy": {
-            "type": "number", "minimum": 0, "maximum": 1, "default": 1,
-            "description": "With the remaining probability an annotator answers at random. For `confusion` the "
-                           "mean probability of answering what was seen; for `drift` the accuracy at the first "
-                           "vote."},
-        "accuracy_at_end": {
-            "type": "number", "minimum": 0, "maximum": 1, "default": 0.6,
+            "1/k."},
+        "annotator_model": {"enum": ["ambiguity", "spammer_hammer", "confusion", "drift"], "default": "ambiguity",
+            "description": "What annotators make of what they see, which is a draw of the image's distribution - all "
+            "err alike (`ambiguity`), some answer at random (`spammer_hammer`), each mixes up classes in a way of "
+            "their own (`confusion`), or their accuracy changes from vote to vote (`drift`); all but the first need "
+            "`annotators`."},
+        "annotator_accuracy": {"type": "number", "minimum": 0, "maximum": 1, "default": 1,
+            "description": "With the remaining probability an annotator answers at random. For `confusion` the mean "
+            "probability of answering what was seen; for `drift` the accuracy at the first vote."},
+        "accuracy_at_end": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.6,
             "description": "For `drift`, the accuracy at an annotator's last vote."},
-        "spammer_share": {
-            "type": "number", "minimum": 0, "maximum": 1, "default": 0.2,
+        "spammer_share": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.2,
             "description": "For `spammer_hammer`, the share of the pool that answers at random whatever the image."},
     },
     "gives": ["votes", "exact"],
@@ -131,7 +107,7 @@ TEXTURE_CELLS = 8  # grid cells along a side of the image
 TEXTURE_MAX = 127.0  # at most half as bright as a shape
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
     """The content of a generated data set; ``source`` holds the options, ``problems`` gets those that contradict."""
     check(source, problems)
     problems.stop()
@@ -139,11 +115,10 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     p = label_distributions(items["u"], items["s"], source["classes"])
 
     def images(path: Path | None, threads: int) -> dict[str, Any]:
-        if path is None:
-            return {}
-        with new_images(path, (len(p), source["pixels"], source["pixels"], 3)) as rows:
-            for chunk in progress(chunks(source), desc="render"):
-                rows[chunk] = render(source, {key: column[chunk] for key, column in items.items()}, chunk.start)
+        if path is not None:
+            with new_images(path, (len(p), source["pixels"], source["pixels"], 3)) as append:
+                for chunk in progress(chunks(source), desc="render"):
+                    append(render(source, {key: column[chunk] for key, column in items.items()}, chunk.start))
         return {}
 
     names = [f"synthetic-{i:05d}" for i in range(len(p))]
@@ -154,7 +129,7 @@ def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems
     return Content(names, CLASSES[source["classes"]], images, votes, p, columns=items, notes=notes)
 
 
-def check(source: Mapping[str, Any], problems: Problems) -> None:
+def check(source: Options, problems: Problems) -> None:
     """Note options that contradict each other."""
     annotators.check(source, problems)
     shares, n_classes = source["class_shares"], len(CLASSES[source["classes"]])

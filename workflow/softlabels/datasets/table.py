@@ -11,9 +11,9 @@ import numpy as np
 from ..errors import Problems, UserError
 from . import cells, imported
 from .cells import Cells
-from .contract import Content, Votes
+from .contract import Content, Options, Votes
 from .counts import matrix, read_array, rows_of_images
-from .images import relative_names
+from .images import Images, relative_names
 
 ENTRY = {
     "about": "Images and a table - one vote a row (long), or one image a row and a column of counts a class (wide).",
@@ -22,8 +22,7 @@ ENTRY = {
             "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
         "votes": {
             "type": "string", "description": "CSV or Parquet file (required).", "input": "votes", "required": True},
-        "layout": {
-            "enum": ["long", "wide"], "default": "long",
+        "layout": {"enum": ["long", "wide"], "default": "long",
             "description": "One vote a row, or one image a row and counts a class."},
         "columns": {
             "type": "object", "additionalProperties": False, "default": {}, "description": "Names of the columns.",
@@ -39,12 +38,10 @@ ENTRY = {
                                                      "reference)."},
                            "time": {"type": ["string", "null"], "default": None,
                                     "description": "Column with the vote's time, a number; kept with the votes."}}},
-        "item_by": {
-            "enum": ["name", "index"], "default": "name",
-            "description": "Whether an image is named by its file, or by its place (from 0) in the order of the "
-                           "file names."},
-        "label_by": {
-            "enum": ["name", "index"], "default": "name",
+        "item_by": {"enum": ["name", "index"], "default": "name",
+            "description": "Whether an image is named by its file, or by its place (from 0) in the order of the file "
+            "names."},
+        "label_by": {"enum": ["name", "index"], "default": "name",
             "description": "Whether a label is a class name, or its index (from 0) in `classes`."},
         "where": {
             "type": "object", "default": {},
@@ -69,8 +66,7 @@ ENTRY = {
                                                 "(required)."}}},
                 {"type": "null"}],
             "default": None, "description": "Attention checks among the rows; they are no votes."},
-        "compare": {
-            "type": ["string", "null"], "default": None,
+        "compare": {"type": ["string", "null"], "default": None,
             "description": "`.npy` of published counts [N, C]; the data card says how the votes differ.",
             "input": "compare"},
     },
@@ -83,29 +79,22 @@ LIGHTEST, HEAVIEST = 1e-30, 1e30  # weights are kept with 32 bits, which end at 
 MOST_DIGITS = 4  # of a class's number where classes are not listed: a longer one is a slip, and would name them all
 
 
-def read(source: Mapping[str, Any], files: Mapping[str, Any], problems: Problems) -> Content:
-    """The content of an image folder with a table of votes.
-
-    Args:
-        source: the options.
-        files: ``images`` (list of files below ``folder``), ``folder``, ``votes``, and ``compare`` if there is one.
-        problems: gets votes that name no image or no class, and whatever else is wrong.
-    """
-    path, folder = files["votes"], files["folder"]
-    images = relative_names(files["images"], folder)
-    table, classes = open_table(path, source, problems)
+def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
+    """The content of an image folder with a table of ``votes``, and perhaps counts to ``compare`` them with."""
+    images = relative_names(files["images"], files["folder"])
+    table, classes = open_table(files["votes"], source, problems)
     remarks: list[str] = []
     table = chosen(table, source["where"], remarks, problems)
     table = attentive(table, source["attention"], remarks, problems)
     layout = wide if source["layout"] == "wide" else long
-    votes, classes, groups = layout(table, source, classes, images, folder, problems)
+    votes, classes, groups = layout(table, source, classes, images, problems)
     problems.stop()
     if "compare" in files:
         remarks.append(comparison(files["compare"], votes.counts(len(images), len(classes))))
     return imported.content(source, images, classes, problems, votes=votes, groups=groups, remarks=remarks)
 
 
-def open_table(path: Path, source: Mapping[str, Any], problems: Problems) -> tuple[Cells, list[str] | None]:
+def open_table(path: Path, source: Options, problems: Problems) -> tuple[Cells, list[str] | None]:
     """The columns that the configuration names, by role, and the classes of a wide table."""
     roles = {f"columns.{role}": name for role, name in source["columns"].items() if name is not None}
     roles |= {f"where.{name}": name for name in source["where"]}
@@ -131,7 +120,7 @@ def chosen(table: Cells, where: Mapping[str, Any], remarks: list[str], problems:
     for name, wanted in where.items():
         negated = isinstance(wanted, dict)
         values = wanted["not"] if negated else wanted
-        texts = {as_text(value) for value in (values if isinstance(values, list) else [values])}
+        texts = {str(value).casefold() for value in (values if isinstance(values, list) else [values])}
         column = table.columns[f"where.{name}"]
         keep = np.array([(text.casefold() in texts) != negated for text in column.texts], bool)[column.code]
         if not keep.any():
@@ -144,11 +133,6 @@ def chosen(table: Cells, where: Mapping[str, Any], remarks: list[str], problems:
             remarks.append(f"{(~keep).sum()} of {len(table)} rows were left out by `where` on column '{name}'.")
         table = table.kept(keep)
     return table
-
-
-def as_text(value: Any) -> str:
-    """A value of the configuration as a table may write it, in lower case."""
-    return str(value).casefold()
 
 
 def yes(table: Cells, role: str, problems: Problems) -> np.ndarray:
@@ -190,16 +174,11 @@ def attentive(table: Cells, attention: Mapping[str, Any] | None, remarks: list[s
 
 
 def long(
-    table: Cells,
-    source: Mapping[str, Any],
-    classes: list[str] | None,
-    images: Mapping[str, Path],
-    folder: Path,
-    problems: Problems,
+    table: Cells, source: Options, classes: list[str] | None, images: Images, problems: Problems
 ) -> tuple[Votes, list[str], list[str | None] | None]:
     """Votes, classes and groups of a table with one vote a row."""
     names = list(images)
-    item = imported.items(table, "columns.item", images, folder, source["item_by"], problems)
+    item = imported.items(table, "columns.item", images, source["item_by"], problems)
     column = table.columns["columns.label"]
     used = [column.texts[code] for code in np.unique(column.code)]
     if source["label_by"] == "index":
@@ -213,43 +192,35 @@ def long(
         known = {name: index for index, name in enumerate(classes)}
         remedy = f"Write one of {', '.join(classes)}{listed}." if classes else "Write the name of a class."
     label = imported.lookup(table, "columns.label", known, "label", remedy, problems)
-    optional = {role: f"columns.{role}" for role in ("annotator", "group", "weight", "time")}
-    roles = {role: name for role, name in optional.items() if name in table.columns}
-    if "annotator" in roles:
-        imported.one_vote_each(table, roles["annotator"], item, names, problems)
-    groups = imported.one_group_each(table, roles["group"], item, names, problems) if "group" in roles else None
-    weight = time = None
-    if "weight" in roles:
+    annotator = weight = time = groups = None
+    if (role := "columns.annotator") in table.columns:
+        imported.one_vote_each(table, role, item, names, problems)
+        annotator = imported.annotators(table.columns[role])
+    if (role := "columns.group") in table.columns:
+        groups = imported.one_group_each(table, role, item, names, problems)
+    if (role := "columns.weight") in table.columns:
         weight = imported.numbers(
-            table, roles["weight"], source["columns"]["weight"],
+            table, role, source["columns"]["weight"],
             lambda values: (values >= LIGHTEST) & (values <= HEAVIEST), "a positive number", problems,
         )  # fmt: skip
-    if "time" in roles:
-        empty = np.array([text == "" for text in table.columns[roles["time"]].texts], bool)
+    if (role := "columns.time") in table.columns:
+        empty = np.array([text == "" for text in table.columns[role].texts], bool)
         time = imported.numbers(
-            table, roles["time"], source["columns"]["time"],
+            table, role, source["columns"]["time"],
             lambda values: np.isfinite(values) | empty, "a number, or nothing", problems,
         )  # fmt: skip
-    annotator = imported.annotators(table.columns[roles["annotator"]]) if "annotator" in roles else None
     return Votes(item, label, annotator, weight, time), classes, groups
 
 
 def wide(
-    table: Cells,
-    source: Mapping[str, Any],
-    classes: list[str],
-    images: Mapping[str, Path],
-    folder: Path,
-    problems: Problems,
+    table: Cells, source: Options, classes: list[str], images: Images, problems: Problems
 ) -> tuple[Votes, list[str], list[str | None] | None]:
     """Votes, classes and groups of a table with one image a row and a column of counts a class."""
     counts = matrix(table, classes, problems)
-    rows = rows_of_images(table, "columns.item", images, folder, problems, source["item_by"])
+    rows = rows_of_images(table, "columns.item", images, problems, source["item_by"])
     problems.stop()
-    groups = None
-    if "columns.group" in table.columns:
-        groups = [table.columns["columns.group"].each(row) or None for row in rows]
-    return Votes.of_counts(counts[rows]), classes, groups
+    group = table.columns.get("columns.group")
+    return Votes.of_counts(counts[rows]), classes, group and [group.each(row) or None for row in rows]
 
 
 def comparison(path: Path, counts: np.ndarray) -> str:

@@ -4,37 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from .. import registry
-from ..contracts.names import Options
-from ..contracts.reference import Reference
-from ..errors import UserError
+from ..contracts import Options, Reference
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """n items of one part; row k of every array belongs to ``item[k]``.
+    """n items of one part; row k of every array belongs to ``item[k]``."""
 
-    Attributes:
-        part: val or test.
-        item: int ``[n]``.
-        reference: float64 ``[n, C]``; rows sum to 1.
-        log_prediction: logarithms of the predicted distributions, float64 ``[n, C]``; -inf where one is 0.
-        classes: names of the C classes.
-        features: float64 ``[n, F]``; None where there are none, as in the validation part and without a network.
-        counts: the votes that the reference is made of, int64 ``[n, C]``; None where it is exact.
-    """
-
-    part: str
-    item: np.ndarray
-    reference: np.ndarray
-    log_prediction: np.ndarray
-    classes: list[str]
-    features: np.ndarray | None = None
-    counts: np.ndarray | None = None
+    part: str  # val or test
+    item: np.ndarray  # int [n]
+    reference: np.ndarray  # float64 [n, C]; rows sum to 1
+    log_prediction: np.ndarray  # logarithms of the predicted distributions, float64 [n, C]; -inf where one is 0
+    classes: list[str]  # names of the C classes
+    features: np.ndarray | None = None  # float64 [n, F]; None in the validation part and without a network
+    counts: np.ndarray | None = None  # the votes that the reference is made of, int64 [n, C]; None where it is exact
 
 
 Score = Callable[[Aligned], dict[str, float]]  # -> metrics by name
@@ -71,14 +58,3 @@ def scorer(metrics: Mapping[str, Options]) -> Score:
         }
 
     return score
-
-
-def require_every_class(path: Path, p: np.ndarray, classes: list[str]) -> None:
-    """Refuse test items ``p`` ``[n, C]`` among which a class is nobody's truth."""
-    absent = np.flatnonzero(np.bincount(p.argmax(axis=1), minlength=len(classes)) == 0)
-    if len(absent):
-        names = ", ".join(classes[c] for c in absent)
-        raise UserError(
-            f"{path}: no test item has the truth {names}, expected at least one for each class: macro accuracy would "
-            f"average over fewer classes. Use another split, or set allow_missing_class: true."
-        )

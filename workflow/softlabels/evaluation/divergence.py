@@ -22,18 +22,6 @@ def kl_items(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
     return ce_items(reference, log_prediction) + xlogy(reference, reference).sum(axis=1)
 
 
-def kl_dcic_items(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
-    """KL(p || q) in nats with p and q clipped to [EPS, 1 - EPS] and not renormalised; always finite."""
-    log_q = np.clip(log_prediction, np.log(EPS), np.log1p(-EPS))
-    p = np.clip(reference, EPS, 1 - EPS)
-    return (p * (np.log(p) - log_q)).sum(axis=1)
-
-
-def tvd_items(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
-    """Total variation distance in [0, 1], ``0.5 sum_k |p_k - q_k|`` (the DistCE of Baan et al. 2022)."""
-    return 0.5 * np.abs(reference - np.exp(log_prediction)).sum(axis=1)
-
-
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Jensen-Shannon divergence in nats, in [0, ln 2], of distributions ``[..., C]``: not its square root."""
     middle = (p + q) / 2

@@ -11,18 +11,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
-from .. import io
-from ..contracts import features as features_file
-from ..contracts import labels as label_file
-from ..contracts import predictions as predictions_file
-from ..contracts import reference as reference_file
-from ..contracts import scores
-from ..contracts import split as split_file
-from ..contracts.names import STANDARD
-from ..contracts.rows import rows_of
-from ..contracts.split import Split
+from .. import contracts, io
+from ..contracts import ALL, STANDARD, Predictions, Split, rows_of
 from . import structure
-from .aligned import Aligned, of_part, require_every_class, scorer
+from .aligned import Aligned, of_part, scorer
 from .divergence import EPS, ce_items
 from .metrics.macro_acc import recall
 
@@ -34,40 +26,36 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     """Write the scores of one run by one set of metrics.
 
     Args:
-        config: ``set``, ``metrics`` (name to options) and, of the standard set, ``allow_missing_class`` and
-            ``structure: {neighbours}``.
+        config: ``set``, ``metrics`` (name to options) and, of the standard set, ``structure: {neighbours}``.
         inputs: ``predictions``, ``features``, ``reference``, ``split``, ``items`` and ``label`` (the label table that
             the run was trained on).
         outputs: ``scores``.
 
     Raises:
-        UserError: an item without a prediction, logits or features that are not finite, features of another split, or a
-            class that is no test item's truth.
+        UserError: an item without a prediction, logits or features that are not finite, or features of another split.
     """
-    reference, split = reference_file.read(inputs["reference"]), split_file.read(inputs["split"])
-    predictions = predictions_file.read(inputs["predictions"])
+    reference, split = contracts.read_reference(inputs["reference"]), contracts.read_split(inputs["split"])
+    predictions = contracts.read_predictions(inputs["predictions"])
     temperature = fit_temperature(*own_validation(inputs["label"], split, predictions))
     score = scorer(config["metrics"])
     values = {}
     for part in ("val", "test"):
         items = split.items(part)
         logits = predictions.of(part, items, len(reference.classes))
-        features = features_file.read(inputs["features"], items) if part == "test" else None
+        features = contracts.read_features(inputs["features"], items) if part == "test" else None
         aligned = of_part(part, items, reference, log_softmax(logits, axis=1), features)
         scored = {"none": score(aligned), "temperature": dict.fromkeys(config["metrics"], np.nan)}
         if np.isfinite(temperature):
             cooled = log_softmax(logits / temperature, axis=1)
             scored["temperature"] = score(replace(aligned, log_prediction=cooled))
-        numbers = [(scores.ALL, scaling, *one) for scaling, found in scored.items() for one in found.items()]
-        numbers.append((scores.ALL, "temperature", "temperature", temperature))
+        numbers = [(ALL, scaling, *one) for scaling, found in scored.items() for one in found.items()]
+        numbers.append((ALL, "temperature", "temperature", temperature))
         if config["set"] == STANDARD:
             numbers += facts(aligned)
             if part == "test":
-                if not config["allow_missing_class"]:
-                    require_every_class(inputs["split"], aligned.reference, aligned.classes)
                 numbers += feature_structure(aligned, inputs["items"], config["structure"]["neighbours"])
         values |= {(part, *key): value for *key, value in numbers}
-    scores.write(outputs["scores"], values, reference.classes, EPS)
+    contracts.write_scores(outputs["scores"], values, reference.classes, EPS)
 
 
 def facts(aligned: Aligned) -> Numbers:
@@ -82,14 +70,12 @@ def facts(aligned: Aligned) -> Numbers:
         "ties": (top.sum(axis=1) > 1).sum(),  # references with several most probable classes …
         "tie_credit_acc": credit.mean() if len(top) else np.nan,  # … any of which counts as right here
     }.items():
-        yield scores.ALL, "none", name, value
+        yield ALL, "none", name, value
 
 
-def own_validation(
-    labels: Path, split: Split, predictions: predictions_file.Predictions
-) -> tuple[np.ndarray, np.ndarray]:
+def own_validation(labels: Path, split: Split, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     """The run's own label and its logits, both float64 ``[V, C]``, of the validation items that have a label."""
-    own = label_file.read(labels)
+    own = contracts.read_labels(labels)
     items = np.intersect1d(split.items("val"), own.item)
     return own.of(items), predictions.of("val", items, len(own.classes))
 
@@ -130,4 +116,4 @@ def feature_structure(aligned: Aligned, items_file: Path, neighbours: int) -> Nu
             numbers["position_r2"] = structure.position_r2(
                 points, io.vector(items, "u")[rows], io.vector(items, "s")[rows]
             )
-    yield from ((scores.ALL, "none", f"structure.{name}", value) for name, value in numbers.items())
+    yield from ((ALL, "none", f"structure.{name}", value) for name, value in numbers.items())

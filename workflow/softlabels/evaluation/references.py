@@ -14,13 +14,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
 from .. import keyed
-from ..contracts import reference as reference_file
-from ..contracts import scores as scores_file
-from ..contracts import split as split_file
-from ..contracts.names import STANDARD, Options
-from ..contracts.reference import Reference
+from ..contracts import STANDARD, Options, Reference, read_reference, read_split, write_rows
 from . import aligned
-from .aligned import Aligned, require_every_class
+from .aligned import Aligned
 from .divergence import EPS
 
 Scores = dict[str, float]
@@ -34,20 +30,16 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     """Write the reference rows of one split of a data set, scored by one set of metrics.
 
     Args:
-        config: ``set``, ``metrics`` (name to options), ``seed``, ``draws`` of the sampling floor and, of the standard
-            set, ``allow_missing_class``.
+        config: ``set``, ``metrics`` (name to options), ``seed`` and ``draws`` of the sampling floor.
         inputs: ``reference`` and ``split``.
         outputs: ``references``.
     """
-    reference, split = reference_file.read(inputs["reference"]), split_file.read(inputs["split"])
+    reference, split = read_reference(inputs["reference"]), read_split(inputs["split"])
     train, test = (reference.rows(split.items(part)) for part in ("train", "test"))
     found = rows(config["metrics"], reference, train, test, seed=config["seed"], draws=config["draws"])
-    if config["set"] == STANDARD:
-        if not config["allow_missing_class"]:
-            require_every_class(inputs["split"], reference.p[test], reference.classes)
-    else:
+    if config["set"] != STANDARD:  # without details
         found = {row: {name: values[name] for name in config["metrics"]} for row, values in found.items()}
-    scores_file.write_rows(outputs["references"], found, ORACLES, reference.classes, EPS)
+    write_rows(outputs["references"], found, ORACLES, reference.classes, EPS)
 
 
 def rows(

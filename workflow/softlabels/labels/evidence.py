@@ -9,25 +9,18 @@ from typing import Any
 import numpy as np
 
 from .. import io, keyed
-from ..contracts import reference as reference_file
+from ..contracts import read_reference
 from ..errors import UserError
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Votes, or where there are none the exact distribution, of N items.
-
-    Attributes:
-        classes: names of the C classes.
-        counts: votes per class, int64 ``[N, C]``, or None.
-        weights: the sum of the weights of these votes, float64 ``[N, C]``, or None where votes have no weight.
-        distribution: probabilities, float64 ``[N, C]``, or None; exactly one of this and ``counts`` is there.
-    """
+    """Votes, or where there are none the exact distribution, of N items."""
 
     classes: list[str]
-    counts: np.ndarray | None = None
-    weights: np.ndarray | None = None
-    distribution: np.ndarray | None = None
+    counts: np.ndarray | None = None  # votes per class, int64 [N, C]
+    weights: np.ndarray | None = None  # the sum of the weights of these votes, float64 [N, C], if votes have weights
+    distribution: np.ndarray | None = None  # probabilities, float64 [N, C]: there just where counts are not
 
     @property
     def score(self) -> np.ndarray:
@@ -37,30 +30,21 @@ class Evidence:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """Labels of K of the N items.
+    """Labels of K of the N items."""
 
-    Attributes:
-        item: int32 ``[K]``, ascending.
-        p: the label, float32 ``[K, C]``; rows sum to 1.
-        hard: the class with the highest score, int16 ``[K]``.
-        votes: how many votes the label is made of, int32 ``[K]``, or None.
-        weight: weight in the loss, float32 ``[K]``.
-        metadata: JSON values; ``ties`` is the rule and the number of items with a tied top.
-    """
-
-    item: np.ndarray
-    p: np.ndarray
-    hard: np.ndarray
-    votes: np.ndarray | None
-    weight: np.ndarray
-    metadata: dict[str, Any]
+    item: np.ndarray  # int32 [K], ascending
+    p: np.ndarray  # the label, float32 [K, C]; rows sum to 1
+    hard: np.ndarray  # the class with the highest score, int16 [K]
+    votes: np.ndarray | None  # how many votes the label is made of, int32 [K]
+    weight: np.ndarray  # weight in the loss, float32 [K]
+    metadata: dict[str, Any]  # JSON values; ``ties`` is the rule and the number of items with a tied top
 
 
 def read(annotations: Path, reference: Path) -> Evidence:
     """The votes where there are any, else the exact distribution."""
     votes, metadata = io.read_table(annotations, [])
     if not votes.num_rows:
-        return Evidence(metadata["classes"], distribution=reference_file.read(reference).p)
+        return Evidence(metadata["classes"], distribution=read_reference(reference).p)
     shape = io.read_table(reference, [])[0].num_rows, len(metadata["classes"])
     counts, weights = np.zeros(shape, np.int64), None
     for batch in io.read_batches(annotations, ["item", "label", "weight"]):
@@ -78,31 +62,13 @@ def one_hot(label: np.ndarray, n_classes: int) -> np.ndarray:
     return np.eye(n_classes, dtype=np.float32)[label]
 
 
-def average(evidence: Evidence) -> np.ndarray:
-    """Each class's share of an item's votes or of their weight, or the distribution itself: float64 ``[N, C]``.
-
-    Items without votes are nan.
-    """
-    if evidence.counts is None:
-        return evidence.distribution
-    with np.errstate(invalid="ignore"):
-        return evidence.score / evidence.score.sum(axis=1, keepdims=True)
-
-
 def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any]) -> LabelTable:
-    """Labels ``p`` with the class of the highest score beside them.
+    """Labels ``p``, float ``[N, C]`` (None: the one-hot of the top class), with the class of the highest score beside.
 
     The top is compared in whole votes where there are votes, so that rounding makes and breaks no tie. Where these have
     weights, their sums, made in float64 in the order of the rows, are compared exactly: weights such as 0.1 may differ
-    in the last bit where they tie on paper. Items without a vote get no row.
-
-    Args:
-        evidence: votes or distribution of N items.
-        p: float ``[N, C]``, or None for the one-hot of the top class.
-        options: ``ties``: ``lowest_index``, ``random`` (by item and ``seed``) or ``drop`` (the item gets no row).
-
-    Raises:
-        UserError: no item is left.
+    in the last bit where they tie on paper. The option ``ties`` breaks ties by ``lowest_index``, at ``random`` (by item
+    and ``seed``) or leaves the item out (``drop``), as one without a vote is; if none is left, that is a UserError.
     """
     score = evidence.score
     top = score == score.max(axis=1, keepdims=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import registry
-from ..contracts import labels as label_file
+from ..contracts import Labels, write_labels
 from . import evidence as evidence_files
 from .evidence import one_hot
 
@@ -25,6 +25,5 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     labels = registry.load("aggregate", options["aggregate"]["kind"])(evidence, {**options, **options["aggregate"]})
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
-    label_file.write(
-        outputs["labels"], labels.item, p, labels.hard, labels.votes, labels.weight, evidence.classes, facts
-    )
+    made = Labels(outputs["labels"], labels.item, p, labels.hard, labels.weight, evidence.classes)
+    write_labels(made, labels.votes, facts)

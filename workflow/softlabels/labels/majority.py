@@ -13,10 +13,5 @@ ENTRY = {
 
 
 def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
-    """One-hot labels of ``argmax_k n_k`` (the largest p where there are no votes).
-
-    Args:
-        evidence: votes or distribution of N items.
-        options: ``ties`` (``lowest_index``, ``random``, ``drop``) and ``seed``.
-    """
+    """One-hot labels of ``argmax_k n_k`` (the largest p where there are no votes); see :func:`label_table`."""
     return label_table(evidence, None, options)

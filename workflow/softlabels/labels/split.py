@@ -1,4 +1,4 @@
-"""Split a data set into train, val and test."""
+"""Split a data set into train, val and test; what belongs together (groups, equal pixels) stays in one part."""
 
 from __future__ import annotations
 
@@ -7,13 +7,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from .. import io, registry
-from ..contracts import reference as reference_file
-from ..contracts import split as split_file
-from ..contracts.split import PARTS
+from ..contracts import PARTS, read_reference, write_split
 from ..errors import UserError
-from .blocks import blocks, joined
+
+
+def joined(items: pa.Table, split: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """What keeps items together, ``groups`` and ``duplicates``: the first item that each is joined to, int ``[N]``.
+
+    An item that is joined to no other has its own number. What the split ignores (``groups: false``, ``duplicates:
+    apart``), and what no item of the data set has, is left out.
+    """
+    relations = {}
+    names = items.column("group")
+    if split["groups"] and names.null_count < len(names):
+        first: dict[str, int] = {}
+        found = [i if name is None else first.setdefault(name, i) for i, name in enumerate(names.to_pylist())]
+        relations["groups"] = np.array(found)
+    if split["duplicates"] == "together" and "duplicate" in items.column_names:
+        same = items.column("duplicate")
+        if same.null_count < len(same):
+            relations["duplicates"] = pc.coalesce(same, items.column("item")).to_numpy()
+    return relations
+
+
+def blocks(relations: Mapping[str, np.ndarray], n: int) -> np.ndarray:
+    """The block of each of ``n`` items, int ``[n]`` from 0: items that a relation joins, directly or through others."""
+    rows, columns = np.tile(np.arange(n), len(relations)), np.concatenate(list(relations.values()))
+    return connected_components(coo_array((np.ones(len(rows), bool), (rows, columns)), (n, n)), directed=False)[1]
 
 
 def check_classes(part: np.ndarray, hard: np.ndarray, classes: list[str], split: Mapping[str, Any]) -> None:
@@ -41,14 +67,10 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             of the items); of folds ``column`` (of the items, with the fold's number).
         inputs: ``items``, ``reference`` (its argmax, lowest index first, is the hard class).
         outputs: ``split``.
-
-    Raises:
-        UserError: shares that do not sum to 1, an empty part, a part without an item of some class, or folds that
-            cannot be used as they are.
     """
     split = config["split"]
     items, _ = io.read_table(inputs["items"])
-    reference = reference_file.read(inputs["reference"])
+    reference = read_reference(inputs["reference"])
     hard = reference.p.argmax(axis=1)
     relations = joined(items, split)
     part, fold, facts = registry.load("split", split["kind"])(config, items, hard, relations)
@@ -56,4 +78,4 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     if "duplicates" in relations:
         again = relations["duplicates"] != np.arange(len(part))
         facts["duplicate_blocks"] = len(np.unique(blocks(relations, len(part))[again]))
-    split_file.write(outputs["split"], part, fold, {"seed": config["seed"], **facts})
+    write_split(outputs["split"], part, fold, {"seed": config["seed"], **facts})

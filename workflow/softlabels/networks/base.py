@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from .. import keyed, registry
@@ -58,12 +59,10 @@ def build(
     weights_file: Path | None = None,
     dropout: float = 0.0,
 ) -> tuple[Classifier, Body]:
-    """A classifier whose initial weights are keyed by (seed, network).
+    """A classifier of C classes whose initial weights are keyed by (seed, network).
 
     Args:
-        options: the kind of network and its options, as the recipe's ``network``.
-        classes: number of classes C.
-        seed: seed of the run.
+        options: the recipe's ``network``.
         weights: "none" (random), "imagenet" (downloaded by timm) or "file".
         weights_file: safetensors or PyTorch state of the body, for "file".
         dropout: share of features dropped before the head in training.
@@ -91,8 +90,6 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             state = load_file(path)
         else:  # never unpickle: tensors and plain containers only
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -113,3 +110,28 @@ def load_weights(module: nn.Module, path: Path) -> None:
             f"(first: {missing[0]}). Name the weights of this network, or choose weights: none."
         )
     module.load_state_dict({name: state[name] for name in wanted})
+
+
+def of_timm(model: str, weights: str, weights_file: Path | None) -> Body:
+    """The body of timm's ``model`` with random, downloaded or local weights.
+
+    Raises:
+        UserError: the weights cannot be downloaded or read; the message says what to do.
+    """
+    import timm
+
+    try:
+        module = timm.create_model(model, pretrained=weights == "imagenet", num_classes=0)
+    except Exception as error:  # the hub raises a dozen types for "no network"
+        if weights != "imagenet":
+            raise
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(
+            f"The ImageNet weights of {model} cannot be had ({type(error).__name__}: {reason}). Connect to the "
+            f"network once (they are then cached), or download them elsewhere and set weights: file and "
+            f"weights_file: <path>, or set weights: none."
+        ) from None
+    if weights == "file":
+        load_weights(module, weights_file)
+    constants = module.pretrained_cfg if weights != "none" else {}
+    return Body(module, module.num_features, constants.get("mean"), constants.get("std"))

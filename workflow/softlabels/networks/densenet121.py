@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import from_timm
-from .base import Body
+from .base import Body, of_timm
 
 ENTRY = {
     "about": "DenseNet121 (Huang et al. 2017), the paper's network for the synthetic set; 1,024 features.",
@@ -16,4 +15,4 @@ ENTRY = {
 
 def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:
     """1,024 pooled features; ``imagenet`` means torchvision's weights."""
-    return from_timm.body("densenet121.tv_in1k", weights, weights_file)
+    return of_timm("densenet121.tv_in1k", weights, weights_file)

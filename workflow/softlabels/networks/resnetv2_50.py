@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import from_timm
-from .base import Body
+from .base import Body, of_timm
 
 ENTRY = {
     "about": "ResNet50v2 (He et al. 2016), the paper's network for MiceBone; 2,048 features.",
@@ -16,4 +15,4 @@ ENTRY = {
 
 def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:
     """2,048 pooled features; ``imagenet`` means timm's a1h recipe."""
-    return from_timm.body("resnetv2_50.a1h_in1k", weights, weights_file)
+    return of_timm("resnetv2_50.a1h_in1k", weights, weights_file)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import closure, commands
-from ..contracts.names import of_set
+from ..contracts import of_set
 from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
@@ -92,7 +92,7 @@ def code_is_unchanged(scope: Scope, job: Job) -> Findings:
     }
     if (digest := closure.hash_of(ran)) != code["sha256"]:
         yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its definitions")
-    if strangers := scope.strangers(commands.COMMANDS[command].registered(config)):
+    if strangers := scope.strangers(commands.named(command, config)):
         yield unknown(f"{job.path}: {', '.join(strangers)} {NOT_NAMED}")
         return
     now = closure.closure(commands.entries(command, config)).definitions

@@ -15,11 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import documents, io, places, registry
-from ..contracts import predictions as predictions_file
-from ..contracts import reference as reference_file
-from ..contracts.names import STANDARD, sets
-from ..contracts.scores import ALL, file_of
+from .. import io, places, registry
+from ..contracts import ALL, PREDICTIONS, REFERENCE, STANDARD, file_of, sets
 from ..errors import UserError
 from ..places import of_study
 from ..studies import ledger_view
@@ -96,12 +93,10 @@ def tables_are_the_ledger(scope: Scope, study: str) -> Findings:
     """A02: printing the ledger again gives the tables byte for byte."""
     path = of_study(study, "cells")
     cells, facts = scope.results.table(path, list(LEDGER_COLUMNS))
-    writers = {"table_csv": ledger_view.render_csv}
+    writers = ledger_view.TEXTS
     if strangers := scope.strangers(("table", table["kind"]) for table in facts["tables"]):
         yield unknown(f"{path}: its tables were not printed again: {', '.join(strangers)} {NOT_IMPORTED}")
-    else:
-        for output, write in (("table_md", documents.markdown), ("table_tex", documents.latex)):
-            writers[output] = lambda cells, write=write: write(ledger_view.document(cells))
+        writers = {"table_csv": ledger_view.render_csv}
     for output, write in writers.items():
         text = of_study(study, output)
         yield from each([text], lambda text, write=write: _difference(text, scope.results.text(text), write(cells)))
@@ -206,7 +201,7 @@ def what_is_computed_again(scope: Scope) -> Findings:
 
 def _reference(scope: Scope, job: Job) -> tuple[np.ndarray, np.ndarray]:
     """Items int ``[N]`` and distributions float64 ``[N, C]`` of a job's reference."""
-    table, _ = scope.results.table(scope.input(job, "reference"), list(reference_file.COLUMNS))
+    table, _ = scope.results.table(scope.input(job, "reference"), list(REFERENCE))
     return io.vector(table, "item"), io.matrix(table, "p")
 
 
@@ -247,7 +242,7 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
     scored = scope.results.scores(path)
     item, p = _reference(scope, job)
     parts = scope.by_item(scope.input(job, "split"), "split")
-    predictions, _ = scope.results.table(scope.input(job, "predictions"), list(predictions_file.COLUMNS))
+    predictions, _ = scope.results.table(scope.input(job, "predictions"), list(PREDICTIONS))
     predicted, logits = io.vector(predictions, "item"), io.matrix(predictions, "logits")
     metrics, findings = _second(scope, job)
     yield from findings

@@ -14,9 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import io, keyed
-from ..contracts import labels as label_file
-from ..contracts import reference as reference_file
-from ..contracts.split import PARTS
+from ..contracts import LABELS, PARTS, REFERENCE
 from ..places import of_study
 from . import recompute
 from .findings import Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
@@ -215,7 +213,7 @@ def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarra
 def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
     """A19: votes and reference agree, and every distribution sums to 1."""
     path = scope.output(job, "reference")
-    table, metadata = scope.results.table(path, list(reference_file.COLUMNS))
+    table, metadata = scope.results.table(path, list(REFERENCE))
     item, p = io.vector(table, "item"), io.matrix(table, "p")
     yield from _distributions(path, item, p, 1e-9)
     images = scope.results.array(scope.output(job, "images"))
@@ -240,7 +238,7 @@ def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
 def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
     """A19: votes and labels agree, and every distribution sums to 1."""
     path, options = scope.output(job, "labels"), job.manifest["config"]["label"]
-    table, metadata = scope.results.table(path, list(label_file.COLUMNS))
+    table, metadata = scope.results.table(path, list(LABELS))
     p = io.matrix(table, "p").astype(np.float64)
     yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
     kind = options["aggregate"]["kind"]

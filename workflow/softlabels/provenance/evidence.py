@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from .. import io, places
 from ..commands import COMMANDS
-from ..contracts import scores
+from ..contracts import ROWS, SCORES, Scores, rows_in, scores_of
 from ..errors import UserError
 from ..places import MANIFEST, of_study
 
@@ -193,15 +193,15 @@ class Results:
                 raise UserError(f"{relative}: found no column {', '.join(missing)}. Run again to rebuild it.")
             return io.read_table(path, columns)
 
-    def scores(self, relative: str) -> scores.Scores:
+    def scores(self, relative: str) -> Scores:
         """The scores of a run."""
         with reading(relative):
-            return scores.of_table(relative, *self.table(relative, scores.COLUMNS))
+            return scores_of(relative, *self.table(relative, SCORES.names))
 
-    def reference_rows(self, relative: str) -> dict[str, scores.Scores]:
+    def reference_rows(self, relative: str) -> dict[str, Scores]:
         """Rows that need no network, by name."""
         with reading(relative):
-            return scores.rows_of_table(relative, *self.table(relative, scores.ROWS_COLUMNS))
+            return rows_in(relative, *self.table(relative, ROWS.names))
 
     def array(self, relative: str) -> np.ndarray:
         """A NumPy file, as a read-only memory map."""

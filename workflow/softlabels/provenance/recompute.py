@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..contracts.names import STANDARD
-from ..contracts.scores import Scores, file_of
+from ..contracts import STANDARD, Scores, file_of
 from ..studies import paper
 
 EPS = 1e-5  # of kl_dcic

@@ -11,9 +11,7 @@ import pandas as pd
 from scipy.special import log_softmax
 
 from .. import io
-from ..contracts import predictions as predictions_file
-from ..contracts import reference as reference_file
-from ..contracts.rows import rows_of
+from ..contracts import read_predictions, read_reference, rows_of
 from ..evaluation.divergence import kl_items
 from .ledger import blocks, run_name
 
@@ -30,8 +28,8 @@ def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd
         (predicted probability) and ``kl_<label>`` (nats, from log-softmax).
     """
     table, _ = io.read_table(items, ["item", "name"])
-    truth = reference_file.read(reference)
-    of_label = {label: predictions_file.read(path) for label, path in predictions.items()}
+    truth = read_reference(reference)
+    of_label = {label: read_predictions(path) for label, path in predictions.items()}
     item = next(iter(of_label.values())).items("test")
     at = truth.rows(item)
     name = table.column("name").take(rows_of(items, io.vector(table, "item"), item)).to_pylist()

@@ -7,47 +7,34 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from .. import io, places
-from ..contracts import scores
-from ..contracts.names import STANDARD
-from ..contracts.scores import Scores
+from ..contracts import COUNTS, STANDARD, Scores, file_of, read_scores
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
+from .ledger_view import STD
 
+# kind: measured, difference, reference or paper; statistic: mean, std, low or high
 SCHEMA = pa.schema(
     [
-        ("dataset", pa.string()),
-        ("split", pa.string()),
-        ("recipe", pa.string()),
-        ("label", pa.string()),
-        ("metric", pa.string()),
-        ("kind", pa.string()),  # measured | difference | reference | paper
-        ("versus", pa.string()),
-        ("statistic", pa.string()),  # mean | std | low | high
-        ("value", pa.float64()),
-        ("printed", pa.string()),
-        ("decimals", pa.int32()),
-        ("aggregation", pa.string()),
-        ("n", pa.int32()),
-        ("ddof", pa.int32()),
-        ("level", pa.float64()),
-        ("interval", pa.string()),
-        ("oracle", pa.bool_()),
-        ("metric_code", pa.string()),
+        *((name, pa.string()) for name in ("dataset", "split", "recipe", "label", "metric", "kind", "versus")),
+        ("statistic", pa.string()), ("value", pa.float64()), ("printed", pa.string()), ("decimals", pa.int32()),
+        ("aggregation", pa.string()), ("n", pa.int32()), ("ddof", pa.int32()), ("level", pa.float64()),
+        ("interval", pa.string()), ("oracle", pa.bool_()), ("metric_code", pa.string()),
         ("runs", pa.list_(pa.string())),
         ("files", pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string())]))),
         ("paper_difference", pa.float64()),
     ]
-)
+)  # fmt: skip
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
-DECIMALS = 4  # as in the paper's Table 1
+DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
+TABLE_1 = "from the paper's Table 1"
 Block = tuple[str, str | None, str | None]  # data set, split, recipe (null where a number does not depend on one)
 
 
@@ -56,7 +43,7 @@ class Evaluation(NamedTuple):
 
     path: str
     sha256: str
-    content: Any
+    content: Any  # Scores, or one by row that needs no network
 
 
 Config = Mapping[str, Any]
@@ -80,63 +67,48 @@ def reference_name(block: Block, seed: int) -> str:
     return places.SPLIT.format(dataset=dataset, split=split, seed=seed)
 
 
-def named(paths: list[Path], folder: str) -> dict[str, Path]:
-    """Paths by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
+def named(paths: list[Path], folder: str, names: Iterable[str], what: str, skip: int = 0) -> dict[str, Path]:
+    """Files by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
 
     Args:
         paths: files under results/.
         folder: the folder under results/, a key of NAMES.
+        names: of the files that are wanted.
+        what: they are.
+        skip: how many parts of a name are left out at its start.
 
     Raises:
-        UserError: a path that does not lie in such a folder.
+        UserError: a path that does not lie in such a folder, or names without a file; the message lists them all.
     """
-    result = {}
+    found = {}
     for path in paths:
         file = places.find(path)
         if file is None or not file.path.startswith(f"{folder}/"):
             raise UserError(f"{path}: expected a job's file below a folder '{folder}'. Pass a path under results/.")
-        result[NAMES[folder].format_map(file.names)] = path
-    return result
-
-
-def expect(found: Mapping[str, Path], names: list[str], what: str) -> None:
-    """Refuse a study with a hole.
-
-    Raises:
-        UserError: a name without a file; the message lists them all.
-    """
+        found["/".join(NAMES[folder].format_map(file.names).split("/")[skip:])] = path
     missing = [name for name in names if name not in found]
     if missing:
         raise UserError(
             f"{what}: found none for {', '.join(missing)}; expected one for each data set, split, recipe, label and "
             f"seed of the study. Build what is missing, or take it out of the study."
         )
+    return {name: found[name] for name in names}
+
+
+def of_labels(paths: list[Path], config: Config, seeds: list[int], what: str) -> dict[str, Path]:
+    """Files of the runs of one block by ``<label>/seed<seed>``; the labels are the configuration's."""
+    return named(paths, "runs", [f"{label}/seed{seed}" for label in config["labels"] for seed in seeds], what, skip=3)
 
 
 def evaluations(
-    paths: list[Path], folder: str, names: list[str], sets: list[str], read: Callable[[Path], Any] = scores.read
+    paths: list[Path], folder: str, names: list[str], sets: list[str], read: Callable[[Path], Any] = read_scores
 ) -> dict[str, dict[str, Evaluation]]:
-    """Read and hash scores; their paths are kept relative to the results folder.
-
-    Args:
-        paths: the files.
-        folder: ``runs`` or ``references``.
-        names: of the runs, or of the draws of a split.
-        sets: of metrics.
-        read: reads one file.
-
-    Returns:
-        Name to set to evaluation.
-
-    Raises:
-        UserError: a name without a file of a set.
-    """
+    """Read and hash scores (with ``read``), by name and set of metrics; see :func:`named`."""
     result: dict[str, dict[str, Evaluation]] = {name: {} for name in names}
     for of_set in sets:
-        files = named([path for path in paths if path.stem == of_set], folder)
-        expect(files, names, f"{folder}: scores of {of_set}")
-        for name in names:
-            result[name][of_set] = Evaluation(places.find(files[name]).path, io.sha256(files[name]), read(files[name]))
+        files = named([path for path in paths if path.stem == of_set], folder, names, f"{folder}: scores of {of_set}")
+        for name, file in files.items():
+            result[name][of_set] = Evaluation(places.find(file).path, io.sha256(file), read(file))
     return result
 
 
@@ -147,38 +119,31 @@ def printed(value: float, decimals: int, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{decimals}f}"
 
 
-def paper_value(config: Config, block: Block, label: str, metric: str) -> tuple[float, float] | None:
+def _paper_value(config: Config, block: Block, label: str, metric: str) -> tuple[float, float] | None:
     """The paper's (mean, std) for a data set that plays one of its two, or None."""
     return paper.numbers(config["datasets"][block[0]]["paper"], config["labels"][label]).get(metric)
 
 
 def _rows(
-    config: Config,
-    block: Block,
-    label: str,
-    metric: str,
-    kind: str,
-    statistics: Mapping[str, tuple[float, str]],
-    n: int,
-    *,
-    decimals: int | None = None,
-    ddof: int | None = None,
-    sources: Mapping[str, Evaluation] | None = None,
-    versus: str | None = None,
-    oracle: bool = False,
-    paper_difference: float | None = None,
+    config: Config, key: tuple, statistics: Mapping[str, tuple[float, str]], n: int, **more: Any
 ) -> Iterator[dict[str, Any]]:
-    """The ledger rows of one aggregate; ``statistics`` maps a statistic to its value and how it was aggregated."""
-    interval = "paired t" if "low" in statistics else None
-    if decimals is None:  # those of the metric
-        decimals = config.get("headings", {}).get(metric, {}).get("decimals", DECIMALS)
+    """The ledger rows of one aggregate.
+
+    Args:
+        config: the resolved study.
+        key: the block, the label, the metric and the kind.
+        statistics: statistic to its value and how it was aggregated.
+        n: how many numbers it is made of.
+        more: ``sources``, the evaluations that these come from, by name; and columns that are not null or false.
+    """
+    *block, label, metric, kind = key
+    sources: Mapping[str, Evaluation] = more.pop("sources", {})
+    interval = {"level": config["level"], "interval": "paired t"} if "low" in statistics else {}
+    decimals = more.pop("decimals", config["headings"].get(metric, {}).get("decimals", DECIMALS))
+    ddof, difference = more.pop("ddof", None), more.pop("paper_difference", None)
     for statistic, (value, aggregation) in statistics.items():
         yield {
-            **dict(zip(("dataset", "split", "recipe"), block, strict=True)),
-            "label": label,
-            "metric": metric,
-            "kind": kind,
-            "versus": versus,
+            **dict(zip(SCHEMA.names, (*block, label, metric, kind), strict=False)),
             "statistic": statistic,
             "value": value,
             "printed": printed(value, decimals, signed=kind == "difference" and statistic != "std"),
@@ -186,61 +151,46 @@ def _rows(
             "aggregation": aggregation,
             "n": n,
             "ddof": ddof if "std" in statistics else None,
-            "level": config["level"] if interval else None,
-            "interval": interval,
-            "oracle": oracle,
-            "metric_code": config.get("metric_code", {}).get(metric, ""),
-            "runs": list(sources or {}),
-            "files": [{"path": e.path, "sha256": e.sha256} for e in (sources or {}).values()],
-            "paper_difference": paper_difference if statistic == "mean" else None,
+            "oracle": False,
+            "metric_code": config["metric_code"].get(metric, ""),
+            "runs": list(sources),
+            "files": [{"path": file.path, "sha256": file.sha256} for file in sources.values()],
+            "paper_difference": difference if statistic == "mean" else None,
+            **interval,
+            **more,
         }
-
-
-def _std_text(ddof: int) -> str:
-    kind = {0: "population", 1: "sample"}.get(ddof, "corrected")
-    return f"{kind} std (ddof {ddof}) over seeds"
-
-
-def _over_seeds(
-    config: Config,
-    block: Block,
-    label: str,
-    metric: str,
-    kind: str,
-    values: Mapping[str, float | None],
-    sources: Mapping[str, Evaluation],
-    *,
-    oracle: bool = False,
-) -> Iterator[dict[str, Any]]:
-    """Mean and std over the seeds that have the number; no row for a number that there is not."""
-    present = {name: value for name, value in values.items() if value is not None}
-    if not present:
-        return
-    mean, std, n = summary(list(present.values()), config["ddof"])
-    statistics = {"mean": (mean, "mean over seeds")}
-    if std is not None:
-        statistics["std"] = (std, _std_text(config["ddof"]))
-    counts = metric in scores.COUNTS
-    published = paper_value(config, block, label, metric) if kind == "measured" else None
-    yield from _rows(
-        config,
-        block,
-        label,
-        metric,
-        kind,
-        statistics,
-        n,
-        decimals=None if not counts else 0 if mean == round(mean) else 1,
-        ddof=config["ddof"],
-        sources={name: sources[name] for name in present},
-        oracle=oracle,
-        paper_difference=mean - published[0] if published else None,
-    )
 
 
 def _holding(runs: Evaluations, metric: str) -> dict[str, Evaluation]:
     """The file of each run (or draw) that holds a metric."""
-    return {name: scores.file_of(sets, metric) for name, sets in runs.items()}
+    return {name: file_of(sets, metric) for name, sets in runs.items()}
+
+
+def _over_seeds(
+    config: Config, block: Block, label: str, metric: str, kind: str, runs: Evaluations, scaling: str = "none"
+) -> Iterator[dict[str, Any]]:
+    """Mean and std over the seeds that have the number; no row for a number that there is not."""
+    files = _holding(runs, metric)
+    found = {name: file.content.value(metric, scaling) for name, file in files.items()}
+    values = {name: value for name, value in found.items() if value is not None}
+    if not values:
+        return
+    mean, std, n = summary(list(values.values()), config["ddof"])
+    statistics = {"mean": (mean, "mean over seeds")}
+    if std is not None:
+        statistics["std"] = (std, _std_text(config["ddof"]))
+    more = {"decimals": 0 if mean == round(mean) else 1} if metric in COUNTS else {}
+    published = _paper_value(config, block, label, metric) if kind == "measured" else None
+    if published:
+        more["paper_difference"] = mean - published[0]
+    sources = {name: files[name] for name in values}
+    oracle = next(iter(sources.values())).content.oracle
+    key = (*block, label, metric, kind)
+    yield from _rows(config, key, statistics, n, ddof=config["ddof"], sources=sources, oracle=oracle, **more)
+
+
+def _std_text(ddof: int) -> str:
+    return f"{STD[ddof]} std (ddof {ddof}) over seeds"
 
 
 def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
@@ -248,17 +198,13 @@ def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> It
     standard: Scores = next(iter(runs.values()))[STANDARD].content
     more = [*(f"recall.{name}" for name in sorted(standard.classes)), *sorted(standard.metrics("structure."))]
     for metric in [*config["metrics"], *more, "n_items", "n_classes_present", "ties", "tie_credit_acc"]:
-        files = _holding(runs, metric)
-        values = {name: file.content.value(metric) for name, file in files.items()}
-        yield from _over_seeds(config, block, label, metric, "measured", values, files)
+        yield from _over_seeds(config, block, label, metric, "measured", runs)
 
 
 def _temperature(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
     """A label's networks after temperature scaling: how much of a gap in KL is confidence alone."""
     for metric in ["temperature", *config["metrics"]]:
-        files = _holding(runs, metric)
-        values = {name: file.content.value(metric, "temperature") for name, file in files.items()}
-        yield from _over_seeds(config, block, f"{label} + temperature", metric, "reference", values, files)
+        yield from _over_seeds(config, block, f"{label} + temperature", metric, "reference", runs, "temperature")
 
 
 def _differences(
@@ -278,41 +224,29 @@ def _differences(
             statistics["std"] = (std, f"{_std_text(1)} of the paired difference")
             statistics["low"] = (low, "lower end of the paired t interval")
             statistics["high"] = (high, "upper end of the paired t interval")
-        yield from _rows(
-            config,
-            block,
-            label,
-            metric,
-            "difference",
-            statistics,
-            n,
-            ddof=1,
-            sources=sides[0] | sides[1],
-            versus=config["baseline"],
-        )
+        key, sources = (*block, label, metric, "difference"), sides[0] | sides[1]
+        yield from _rows(config, key, statistics, n, ddof=1, sources=sources, versus=config["baseline"])
 
 
 def _references(config: Config, block: Block, references: Evaluations) -> Iterator[dict[str, Any]]:
     """Rows that no network was trained for: uniform, prior, oracles, floors."""
     rows: dict[str, Scores] = next(iter(references.values()))[STANDARD].content
     for label, row in rows.items():
+        of_row = {
+            name: {of_set: file._replace(content=file.content[label]) for of_set, file in sets.items()}
+            for name, sets in references.items()
+        }
         for metric in [*sorted(config["metrics"]), *row.metrics("detail.")]:
-            files = _holding(references, metric)
-            values = {name: file.content[label].value(metric) for name, file in files.items()}
-            yield from _over_seeds(config, block, label, metric, "reference", values, files, oracle=row.oracle)
+            yield from _over_seeds(config, block, label, metric, "reference", of_row)
 
 
 def _paper(config: Config, block: Block) -> Iterator[dict[str, Any]]:
     """The paper's own numbers for this data set; its kind of std is unstated, so ddof stays null."""
-    for label in config["labels"]:
-        for metric in config["metrics"]:
-            published = paper_value(config, block, label, metric)
-            if published:
-                statistics = {
-                    "mean": (published[0], "from the paper's Table 1"),
-                    "std": (published[1], "from the paper's Table 1"),
-                }
-                yield from _rows(config, block, label, metric, "paper", statistics, paper.SPLITS)
+    for label, metric in itertools.product(config["labels"], config["metrics"]):
+        published = _paper_value(config, block, label, metric)
+        if published:
+            statistics = {"mean": (published[0], TABLE_1), "std": (published[1], TABLE_1)}
+            yield from _rows(config, (*block, label, metric, "paper"), statistics, paper.SPLITS)
 
 
 def _block(config: Config, block: Block, runs: Evaluations) -> Iterator[dict[str, Any]]:
@@ -334,7 +268,7 @@ def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Tabl
     """The ledger of a study.
 
     Args:
-        config: the resolved study.
+        config: the resolved study, and ``headings``: what the tables tell of each metric.
         runs: the scores of every run, by ``run_name`` and set of metrics.
         references: the reference rows of every data set, split and seed, by ``reference_name`` and set of metrics.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import csv
 import io as text_io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
-from .. import registry
+from .. import documents, registry
 from ..documents import Document, Table
 from . import paper
 
@@ -21,9 +22,9 @@ COLUMNS = (
     "interval", "level", "oracle",
 )  # fmt: skip
 KEY = COLUMNS[:7]
-TABLES = ("main", "differences", "references", "paper", "further", "recall", "structure")  # of a study that names none
 MAIN = ("macro_acc", "kl", "kl_dcic")
 NONE = "–"
+STD = ("population", "sample")  # what a standard deviation is called, by its ddof
 WIDE = 3  # up to so many labels stand side by side as in the paper; more stand below each other
 
 
@@ -88,13 +89,8 @@ def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -
 def document(cells: pa.Table) -> Document:
     """The tables that the study chose (its ``facts["tables"]``, kind and options), as far as they hold anything."""
     ledger = Ledger(cells)
-    tables = [load(options["kind"])(ledger, options) for options in ledger.facts["tables"]]
+    tables = [registry.load("table", options["kind"])(ledger, options) for options in ledger.facts["tables"]]
     return Document(f"Study {ledger.facts['study']}", [table for table in tables if table])
-
-
-def load(kind: str) -> Any:
-    """The function of a kind of table."""
-    return registry.load("table", kind)
 
 
 def render_csv(cells: pa.Table) -> str:
@@ -110,3 +106,11 @@ def render_csv(cells: pa.Table) -> str:
         fields = {**dict(zip(KEY, key, strict=True)), **values, **shared, **oracle}
         writer.writerow(["" if fields.get(name) is None else fields[name] for name in COLUMNS])
     return target.getvalue()
+
+
+# The texts that a study's tables are written as, by the command's outputs.
+TEXTS: dict[str, Callable[[pa.Table], str]] = {
+    "table_csv": render_csv,
+    "table_md": lambda cells: documents.markdown(document(cells)),
+    "table_tex": lambda cells: documents.latex(document(cells)),
+}

@@ -25,30 +25,14 @@ TABLE_1: dict[str, dict[str, dict[str, tuple[float, float]]]] = {
 # data set -> how the paper trained on it; 224 pixels is the side of the images that its authors released
 SETUP: dict[str, dict[str, Any]] = {
     "synthetic": {
-        "items": 15_000,
-        "pixels": 224,
-        "reference": "exact",
-        "network": "densenet121",
-        "weights": "imagenet",
-        "schedule": "cosine",
-        "epochs": 60,
-        "batch": 128,
-        "rate": 0.1,
-        "weight_decay": 0.0005,
+        "items": 15_000, "pixels": 224, "reference": "exact", "network": "densenet121", "weights": "imagenet",
+        "schedule": "cosine", "epochs": 60, "batch": 128, "rate": 0.1, "weight_decay": 0.0005,
     },
     "mice_bone": {
-        "items": 7_240,
-        "pixels": 224,
-        "reference": "votes",
-        "network": "resnetv2_50",
-        "weights": "imagenet",
-        "schedule": "warm_restarts",
-        "epochs": 60,
-        "batch": 128,
-        "rate": 0.1,
-        "weight_decay": 0.001,
+        "items": 7_240, "pixels": 224, "reference": "votes", "network": "resnetv2_50", "weights": "imagenet",
+        "schedule": "warm_restarts", "epochs": 60, "batch": 128, "rate": 0.1, "weight_decay": 0.001,
     },
-}
+}  # fmt: skip
 
 NAMES = {
     "synthetic": "Synthetic",
@@ -106,12 +90,10 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Mapping) and "kind" in value:
+        return title(value["kind"])
     if isinstance(value, Mapping):
-        return (
-            title(value["kind"])
-            if "kind" in value
-            else ", ".join(f"{key} {_text(option)}" for key, option in value.items())
-        )
+        return ", ".join(f"{key} {_text(option)}" for key, option in value.items())
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else title(str(value)).replace("_", " ")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import documents, io, registry
-from ..contracts import names
-from ..contracts import reference as reference_file
-from ..contracts.scores import read_rows
+from .. import io
+from ..contracts import Reference, read_reference, read_rows, sets
 from ..errors import UserError
-from ..evaluation import structure
+from ..evaluation.structure import FACTS
 from . import items, ledger, ledger_view, paper
-from .ledger import Evaluations, blocks, evaluations, expect, named, reference_name, run_name
+from .ledger import Evaluations, blocks, evaluations, named, reference_name, run_name
 
-ARROWS = {"higher": "↑", "lower": "↓"}
+ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
 def run(config: dict, inputs: dict, outputs: dict) -> None:
@@ -23,8 +21,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
     Args:
         config: ``study``, ``datasets`` (name: ``paper`` and ``description``), ``splits``, ``recipes`` and ``labels``
-            (name: definition), ``seeds``, ``metrics`` (names), ``ddof``, ``level``, ``baseline``, ``metric_code``
-            (optional: metric to the hash of its code), ``tables`` (kind and options of each).
+            (name: definition), ``seeds``, ``metrics`` (names), ``metric_facts`` (what tables print of each: heading,
+            better, unit, decimals, source), ``metric_code`` (hash of the code of each), ``ddof``, ``level``,
+            ``baseline``, ``tables`` (kind and options of each).
         inputs: lists ``scores`` (a file a run and set of metrics), ``predictions`` (a file a run), ``references`` (a
             file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a data set). Their
             paths under ``results/`` say which is which.
@@ -37,14 +36,13 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     run_names = [
         run_name(block, label, seed) for block in blocks(config) for label in config["labels"] for seed in seeds
     ]
-    split_names = [reference_name(block, seed) for block in blocks(config) for seed in seeds]
-    predictions = _files(inputs["predictions"], "runs", run_names, "predictions.parquet")
-    tables = _files(inputs["items"], "data", datasets, "items.parquet")
-    reference = _files(inputs["reference"], "data", datasets, "reference.parquet")
-
-    sets = names.sets(config["metrics"])
-    runs = evaluations(inputs["scores"], "runs", run_names, sets)
-    references = evaluations(inputs["references"], "references", list(dict.fromkeys(split_names)), sets, read_rows)
+    split_names = dict.fromkeys(reference_name(block, seed) for block in blocks(config) for seed in seeds)
+    predictions = named(inputs["predictions"], "runs", run_names, "predictions.parquet")
+    tables = named(inputs["items"], "data", datasets, "items.parquet")
+    reference = named(inputs["reference"], "data", datasets, "reference.parquet")
+    wanted = sets(config["metrics"])
+    runs = evaluations(inputs["scores"], "runs", run_names, wanted)
+    references = evaluations(inputs["references"], "references", list(split_names), wanted, read_rows)
     facts = study_facts(config, runs, reference)
     cells = ledger.build({**config, "headings": facts["headings"]}, runs, references)
     columns = items.columns(config["labels"], [about["classes"] for about in facts["datasets"].values()])
@@ -52,105 +50,60 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
     io.write_table(outputs["cells"], cells, facts)
     cells, _ = io.read_table(outputs["cells"])  # what is printed is what the file says
-    document = ledger_view.document(cells)
-    io.write_text(outputs["table_csv"], ledger_view.render_csv(cells))
-    io.write_text(outputs["table_md"], documents.markdown(document))
-    io.write_text(outputs["table_tex"], documents.latex(document))
+    for output, text_of in ledger_view.TEXTS.items():
+        io.write_text(outputs[output], text_of(cells))
     io.write_json(outputs["config"], config)
 
 
-def _files(paths: list[Path], folder: str, names: list[str], what: str) -> dict[str, Path]:
-    found = named(paths, folder)
-    expect(found, names, what)
-    return {name: found[name] for name in names}
-
-
 def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping[str, Path]) -> dict[str, Any]:
-    """What the captions tell besides numbers of the ledger.
+    """What headings and captions tell besides numbers of the ledger.
 
     Raises:
         UserError: runs of one study with different epsilons, or of one data set with different classes.
     """
-    files = [(name, file) for name, sets in runs.items() for file in sets.values()]
-    _, first = files[0]
-    for _, file in files:
+    truths = {dataset: read_reference(reference[dataset]) for dataset in config["datasets"]}
+    files = [(truths[name.split("/")[0]], file) for name, of_run in runs.items() for file in of_run.values()]
+    first = files[0][1]
+    for truth, file in files:
         if file.content.eps != first.content.eps:
             raise UserError(
                 f"{file.path}: found eps {file.content.eps}, expected {first.content.eps} as in {first.path}. Delete "
                 f"the older one and run again."
             )
-    datasets, setup = {}, []
-    for dataset, definition in config["datasets"].items():
-        truth = reference_file.read(reference[dataset])
-        datasets[dataset] = {"classes": truth.classes}
-        for name, file in files:
-            if name.startswith(f"{dataset}/") and file.content.classes != truth.classes:
-                raise UserError(
-                    f"{file.path}: found the classes {', '.join(file.content.classes)}, expected "
-                    f"{', '.join(truth.classes)} as in {reference[dataset]}. Delete it and run again."
-                )
-        for recipe, settings in config["recipes"].items():
-            settings = {**settings, **settings["optimiser"]}
-            if definition["paper"]:
-                here = {
-                    **settings,
-                    "items": len(truth.item),
-                    "pixels": definition["description"]["source"].get("pixels"),
-                    "reference": "exact" if truth.votes is None else "votes",
-                }
-                differing = "; ".join(paper.differences(definition["paper"], here)) or "nothing that it states"
-                place = f"{paper.title(dataset)}, recipe {recipe}"
-                setup.append(f"{place} differs from the paper in: {differing}.")
-                setup.append(f"{place}, where the paper says nothing: {'; '.join(paper.unstated(settings))}.")
-        if truth.votes is not None:
-            setup.append(
-                f"{paper.title(dataset)}: the reference is made of {truth.votes.mean():.1f} votes an item on average."
+        if file.content.classes != truth.classes:
+            raise UserError(
+                f"{file.path}: found the classes {', '.join(file.content.classes)}, expected "
+                f"{', '.join(truth.classes)} as in {truth.path}. Delete it and run again."
             )
+    printed = config["metric_facts"] | {f"structure.{name}": {"source": None, **about} for name, about in FACTS.items()}
     return {
         "study": config["study"],
         "labels": sorted(config["labels"], key=lambda label: label != config["baseline"]),  # the baseline first
-        "baseline": config["baseline"],
-        "seeds": config["seeds"],
-        "metrics": config["metrics"],
-        "headings": headings(config["metric_options"]),
-        "structure": [f"structure.{name}" for name in structure.FACTS],
-        "tables": tables(config),
-        "ddof": config["ddof"],
-        "level": config["level"],
+        "headings": {
+            name: {**about, "heading": about["heading"] + ARROWS.get(about["better"], "")}
+            for name, about in printed.items()
+        },
+        "structure": [f"structure.{name}" for name in FACTS],
         "eps": first.content.eps,
-        "datasets": datasets,
-        "setup": setup,
+        "datasets": {dataset: {"classes": truth.classes} for dataset, truth in truths.items()},
+        "setup": [line for dataset, truth in truths.items() for line in _setup(config, dataset, truth)],
+        **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
 
 
-def headings(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What the tables tell of each metric and structure number: heading with an arrow, better, unit, decimals.
-
-    Args:
-        metrics: name to kind and options; options that are not the default are told in the heading.
-    """
-    facts = {name: registry.entry("metric", options["kind"]) for name, options in metrics.items()}
-    facts |= {f"structure.{name}": about for name, about in structure.FACTS.items()}
-    kept, found = ("better", "unit", "decimals", "source"), {}
-    for name, about in facts.items():
-        rules, options = about.get("options", {}), metrics.get(name, {})
-        changed = {key: options[key] for key in rules if key in options and options[key] != rules[key].get("default")}
-        chosen = [f"{key} {value}" for key, value in changed.items()]
-        heading = f"{about['heading']} ({', '.join(chosen)})" if chosen else about["heading"]
-        arrow = f" {ARROWS[about['better']]}" if about.get("better") else ""
-        found[name] = {"heading": f"{heading}{arrow}", **{key: about.get(key) for key in kept}}
-    return found
-
-
-def tables(config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Kind and options of each table of the study.
-
-    Raises:
-        UserError: a table of a metric that the study does not have.
-    """
-    chosen = config.get("tables") or [{"kind": kind} for kind in ledger_view.TABLES]
-    for table in chosen:
-        for metric in set(table.get("metrics") or ()) - set(config["metrics"]):
-            known = ", ".join(config["metrics"])
-            raise UserError(f"table {table['kind']}: found the metric {metric}, expected some of the study's: {known}.")
-    return chosen
+def _setup(config: Mapping[str, Any], dataset: str, truth: Reference) -> Iterator[str]:
+    """What differs from the paper's set-up of a data set, and how many votes its reference is made of."""
+    definition, title = config["datasets"][dataset], paper.title(dataset)
+    for recipe, settings in config["recipes"].items() if definition["paper"] else ():
+        settings = {**settings, **settings["optimiser"]}
+        here = {
+            **settings,
+            "items": len(truth.item),
+            "pixels": definition["description"]["source"].get("pixels"),
+            "reference": "exact" if truth.votes is None else "votes",
+        }
+        differing = "; ".join(paper.differences(definition["paper"], here)) or "nothing that it states"
+        yield f"{title}, recipe {recipe} differs from the paper in: {differing}."
+        yield f"{title}, recipe {recipe}, where the paper says nothing: {'; '.join(paper.unstated(settings))}."
+    if truth.votes is not None:
+        yield f"{title}: the reference is made of {truth.votes.mean():.1f} votes an item on average."

@@ -35,16 +35,14 @@ def draws(options: dict, items: int, seed: int, epoch: int) -> dict[str, torch.T
     if options["flips"] == "horizontal":
         turn[:, 1] = False
     if options["quarter_turns"]:
-        turns = QUARTER_TURNS[keyed.rng("augment turns", seed, epoch).integers(0, 4, items)]
-        turn = turn ^ turns
+        turn ^= QUARTER_TURNS[keyed.rng("augment turns", seed, epoch).integers(0, 4, items)]
     result = {"turn": turn}
     if options["zoom"] < 1:
         zoomed = uniform("zoom chosen", 0, 1) < options["zoom_probability"]
         result["zoom"] = np.where(zoomed, uniform("zoom", options["zoom"], 1), np.float32(1))
-    if options["hue"] > 0:
-        result["hue"] = uniform("hue", -options["hue"], options["hue"])
-    if options["brightness"] > 0:
-        result["brightness"] = uniform("brightness", -options["brightness"], options["brightness"])
+    for name in ("hue", "brightness"):
+        if options[name] > 0:
+            result[name] = uniform(name, -options[name], options[name])
     for name in ("saturation", "contrast"):
         if list(options[name]) != [1, 1]:
             result[name] = uniform(name, *options[name])

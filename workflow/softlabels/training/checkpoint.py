@@ -9,8 +9,8 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -34,22 +34,15 @@ def folder_of(model: Path) -> Path:
     return places.root_of(model, "train") / places.STATES / places.RUN.format_map(file.names)
 
 
-@contextmanager
-def exclusive(folder: Path) -> Iterator[Callable[[], None]]:
-    """Hold the run's lock; a second trainer of the same run stops with a message that names the first.
-
-    Yields:
-        A function that raises UserError if another trainer took the lock over; call it before writing.
-    """
+def exclusive(folder: Path) -> AbstractContextManager[Callable[[], None]]:
+    """The run's lock, see :func:`softlabels.locks.held`: a second trainer of the same run stops and names the first."""
     remedy = "Wait until it is done, or stop it (it saves its state when it is asked to terminate) and run again."
-    with locks.held(folder / "lock", "This run is being trained already", remedy, PATIENCE_SECONDS) as still_ours:
-        yield still_ours
+    return locks.held(folder / "lock", "This run is being trained already", remedy, PATIENCE_SECONDS)
 
 
 def save(folder: Path, key: str, state: dict[str, Any]) -> None:
     """Write the state atomically. ``state`` holds tensors, numbers, strings and containers of them only."""
-    buffer = BytesIO()  # torch itself does not say that a disk is full
-    torch.save({"format": FORMAT, "key": key, **state}, buffer)
+    torch.save({"format": FORMAT, "key": key, **state}, buffer := BytesIO())  # torch does not say that a disk is full
     with io.atomic(folder / "state.pt") as part:
         part.write_bytes(buffer.getbuffer())
 
@@ -89,7 +82,7 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
         UserError: it cannot be read now; it may be later, so it is not thrown away.
         MemoryError, RuntimeError: there is too little memory for it.
     """
-    path = folder / "state.pt"
+    path, why = folder / "state.pt", "damaged"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         if (state["format"], state["key"]) == (FORMAT, key):
@@ -105,7 +98,6 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
     except Exception as error:  # starting from the beginning gives the same result
         if memory.is_lack(error):
             raise
-        why = "damaged"
     print(f"{path}: the saved state is {why}: starting from the beginning", file=sys.stderr)
     return None
 

@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..contracts import labels as label_file
-from ..contracts import reference as reference_file
-from ..contracts import split as split_file
+from ..contracts import read_labels, read_reference, read_split
 from ..datasets.contract import read_images
 from ..errors import UserError
 from . import memory
@@ -23,10 +21,8 @@ class Images:
     """
 
     def __init__(self, path: Path, device: torch.device, resident: bool | None = None):
-        self.map = read_images(path)
-        self.device = device
-        fits = self.map.nbytes <= memory.free(device) // 2
-        self.resident = fits if resident is None else resident
+        self.map, self.device = read_images(path), device
+        self.resident = self.map.nbytes <= memory.free(device) // 2 if resident is None else resident
         if self.resident:
             self.pixels = torch.empty(self.map.shape, dtype=torch.uint8, device=device)
             for start in range(0, len(self.map), 1024):  # in chunks: never a second copy of the whole set
@@ -116,16 +112,16 @@ def read_run(labels: Path, split: Path, reference: Path) -> Run:
     Raises:
         UserError: a target that is no distribution, or no labelled item to train on.
     """
-    label, parts = label_file.read(labels), split_file.read(split).part
-    truth = reference_file.read(reference).p.astype(np.float32)
-    target = np.zeros_like(truth)
-    target[label.item] = label.p
-    labelled = np.zeros(len(truth), dtype=bool)
-    labelled[label.item] = True
-    hard = np.full(len(truth), -1, dtype=np.int64)
-    hard[label.item] = label.hard
-    weight = np.ones(len(truth), dtype=np.float32)
-    weight[label.item] = label.weight
+    label, parts = read_labels(labels), read_split(split).part
+    truth = read_reference(reference).p.astype(np.float32)
+
+    def of_all(values: np.ndarray | bool, absent: float, dtype: type) -> np.ndarray:
+        result = np.full((len(truth), *np.shape(values)[1:]), absent, dtype)
+        result[label.item] = values
+        return result
+
+    target, labelled = of_all(label.p, 0, np.float32), of_all(True, False, bool)
+    hard, weight = of_all(label.hard, -1, np.int64), of_all(label.weight, 1, np.float32)
     run = Run(label.classes, parts, target, labelled, hard, weight, truth)
     if not run.learned.any():
         raise UserError(f"{labels}: no item of the training part of {split} has a label. Check the label's options.")

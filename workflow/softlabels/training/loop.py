@@ -25,16 +25,7 @@ from .data import Images, Run
 
 
 class Trainer:
-    """One training.
-
-    Args:
-        recipe: see the schema.
-        seed: seed of the run.
-        data: what the run learns from.
-        images: the pixels of all items.
-        model: the network with its initial weights, on the device.
-        device: where everything is computed.
-    """
+    """One training of a recipe (see the schema); ``model`` has its initial weights, and is on ``device``."""
 
     def __init__(self, recipe: dict, seed: int, data: Run, images: Images, model: nn.Module, device: torch.device):
         self.recipe, self.seed, self.data, self.images, self.model, self.device = (
@@ -46,16 +37,14 @@ class Trainer:
         self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
         self.target = torch.from_numpy(data.target).to(device)
         self.weight = torch.from_numpy(data.item_weights(recipe["class_weight"])).to(device)
-        self.class_weight = None
-        if recipe["class_weight"] == "per_class":
-            self.class_weight = torch.from_numpy(data.class_weights()).to(device)
-        self.initial_sha256 = state_sha256(model)
+        per_class = recipe["class_weight"] == "per_class"
+        self.class_weight = torch.from_numpy(data.class_weights()).to(device) if per_class else None
         self.train = np.flatnonzero(data.split == "train")
         self.epochs = range(1, recipe["epochs"] + 1)
         digest = hashlib.sha256()
         for epoch in self.epochs:
             digest.update(self.permutation(epoch).astype("<i8").tobytes())
-        self.order_sha256 = digest.hexdigest()
+        self.hashes = {"initial_sha256": state_sha256(model), "order_sha256": digest.hexdigest()}
         items = len(self.order(1))
         self.batch = min(recipe["batch"], items)
         self.steps = items // self.batch  # the last batch is left out where it is not full
@@ -83,12 +72,7 @@ class Trainer:
     def fit(self, saver: Saver) -> dict[str, Any]:
         """Train from the present position to the end; the result's bytes are the same wherever that is.
 
-        Returns:
-            Facts for the manifest, see :func:`softlabels.training.train.run`.
-
-        Raises:
-            UserError: a loss that is not a number.
-            Stopped: somebody asked the process to stop; the state is saved.
+        Returns and raises what :func:`softlabels.training.train.run` does.
         """
         started, in_steps, last = time.monotonic(), 0.0, len(self.epochs)
         done = (self.position[0] - 1) * self.steps + self.position[1]
@@ -110,14 +94,10 @@ class Trainer:
         share = in_steps / wall if wall else 1.0
         print(f"{wall:.1f} s, {share:.1%} of it in optimiser steps", file=sys.stderr)
         return {
-            "initial_sha256": self.initial_sha256,
-            "order_sha256": self.order_sha256,
-            "attempts": self.attempts,
+            **self.hashes, "attempts": self.attempts,
             "resumes": [attempt["position"] for attempt in self.attempts[1:]],
-            "seconds": round(wall, 3),
-            "share_in_steps": round(share, 4),
-            "steps": last * self.steps,
-        }
+            "seconds": round(wall, 3), "share_in_steps": round(share, 4), "steps": last * self.steps,
+        }  # fmt: skip
 
     def run_epoch(self, epoch: int, bar: tqdm, saver: Saver) -> float:
         """The steps that are left of an epoch, and its end; returns the seconds in optimiser steps."""
@@ -193,10 +173,10 @@ class Trainer:
         items = np.flatnonzero(self.data.split == "val")
         logits = torch.from_numpy(self.predict(items)[0])
         log_q = F.log_softmax(logits.double(), dim=1)
-        own = torch.from_numpy(self.data.labelled[items])
-        cross_entropy = -(torch.from_numpy(self.data.target[items]).double() * log_q).sum(dim=1)[own].mean()
-        against_reference = -(torch.from_numpy(self.data.reference[items]).double() * log_q).sum(dim=1).mean()
-        return cross_entropy.item(), against_reference.item()
+        own, reference = (
+            -(torch.from_numpy(p[items]).double() * log_q).sum(dim=1) for p in (self.data.target, self.data.reference)
+        )
+        return own[torch.from_numpy(self.data.labelled[items])].mean().item(), reference.mean().item()
 
     def predict(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Logits float32 ``[K, C]`` and pooled features float32 ``[K, F]`` of items, without augmentation."""
@@ -215,9 +195,8 @@ class Trainer:
 
     def precision(self) -> AbstractContextManager:
         """bfloat16 where the recipe's device is a GPU and its precision says so."""
-        bfloat16 = self.recipe["precision"] == "bfloat16" or (
-            self.recipe["precision"] == "auto" and self.device.type == "cuda"
-        )
+        wanted = self.recipe["precision"]
+        bfloat16 = wanted == "bfloat16" or (wanted == "auto" and self.device.type == "cuda")
         return torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
 
     def _attempt(self) -> dict[str, Any]:
@@ -234,17 +213,9 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that changes during training."""
-        return {
-            "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "loss_state": self.loss_state,
-            "loss_sum": self.loss_sum,
-            "history": self.history,
-            "best": self.best,
-            "best_value": self.best_value,
-            "position": list(self.position),
-            "attempts": self.attempts,
-        }
+        names = ("loss_state", "loss_sum", "history", "best", "best_value", "attempts")
+        modules = {"model": self.model.state_dict(), "optimiser": self.optimiser.state_dict()}
+        return {**modules, "position": list(self.position), **{name: getattr(self, name) for name in names}}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from :meth:`state`."""

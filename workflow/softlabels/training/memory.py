@@ -79,9 +79,8 @@ def _of_slurm() -> Iterator[int]:
 
 def is_lack(error: BaseException) -> bool:
     """Does an error say that there is too little memory?"""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
-    )
+    signs = any(sign in str(error) for sign in SIGNS)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and signs)
 
 
 @contextmanager

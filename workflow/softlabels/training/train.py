@@ -32,9 +32,7 @@ def run(
     """Train, and write the model, its history, predictions of all items and features of the test items.
 
     Args:
-        config: ``recipe`` (see the schema) and ``seed``.
-        inputs: ``images``, ``split``, ``labels``, ``reference`` and, for ``weights: file``, ``weights``.
-        outputs: ``model``, ``history``, ``predictions``, ``features``.
+        config, inputs, outputs: as :mod:`softlabels.commands` says.
         code: hash of the code that runs; a resume state that other code saved is not loaded.
         checkpoint_seconds: see :class:`softlabels.training.checkpoint.Saver`.
         finish: called with the facts when all is written, before the resume state is removed.

@@ -1,7 +1,8 @@
 """Total variation distance."""
 
+import numpy as np
+
 from ..aligned import Aligned
-from ..divergence import tvd_items
 
 ENTRY = {
     "about": "Total variation distance: half the sum of absolute differences.",
@@ -11,5 +12,5 @@ ENTRY = {
 
 
 def metric(aligned: Aligned, options: dict) -> float:
-    """Mean total variation distance in [0, 1]: half the sum of absolute differences."""
-    return float(tvd_items(aligned.reference, aligned.log_prediction).mean())
+    """Mean of ``0.5 sum_k |p_k - q_k|``, in [0, 1] (the DistCE of Baan et al. 2022)."""
+    return float((0.5 * np.abs(aligned.reference - np.exp(aligned.log_prediction)).sum(axis=1)).mean())

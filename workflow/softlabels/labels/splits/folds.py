@@ -23,12 +23,7 @@ ENTRY = {
 
 
 def read_folds(items: pa.Table, name: str) -> np.ndarray:
-    """The number of each item's fold, int8 ``[N]``, from a column of the items.
-
-    Raises:
-        UserError: no such column, one that is not of whole numbers up to 127, an item without a fold, or fewer than
-            three folds.
-    """
+    """The number of each item's fold, int8 ``[N]``, from a column of the items, which must have three folds or more."""
     expected = "expected the number of each item's fold"
     if name not in items.column_names:
         found = ", ".join(items.column_names)
@@ -56,11 +51,7 @@ def read_folds(items: pa.Table, name: str) -> np.ndarray:
 
 
 def refuse_straddling(items: pa.Table, fold: np.ndarray, column: str, relations: Mapping[str, np.ndarray]) -> None:
-    """Refuse folds that separate what belongs together: given folds cannot be moved.
-
-    Raises:
-        UserError: a group, or items with the same pixels, in two folds.
-    """
+    """Refuse folds that separate a group, or items with the same pixels: given folds cannot be moved."""
     for relation, first in relations.items():
         straddling = np.flatnonzero(fold != fold[first])
         if len(straddling):
@@ -83,9 +74,6 @@ def parts(
 
     Of the F folds in ascending order, slice v validates on the one at index v mod F, tests on the next and trains on
     the others. This is the rotation of the benchmark's code; its README tells another.
-
-    Raises:
-        UserError: a seed whose slice there was before; see also :func:`read_folds`, :func:`refuse_straddling`.
     """
     split, seed = config["split"], config["seed"]
     fold = read_folds(items, split["column"])

@@ -11,26 +11,22 @@ import numpy as np
 import pyarrow as pa
 
 from ... import keyed
-from ...contracts.split import PARTS
+from ...contracts import PARTS
 from ...errors import UserError
-from ..blocks import blocks
+from ..split import blocks
 
 ENTRY = {
     "about": "Random split, one per seed.",
     "options": {
-        "train": {
-            "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.6,
+        "train": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.6,
             "description": "Share of training items."},
-        "val": {
-            "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
+        "val": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
             "description": "Share of validation items."},
-        "test": {
-            "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
+        "test": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.2,
             "description": "Share of test items."},
-        "stratify": {
-            "type": "array", "items": {"type": "string"}, "default": ["hard", "pure"],
+        "stratify": {"type": "array", "items": {"type": "string"}, "default": ["hard", "pure"],
             "description": "Shares are kept within the hard class of the reference (`hard`) and within yes/no "
-                           "columns of the items, where they exist (`pure` - the synthetic set's pure images)."},
+            "columns of the items, where they exist (`pure` - the synthetic set's pure images)."},
     },
     "shared": ["groups", "allow_missing_class", "duplicates"],
 }  # fmt: skip
@@ -39,11 +35,7 @@ ENTRY = {
 def strata(items: pa.Table, hard: np.ndarray, names: list[str]) -> tuple[np.ndarray, list[str]]:
     """The stratum of each item, int ``[N]`` from 0, and which of ``names`` it is made of.
 
-    ``hard`` is the reference's class; other names are boolean columns of the items, left out where the data set has
-    none of that name.
-
-    Raises:
-        UserError: a named column is not boolean.
+    ``hard`` is the reference's class; other names must be boolean columns of the items, or are left out.
     """
     code = np.zeros(len(hard), np.int64)
     used = [name for name in names if name == "hard" or name in items.column_names]
@@ -128,11 +120,7 @@ def assign_blocks(stratum: np.ndarray, draw: np.ndarray, block: np.ndarray, frac
 def parts(
     config: dict[str, Any], items: pa.Table, hard: np.ndarray, relations: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, None, dict[str, Any]]:
-    """A draw of the seed: the part of each item, int ``[N]``; no folds; and which strata were used.
-
-    Raises:
-        UserError: an empty part.
-    """
+    """A draw of the seed: the part of each item, int ``[N]``, none empty; no folds; and which strata were used."""
     split = config["split"]
     fractions = [Fraction(str(split[part])) for part in PARTS]  # as they are written: 0.6 is 3/5
     stratum, used = strata(items, hard, split["stratify"])

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ... import drawing, io
-from ..ledger import expect, named
+from ..ledger import of_labels
 
 ENTRY = {
     "about": "Learning curves of each label's networks.",
@@ -27,8 +27,7 @@ History = dict[str, np.ndarray]
 
 def read_histories(config: dict, paths: list[Path]) -> dict[str, History]:
     """Epoch and the columns of ``PANELS`` as float64 ``[epochs]`` (NaN where null), by ``<label>/seed<seed>``."""
-    of_run = {"/".join(name.split("/")[3:]): path for name, path in named(paths, "runs").items()}
-    expect(of_run, [f"{label}/seed{seed}" for label in config["labels"] for seed in config["seeds"]], "history.parquet")
+    of_run = of_labels(paths, config, config["seeds"], "history.parquet")
     columns = ["epoch", *PANELS]
     tables = {name: io.read_table(path, columns)[0] for name, path in of_run.items()}
     return {name: {c: io.vector(table, c).astype(np.float64) for c in columns} for name, table in tables.items()}

@@ -16,11 +16,10 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 
 from ... import drawing, io
-from ...contracts import reference as reference_file
-from ...contracts import scores
-from ...contracts.rows import rows_of
+from ...contracts import read_reference, read_scores, rows_of
 from ...errors import UserError
-from ..ledger import expect, named
+from ...evaluation.structure import FACTS
+from ..ledger import of_labels
 
 ENTRY = {
     "about": "t-SNE of the test items for each label, coloured by their positions where they have any, else by class.",
@@ -36,21 +35,13 @@ ITEMS_IN_A_POINT = 25_000.0  # square points of ink for a whole panel: many item
 
 
 class Panel(NamedTuple):
-    """One label's embedding.
+    """One label's embedding."""
 
-    Attributes:
-        label: its name.
-        item: int ``[n]``.
-        points: float ``[n, 2]``.
-        facts: metadata of the embedding (parameters, trustworthiness, label_smoothness).
-        structure: numbers of the same run's feature space.
-    """
-
-    label: str
-    item: np.ndarray
-    points: np.ndarray
-    facts: dict[str, Any]
-    structure: dict[str, float | None]
+    label: str  # its name
+    item: np.ndarray  # int [n]
+    points: np.ndarray  # float [n, 2]
+    facts: dict[str, Any]  # metadata of the embedding: parameters, trustworthiness, label_smoothness
+    structure: dict[str, float | None]  # numbers of the same run's feature space, by heading
 
 
 def draw(config: dict, inputs: dict) -> Figure:
@@ -78,21 +69,15 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
             f"embeddings: found {len(inputs['embeddings'])} files, expected one for each of the labels "
             f"{', '.join(labels)} in this order. Build the missing ones."
         )
-    of_run = {"/".join(name.split("/")[3:]): path for name, path in named(inputs["scores"], "runs").items()}
-    expect(of_run, [f"{label}/seed{seed}" for label in labels], "runs: scores of standard")
+    of_run = of_labels(inputs["scores"], config, [seed], "runs: scores of standard")
     panels = []
     for label, path in zip(labels, inputs["embeddings"], strict=True):
         table, facts = io.read_table(path)
         points = np.column_stack([io.vector(table, "x"), io.vector(table, "y")])
-        scored = scores.read(of_run[f"{label}/seed{seed}"])
-        structure = {name: scored.value(name) for name in scored.metrics("structure.")}
+        scored = read_scores(of_run[f"{label}/seed{seed}"])
+        structure = {about["heading"]: scored.value(f"structure.{name}") for name, about in FACTS.items()}
         panels.append(Panel(label, io.vector(table, "item"), points, facts, structure))
     return panels
-
-
-def structure_numbers(path: Path) -> dict[str, float | None]:
-    """The structure numbers of a run's test items, by name."""
-    return io.read_json(path)["structure"]
 
 
 def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
@@ -109,8 +94,9 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
         u, s = io.vector(items, "u")[at], io.vector(items, "s")[at]
         left, right = (figure.add_subplot(grid[k % rows, 2 * (k // rows) + side]) for side in (0, 1))
         label = drawing.name(panel.label)
-        scatter(left, panel.points, hue(u), f"{label}: colour position", embedding_text(panel))
-        scatter(right, panel.points, SHAPE_MAP(s), f"{label}: shape position", structure_text(panel))
+        embedded, features = notes(panel)
+        scatter(left, panel.points, hue(u), f"{label}: colour position", embedded)
+        scatter(right, panel.points, SHAPE_MAP(s), f"{label}: shape position", features)
     colour_wheel(figure, grid[rows, 0])
     shape_bar(figure, grid[rows, 1])
     note = " Six separate clusters, where they form, are the pure items of the synthetic set."
@@ -120,7 +106,7 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
 
 def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
-    reference = reference_file.read(reference_path)
+    reference = read_reference(reference_path)
     colours = drawing.colours(len(reference.classes), classes=True)
     mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
     rows, columns = drawing.grid(len(panels), BESIDE)
@@ -134,8 +120,7 @@ def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     for k, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, k + 1)
         at = reference.rows(panel.item)
-        note = f"{embedding_text(panel)}\n{structure_text(panel)}"
-        scatter(axes, panel.points, mixed[at], drawing.name(panel.label), note)
+        scatter(axes, panel.points, mixed[at], drawing.name(panel.label), "\n".join(notes(panel)))
     handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in [*colours[:NAMES], "none"]]
     title = "class\n(mixed by\nthe reference)"
     place = {"loc": "outside right upper", "frameon": False, "ncols": legend_columns}
@@ -183,27 +168,14 @@ def shape_bar(figure: Figure, place: SubplotSpec) -> None:
     bar.spines[:].set_visible(False)
 
 
-def embedding_text(panel: Panel) -> str:
-    """The numbers behind the picture."""
-    return "embedding: " + numbers(
-        panel.facts, {"trustworthiness": "trustworthiness", "label_smoothness": "label smoothness"}
+def notes(panel: Panel) -> tuple[str, str]:
+    """The numbers behind the picture, and those of the feature space that was embedded: those that there are."""
+    behind = {key.replace("_", " "): panel.facts[key] for key in ("trustworthiness", "label_smoothness")}
+    embedded, features = (
+        ", ".join(f"{name} {value:.3f}" for name, value in values.items() if value is not None)
+        for values in (behind, panel.structure)
     )
-
-
-def structure_text(panel: Panel) -> str:
-    """The numbers of the feature space that was embedded."""
-    names = {
-        "structure.silhouette": "silhouette",
-        "structure.label_smoothness": "label smoothness",
-        "structure.distance_spearman": "distance Spearman",
-        "structure.position_r2": "position R²",
-    }
-    return "features: " + numbers(panel.structure, names).replace(", distance", ",\ndistance")
-
-
-def numbers(values: dict[str, Any], names: dict[str, str]) -> str:
-    """Those that there are, with three decimals."""
-    return ", ".join(f"{text} {values[key]:.3f}" for key, text in names.items() if values.get(key) is not None)
+    return f"embedding: {embedded}", "features: " + features.replace(", distance", ",\ndistance")
 
 
 def caption(figure: Figure, panels: list[Panel], note: str = "") -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from ...documents import Bold, Table
-from ..ledger_view import WIDE, Ledger, spread
+from ..ledger_view import STD, WIDE, Ledger, spread
 
 ENTRY = {
     "about": "Comparison of labels in the main metrics, the best in bold.",
@@ -61,8 +61,7 @@ def _notes(ledger: Ledger) -> list[str]:
     if seeds == 1:
         notes.append("One seed: there is no standard deviation and no interval.")
     else:
-        kind = {0: "population", 1: "sample"}.get(facts["ddof"], "corrected")
-        notes.append(f"Mean ± {kind} standard deviation (ddof {facts['ddof']}) over {seeds} seeds.")
+        notes.append(f"Mean ± {STD[facts['ddof']]} standard deviation (ddof {facts['ddof']}) over {seeds} seeds.")
         notes.append("Seeds share items: repeated splits of one data set are not independent data.")
     return notes + list(itertools.chain.from_iterable(_test_split(ledger, block) for block in ledger.blocks))
 
