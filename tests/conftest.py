@@ -11,6 +11,8 @@ import finished_run
 import pytest
 from projects import Project, copy_sources
 
+from softlabels.provenance import manifest
+
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -57,3 +59,17 @@ def finished(tiny, copy, tmp_path) -> Project:
 def both(tmp_path_factory) -> Path:
     """The finished ``finished_run.BOTH``; no test may change it."""
     return finished_run.build_both(tmp_path_factory.mktemp("both") / "results")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory) -> Path:
+    """The results of the small study that the commands make in this process; no test may change them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "_foreign_modules", lambda hashed: [])  # the tests themselves are foreign
+        return finished_run.build(tmp_path_factory.mktemp("small") / "results")
+
+
+@pytest.fixture
+def broken(small, tmp_path) -> Path:
+    """A copy of these results, to be broken."""
+    return Path(shutil.copytree(small, tmp_path / "results"))

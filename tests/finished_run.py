@@ -68,6 +68,9 @@ def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -
         if PLACES[command].manifest:
             path = Path(plan.path(command, "manifest", **names))
             manifest.write(path, command, config, given, outputs, started, facts or {})
+        log = PLACES[command].log.format_map(names)
+        for path in (f"logs/{log}.log", f"benchmarks/{log}.tsv"):
+            io.write_text(root / path, "")
     return root
 
 

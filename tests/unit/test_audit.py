@@ -2,18 +2,21 @@
 
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import finished_run
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from scipy import stats
 
-from softlabels import cli, io, places, registry
+from softlabels import cli, io, registry
 from softlabels.contracts import METRICS, Reference, write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
@@ -21,7 +24,7 @@ from softlabels.evaluation import references, statistics
 from softlabels.evaluation.aligned import Aligned
 from softlabels.labels import label
 from softlabels.labels import split as splits
-from softlabels.provenance import checks_runs, manifest, recompute
+from softlabels.provenance import manifest, recompute
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
 from softlabels.provenance.evidence import Results
 from softlabels.provenance.findings import Scope
@@ -29,35 +32,17 @@ from softlabels.provenance.findings import Scope
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
 
-def with_logs(root: Path) -> Path:
-    """The logs and benchmarks that Snakemake writes."""
-    jobs = Scope(Results(root), ["small"], None, False).jobs
-    names = [places.PLACES[job.manifest["command"]].log.format_map(job.names) for job in jobs]
-    for name in [*names, "studies/small/chain"]:
-        io.write_text(root / f"logs/{name}.log", "")
-        io.write_text(root / f"benchmarks/{name}.tsv", "")
-    return root
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """A finished small study; no test may change it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "_foreign_modules", list)  # the tests themselves are foreign
-        return with_logs(finished_run.build(tmp_path_factory.mktemp("finished") / "results"))
-
-
 @pytest.fixture(scope="module")
 def voted(tmp_path_factory):
     """A finished small study whose reference is made of votes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "_foreign_modules", list)
+        patch.setattr(manifest, "_foreign_modules", lambda hashed: [])
         config = {**finished_run.CONFIG, "datasets": {"shapes": finished_run.VOTED}}
-        return with_logs(finished_run.build(tmp_path_factory.mktemp("voted") / "results", config))
+        return finished_run.build(tmp_path_factory.mktemp("voted") / "results", config)
 
 
-def failed(root):
-    return {verdict.id for verdict in audit(root, dry_run=False) if verdict.verdict == "fail"}
+def failed(root, *studies):
+    return {verdict.id for verdict in audit(root, *studies, dry_run=False) if verdict.verdict == "fail"}
 
 
 # -- what it recomputes ------------------------------------------------------------------------------------------------
@@ -112,41 +97,30 @@ def test_reference_rows_are_those_of_the_evaluation():
 # -- the verdicts of sound results -------------------------------------------------------------------------------------
 
 
-def test_sound_results_have_no_fault(results):
-    assert failed(results) == set()
-
-
-def test_sound_results_made_of_votes_have_no_fault(voted):
-    assert failed(voted) == set()
+@pytest.mark.parametrize("reference", ["small", "voted"])
+def test_sound_results_have_no_fault(request, reference):
+    assert failed(request.getfixturevalue(reference)) == set()
 
 
 @pytest.mark.parametrize("column", ["votes", "p"])
 def test_a_reference_that_is_not_the_share_of_its_votes_is_named(voted, tmp_path, column):
     root = Path(shutil.copytree(voted, tmp_path / "results"))
     path = root / "data/shapes/reference.parquet"
-    table, metadata = io.read_table(path)
-    rows = table.to_pylist()
-    rows[3][column] = 6 if column == "votes" else [1.0, *[0.0] * 5] if rows[3]["p"][0] < 1 else [0.0, 1.0, *[0.0] * 4]
-    del metadata["schema_version"]
-    io.write_table(path, type(table).from_pylist(rows, schema=table.schema), metadata)
-    verdict = next(verdict for verdict in audit(root, dry_run=False) if verdict.id == "A19")
-    assert verdict.verdict == "fail"
-    assert verdict.evidence[0].startswith("data/shapes/reference.parquet item 3: found")
+    rewrite(path, lambda rows: rows[3].update({column: 6 if column == "votes" else np.roll(rows[3]["p"], 1)}))
+    assert faults(root, "A19")[0].startswith("data/shapes/reference.parquet item 3: found")
 
 
-def test_another_results_folder_inside_this_one_is_left_alone(results, tmp_path):
-    root = Path(shutil.copytree(results, tmp_path / "results"))
-    shutil.copytree(results, root / "tiny")
-    assert failed(root) == set()
-    assert not any(path.startswith("tiny/") for path in Results(root).files)
+def test_another_results_folder_inside_this_one_is_left_alone(broken):
+    shutil.copytree(broken, broken / "tiny")
+    assert failed(broken) == set()
+    assert not any(path.startswith("tiny/") for path in Results(broken).files)
 
 
-def test_only_the_study_that_is_named_is_audited(results, tmp_path):
-    root = Path(shutil.copytree(results, tmp_path / "results"))
-    shutil.copytree(root / "studies/small", root / "studies/other")
-    (root / "studies/other/table.md").unlink()
-    assert not {verdict.id for verdict in audit(root, ["small"], dry_run=False) if verdict.verdict == "fail"} - {"A16"}
-    assert {"A01", "A06"} <= {v.id for v in audit(root, ["other"], dry_run=False) if v.verdict == "fail"}
+def test_only_the_study_that_is_named_is_audited(broken):
+    shutil.copytree(broken / "studies/small", broken / "studies/other")
+    (broken / "studies/other/table.md").unlink()
+    assert failed(broken, ["small"]) <= {"A16"}
+    assert {"A01", "A06"} <= failed(broken, ["other"])
 
 
 # -- splits and labels of imported data --------------------------------------------------------------------------------
@@ -170,10 +144,10 @@ def imported(root, command, config, annotations=None, **columns):
     return root / place
 
 
-def faults(root, check):
-    scope = Scope(Results(root), [], None, False)
+def faults(root, name):
+    scope = Scope(Results(root), [])
     scope.paths = sorted(scope.results.manifests)  # of no study
-    return [finding.text for finding in check(scope) if finding.kind == "fail"]
+    return [finding.text for check in CHECKS[name][2] for finding in check(scope) if finding.kind == "fail"]
 
 
 def rewrite(path, change, **facts):
@@ -196,19 +170,18 @@ RANDOM = split_config(kind="random", train=0.6, val=0.2, test=0.2, stratify=[])
 @pytest.mark.parametrize("seed", range(5))
 def test_folds_in_rotation_have_no_fault_and_another_rotation_has(tmp_path, seed):
     path = imported(tmp_path, "split", FOLDS | {"seed": seed}, part=np.arange(60) % 5 + 1)
-    assert faults(tmp_path, checks_runs.nothing_leaks) == []
+    assert faults(tmp_path, "A14") == []
     other = {"train": "val", "val": "test", "test": "train"}
     rewrite(path, lambda rows: rows[0].update(split=other[rows[0]["split"]]))
     due = ["train", "train", "train", "test", "val"][seed]  # of fold 1
-    assert f"splits/d/s/seed0.parquet item 0: found fold 1 in {other[due]}, expected fold 1 in {due}" in faults(
-        tmp_path, checks_runs.nothing_leaks
-    )
+    fault = f"splits/d/s/seed0.parquet item 0: found fold 1 in {other[due]}, expected fold 1 in {due}"
+    assert fault in faults(tmp_path, "A14")
 
 
 def test_a_fold_that_is_not_that_of_the_item_is_named(tmp_path):
     path = imported(tmp_path, "split", FOLDS, part=np.arange(60) % 5 + 1)
     rewrite(path, lambda rows: rows[3].update(fold=5))
-    (fault,) = faults(tmp_path, checks_runs.nothing_leaks)
+    (fault,) = faults(tmp_path, "A14")
     assert fault.startswith("splits/d/s/seed0.parquet item 3: found fold 5 in train, expected fold 4 in train")
 
 
@@ -216,7 +189,7 @@ def test_a_fold_that_is_not_that_of_the_item_is_named(tmp_path):
 def test_equal_pixels_in_two_parts_are_named(tmp_path, options):
     first = pa.array([None] * 30 + list(range(30)), pa.int32())
     path = imported(tmp_path, "split", options, duplicate=first, part=np.arange(60) % 5 + 1)
-    assert faults(tmp_path, checks_runs.nothing_leaks) == []
+    assert faults(tmp_path, "A14") == []
     rows = io.read_table(path)[0].to_pylist()
     other = next(row["item"] for row in rows if row["item"] >= 30 and row["split"] == "test")
 
@@ -225,14 +198,14 @@ def test_equal_pixels_in_two_parts_are_named(tmp_path, options):
         rows[other]["split"], trained["split"] = "train", "test"
 
     rewrite(path, swap)
-    found = faults(tmp_path, checks_runs.nothing_leaks)
+    found = faults(tmp_path, "A14")
     assert any(f"the pixels of item {other - 30} in test and train, expected in one part" in text for text in found)
 
 
 def test_equal_pixels_may_be_apart_where_the_configuration_says_so(tmp_path):
     first = pa.array([None] * 30 + list(range(30)), pa.int32())
     imported(tmp_path, "split", split_config(**RANDOM["split"] | {"duplicates": "apart"}), duplicate=first)
-    assert faults(tmp_path, checks_runs.nothing_leaks) == []
+    assert faults(tmp_path, "A14") == []
 
 
 def weighted(n=2000):
@@ -247,11 +220,9 @@ def test_weighted_labels_are_made_again_from_the_weights(tmp_path, aggregate):
     options = {"label": {"aggregate": {"kind": aggregate}, "form": "soft", "ties": "random", "seed": 0}}
     path = imported(tmp_path, "label", options, weighted(100))
     assert io.read_table(path)[1]["weighted"] is True
-    assert faults(tmp_path, checks_runs.labels_follow_from_votes) == []
+    assert faults(tmp_path, "A19") == []
     rewrite(path, lambda rows: None, weighted=False)
-    assert any(
-        "weighted: found False, expected True" in t for t in faults(tmp_path, checks_runs.labels_follow_from_votes)
-    )
+    assert any("weighted: found False, expected True" in text for text in faults(tmp_path, "A19"))
 
 
 def test_sums_of_weights_tie_as_they_do_in_the_order_of_the_rows(tmp_path):
@@ -260,19 +231,113 @@ def test_sums_of_weights_tie_as_they_do_in_the_order_of_the_rows(tmp_path):
     options = {"label": {"aggregate": {"kind": "average"}, "form": "soft", "ties": "drop", "seed": 0}}
     path = imported(tmp_path, "label", options, (item, kind, np.concatenate([heavy, heavy, np.ones(59, np.float32)])))
     assert io.read_table(path)[0].column("item").to_pylist() == list(range(1, 60))
-    assert faults(tmp_path, checks_runs.labels_follow_from_votes) == []
+    assert faults(tmp_path, "A19") == []
 
 
 def test_a_changed_weight_gives_another_label(tmp_path):
     options = {"label": {"aggregate": {"kind": "average"}, "form": "soft", "ties": "lowest_index", "seed": 0}}
     imported(tmp_path, "label", options, weighted())
     rewrite(tmp_path / "data/d/annotations.parquet", lambda rows: rows[0].update(weight=50.0))
-    assert any(
-        "labels/d/l/all.parquet item 0 p" in text for text in faults(tmp_path, checks_runs.labels_follow_from_votes)
-    )
+    assert any("labels/d/l/all.parquet item 0 p" in text for text in faults(tmp_path, "A19"))
     rewrite(tmp_path / "data/d/annotations.parquet", lambda rows: rows[0].update(weight=-1.0))
-    (fault,) = faults(tmp_path, checks_runs.labels_follow_from_votes)
+    (fault,) = faults(tmp_path, "A19")
     assert "a vote whose weight is not positive" in fault
+
+
+# -- modules of the users' own -----------------------------------------------------------------------------------------
+
+OWN = {
+    "loss": ("own_loss", "loss(logits, target, index, state, options)", "-(target * logits.log_softmax(1)).sum(1)", ""),
+    "metric": (
+        "own_metric",
+        "mass(aligned, options)",
+        "float((aligned.reference * np.exp(aligned.log_prediction)).sum() / len(aligned.item))",
+        "def again(p, log_q, options):\n    return float((p * np.exp(log_q)).sum(axis=1).mean())\n",
+    ),
+    "table": ("own_table", "table(ledger, options)", 'Table("Own", ["n"], [[str(len(ledger.labels))]], [])', ""),
+}
+FACTS = {"heading": "mass", "better": "higher", "unit": None, "decimals": 3, "source": None}
+
+
+@pytest.fixture(scope="module")
+def owned(tmp_path_factory):
+    """A finished study with a loss, a metric and a table of the user's own, and its configuration file."""
+    folder = tmp_path_factory.mktemp("owned")
+    for kind, (module, signature, result, more) in OWN.items():
+        entry = {"kind": kind, "about": "Own.", **(FACTS if kind == "metric" else {})}
+        imports = "import numpy as np\nfrom softlabels.documents import Table\n"
+        text = f"{imports}\nENTRY = {entry!r}\n\n\ndef {signature}:\n    return {result}\n\n\n{more}"
+        io.write_text(folder / f"mine/{module}.py", text)
+    config = deepcopy(finished_run.CONFIG) | {"modules": str(folder / "mine")}
+    config["recipes"]["quick"]["loss"] = "own_loss:loss"
+    metrics = ["macro_acc", "kl", "kl_dcic", "own_metric:mass"]
+    config["studies"]["small"] |= {"metrics": metrics, "tables": ["main", "further", "own_table:table"]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(registry.FOLDER, "")
+        patch.setattr(sys, "path", list(sys.path))
+        patch.setattr(manifest, "_foreign_modules", lambda hashed: [])
+        patch.setattr(finished_run, "CONFIG", config)
+        finished_run.build(folder / "results")
+    io.write_text(folder / "config.yaml", yaml.safe_dump({**config, "results": str(folder / "results")}))
+    return folder
+
+
+AUDITED = """
+import json, sys
+from pathlib import Path
+from softlabels.provenance.audit import audit
+configfile = Path(sys.argv[2]) if sys.argv[2:] else None
+verdicts = audit(Path(sys.argv[1]), configfile=configfile, dry_run=False)
+own = sorted(name for name in sys.modules if name.startswith("own_"))
+print(json.dumps([own, {v.id: [v.verdict, *v.evidence] for v in verdicts}]))
+"""
+
+
+def audited(*words, path=WORKFLOW):
+    """Which own modules an audit in a process of its own imports, and verdict and evidence by check."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    program = [sys.executable, "-c", AUDITED, *map(str, words)]
+    done = subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_own_modules_that_no_configuration_names_are_unknown_and_not_imported(owned, tmp_path):
+    path = f"{WORKFLOW}{os.pathsep}{owned / 'mine'}"  # where an import would find them
+    imported, found = audited(owned / "results", path=path)
+    assert imported == []
+    assert [name for name, (verdict, *_) in found.items() if verdict == "fail"] == []
+    for name, place in {"A02": "own_table:table", "A04": "own_metric:mass", "A08": "own_loss:loss"}.items():
+        assert found[name][0] == "unknown"
+        assert any(place in line and "with --configfile" in line for line in found[name]), name
+    other = yaml.safe_load((owned / "config.yaml").read_text()) | finished_run.CONFIG
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))  # knows the folder, and names none of them
+    imported, found = audited(owned / "results", tmp_path / "other.yaml", path=path)
+    assert imported == []
+    assert {found[name][0] for name in ("A02", "A04", "A08")} == {"unknown"}
+
+
+def test_own_modules_that_the_configuration_names_are_checked(owned, tmp_path):
+    imported, found = audited(owned / "results", owned / "config.yaml")
+    assert imported == ["own_metric", "own_table"]
+    assert [name for name, (verdict, *_) in found.items() if verdict == "fail"] == []
+    assert {found[name][0] for name in ("A02", "A04", "A07", "A08")} == {"pass"}
+    assert not any("no second implementation" in line for line in found["A04"])
+
+    changed = Path(shutil.copytree(owned / "mine", tmp_path / "mine"))
+    for name in ("own_loss.py", "own_metric.py"):
+        (changed / name).write_text((changed / name).read_text().replace("return ", "return 2 * "))
+    config = (owned / "config.yaml").read_text().replace(str(owned / "mine"), str(changed))
+    (tmp_path / "config.yaml").write_text(config)
+    _, found = audited(owned / "results", tmp_path / "config.yaml")
+    assert {name for name, (verdict, *_) in found.items() if verdict == "fail"} == {"A04", "A07", "A08"}
+    assert any("code of own_loss:loss" in line for line in found["A08"])
+
+
+def test_a_configuration_that_is_wrong_is_told_before_any_check(small, tmp_path):
+    (tmp_path / "wrong.yaml").write_text("studies: {small: {datasets: [nothing]}}")
+    with pytest.raises(UserError, match="studies.small: the key 'recipes' is missing"):
+        audit(small, configfile=tmp_path / "wrong.yaml")
 
 
 # -- what it needs -----------------------------------------------------------------------------------------------------
@@ -293,8 +358,8 @@ print(json.dumps({{verdict.id: verdict.verdict for verdict in audit(Path({root!r
 BLOCKED = ["torch", "snakemake", "yaml", "jsonschema", "scipy", "pandas", "sklearn", "matplotlib", "safetensors", "PIL"]
 
 
-def test_numpy_and_pyarrow_are_all_that_an_audit_needs(results, tmp_path):
-    root = shutil.copytree(results, tmp_path / "elsewhere")
+def test_numpy_and_pyarrow_are_all_that_an_audit_needs(small, tmp_path):
+    root = shutil.copytree(small, tmp_path / "elsewhere")
     process = subprocess.run(
         [sys.executable, "-c", WITHOUT.format(blocked=set(BLOCKED), root=str(root))],
         cwd=tmp_path, env={"PYTHONPATH": str(WORKFLOW), "PATH": ""}, capture_output=True, text=True, check=False,
@@ -311,34 +376,32 @@ def test_numpy_and_pyarrow_are_all_that_an_audit_needs(results, tmp_path):
 # -- how it reports ----------------------------------------------------------------------------------------------------
 
 
-def test_the_summary_counts_the_verdicts(results):
-    verdicts = audit(results, dry_run=False)
+def test_the_summary_counts_the_verdicts(small):
+    verdicts = audit(small, dry_run=False)
     lines = printed(verdicts).splitlines()
     assert [line.split()[0] for line in lines if line.startswith("A")] == list(CHECKS)
     counts = [sum(v.verdict == kind for v in verdicts) for kind in ("pass", "fail", "unknown")]
     assert lines[-1] == summary(verdicts) == "{} pass, {} fail, {} unknown".format(*counts)
 
 
-def test_the_command_writes_a_report_and_its_status_tells_the_outcome(results, tmp_path, capsys):
-    root = Path(shutil.copytree(results, tmp_path / "results"))
-    assert command([root], strict=False, configfile=None, dry_run=False) == 0
-    assert command([root], strict=True, configfile=None, dry_run=False) == 1  # Snakemake was not asked
-    with (root / "studies/small/table.md").open("a") as file:
+def test_the_command_writes_a_report_and_its_status_tells_the_outcome(broken, capsys):
+    assert command([broken], strict=False, configfile=None, dry_run=False) == 0
+    assert command([broken], strict=True, configfile=None, dry_run=False) == 1  # Snakemake was not asked
+    with (broken / "studies/small/table.md").open("a") as file:
         file.write("one more line\n")
-    assert command([root / "studies/small/table.md"], strict=False, configfile=None, dry_run=False) == 1
+    assert command([broken / "studies/small/table.md"], strict=False, configfile=None, dry_run=False) == 1
     said = capsys.readouterr().out
     assert "studies/small/table.md line" in said
     assert "→ delete studies/<study>/cells.parquet and table.*, and run again" in said
-    report = json.loads((root / "audit/report.json").read_text())
+    report = json.loads((broken / "audit/report.json").read_text())
     assert report["studies"] == ["small"]
     assert {check["id"] for check in report["checks"] if check["verdict"] == "fail"} == {"A02", "A05"}
     assert set(report["checks"][0]) == {"id", "title", "verdict", "evidence", "remedy"}
-    assert "| A02 | fail |" in (root / "audit/report.md").read_text()
+    assert "| A02 | fail |" in (broken / "audit/report.md").read_text()
 
 
-def test_the_command_line_ends_with_the_status_of_the_audit(results, tmp_path, monkeypatch, capsys):
-    root = shutil.copytree(results, tmp_path / "results")
-    monkeypatch.setattr(sys, "argv", ["softlabels", "audit", str(root), "--no-dry-run", "--strict"])
+def test_the_command_line_ends_with_the_status_of_the_audit(broken, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["softlabels", "audit", str(broken), "--no-dry-run", "--strict"])
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 1
@@ -346,19 +409,19 @@ def test_the_command_line_ends_with_the_status_of_the_audit(results, tmp_path, m
 
 
 @pytest.mark.parametrize("place", ["", "studies/small", "studies/small/table.csv", "studies/small/cells.parquet"])
-def test_a_path_means_a_results_folder_or_a_study(results, place):
-    assert located(results / place) == (results.resolve(), "small" if place else None)
+def test_a_path_means_a_results_folder_or_a_study(small, place):
+    assert located(small / place) == (small.resolve(), "small" if place else None)
 
 
 @pytest.mark.parametrize("place", ["nowhere", "data", "studies/small/nothing.csv", "data/shapes/items.parquet"])
-def test_any_other_path_is_refused(results, place):
+def test_any_other_path_is_refused(small, place):
     with pytest.raises(UserError, match="expected a results folder, a study's folder or a table in it"):
-        located(results / place)
+        located(small / place)
 
 
-def test_a_study_that_is_not_there_is_named_with_those_that_are(results):
+def test_a_study_that_is_not_there_is_named_with_those_that_are(small):
     with pytest.raises(UserError, match="found no study another; there are: small"):
-        audit(results, ["another"])
+        audit(small, ["another"])
 
 
 def test_a_folder_without_a_study_is_no_results_folder(tmp_path):

@@ -7,7 +7,6 @@ import os
 import shutil
 from pathlib import Path
 
-import finished_run
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,18 +21,6 @@ from softlabels.provenance.evidence import Results
 STUDY = "studies/small"
 RUN = "runs/shapes/random/quick/soft/seed0"
 MANIFEST = f"{RUN}/model.manifest.json"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished small study; no test may change it."""
-    return finished_run.build(tmp_path_factory.mktemp("finished") / "results")
-
-
-@pytest.fixture
-def results(finished, tmp_path):
-    """A copy of it, to be broken."""
-    return Path(shutil.copytree(finished, tmp_path / "results"))
 
 
 def outcome(root):
@@ -76,18 +63,18 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("path", EVERY_KIND)
-def test_half_a_file_is_a_fault_that_names_it(results, path):
-    file = results / path
+def test_half_a_file_is_a_fault_that_names_it(broken, path):
+    file = broken / path
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    verdicts, said = outcome(results)
+    verdicts, said = outcome(broken)
     assert "fail" in verdicts.values()
     assert path in said
 
 
 @pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
-def test_foreign_content_anywhere_is_a_fault(finished, tmp_path, content):
+def test_foreign_content_anywhere_is_a_fault(small, tmp_path, content):
     for number, path in enumerate(ONE_OF_A_KIND):
-        root = Path(shutil.copytree(finished, tmp_path / str(number)))
+        root = Path(shutil.copytree(small, tmp_path / str(number)))
         (root / path).write_bytes(content)
         verdicts, said = outcome(root)
         assert "fail" in verdicts.values(), path
@@ -95,46 +82,46 @@ def test_foreign_content_anywhere_is_a_fault(finished, tmp_path, content):
 
 
 @pytest.mark.parametrize("path", [path for path in EVERY_KIND if path.endswith(".parquet")])
-def test_another_parquet_file_is_a_fault(results, path):
-    pq.write_table(pa.table({"x": [1]}), results / path)
-    verdicts, said = outcome(results)
+def test_another_parquet_file_is_a_fault(broken, path):
+    pq.write_table(pa.table({"x": [1]}), broken / path)
+    verdicts, said = outcome(broken)
     assert "fail" in verdicts.values()
     assert path in said
 
 
-def test_a_manifest_of_a_newer_schema_is_named_and_its_job_does_not_pass(results):
-    change(results / MANIFEST, schema_version=2)
-    verdicts, said = outcome(results)
+def test_a_manifest_of_a_newer_schema_is_named_and_its_job_does_not_pass(broken):
+    change(broken / MANIFEST, schema_version=2)
+    verdicts, said = outcome(broken)
     assert f"{MANIFEST}: found schema version 2, expected 1" in said
     assert verdicts["A06"] == "fail"
     assert PASS not in {verdicts[name] for name in ("A04", "A08", "A10", "A11", "A13", "A14", "A19")}
 
 
 @pytest.mark.parametrize("column", ["value", "printed", "files"])
-def test_a_ledger_without_a_column_is_named(results, column):
-    path = results / STUDY / "cells.parquet"
+def test_a_ledger_without_a_column_is_named(broken, column):
+    path = broken / STUDY / "cells.parquet"
     table = pq.read_table(path)
     pq.write_table(table.drop_columns([column]).replace_schema_metadata(table.schema.metadata), path)
-    verdicts, said = outcome(results)
+    verdicts, said = outcome(broken)
     assert f"cells.parquet: found no column {column}" in said
     assert {verdicts[name] for name in ("A01", "A02", "A03")} == {"fail"}
 
 
-def test_a_ledger_whose_numbers_are_texts_is_a_fault(results):
-    path = results / STUDY / "cells.parquet"
+def test_a_ledger_whose_numbers_are_texts_is_a_fault(broken):
+    path = broken / STUDY / "cells.parquet"
     table = pq.read_table(path)
     place = table.column_names.index("value")
     table = table.set_column(place, "value", table.column("value").cast(pa.string()))
     pq.write_table(table, path)
-    verdicts, _ = outcome(results)
+    verdicts, _ = outcome(broken)
     assert {verdicts[name] for name in ("A01", "A02", "A03")} == {"fail"}
 
 
-def test_a_cyclic_chain_ends_and_is_named(results):
-    manifest = io.read_json(results / "data/shapes/images.manifest.json")
-    manifest["inputs"] = {"items": io.read_json(results / MANIFEST)["outputs"]["model"]}
-    (results / "data/shapes/images.manifest.json").write_text(json.dumps(manifest))
-    verdicts, said = outcome(results)
+def test_a_cyclic_chain_ends_and_is_named(broken):
+    manifest = io.read_json(broken / "data/shapes/images.manifest.json")
+    manifest["inputs"] = {"items": io.read_json(broken / MANIFEST)["outputs"]["model"]}
+    (broken / "data/shapes/images.manifest.json").write_text(json.dumps(manifest))
+    verdicts, said = outcome(broken)
     assert verdicts["A06"] == "fail"
     assert "a cycle: " in said
 
@@ -174,11 +161,11 @@ def opened(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["above", "absolute", "link", "linked folder"])
 @pytest.mark.parametrize("place", ["manifest", "output", "chain", "ledger"])
-def test_a_path_out_of_the_folder_is_refused_and_not_opened(results, secret, opened, kind, place):
+def test_a_path_out_of_the_folder_is_refused_and_not_opened(broken, secret, opened, kind, place):
     if kind == "link":
-        (results / "link.json").symlink_to(secret)
+        (broken / "link.json").symlink_to(secret)
     elif kind == "linked folder":
-        (results / "folder").symlink_to(secret.parent)
+        (broken / "folder").symlink_to(secret.parent)
     path = {
         "above": "../secret.json",
         "absolute": str(secret),
@@ -187,64 +174,64 @@ def test_a_path_out_of_the_folder_is_refused_and_not_opened(results, secret, ope
     }
     entry = {"path": path[kind], "bytes": 2, "sha256": "0" * 64}
     if place == "chain":
-        change(results / STUDY / "chain.json", manifests=[entry])
+        change(broken / STUDY / "chain.json", manifests=[entry])
     elif place == "ledger":
-        cells = results / STUDY / "cells.parquet"
+        cells = broken / STUDY / "cells.parquet"
         table = pq.read_table(cells)
         rows = table.to_pylist()
         rows[0]["files"] = [{"path": path[kind], "sha256": "0" * 64}]
         pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), cells)
     else:
         side = {"manifest": "inputs", "output": "outputs"}[place]
-        manifest = io.read_json(results / MANIFEST)
+        manifest = io.read_json(broken / MANIFEST)
         name = {"inputs": "split", "outputs": "predictions"}[side]
         manifest[side][name] = entry
-        (results / MANIFEST).write_text(json.dumps(manifest))
+        (broken / MANIFEST).write_text(json.dumps(manifest))
     opened.clear()
-    verdicts, said = outcome(results)
+    verdicts, said = outcome(broken)
     assert "fail" in verdicts.values()
     assert path[kind] in said
     assert not any("secret" in name for name in opened)
 
 
 @pytest.mark.parametrize("path", ["..", "a/../../b", "/etc/passwd", "", ".", "a\0b", "..\\b", "nothing.json", None, 7])
-def test_no_path_but_that_of_a_file_inside_is_opened(results, path):
+def test_no_path_but_that_of_a_file_inside_is_opened(broken, path):
     with pytest.raises(UserError):
-        Results(results).file(path)
+        Results(broken).file(path)
 
 
-def test_the_report_is_not_written_through_a_link(results, tmp_path):
+def test_the_report_is_not_written_through_a_link(broken, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
-    shutil.rmtree(results / "audit", ignore_errors=True)
-    (results / "audit").symlink_to(outside)
+    shutil.rmtree(broken / "audit", ignore_errors=True)
+    (broken / "audit").symlink_to(outside)
     with pytest.raises(UserError, match="leads out of the results folder"):
-        command([results], strict=False, configfile=None, dry_run=False)
+        command([broken], strict=False, configfile=None, dry_run=False)
     assert list(outside.iterdir()) == []
 
 
 # -- size, names -------------------------------------------------------------------------------------------------------
 
 
-def test_a_huge_json_file_is_refused_unread(results):
-    with (results / MANIFEST).open("r+b") as file:
+def test_a_huge_json_file_is_refused_unread(broken):
+    with (broken / MANIFEST).open("r+b") as file:
         file.truncate(evidence.LARGEST_JSON + 1)  # sparse
-    verdicts, said = outcome(results)
+    verdicts, said = outcome(broken)
     assert "expected at most 50,000,000; it was not read" in said
     assert verdicts["A06"] == "fail"
 
 
-def test_a_parquet_file_of_too_many_rows_is_refused_unread(results, monkeypatch):
+def test_a_parquet_file_of_too_many_rows_is_refused_unread(broken, monkeypatch):
     monkeypatch.setattr(evidence, "LARGEST_TABLE", 1000)
-    verdicts, said = outcome(results)
+    verdicts, said = outcome(broken)
     assert "predictions.parquet: found" in said
     assert verdicts["A04"] == "fail"
 
 
-def test_names_with_control_characters_are_printed_as_plain_text(results, capsys):
-    (results / "data" / "\x1b[31mred\nline").write_text("")
-    (results / "data" / os.fsdecode(b"\xff")).write_text("")
-    assert command([results], strict=False, configfile=None, dry_run=False) == 1
+def test_names_with_control_characters_are_printed_as_plain_text(broken, capsys):
+    (broken / "data" / "\x1b[31mred\nline").write_text("")
+    (broken / "data" / os.fsdecode(b"\xff")).write_text("")
+    assert command([broken], strict=False, configfile=None, dry_run=False) == 1
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert r"\x1b[31mred\nline: found a file that no manifest lists" in said

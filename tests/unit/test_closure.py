@@ -242,12 +242,7 @@ def test_a_name_that_means_something_else_is_not_followed(own, text):
 
 
 def test_what_importing_a_module_does_counts_its_package_and_what_it_imports_too(own):
-    texts = {
-        "a": "import p.b\ndef f(): ...",
-        "p_init": "import c",
-        "p_b": "",
-        "c": "import sys\nsys.path.append(1)",
-    }
+    texts = {"a": "import p.b\ndef f(): ...", "p_init": "import c", "p_b": "", "c": "import sys\nsys.path.append(1)"}
     found = own(**texts)
     assert found.modules == {"a", "p", "p.b", "c"}
     assert set(found.definitions) == {"a:f", "c:<import>", "c:<names>"}
@@ -337,12 +332,12 @@ def test_a_module_that_is_not_there_is_named(own):
         ("datasets/contract.py", "\n\ndef unused(path):\n    return read_images(path)\n"),
         ("io.py", "Delete it and run again to rebuild it.", "Remove it; the next run makes it anew."),
         ("training/memory.py", "Not enough memory", "Too little memory"),
-        ("training/train.py", 'unit="step"', 'unit="batch"'),
+        ("training/loop.py", 'unit="step"', 'unit="batch"'),
         ("progress.py", "SECONDS = 30", "SECONDS = 60"),
         ("errors.py", "MOST_SHOWN = 20", "MOST_SHOWN = 30"),
         ("locks.py", "BEAT_SECONDS = 30.0", "BEAT_SECONDS = 20.0"),
         ("__init__.py", '__version__ = "', '__version__ = "9'),
-        ("evaluation/metrics/kl.py", "import numpy", "import math\n\nimport numpy"),
+        ("evaluation/metrics/kl.py", "from ..aligned", "import math\n\nfrom ..aligned"),
     ],
     ids=lambda edit: edit[0],
 )

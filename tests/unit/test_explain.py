@@ -2,12 +2,10 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import finished_run
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,25 +17,13 @@ from softlabels.provenance.explain import explain, find, headings_of, render, ti
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """A finished small study; no test may change it."""
-    return finished_run.build(tmp_path_factory.mktemp("finished") / "results")
-
-
 @pytest.fixture
-def broken(results, tmp_path):
-    """A copy of it, to be broken."""
-    return Path(shutil.copytree(results, tmp_path / "results"))
+def cells(small):
+    return io.read_table(small / "studies/small/cells.parquet")[0]
 
 
-@pytest.fixture
-def cells(results):
-    return io.read_table(results / "studies/small/cells.parquet")[0]
-
-
-def study(results):
-    return str(results / "studies/small")
+def study(small):
+    return str(small / "studies/small")
 
 
 def nodes(tree):
@@ -59,32 +45,32 @@ def missing(explained):
 # -- the chain -----------------------------------------------------------------------------------------------------
 
 
-def test_every_number_of_the_ledger_is_explained_without_a_gap(results, cells):
+def test_every_number_of_the_ledger_is_explained_without_a_gap(small, cells):
     rows = cells.to_pylist()
     assert {row["kind"] for row in rows} == {"measured", "difference", "reference", "paper"}
     for row in rows:
         assert find(rows, title(row, rows), "", headings_of(cells)) == row
     for row in (row for row in rows if row["statistic"] == "mean"):  # the others have the same chain
-        explained = explain(study(results), title(row, rows), "")
+        explained = explain(study(small), title(row, rows), "")
         assert explained["cell"] == json.loads(json.dumps({**row, "value": module._number(row["value"])}))
         assert missing(explained) == [], title(row, rows)
         runs = [node["name"] for node in nodes(explained["tree"]) if node["name"].startswith("run ")]
         assert runs == [f"run {name}" for name in row["runs"]]
 
 
-def test_the_values_of_the_runs_average_to_the_number(results, cells):
+def test_the_values_of_the_runs_average_to_the_number(small, cells):
     rows = cells.to_pylist()
     for row in rows:
         if row["statistic"] == "mean" and row["runs"]:
-            told = [node["facts"] for node in nodes(explain(study(results), title(row, rows), "")["tree"])]
+            told = [node["facts"] for node in nodes(explain(study(small), title(row, rows), "")["tree"])]
             values = [float(facts["value"]) for facts in told[1:] if "value" in facts]
             signs = [1, 1, -1, -1] if row["kind"] == "difference" else [1, 1]
             mean = sum(sign * value for sign, value in zip(signs, values, strict=True)) / 2
             assert mean == pytest.approx(row["value"], rel=1e-12, abs=1e-15), row
 
 
-def test_the_chain_of_a_run_leads_to_its_votes_and_images(results):
-    explained = explain(study(results), "soft", "kl seed1")
+def test_the_chain_of_a_run_leads_to_its_votes_and_images(small):
+    explained = explain(study(small), "soft", "kl seed1")
     found = {node["name"]: node["facts"] for node in reversed(list(nodes(explained["tree"])))}
     run = "runs/shapes/random/quick/soft/seed1"
     files = {
@@ -98,21 +84,21 @@ def test_the_chain_of_a_run_leads_to_its_votes_and_images(results):
         "split": "splits/shapes/random/seed1.parquet",
     }
     for name, path in files.items():
-        assert (found[name]["file"], found[name]["sha256"]) == (path, io.sha256(results / path)), name
+        assert (found[name]["file"], found[name]["sha256"]) == (path, io.sha256(small / path)), name
     assert not any("seed0" in json.dumps(facts) for facts in found.values())
     assert found["predictions"]["configuration"] == (
         "batch 32 (default 128), epochs 1 (default 60), network compact; the rest as by default"
     )
     assert found["predictions"]["resumes"] == "none, trained in one go"
     assert found["predictions"]["made by"].startswith("softlabels train, 20")
-    manifest = json.loads((results / run / "model.manifest.json").read_text())
+    manifest = json.loads((small / run / "model.manifest.json").read_text())
     assert manifest["environment"]["packages"]["torch"] in found["predictions"]["torch"]
     assert manifest["machine"]["host"] in found["predictions"]["where"]
     assert manifest["facts"]["initial_sha256"] == found["predictions"]["initial weights"]
 
 
-def test_the_metric_is_named_with_the_hash_of_its_code(results):
-    explained = explain(study(results), "soft", "kl")
+def test_the_metric_is_named_with_the_hash_of_its_code(small):
+    explained = explain(study(small), "soft", "kl")
     code = next(node["facts"]["code"] for node in nodes(explained["tree"]) if node["name"] == "metric kl")
     assert code.startswith("workflow/softlabels/evaluation/metrics/kl.py@") or "/blob/" in code
     assert code.endswith(f"hash {explained['cell']['metric_code']}")
@@ -135,24 +121,24 @@ def test_the_link_to_the_code_is_made_from_the_remote_without_secrets(monkeypatc
     assert module._remote() == url
 
 
-def test_with_a_remote_code_is_linked_at_its_commit(monkeypatch, results):
+def test_with_a_remote_code_is_linked_at_its_commit(monkeypatch, small):
     monkeypatch.setattr(module, "_remote", lambda: "https://example.org/softlabels")
-    manifest = json.loads((results / "runs/shapes/random/quick/soft/seed0/model.manifest.json").read_text())
-    text = render(explain(study(results), "soft", "kl seed0"))
+    manifest = json.loads((small / "runs/shapes/random/quick/soft/seed0/model.manifest.json").read_text())
+    text = render(explain(study(small), "soft", "kl seed0"))
     if manifest["code"]["commit"]:
         assert f"https://example.org/softlabels/blob/{manifest['code']['commit']}/workflow/softlabels/training" in text
 
 
-def test_a_file_is_told_in_full_only_once(results):
-    text = render(explain(study(results), "soft - hard", "kl"))
+def test_a_file_is_told_in_full_only_once(small):
+    text = render(explain(study(small), "soft - hard", "kl"))
     assert text.count("made by: softlabels data") == 1
     assert text.count("made by: softlabels train") == 4
 
 
-def test_the_tree_shortens_hashes_and_json_does_not(results):
-    explained = explain(study(results), "soft", "kl")
+def test_the_tree_shortens_hashes_and_json_does_not(small):
+    explained = explain(study(small), "soft", "kl")
     assert not re.search(r"(?<!blob/)\b(?:[0-9a-f]{40}|[0-9a-f]{64})\b", render(explained))
-    assert io.sha256(results / "data/shapes/images.npy") in json.dumps(explained)
+    assert io.sha256(small / "data/shapes/images.npy") in json.dumps(explained)
 
 
 # -- which cell ----------------------------------------------------------------------------------------------------
@@ -204,9 +190,9 @@ def test_a_class_called_like_a_label_is_told_from_it(cells):
         picked(cells, "hard", "soft: recall")
 
 
-def test_an_ambiguous_cell_lists_the_choices(results):
+def test_an_ambiguous_cell_lists_the_choices(small):
     with pytest.raises(UserError, match="could be 2 numbers") as error:
-        explain(study(results), "shapes", "kl")
+        explain(study(small), "shapes", "kl")
     assert re.search(r"\n  hard kl mean  \(\d.*\n  soft kl mean  \(\d", str(error.value))
 
 
@@ -224,9 +210,9 @@ def test_an_ambiguous_cell_lists_the_choices(results):
         ("paper hard", "ACC seed0", "it has none"),
     ],
 )
-def test_an_unknown_word_names_the_nearest(results, row, column, message):
+def test_an_unknown_word_names_the_nearest(small, row, column, message):
     with pytest.raises(UserError, match=message):
-        explain(study(results), row, column)
+        explain(study(small), row, column)
 
 
 def test_a_study_is_found_by_table_folder_and_name(broken, monkeypatch):
@@ -242,8 +228,8 @@ def test_a_study_is_found_by_table_folder_and_name(broken, monkeypatch):
     assert all(tree == trees[0] for tree in trees)
 
 
-def test_an_unknown_study_names_those_there_are(results, monkeypatch):
-    monkeypatch.chdir(results.parent)
+def test_an_unknown_study_names_those_there_are(small, monkeypatch):
+    monkeypatch.chdir(small.parent)
     with pytest.raises(UserError, match="Did you mean small"):
         explain("smal", "soft", "kl")
     with pytest.raises(UserError, match="found no study there"):
@@ -364,25 +350,25 @@ def test_a_ledger_without_a_column_is_refused(broken):
 # -- the command line ----------------------------------------------------------------------------------------------
 
 
-def test_the_command_prints_a_tree_or_json(results, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["softlabels", "explain", study(results), "soft", "kl"])
+def test_the_command_prints_a_tree_or_json(small, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["softlabels", "explain", study(small), "soft", "kl"])
     cli.main()
-    assert capsys.readouterr().out == render(explain(study(results), "soft", "kl"))
-    monkeypatch.setattr(sys, "argv", ["softlabels", "explain", study(results), "one_hot", "kl", "--json"])
+    assert capsys.readouterr().out == render(explain(study(small), "soft", "kl"))
+    monkeypatch.setattr(sys, "argv", ["softlabels", "explain", study(small), "one_hot", "kl", "--json"])
     cli.main()
     explained = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert explained == explain(study(results), "one_hot", "kl")
+    assert explained == explain(study(small), "one_hot", "kl")
     assert explained["cell"]["value"] == "inf"
 
 
-def test_a_reader_that_stops_early_is_no_error(results):
-    command = [sys.executable, "-m", "softlabels", "explain", study(results), "soft", "kl", "--json"]
+def test_a_reader_that_stops_early_is_no_error(small):
+    command = [sys.executable, "-m", "softlabels", "explain", study(small), "soft", "kl", "--json"]
     process = subprocess.Popen(command, cwd=WORKFLOW, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert (process.stderr.read(), process.wait()) == (b"", 0)
 
 
-def test_numpy_and_pyarrow_are_all_that_it_needs(results):
+def test_numpy_and_pyarrow_are_all_that_it_needs(small):
     program = f"""
 import sys
 
@@ -393,7 +379,7 @@ class Blocked:
             raise ImportError(name)
 
 sys.meta_path.insert(0, Blocked())
-sys.argv = ["softlabels", "explain", {study(results)!r}, "soft", "kl"]
+sys.argv = ["softlabels", "explain", {study(small)!r}, "soft", "kl"]
 from softlabels.cli import main
 main()
 """

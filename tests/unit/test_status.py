@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -24,16 +23,10 @@ RUN = "shapes/random/quick/soft/seed1"
 DRAWN = {"card", "embed", "figure"}  # what finished_run leaves out
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """A finished study, but for what draws; no test may change it."""
-    return finished_run.build(tmp_path_factory.mktemp("finished") / "results")
-
-
 @pytest.fixture
-def root(results, tmp_path):
-    shutil.copytree(results, tmp_path / "results")
-    return tmp_path / "results"
+def root(broken):
+    """A finished study, but for what draws."""
+    return broken
 
 
 def look(root):
@@ -97,10 +90,23 @@ def test_a_job_elsewhere_that_touched_its_log_lately_is_running(root):
     assert f"  train {RUN}: epoch 12 of 60, SLURM job 5012, on node7, started 2026-01-02T03:04:05+00:00" in text
 
 
-def test_a_job_elsewhere_that_was_silent_for_long_has_failed(root):
-    unfinished(root, started(), age=joblog.DEAD_SECONDS + 60)
-    assert state(root, "train") == {"done": 3, "failed": 1}
-    assert look(root)["failed"][0]["lines"] == ["(ended without a word: killed?)"]
+STOPPED = "softlabels: stopped by SIGTERM in epoch 13 of 60; the state is saved.\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "age", "expected"),
+    [
+        (started(), joblog.DEAD_SECONDS + 60, "failed"),  # elsewhere, and silent for long
+        ("", 0, "running"),  # has not said a word yet
+        (started() + EPOCHS + STOPPED, 0, "waiting"),  # was asked to stop
+        (started() + "softlabels train: done\n", 1e6, "waiting"),  # its files were removed after it was done
+        ("\ufffd\0\r" * 100_000, 0, "running"),  # no text
+    ],
+)
+def test_the_state_of_a_job_is_told_from_its_log(root, text, age, expected):
+    unfinished(root, text, age=age)
+    assert state(root, "train") == {"done": 3, expected: 1}
+    assert all(job["lines"] == ["(ended without a word: killed?)"] for job in look(root)["failed"])
 
 
 def test_a_job_of_this_host_runs_as_long_as_its_process_lives(root):
@@ -111,11 +117,6 @@ def test_a_job_of_this_host_runs_as_long_as_its_process_lives(root):
         process.kill()
     assert log.stat().st_mtime > time.time() - joblog.DEAD_SECONDS
     assert state(root, "train") == {"done": 3, "failed": 1}
-
-
-def test_a_job_that_has_not_said_a_word_yet_is_running(root):
-    unfinished(root, "")
-    assert state(root, "train") == {"done": 3, "running": 1}
 
 
 @pytest.mark.parametrize(
@@ -132,21 +133,6 @@ def test_a_failed_job_shows_the_last_lines_of_its_log(root, words):
     text = status.render(look(root))
     assert f"    | {words.splitlines()[-1]}\n" in text
     assert str(log) in text
-
-
-def test_a_job_that_was_asked_to_stop_waits_to_go_on(root):
-    unfinished(root, started() + EPOCHS + "softlabels: stopped by SIGTERM in epoch 13 of 60; the state is saved.\n")
-    assert state(root, "train") == {"done": 3, "waiting": 1}
-
-
-def test_a_job_whose_files_were_removed_after_it_was_done_waits(root):
-    unfinished(root, started() + "softlabels evaluate: done\n", age=1e6, command="evaluate")
-    assert state(root, "evaluate") == {"done": 3, "waiting": 1}
-
-
-def test_a_log_that_is_no_text_breaks_nothing(root):
-    unfinished(root, "").write_bytes(b"\xff\x00\r" * 100_000)
-    assert state(root, "train") == {"done": 3, "running": 1}
 
 
 def test_a_long_list_is_cut_in_the_text_and_whole_in_json(root, monkeypatch):

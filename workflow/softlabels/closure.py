@@ -22,7 +22,6 @@ import builtins
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -72,24 +71,18 @@ Link = tuple[str, Chain]  # a module ("": the one that is read), and a name in i
 Scopes = tuple[dict[str, list[Link]] | None, ...]  # what functions bind, with the imports among it; a class: None
 
 
-@dataclass(frozen=True)
-class Closure:
+class Closure(NamedTuple):
     """What entries reach.
 
-    Attributes:
-        definitions: SHA-256 by ``module:name``; ``module:<import>`` is what importing it does, ``module:<names>`` is
-            where the names lead that it imports.
-        whole: modules that count whole, and why.
-        modules: all modules that are imported on the way, without the harmless ones.
-        harmless: what was met of :data:`HARMLESS`.
-        sha256: :func:`hash_of` the definitions.
+    The names of ``definitions`` are ``module:name``; ``module:<import>`` is what importing it does, ``module:<names>``
+    where the names lead that it imports.
     """
 
-    definitions: dict[str, str]
-    whole: dict[str, str]
-    modules: frozenset[str]
-    harmless: frozenset[str]
-    sha256: str
+    definitions: dict[str, str]  # SHA-256 by name
+    whole: dict[str, str]  # modules that count whole, and why
+    modules: frozenset[str]  # all that are imported on the way, without the harmless ones
+    harmless: frozenset[str]  # what was met of HARMLESS
+    sha256: str  # hash_of the definitions
 
 
 def hash_of(definitions: dict[str, str]) -> str:
@@ -225,15 +218,13 @@ class _Reader:
                     self.silence(call)
                 case ast.Call(func=func) if self.dotted(func) in BARS:
                     node.args[1:] = [argument for argument in node.args[1:] if any(self.called(argument))]
-                    node.keywords = [
-                        k for k in node.keywords if k.arg in (None, "iterable") or any(self.called(k.value))
-                    ]
-                case ast.FunctionDef() | ast.AsyncFunctionDef() if self.lazy and all(
-                    map(self.is_pure, node.decorator_list)
-                ):
-                    node.returns = None
-                    for argument in _arguments(node.args):
-                        argument.annotation = None
+                    kept = (None, "iterable")
+                    node.keywords = [k for k in node.keywords if k.arg in kept or any(self.called(k.value))]
+                case ast.FunctionDef(decorator_list=made) | ast.AsyncFunctionDef(decorator_list=made):
+                    if self.lazy and all(map(self.is_pure, made)):
+                        node.returns = None
+                        for argument in _arguments(node.args):
+                            argument.annotation = None
                 case ast.ClassDef():
                     own = f"{self.name}:{node.name}."
                     node.body = [s for s in node.body if own + getattr(s, "name", "") not in HARMLESS]
@@ -244,9 +235,7 @@ class _Reader:
 
     def never(self, test: ast.expr) -> bool:
         """Is a condition false whenever a command runs?"""
-        if self.dotted(test) == "typing.TYPE_CHECKING":
-            return True
-        return isinstance(test, ast.Compare) and ast.unparse(test) == "__name__ == '__main__'"
+        return self.dotted(test) == "typing.TYPE_CHECKING" or ast.unparse(test) == "__name__ == '__main__'"
 
     def is_message(self, call: ast.Call) -> bool:
         """Does a call only tell people something?"""
@@ -391,10 +380,7 @@ class _Reader:
                 self.visit_all(node.body, (*scopes, None))
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 self.visit(node.generators[0].iter, scopes)
-                targets = [part for loop in node.generators for part in ast.walk(loop.target)]
-                own = {
-                    part.id: [] for part in targets if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-                }
+                own = self.bound(loop.target for loop in node.generators)
                 self.visit_all(ast.iter_child_nodes(node), (*scopes, own))
             case ast.AnnAssign() if scopes and scopes[-1] is not None:  # not evaluated in a function
                 self.visit_all([node.target, *([node.value] if node.value else [])], scopes)
@@ -463,9 +449,8 @@ def _sha256(text: str) -> str:
 def _dump(node: object) -> str:
     """A text of a syntax tree, the same for every Python version: fields that are None or empty are left out."""
     if isinstance(node, ast.AST):
-        values = {
-            name: getattr(node, name, None) for name in node._fields if name not in ("kind", "type_comment", "ctx")
-        }
+        fields = [name for name in node._fields if name not in ("kind", "type_comment", "ctx")]
+        values = {name: getattr(node, name, None) for name in fields}
         if isinstance(node, ast.JoinedStr):  # Python 3.12 ends the format of f"{x:{width}}" with an empty text
             values["values"] = [value for value in node.values if getattr(value, "value", None) != ""]
         texts = [f"{name}={_dump(value)}" for name, value in values.items() if value is not None and value != []]
@@ -488,10 +473,9 @@ def _closure(entries: tuple[str, ...], folder: str) -> Closure:
         search.todo.append((module, tuple(name.split(".")), "the configuration"))
     while search.todo:
         search.follow(*search.todo.pop())
-    for module, names in search.names.items():
-        search.definitions[f"{module}:<names>"] = _sha256(" ".join(sorted(names)))
-    digest = hash_of(search.definitions)
-    return Closure(search.definitions, search.whole, frozenset(search.modules), frozenset(search.harmless), digest)
+    names = {f"{module}:<names>": _sha256(" ".join(sorted(found))) for module, found in search.names.items()}
+    found = search.definitions | names
+    return Closure(found, search.whole, frozenset(search.modules), frozenset(search.harmless), hash_of(found))
 
 
 class _Search:

@@ -52,13 +52,12 @@ def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]
         raise UserError(
             f"{results}: no configuration in {DEFAULT.parent}/ has these results. Name one with --configfile."
         )
-    return [plan for plan in plans if _begun(plan)] or plans[:1]
 
+    def begun(plan: Plan) -> bool:
+        jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, "train"))
+        return any(_log(Path(plan.root), *job).exists() for job in jobs)
 
-def _begun(plan: Plan) -> bool:
-    """Has a training of the plan left a log?"""
-    jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, "train"))
-    return any(_log(Path(plan.root), *job).exists() for job in jobs)
+    return list(filter(begun, plans)) or plans[:1]
 
 
 def status(plans: list[Plan]) -> dict[str, Any]:
@@ -69,7 +68,10 @@ def status(plans: list[Plan]) -> dict[str, Any]:
         ``failed``: of each such job ``command``, ``job`` (its place), ``log`` and what :func:`joblog.read` tells.
     """
     root = Path(plans[0].root)
-    now = _now(root)
+    try:  # by the clock of the file server, which file times are of; this machine's where it may not write there
+        now = server_time(root)
+    except OSError:
+        now = datetime.now(UTC).timestamp()
     known: dict[tuple[str, str], dict[str, Any]] = {}
     studies: dict[str, dict[str, dict[str, int]]] = {}
     for plan, study in [(one, study) for one in plans for study in one.config["studies"]]:
@@ -77,14 +79,13 @@ def status(plans: list[Plan]) -> dict[str, Any]:
             continue
         counts = studies[study] = {}
         for command, names in plan.jobs(study):
-            job = PLACES[command].job.format_map(names)
+            place = PLACES[command]
+            job, log = place.job.format_map(names), _log(root, command, names)
             if (command, job) not in known:
-                log = _log(root, command, names)
-                done = (root / PLACES[command].last.format_map(names)).is_file()
+                done = (root / place.last.format_map(names)).is_file()
                 about = {"state": "done"} if done else joblog.read(log, now)
                 known[command, job] = {"command": command, "job": job, "log": str(log), **about}
-            states = counts.setdefault(command, dict.fromkeys(STATES, 0))
-            states[known[command, job]["state"]] += 1
+            counts.setdefault(command, dict.fromkeys(STATES, 0))[known[command, job]["state"]] += 1
     listed = {state: [job for job in known.values() if job["state"] == state] for state in ("running", "failed")}
     time = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
     return {"results": plans[0].root, "time": time, "studies": studies, **listed}
@@ -92,14 +93,6 @@ def status(plans: list[Plan]) -> dict[str, Any]:
 
 def _log(root: Path, command: str, names: dict[str, Any]) -> Path:
     return root / LOGS / f"{PLACES[command].log.format_map(names)}.log"
-
-
-def _now(root: Path) -> float:
-    """The time by the file server's clock, which file times are of; this machine's where it may not write there."""
-    try:
-        return server_time(root)
-    except OSError:
-        return datetime.now(UTC).timestamp()
 
 
 def render(found: dict[str, Any]) -> str:
@@ -110,15 +103,13 @@ def render(found: dict[str, Any]) -> str:
         for command, states in commands.items():
             lines.append(f"  {command:<22}" + "".join(f"{states[state] or '·':>9}" for state in STATES))
         lines.append("")
-    for state in ("running", "failed"):
-        if not found[state]:
-            continue
+    for state in filter(found.get, ("running", "failed")):
         lines.append(f"{state.capitalize()}:")
         for job in found[state][:SHOWN]:
-            lines += [f"  {job['command']} {job['job'].partition('/')[2]}: {', '.join(_facts(job))}"]
+            lines.append(f"  {job['command']} {job['job'].partition('/')[2]}: {', '.join(_facts(job))}")
             lines += [f"    | {line}" for line in job.get("lines", [])]
         more = len(found[state]) - SHOWN
-        lines += [*([f"  … and {more} more (--json lists all)"] if more > 0 else []), ""]
+        lines += [f"  … and {more} more (--json lists all)"] * (more > 0) + [""]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -6,129 +6,92 @@ Needs NumPy and pyarrow only. What also needs YAML, git or Snakemake is "unknown
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from .. import io
 from ..documents import Bullets, Code, Document, Heading, Table, markdown
 from ..errors import UserError
-from . import checks_code, checks_files, checks_numbers, checks_runs
+from . import checks_code, checks_files, checks_numbers, checks_runs, configured
 from .evidence import Results
-from .findings import FAIL, NOTE, UNKNOWN, Finding, Scope, each, unknown
+from .findings import FAIL, NOTE, UNKNOWN, Check, Scope, each, unknown
 
 PASS = "pass"
 WITHOUT_MANIFESTS = {"A01", "A02", "A03", "A16"}
 LONGEST_EVIDENCE = 20  # lines of evidence that a report prints for one check
-AGAIN = "run the workflow again (softlabels run), or restore the file from a backup"
 
 
 class Verdict(NamedTuple):
-    """The outcome of one check.
+    """The outcome of one check."""
 
-    Attributes:
-        id: such as A05.
-        title: what should be true.
-        verdict: pass, fail or unknown.
-        evidence: file, found and expected of each fault; why it is unknown; notes.
-        remedy: what to do.
-    """
-
-    id: str
-    title: str
-    verdict: str
-    evidence: list[str]
-    remedy: str
+    id: str  # such as A05
+    title: str  # what should be true
+    verdict: str  # pass, fail or unknown
+    evidence: list[str]  # file, found and expected of each fault; why it is unknown; notes
+    remedy: str  # what to do
 
 
-CHECKS: dict[str, tuple[str, Callable[[Scope], Iterator[Finding]], str]] = {
-    "A01": (
-        "every number in a table has one row in the ledger, and every row its number",
-        checks_numbers.numbers_have_rows,
-        "never edit a table: delete studies/<study>/table.* and run again",
-    ),
-    "A02": (
-        "the tables are the ledger, printed again byte for byte",
-        checks_numbers.tables_are_the_ledger,
-        "delete studies/<study>/cells.parquet and table.*, and run again",
-    ),
-    "A03": (
-        "every aggregate follows from the evaluation files",
-        checks_numbers.aggregates_are_right,
-        "delete studies/<study>/cells.parquet and run again",
-    ),
-    "A04": (
-        "metrics computed a second way from the stored predictions are the same",
-        checks_numbers.metrics_are_right,
-        "delete the file of scores that is named and run again; if it stays, one of the two implementations is wrong",
-    ),
-    "A05": (
-        "every file of the results, and the sources they came from, have the hashes of the manifests",
-        checks_files.files_are_unchanged,
-        AGAIN,
-    ),
-    "A06": ("the chain of manifests behind each table is closed and unchanged", checks_files.chain_is_closed, AGAIN),
-    "A07": (
-        "each job ran with what its study defines, and with the configuration of today",
-        checks_code.configurations_agree,
-        "run again with the configuration as it is, or restore the configuration that the results were made with",
-    ),
-    "A08": (
-        "the code that ran is the code that is here",
-        checks_code.code_is_unchanged,
-        "run again with the code as it is, or check out the commit that the manifest names",
-    ),
-    "A09": (
-        "the packages that ran are pinned, and the same for all jobs of a table",
-        checks_code.packages_are_pinned,
-        "install requirements.lock (make run does), delete the odd runs and run again",
-    ),
-    "A10": (
-        "no module came from outside Python, the environment and the package",
-        checks_code.modules_are_ours,
-        "unset PYTHONPATH, remove the foreign module, delete what it made and run again",
-    ),
-    "A11": (
-        "all trainings of a table share GPU, driver, torch and determinism",
-        checks_code.machines_are_alike,
-        "delete the odd runs and train them on the same kind of machine",
-    ),
-    "A12": (
-        "every seed ran, none twice, and no two trainings gave the same file",
-        checks_runs.seeds_are_complete,
-        "delete the folders of the runs that are named and run again",
-    ),
-    "A13": (
-        "the runs of one seed share split, initial weights and order",
-        checks_runs.runs_are_paired,
-        "delete the folders of the runs that are named and run again",
-    ),
-    "A14": (
-        "no item or group is in two parts of a split, and every run used its split",
-        checks_runs.nothing_leaks,
-        "delete the split and the runs that are named and run again",
-    ),
-    "A15": (
-        "the commit that ran is known, and what differed from it is archived",
-        checks_code.commits_are_known,
-        "fetch the commit, or restore audit/diffs/; else commit and run again",
-    ),
-    "A16": (
-        "no file is left over, and Snakemake has nothing to do",
-        checks_files.nothing_is_left_over,
-        "move the files away that no manifest lists; run the workflow to its end",
-    ),
-    "A19": (
-        "votes, reference and labels agree, and distributions sum to 1",
-        checks_runs.labels_follow_from_votes,
-        "delete the data set or label that is named and run again",
-    ),
-    "A20": (
-        "the log and the benchmark of every job are kept",
-        checks_files.logs_are_kept,
-        "restore logs/ and benchmarks/ from a backup, or delete what those jobs wrote and run again",
-    ),
-}
+AGAIN = "run the workflow again (softlabels run), or restore the file from a backup"
+RUNS_AGAIN = "delete the folders of the runs that are named and run again"
+# What should be true, what to do if it is not, and the functions that look.
+CHECKS: dict[str, tuple[str, str, tuple[Check, ...]]] = {
+    "A01": ("every number in a table has one row in the ledger, and every row its number",
+            "never edit a table: delete studies/<study>/table.* and run again",
+            (checks_numbers.csv_is_the_ledger, checks_numbers.decimals_are_printed)),
+    "A02": ("the tables are the ledger, printed again byte for byte",
+            "delete studies/<study>/cells.parquet and table.*, and run again",
+            (checks_numbers.texts_are_rounded, checks_numbers.tables_are_the_ledger)),
+    "A03": ("every aggregate follows from the evaluation files",
+            "delete studies/<study>/cells.parquet and run again",
+            (checks_numbers.aggregates_are_right,)),
+    "A04": ("metrics computed a second way from the stored predictions are the same",
+            "delete the file of scores that is named and run again; if it stays, one of the two implementations is "
+            "wrong",
+            (checks_numbers.metrics_are_right, checks_numbers.reference_rows_are_right,
+             checks_numbers.what_is_computed_again)),
+    "A05": ("every file of the results, and the sources they came from, have the hashes of the manifests",
+            AGAIN,
+            (checks_files.files_are_unchanged, checks_files.sources_are_unchanged)),
+    "A06": ("the chain of manifests behind each table is closed and unchanged",
+            AGAIN,
+            (checks_files.chain_is_closed,)),
+    "A07": ("each job ran with what its study defines, and with the configuration of today",
+            "run again with the configuration as it is, or restore the configuration that the results were made with",
+            (checks_code.as_the_study_says, checks_code.as_configured_now)),
+    "A08": ("the code that ran is the code that is here",
+            "run again with the code as it is, or check out the commit that the manifest names",
+            (checks_code.code_is_unchanged, checks_code.metric_code_is_unchanged)),
+    "A09": ("the packages that ran are pinned, and the same for all jobs of a table",
+            "install requirements.lock (make run does), delete the odd runs and run again",
+            (checks_code.packages_are_pinned, checks_code.packages_agree)),
+    "A10": ("no module came from outside Python, the environment and the package",
+            "unset PYTHONPATH, remove the foreign module, delete what it made and run again",
+            (checks_code.modules_are_ours,)),
+    "A11": ("all trainings of a table share GPU, driver, torch and determinism",
+            "delete the odd runs and train them on the same kind of machine",
+            (checks_code.machines_are_alike, checks_code.trainings_are_deterministic)),
+    "A12": ("every seed ran, none twice, and no two trainings gave the same file",
+            RUNS_AGAIN,
+            (checks_runs.seeds_are_complete,)),
+    "A13": ("the runs of one seed share split, initial weights and order",
+            RUNS_AGAIN,
+            (checks_runs.runs_are_paired,)),
+    "A14": ("no item or group is in two parts of a split, and every run used its split",
+            "delete the split and the runs that are named and run again",
+            (checks_runs.nothing_leaks, checks_runs.splits_are_used)),
+    "A15": ("the commit that ran is known, and what differed from it is archived",
+            "fetch the commit, or restore audit/diffs/; else commit and run again",
+            (checks_code.commits_are_known, checks_code.changes_are_archived)),
+    "A16": ("no file is left over, and Snakemake has nothing to do",
+            "move the files away that no manifest lists; run the workflow to its end",
+            (checks_files.nothing_is_left_over, checks_files.nothing_is_to_be_done)),
+    "A19": ("votes, reference and labels agree, and distributions sum to 1",
+            "delete the data set or label that is named and run again",
+            (checks_runs.reference_follows_from_votes, checks_runs.labels_follow_from_votes)),
+    "A20": ("the log and the benchmark of every job are kept",
+            "restore logs/ and benchmarks/ from a backup, or delete what those jobs wrote and run again",
+            (checks_files.logs_are_kept, checks_files.slurm_jobs_are_known)),
+}  # fmt: skip
 
 
 def audit(
@@ -143,28 +106,28 @@ def audit(
         dry_run: whether to ask Snakemake what it would do.
 
     Raises:
-        UserError: no results folder, no such study, or no study at all.
+        UserError: no results folder, no such study, or no study at all; a wrong configuration.
     """
+    own = configured.own_entries(configfile) if configfile else ()
     results = Results(root)
     for study in studies or ():
         if study not in results.studies:
             raise UserError(f"{root}: found no study {study}; there are: {', '.join(results.studies) or 'none'}.")
     if not results.studies:
         raise UserError(f"{root}: found no study with a table, expected one in studies/. Run the workflow first.")
-    scope = Scope(results, studies or results.studies, configfile, dry_run)
+    scope = Scope(results, studies or results.studies, configfile, dry_run, own)
     return [_verdict(scope, name) for name in CHECKS]
 
 
 def _verdict(scope: Scope, name: str) -> Verdict:
-    title, check, remedy = CHECKS[name]
-    findings = list(each([name], lambda _: check(scope)))
+    title, remedy, checks = CHECKS[name]
+    findings = list(each(checks, lambda check: check(scope), lambda _: name))
     if name not in WITHOUT_MANIFESTS:  # nothing that was not looked at may pass
         findings += [unknown(f"{path}: without this manifest its job was not checked") for path in scope.unread]
-    found = {
-        kind: [_plain(finding.text) for finding in findings if finding.kind == kind] for kind in (FAIL, UNKNOWN, NOTE)
-    }
-    verdict = FAIL if found[FAIL] else UNKNOWN if found[UNKNOWN] else PASS
-    evidence = list(dict.fromkeys(found[FAIL] + found[UNKNOWN] + found[NOTE]))
+    findings.sort(key=lambda finding: (FAIL, UNKNOWN, NOTE).index(finding.kind))
+    worst = findings[0].kind if findings else NOTE
+    verdict = PASS if worst == NOTE else worst
+    evidence = list(dict.fromkeys(_plain(finding.text) for finding in findings))
     return Verdict(name, title, verdict, evidence, "" if verdict == PASS else remedy)
 
 
@@ -212,18 +175,15 @@ def write_report(root: Path, studies: list[str], verdicts: list[Verdict]) -> Non
     parts = [summary(verdicts), Table("", ["check", "verdict", ""], rows)]
     for verdict in verdicts:
         if verdict.evidence:
-            parts += [
-                Heading(f"{verdict.id}: {verdict.verdict}"),
-                Bullets(list(map(Code, _shortened(verdict.evidence)))),
-            ]
+            bullets = Bullets(list(map(Code, _shortened(verdict.evidence))))
+            parts += [Heading(f"{verdict.id}: {verdict.verdict}"), bullets]
             parts += [f"Remedy: {verdict.remedy}."] * bool(verdict.remedy)
     try:
         io.write_json(folder / "report.json", content)
         io.write_text(folder / "report.md", markdown(Document(f"Audit of {', '.join(studies)}", parts)))
     except OSError as error:
-        raise UserError(
-            f"{folder}: the report cannot be written ({error.strerror}). Make the folder writable."
-        ) from None
+        message = f"{folder}: the report cannot be written ({error.strerror}). Make the folder writable."
+        raise UserError(message) from None
 
 
 # -- the command line --------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from .. import closure, commands
@@ -14,7 +14,7 @@ from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
 from . import configured
-from .findings import Finding, Job, Scope, each, fail, unknown, where
+from .findings import Findings, Job, Scope, differs, each, each_job, each_study, fail, unknown
 from .manifest import unpinned
 
 LOCK = "requirements.lock"
@@ -22,13 +22,7 @@ LOCK = "requirements.lock"
 # -- A07 ---------------------------------------------------------------------------------------------------------------
 
 
-def configurations_agree(scope: Scope) -> Iterator[Finding]:
-    """A07: each job ran with what its study defines, and what the configuration says now."""
-    yield from each(scope.studies, lambda study: _as_the_study_says(scope, study), lambda s: of_study(s, "config"))
-    yield from each(scope.studies, lambda study: _as_configured_now(scope, study), lambda s: of_study(s, "config"))
-
-
-def _differences(place: str, found: Any, expected: Any) -> Iterator[Finding]:
+def _differences(place: str, found: Any, expected: Any) -> Findings:
     """The keys in which two configurations differ."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in sorted(found.keys() | expected.keys()):
@@ -37,10 +31,11 @@ def _differences(place: str, found: Any, expected: Any) -> Iterator[Finding]:
         yield fail(place, canonical_json(found), canonical_json(expected))
 
 
-def _as_the_study_says(scope: Scope, study: str) -> Iterator[Finding]:
+@each_study("config")
+def as_the_study_says(scope: Scope, study: str) -> Findings:
+    """A07: each job ran with what its study defines."""
     config = scope.results.study_config(study)
-    jobs = scope.of_study(study, "data", "split", "label", "train", "evaluate", "references", "study")
-    for job in jobs:
+    for job in scope.of_study(study):
         yield from _differences(f"{job.path} config", job.manifest["config"], _defined(config, job))
 
 
@@ -65,7 +60,9 @@ def _defined(config: dict[str, Any], job: Job) -> dict[str, Any]:
     return job.manifest["config"]
 
 
-def _as_configured_now(scope: Scope, study: str) -> Iterator[Finding]:
+@each_study("config")
+def as_configured_now(scope: Scope, study: str) -> Findings:
+    """A07: each job ran with what the configuration says now."""
     try:
         _, plan = configured.plan_of(scope.results, study, scope.configfile)
     except configured.Absent as reason:
@@ -73,25 +70,23 @@ def _as_configured_now(scope: Scope, study: str) -> Iterator[Finding]:
         return
     chain = scope.results.chain(study)
     jobs = [job for job in scope.jobs if job.path in chain or job.names.get("study") == study]
-    yield from each(jobs, lambda job: _as_planned(plan, job), where)
+    yield from each(jobs, lambda job: _as_planned(plan, job), lambda job: job.path)
 
 
-def _as_planned(plan: Any, job: Job) -> Iterator[Finding]:
+def _as_planned(plan: Any, job: Job) -> Findings:
     now = plan.of(job.manifest["command"], **job.names)
     yield from _differences(f"{job.path} config", job.manifest["config"], now)
 
 
 # -- A08 ---------------------------------------------------------------------------------------------------------------
 
+NOT_NAMED = "is no code of ours, and was not looked at; name the configuration that has it with --configfile"
 
-def code_is_unchanged(scope: Scope) -> Iterator[Finding]:
+
+@each_job()
+def code_is_unchanged(scope: Scope, job: Job) -> Findings:
     """A08: the code that ran is the code that is here, comments and docstrings aside."""
-    yield from each(scope.jobs, _code, where)
-    yield from each(scope.studies, lambda study: _metric_code(scope, study), lambda s: of_study(s, "cells"))
-
-
-def _code(job: Job) -> Iterator[Finding]:
-    code = job.manifest["code"]
+    code, command, config = job.manifest["code"], job.manifest["command"], job.manifest["config"]
     ran = {
         f"{module}:{name}": digest
         for module, definitions in code["definitions"].items()
@@ -99,26 +94,34 @@ def _code(job: Job) -> Iterator[Finding]:
     }
     if (digest := closure.hash_of(ran)) != code["sha256"]:
         yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its definitions")
-    now = closure.closure(commands.entries(job.manifest["command"], job.manifest["config"])).definitions
+    if strangers := scope.strangers(commands.COMMANDS[command].registered(config)):
+        yield unknown(f"{job.path}: {', '.join(strangers)} {NOT_NAMED}")
+        return
+    now = closure.closure(commands.entries(command, config)).definitions
     now = {place: digest[: closure.DIGITS] for place, digest in now.items()}
     for place in sorted(ran.keys() | now.keys()):
         if ran.get(place) != now.get(place):
             yield fail(f"{job.path} code of {place}", ran.get(place, "not run"), f"{now.get(place, 'not reached')} now")
 
 
-def _metric_code(scope: Scope, study: str) -> Iterator[Finding]:
+@each_study("cells")
+def metric_code_is_unchanged(scope: Scope, study: str) -> Findings:
+    """A08: the ledger's metrics are computed by the code that is here."""
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
     options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        now = closure.code_hash([":".join(location("metric", options[metric]["kind"]))])
-        if code != now:
-            yield fail(f"{of_study(study, 'cells')} code of {metric}", code, f"{now} now")
+        kind = options[metric]["kind"]
+        if scope.strangers([("metric", kind)]):
+            yield unknown(f"{of_study(study, 'cells')}: {kind} {NOT_NAMED}")
+            continue
+        now = closure.code_hash([":".join(location("metric", kind))])
+        yield from differs(f"{of_study(study, 'cells')} code of {metric}", code, now, " now")
 
 
 # -- A09, A10, A11: what one table's runs must share -----------------------------------------------------------------
 
 
-def _agree(jobs: list[Job], facts: Callable[[Job], dict[str, Any]]) -> Iterator[Finding]:
+def _agree(jobs: list[Job], facts: Callable[[Job], dict[str, Any]]) -> Findings:
     """A fail for each fact that is not the same in all jobs that tell it: the odd one, and the one of the most."""
     told: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for job in jobs:
@@ -127,28 +130,27 @@ def _agree(jobs: list[Job], facts: Callable[[Job], dict[str, Any]]) -> Iterator[
     for name, values in sorted(told.items()):
         most = max(values, key=lambda value: len(values[value]))
         for value, paths in sorted(values.items()):
-            if value != most:
-                more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-                yield fail(f"{paths[0]}{more} {name}", value, f"{most} as in {len(values[most])} others")
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            yield from differs(f"{paths[0]}{more} {name}", value, most, f" as in {len(values[most])} others")
 
 
-def packages_are_pinned(scope: Scope) -> Iterator[Finding]:
-    """A09: the packages that ran are those of the lock file, and the same for all jobs of a table."""
-    yield from each(scope.jobs, _pinned, where)
-    yield from each(
-        scope.studies,
-        lambda study: _agree(scope.of_study(study, *commands.COMMANDS), _environment),
-        lambda s: of_study(s, "chain"),
-    )
+@each_study("chain")
+def packages_agree(scope: Scope, study: str) -> Findings:
+    """A09: the packages are the same for all jobs of a table.
+
+    Not the hash of the lock file, which also changes with packages that no job loads.
+    """
+
+    def versions(job: Job) -> dict[str, Any]:
+        environment = job.manifest["environment"]
+        return {**environment["packages"], "python": environment.get("python")}
+
+    yield from _agree(scope.of_study(study), versions)
 
 
-def _environment(job: Job) -> dict[str, Any]:
-    """What ran; not the hash of the lock file, which also changes with packages that no job loads."""
-    environment = job.manifest["environment"]
-    return {**environment["packages"], "python": environment.get("python")}
-
-
-def _pinned(job: Job) -> Iterator[Finding]:
+@each_job()
+def packages_are_pinned(scope: Scope, job: Job) -> Findings:
+    """A09: the packages that ran are those of the lock file."""
     pins = job.manifest["environment"].get("pins")
     different = dict(pins["different"]) if pins else {}
     lock = configured.REPOSITORY / LOCK
@@ -162,37 +164,28 @@ def _pinned(job: Job) -> Iterator[Finding]:
         yield fail(f"{job.path} {name}", ran, f"{pinned} as in {LOCK}")
 
 
-def modules_are_ours(scope: Scope) -> Iterator[Finding]:
-    """A10: every module that ran came from Python, the environment or this package."""
-    for job in scope.jobs:
-        if job.manifest["environment"]["foreign_modules"]:
-            yield fail(
-                f"{job.path} foreign_modules",
-                ", ".join(map(str, job.manifest["environment"]["foreign_modules"])),
-                "none",
-            )
+@each_job()
+def modules_are_ours(scope: Scope, job: Job) -> Findings:
+    """A10: every module that ran came from Python, the environment, this package, or is hashed with its code."""
+    if foreign := job.manifest["environment"]["foreign_modules"]:
+        yield fail(f"{job.path} foreign_modules", ", ".join(map(str, foreign)), "none")
 
 
-def machines_are_alike(scope: Scope) -> Iterator[Finding]:
+@each_study("chain")
+def machines_are_alike(scope: Scope, study: str) -> Findings:
     """A11: the trainings of a table ran on the same kind of GPU, with the same driver, torch and determinism."""
-    yield from each(
-        scope.studies,
-        lambda study: _agree(scope.of_study(study, "train"), _hardware),
-        lambda s: of_study(s, "chain"),
-    )
-    yield from each(scope.of("train"), _deterministic, where)
+    yield from _agree(scope.of_study(study, "train"), _hardware)
 
 
 def _hardware(job: Job) -> dict[str, Any]:
     machine = {key: job.manifest["machine"].get(key) for key in ("gpu", "driver", "cuda", "cudnn")}
-    return {
-        **machine,
-        "torch": job.manifest["environment"]["packages"].get("torch"),
-        **(job.manifest["determinism"] or {}),
-    }
+    torch = {"torch": job.manifest["environment"]["packages"].get("torch")}
+    return machine | torch | (job.manifest["determinism"] or {})
 
 
-def _deterministic(job: Job) -> Iterator[Finding]:
+@each_job("train")
+def trainings_are_deterministic(scope: Scope, job: Job) -> Findings:
+    """A11: torch was told to be deterministic."""
     settings = job.manifest["determinism"]
     if settings is None:
         yield unknown(f"{job.path}: says nothing of torch's settings")
@@ -205,22 +198,19 @@ def _deterministic(job: Job) -> Iterator[Finding]:
 # -- A15 ---------------------------------------------------------------------------------------------------------------
 
 
-def commits_are_known(scope: Scope) -> Iterator[Finding]:
-    """A15: the code that ran is a commit of this repository, and what differed from it is archived."""
-    commits: dict[str, list[Job]] = defaultdict(list)
-    nowhere = [job for job in scope.jobs if not job.manifest["code"].get("commit")]
-    if nowhere:
-        yield unknown(f"{nowhere[0].path}: ran outside of git ({len(nowhere)} such jobs)")
+def commits_are_known(scope: Scope) -> Findings:
+    """A15: the code that ran is a commit of this repository."""
+    commits: dict[str, list[str]] = defaultdict(list)
     for job in scope.jobs:
-        if job.manifest["code"].get("commit"):
-            commits[job.manifest["code"]["commit"]].append(job)
-    for commit, jobs in sorted(commits.items()):
+        commits[job.manifest["code"].get("commit") or ""].append(job.path)
+    for commit, paths in sorted(commits.items()):
         known = _known(commit)
-        if known is None:
+        if not commit:
+            yield unknown(f"{paths[0]}: ran outside of git ({len(paths)} such jobs)")
+        elif known is None:
             yield unknown(f"commit {commit}: there is no git repository here to look in")
         elif not known:
-            yield fail(f"{jobs[0].path} code.commit", commit, "a commit of this repository")
-    yield from each(scope.jobs, lambda job: _archived(scope, job), where)
+            yield fail(f"{paths[0]} code.commit", commit, "a commit of this repository")
 
 
 def _known(commit: str) -> bool | None:
@@ -236,13 +226,13 @@ def _known(commit: str) -> bool | None:
         return None
 
 
-def _archived(scope: Scope, job: Job) -> Iterator[Finding]:
+@each_job()
+def changes_are_archived(scope: Scope, job: Job) -> Findings:
+    """A15: what differed from the commit is archived."""
     code = job.manifest["code"]
     if not code.get("dirty"):
         return
     if not re.fullmatch(r"[0-9a-f]{64}", str(code.get("diff"))):
         yield fail(f"{job.path} code.diff", code.get("diff"), "the hash of what differed from the commit")
-        return
-    path = diff(code["diff"])
-    if scope.results.sha256(path) != code["diff"]:
-        yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{code['diff']} as {job.path} says")
+    else:
+        yield from scope.same_hash(diff(code["diff"]), code["diff"], job.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +9,37 @@ from .. import io
 from ..places import ASIDE, BENCHMARKS, LOGS, PLACES, of_study
 from . import configured
 from .evidence import entries, names_of
-from .findings import Finding, Job, Scope, each, fail, unknown, where
+from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, unknown
 from .manifest import seal
 
 # -- A05 ---------------------------------------------------------------------------------------------------------------
 
 
-def files_are_unchanged(scope: Scope) -> Iterator[Finding]:
+def files_are_unchanged(scope: Scope) -> Findings:
     """A05: every file of the results folder that a manifest lists has the bytes that it had then."""
     recorded: dict[tuple[str, str, int], str] = {}
     for job in scope.jobs:
-        for side in ("inputs", "outputs"):
-            for _, entry in entries(job.manifest[side]):
-                if "path" in entry:
-                    recorded.setdefault((entry["path"], entry["sha256"], entry["bytes"]), job.path)
+        for _, entry in (*entries(job.manifest["inputs"]), *entries(job.manifest["outputs"])):
+            if "path" in entry:
+                recorded.setdefault((entry["path"], entry["sha256"], entry["bytes"]), job.path)
     yield from each(recorded.items(), lambda item: _unchanged(scope, *item), lambda item: item[0][0])
     for path, reason in scope.results.unreadable.items():
         if path in scope.paths:
             yield Finding("fail", reason)
-    yield from each(scope.of("data"), lambda job: _sources(scope, job), where)
 
 
-def _unchanged(scope: Scope, entry: tuple[str, str, int], manifest: str) -> Iterator[Finding]:
+def _unchanged(scope: Scope, entry: tuple[str, str, int], manifest: str) -> Findings:
     path, sha256, size = entry
     found = scope.results.file(path).stat().st_size
     if found != size:
         yield fail(path, f"{found:,} bytes", f"{size:,} as {manifest} says")
-    elif scope.results.sha256(path) != sha256:
-        yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{sha256} as {manifest} says")
+    else:
+        yield from scope.same_hash(path, sha256, manifest)
 
 
-def _sources(scope: Scope, job: Job) -> Iterator[Finding]:
-    """The images and votes that a data set was imported from, where the configuration of today says that they lie.
+@each_job("data")
+def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
+    """A05: so have the images and votes that a data set was imported from, where the configuration of today has them.
 
     Its paths come from the user's own configuration, never from a manifest.
     """
@@ -73,33 +71,26 @@ def _sources(scope: Scope, job: Job) -> Iterator[Finding]:
                 yield fail(scope.output(job, "items"), f"the image {path}", f"images in {folder} only; none was opened")
                 return
     for path, sha256 in due:
-        found = io.sha256(path) if path.is_file() else "no file"
-        if found != sha256:
-            yield fail(str(path), found, f"sha256 {sha256} as when {dataset} was imported")
+        found = f"sha256 {io.sha256(path)}" if path.is_file() else "no file"
+        yield from differs(str(path), found, f"sha256 {sha256}", f" as when {dataset} was imported")
 
 
 # -- A06 ---------------------------------------------------------------------------------------------------------------
 
 
-def chain_is_closed(scope: Scope) -> Iterator[Finding]:
+@each_study("chain")
+def chain_is_closed(scope: Scope, study: str) -> Findings:
     """A06: each input is the output of a job here or declared raw data; the chain lists all these jobs, unchanged."""
-    yield from each(scope.studies, lambda study: _chain(scope, study), lambda s: of_study(s, "chain"))
-
-
-def _chain(scope: Scope, study: str) -> Iterator[Finding]:
     results, path = scope.results, of_study(study, "chain")
     listed = results.chain(study)
-    for name, found in (
-        (path, results.json(path)["study"]),
-        (of_study(study, "config"), results.study_config(study)["study"]),
-    ):
+    named = {path: results.json(path)["study"], of_study(study, "config"): results.study_config(study)["study"]}
+    for name, found in named.items():
         if found != study:
             yield fail(name, f"the study {found!r}", repr(study))
-    yield from each(listed.items(), lambda item: _listed(scope, path, *item), lambda item: item[0])
+    yield from each(listed.items(), lambda item: scope.same_hash(*item, path), lambda item: item[0])
 
-    first = of_study(study, "manifest")
     reached: set[str] = set()
-    open_jobs: list[tuple[str, tuple[str, ...]]] = [(first, ())]
+    open_jobs: list[tuple[str, tuple[str, ...]]] = [(of_study(study, "manifest"), ())]
     while open_jobs:
         manifest_path, above = open_jobs.pop()
         if manifest_path in above:
@@ -129,30 +120,25 @@ def _chain(scope: Scope, study: str) -> Iterator[Finding]:
     datasets = results.study_config(study)["datasets"]
     drawn = [job for job in scope.jobs if job.names.get("study") == study and job.path not in listed]
     drawn += [job for job in scope.of("card") if job.names["dataset"] in datasets]
-    yield from each(drawn, lambda job: _sealed(scope, job), where)
+    yield from each(drawn, lambda job: _sealed(scope, job), lambda job: job.path)
     for extra in sorted(listed.keys() - reached):
         yield fail(path, extra, "only manifests behind this study's tables")
     for missing in sorted(reached - listed.keys()):
         yield fail(path, f"no entry for {missing}", "every manifest behind this study's tables")
 
 
-def _sealed(scope: Scope, job: Job) -> Iterator[Finding]:
+def _sealed(scope: Scope, job: Job) -> Findings:
     """A manifest that no chain lists (of a figure, of a data card) still has the bytes that its seal was put on."""
     due = job.manifest | {"seal": seal(job.manifest)}
     if scope.results.text(job.path) != io.json_text(due):
         yield fail(f"{job.path} seal", job.manifest.get("seal"), f"{due['seal']}, that of its content")
 
 
-def _listed(scope: Scope, chain: str, path: str, sha256: str) -> Iterator[Finding]:
-    if scope.results.sha256(path) != sha256:
-        yield fail(path, f"sha256 {scope.results.sha256(path)}", f"{sha256} as {chain} says")
-
-
 # -- A16 ---------------------------------------------------------------------------------------------------------------
 
 
-def nothing_is_left_over(scope: Scope) -> Iterator[Finding]:
-    """A16: no file that no job wrote, and Snakemake, which still has its record of each file, has nothing to do."""
+def nothing_is_left_over(scope: Scope) -> Findings:
+    """A16: there is no file that no job wrote."""
     results = scope.results
     known = set(results.manifests) | set(results.unreadable)
     for manifest in results.manifests.values():
@@ -161,10 +147,10 @@ def nothing_is_left_over(scope: Scope) -> Iterator[Finding]:
     for path in results.files:
         if path not in known and path.partition("/")[0] not in ASIDE:
             yield fail(path, "a file that no manifest lists", "none")
-    yield from _snakemake(scope)
 
 
-def _snakemake(scope: Scope) -> Iterator[Finding]:
+def nothing_is_to_be_done(scope: Scope) -> Findings:
+    """A16: Snakemake, which still has its record of each file, has nothing to do."""
     if not scope.dry_run:
         yield unknown("Snakemake was not asked (--no-dry-run)")
         return
@@ -181,19 +167,17 @@ def _snakemake(scope: Scope) -> Iterator[Finding]:
             yield unknown(f"Snakemake was not asked about {study}: {reason}")
     for path, (plan, studies) in plans.items():
         try:
-            todo = configured.dry_run(path, plan, studies)
+            if todo := configured.dry_run(path, plan, studies):
+                yield fail(f"snakemake --dry-run --configfile {path.name}", todo, "nothing to be done")
         except configured.Absent as reason:
             yield unknown(str(reason))
-        else:
-            if todo:
-                yield fail(f"snakemake --dry-run --configfile {path.name}", todo, "nothing to be done")
 
 
 # -- A20 ---------------------------------------------------------------------------------------------------------------
 
 
-def logs_are_kept(scope: Scope) -> Iterator[Finding]:
-    """A20: each job's log and benchmark are there, and its SLURM number if it was a SLURM job."""
+def logs_are_kept(scope: Scope) -> Findings:
+    """A20: each job's log and benchmark are there."""
     names = [(job.path, PLACES[job.manifest["command"]].log.format_map(job.names)) for job in scope.jobs]
     names += [(of_study(study, "chain"), PLACES["chain"].log.format(study=study)) for study in scope.studies]
     present = set(scope.results.files)
@@ -201,7 +185,11 @@ def logs_are_kept(scope: Scope) -> Iterator[Finding]:
         for file in (f"{LOGS}/{name}.log", f"{BENCHMARKS}/{name}.tsv"):
             if file not in present:
                 yield fail(file, "no such file", f"that of the job of {path}")
-    for job in scope.jobs:
-        slurm = job.manifest["machine"].get("slurm")
-        if slurm is not None and not (isinstance(slurm, dict) and slurm.get("job")):
-            yield fail(f"{job.path} machine.slurm", slurm, "the number of the SLURM job")
+
+
+@each_job()
+def slurm_jobs_are_known(scope: Scope, job: Job) -> Findings:
+    """A20: a SLURM job's number is known."""
+    slurm = job.manifest["machine"].get("slurm")
+    if slurm is not None and not (isinstance(slurm, dict) and slurm.get("job")):
+        yield fail(f"{job.path} machine.slurm", slurm, "the number of the SLURM job")

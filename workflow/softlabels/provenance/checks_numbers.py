@@ -9,8 +9,8 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,12 @@ from ..places import of_study
 from ..studies import ledger_view
 from . import recompute
 from .evidence import LEDGER_COLUMNS
-from .findings import Finding, Job, Scope, each, fail, note, where
+from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
 from .recompute import KEY
 
 STATISTICS = ("mean", "std", "low", "high")
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
+NOT_IMPORTED = "is no code of ours, and was not imported; name the configuration that has it with --configfile"
 
 
 def _name(key: tuple) -> str:
@@ -40,15 +41,9 @@ def _key(row: Mapping[str, Any]) -> tuple:
 # -- A01 ---------------------------------------------------------------------------------------------------------------
 
 
-def numbers_have_rows(scope: Scope) -> Iterator[Finding]:
-    """A01: every number of the tables has one row of the ledger, and every row of the ledger is in the table."""
-    for check in (_csv_against_ledger, _decimals_of_texts):
-        yield from each(
-            scope.studies, lambda study, check=check: check(scope, study), lambda s: of_study(s, "table_csv")
-        )
-
-
-def _csv_against_ledger(scope: Scope, study: str) -> Iterator[Finding]:
+@each_study("table_csv")
+def csv_is_the_ledger(scope: Scope, study: str) -> Findings:
+    """A01: every number of table.csv has one row of the ledger, and every row of the ledger is in the table."""
     path = of_study(study, "table_csv")
     rows = scope.results.cells(study).to_pylist()
     counts = Counter(map(_key, rows))
@@ -62,14 +57,13 @@ def _csv_against_ledger(scope: Scope, study: str) -> Iterator[Finding]:
                 table[*place, statistic] = line[statistic]
     ledger = {_key(row): repr(row["value"]) for row in rows}
     for key in sorted(table.keys() | ledger.keys(), key=_name):
-        if table.get(key) != ledger.get(key):
-            yield fail(
-                f"{path} {_name(key)}", table.get(key, "no number"), ledger.get(key, "no number (not in the ledger)")
-            )
+        found, due = table.get(key, "no number"), ledger.get(key, "no number (not in the ledger)")
+        yield from differs(f"{path} {_name(key)}", found, due)
 
 
-def _decimals_of_texts(scope: Scope, study: str) -> Iterator[Finding]:
-    """Decimal numbers in the rows of table.md and table.tex that the ledger does not print."""
+@each_study("table_csv")
+def decimals_are_printed(scope: Scope, study: str) -> Findings:
+    """A01: every decimal number in the rows of table.md and table.tex is one that the ledger prints."""
     rows = scope.results.cells(study).to_pylist()
     texts = [row["printed"] for row in rows]
     texts += [f"{row['paper_difference']:.{row['decimals']}f}" for row in rows if row["paper_difference"] is not None]
@@ -85,44 +79,44 @@ def _decimals_of_texts(scope: Scope, study: str) -> Iterator[Finding]:
 # -- A02 ---------------------------------------------------------------------------------------------------------------
 
 
-def tables_are_the_ledger(scope: Scope) -> Iterator[Finding]:
-    """A02: printing the ledger again gives the tables byte for byte, and each printed text is its rounded value."""
-    yield from each(scope.studies, lambda study: _printed(scope, study), lambda s: of_study(s, "cells"))
-
-
-def _printed(scope: Scope, study: str) -> Iterator[Finding]:
-    cells = scope.results.cells(study)
-    for row in cells.to_pylist():
+@each_study("cells")
+def texts_are_rounded(scope: Scope, study: str) -> Findings:
+    """A02: each printed text of the ledger is its value, rounded."""
+    for row in scope.results.cells(study).to_pylist():
         signed = row["kind"] == "difference" and row["statistic"] != "std"
-        expected = _rounded(row["value"], row["decimals"], signed)
-        if row["printed"] != expected:
-            yield fail(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), repr(expected))
-    for output, rendered in ledger_view.TEXTS.items():
-        path = of_study(study, output)
-        yield from each(
-            [path], lambda path, rendered=rendered: _difference(path, scope.results.text(path), rendered(cells))
-        )
+        expected = repr(_rounded(row["value"], row["decimals"], signed))
+        yield from differs(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), expected)
+
+
+@each_study("cells")
+def tables_are_the_ledger(scope: Scope, study: str) -> Findings:
+    """A02: printing the ledger again gives the tables byte for byte."""
+    path = of_study(study, "cells")
+    cells, facts = scope.results.table(path, list(LEDGER_COLUMNS))
+    texts = dict(ledger_view.TEXTS)
+    if strangers := scope.strangers(("table", table["kind"]) for table in facts["tables"]):
+        yield unknown(f"{path}: its tables were not printed again: {', '.join(strangers)} {NOT_IMPORTED}")
+        texts = {"table_csv": texts["table_csv"]}
+    for output, write in texts.items():
+        text = of_study(study, output)
+        yield from each([text], lambda text, write=write: _difference(text, scope.results.text(text), write(cells)))
 
 
 def _rounded(value: float, decimals: int, signed: bool) -> str:
-    sign = "-" if value < 0 else "+" if signed else ""
-    if math.isinf(value):
-        return f"{sign}∞"
-    text = f"{abs(value):.{decimals}f}"
-    return ("-" if math.copysign(1, value) < 0 else "+" if signed else "") + text
+    sign = "-" if math.copysign(1, value) < 0 else "+" if signed else ""
+    return sign + ("∞" if math.isinf(value) else f"{abs(value):.{decimals}f}")
 
 
-def _difference(path: str, found: str, expected: str) -> Iterator[Finding]:
+def _difference(path: str, found: str, expected: str) -> Findings:
+    """A fault at the first place where two texts differ."""
     if found == expected:
         return
     lines = zip([*found.splitlines(), "(end)"], [*expected.splitlines(), "(end)"], strict=False)
     for number, (line, due) in enumerate(lines, start=1):
         if line != due:
-            start = next(
-                (k for k, (a, b) in enumerate(zip(line, due, strict=False)) if a != b), min(len(line), len(due))
-            )
-            piece = slice(max(start - 20, 0), start + 30)
-            yield fail(f"{path} line {number}", repr(line[piece]), repr(due[piece]))
+            same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(line, due, strict=False))
+            start = max(len(list(same)) - 20, 0)
+            yield fail(f"{path} line {number}", repr(line[start : start + 50]), repr(due[start : start + 50]))
             return
     yield fail(path, "other line ends", "those of the ledger's table")
 
@@ -130,39 +124,34 @@ def _difference(path: str, found: str, expected: str) -> Iterator[Finding]:
 # -- A03 ---------------------------------------------------------------------------------------------------------------
 
 
-def aggregates_are_right(scope: Scope) -> Iterator[Finding]:
+@each_study("cells")
+def aggregates_are_right(scope: Scope, study: str) -> Findings:
     """A03: means, deviations, differences and intervals follow from the evaluations; the paper's are the paper's."""
-    yield from each(scope.studies, lambda study: _aggregates(scope, study), lambda s: of_study(s, "cells"))
-
-
-def _aggregates(scope: Scope, study: str) -> Iterator[Finding]:
     results, config = scope.results, scope.results.study_config(study)
-    trained = recompute.blocks(config), config["labels"], config["seeds"]
-    drawn = itertools.product(config["datasets"], config["splits"], config["seeds"])
     wanted = sets(config["metrics"])
-    run_files = {
-        places.RUN.format_map(names): {key: places.path("evaluate", "scores", **names, metrics=key) for key in wanted}
-        for block, label, seed in itertools.product(*trained)
-        for names in [dict(zip(("dataset", "split", "recipe"), block, strict=True), label=label, seed=seed)]
-    }
-    draw_files = {
-        places.SPLIT.format_map(names): {
-            key: places.path("references", "references", **names, metrics=key) for key in wanted
+
+    def files_of(pattern: str, command: str, output: str, **axes: Any) -> dict[str, dict[str, str]]:
+        """Path by set of metrics, by name of the run or draw."""
+        jobs = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+        return {
+            pattern.format_map(names): {key: places.path(command, output, **names, metrics=key) for key in wanted}
+            for names in jobs
         }
-        for names in (dict(zip(("dataset", "split", "seed"), draw, strict=True)) for draw in drawn)
-    }
-    runs = {name: {key: results.scores(path) for key, path in of_run.items()} for name, of_run in run_files.items()}
-    draws = {
-        name: {key: results.reference_rows(path) for key, path in of_draw.items()}
-        for name, of_draw in draw_files.items()
-    }
+
+    drawn = {"dataset": config["datasets"], "split": config["splits"], "seed": config["seeds"]}
+    trained = drawn | {"recipe": config["recipes"], "label": config["labels"]}
+    run_files = files_of(places.RUN, "evaluate", "scores", **trained)
+    draw_files = files_of(places.SPLIT, "references", "references", **drawn)
+    runs, draws = (
+        {name: {key: read(path) for key, path in sets_.items()} for name, sets_ in named.items()}
+        for named, read in ((run_files, results.scores), (draw_files, results.reference_rows))
+    )
     files = run_files | draw_files
     expected = recompute.ledger(config, runs, draws)
     path = of_study(study, "cells")
     cells, facts = results.table(path, list(LEDGER_COLUMNS))
     for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
-        if facts.get(name) != config[name]:
-            yield fail(f"{path} {name} of the captions", facts.get(name), config[name])
+        yield from differs(f"{path} {name} of the captions", facts.get(name), config[name])
     for run, scored in ((run, scored) for run, of_run in runs.items() for scored in of_run.values()):
         if facts["eps"] != scored.eps or facts["datasets"][run.split("/")[0]]["classes"] != scored.classes:
             yield fail(f"{path} classes and eps of the captions", [facts["datasets"], facts["eps"]], f"those of {run}")
@@ -171,28 +160,22 @@ def _aggregates(scope: Scope, study: str) -> Iterator[Finding]:
         if key not in rows:
             yield fail(f"{path} {_name(key)}", "no row", expected[key].value)
         elif key not in expected:
-            yield fail(
-                f"{path} {_name(key)}", rows[key]["value"], "no such number: no evaluation of this study gives it"
-            )
+            due = "no such number: no evaluation of this study gives it"
+            yield fail(f"{path} {_name(key)}", rows[key]["value"], due)
         else:
             yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, files)
 
 
 def _row(
-    place: str,
-    row: Mapping[str, Any],
-    number: recompute.Number,
-    scope: Scope,
-    files: Mapping[str, Mapping[str, str]],
-) -> Iterator[Finding]:
+    place: str, row: Mapping[str, Any], number: recompute.Number, scope: Scope, files: Mapping[str, Mapping[str, str]]
+) -> Findings:
     # An end of an interval is a difference of two numbers; its error is relative to the larger of them.
     tolerance = 1e-9 * (abs(number.value) + abs(row["value"])) if row["statistic"] in ("low", "high") else 0.0
     if row["value"] != number.value and not abs(row["value"] - number.value) <= tolerance:
         yield fail(place, row["value"], number.value)
-    if row["n"] != number.n:
-        yield fail(f"{place} n", row["n"], number.n)
-    if row["statistic"] == "mean" and row["paper_difference"] != number.paper_difference:
-        yield fail(f"{place} paper_difference", row["paper_difference"], number.paper_difference)
+    yield from differs(f"{place} n", row["n"], number.n)
+    if row["statistic"] == "mean":
+        yield from differs(f"{place} paper_difference", row["paper_difference"], number.paper_difference)
     if set(row["runs"]) != set(number.sources):
         yield fail(f"{place} runs", ", ".join(row["runs"]), ", ".join(number.sources))
     recorded = {entry["path"]: entry["sha256"] for entry in row["files"]}
@@ -208,89 +191,96 @@ def _row(
 TOLERANCE = 1e-6  # relative
 
 
-def metrics_are_right(scope: Scope) -> Iterator[Finding]:
-    """A04: metrics computed again from predictions, reference and split, by a second implementation."""
-    yield from each(scope.of("evaluate"), lambda job: _evaluation(scope, job), where)
-    yield from each(scope.of("references"), lambda job: _reference_rows(scope, job), where)
+def what_is_computed_again(scope: Scope) -> Findings:
+    """A04: a note for the report."""
     yield note(
         "computed again: metrics and recall of every run, before and after temperature, and the reference rows without "
         "draws; not again: the temperature itself, structure, sampling_floor and split_half"
     )
 
 
-def reference(scope: Scope, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Items int ``[N]`` and distributions float64 ``[N, C]`` of a reference."""
-    table, _ = scope.results.table(path, list(REFERENCE))
+def _reference(scope: Scope, job: Job) -> tuple[np.ndarray, np.ndarray]:
+    """Items int ``[N]`` and distributions float64 ``[N, C]`` of a job's reference."""
+    table, _ = scope.results.table(scope.input(job, "reference"), list(REFERENCE))
     return io.vector(table, "item"), io.matrix(table, "p")
 
 
-def _rows_of(item: np.ndarray, wanted: list[int]) -> list[int]:
+def _rows_of(item: np.ndarray, parts: Mapping[int, str], part: str) -> list[int]:
+    """The rows of a part's items, in the order of their numbers."""
     row = {int(number): k for k, number in enumerate(item)}
-    return [row[number] for number in wanted]
+    return [row[number] for number in sorted(parts) if parts[number] == part]
 
 
-@cache
-def _again(kind: str) -> recompute.Metric | None:
-    """The second implementation of a kind of metric: here, or, where its module can be imported, that module's."""
-    if kind in recompute.METRICS:
-        return recompute.METRICS[kind]
-    try:
-        return getattr(sys.modules[registry.load("metric", kind).__module__], "again", None)
-    except (ImportError, AttributeError, UserError):
-        return None
+Metrics = list[tuple[str, recompute.Metric, Mapping[str, Any]]]
 
 
-def _second(job: Job) -> Iterator[tuple[str, recompute.Metric | None, Mapping[str, Any]]]:
-    """Name, second implementation and options of each metric of a job."""
+def _second(scope: Scope, job: Job) -> tuple[Metrics, list[Finding]]:
+    """Name, second implementation and options of a job's metrics, and findings about those that have none here.
+
+    A second implementation is one of ``recompute``, or the function ``again`` beside the first one.
+    """
+    metrics, findings = [], []
     for name, options in job.manifest["config"]["metrics"].items():
-        yield name, _again(options["kind"]), options
+        kind = options["kind"]
+        if scope.strangers([("metric", kind)]):
+            findings.append(unknown(f"{job.path}: {name} was not computed again: {kind} {NOT_IMPORTED}"))
+            continue
+        again = recompute.METRICS.get(kind)
+        with suppress(ImportError, AttributeError, UserError):  # it may need what is not here
+            again = again or sys.modules[registry.load("metric", kind).__module__].again
+        if again is None:
+            findings.append(note(f"{name} has no second implementation"))
+        else:
+            metrics.append((name, again, options))
+    return metrics, findings
 
 
-def _evaluation(scope: Scope, job: Job) -> Iterator[Finding]:
+@each_job("evaluate")
+def metrics_are_right(scope: Scope, job: Job) -> Findings:
+    """A04: metrics computed again from predictions, reference and split, by a second implementation."""
     path = scope.output(job, "scores")
     scored = scope.results.scores(path)
-    item, p = reference(scope, scope.input(job, "reference"))
-    parts = scope.parts(scope.input(job, "split"))
+    item, p = _reference(scope, job)
+    parts = scope.by_item(scope.input(job, "split"), "split")
     predictions, _ = scope.results.table(scope.input(job, "predictions"), list(PREDICTIONS))
+    predicted, logits = io.vector(predictions, "item"), io.matrix(predictions, "logits")
+    metrics, findings = _second(scope, job)
+    yield from findings
     for part in ("val", "test"):
-        items = sorted(number for number, name in parts.items() if name == part)
-        logits = io.matrix(predictions, "logits")[_rows_of(io.vector(predictions, "item"), items)].astype(np.float64)
-        own = p[_rows_of(item, items)]
-        log_q = {"none": recompute.log_softmax(logits)}
+        own = p[_rows_of(item, parts, part)]
+        of_part = logits[_rows_of(predicted, parts, part)].astype(np.float64)
+        log_q = {"none": recompute.log_softmax(of_part)}
         temperature = scored.get(part, ALL, "temperature", "temperature")
         if temperature is not None:
-            log_q["temperature"] = recompute.log_softmax(logits / temperature)
-        for scaling, (name, again, options) in itertools.product(log_q, _second(job)):
-            if again is None:
-                yield note(f"{name} has no second implementation")
-                continue
+            log_q["temperature"] = recompute.log_softmax(of_part / temperature)
+        for scaling, (name, again, options) in itertools.product(log_q, metrics):
             found, expected = scored.get(part, ALL, scaling, name), again(own, log_q[scaling], options)
             yield from _compare(path, f"{name} ({part}, {scaling})", found, expected)
         if job.names["metrics"] == STANDARD:
-            yield from _compare(path, f"n_items ({part})", scored.get(part, ALL, "none", "n_items"), len(items))
+            yield from _compare(path, f"n_items ({part})", scored.get(part, ALL, "none", "n_items"), len(own))
             for name, expected in zip(scored.classes, recompute.recall(own, log_q["none"]), strict=True):
                 found = scored.get(part, name, "none", "recall")
                 yield from _compare(path, f"recall of {name} ({part})", found, expected)
 
 
-def _reference_rows(scope: Scope, job: Job) -> Iterator[Finding]:
+@each_job("references")
+def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
+    """A04: so are those of the rows that need no network."""
     path = scope.output(job, "references")
     rows = scope.results.reference_rows(path)
-    item, p = reference(scope, scope.input(job, "reference"))
-    part = scope.parts(scope.input(job, "split"))
-    train, test = (
-        np.array(_rows_of(item, sorted(number for number, name in part.items() if name == wanted)), int)
-        for wanted in ("train", "test")
-    )
+    item, p = _reference(scope, job)
+    parts = scope.by_item(scope.input(job, "split"), "split")
+    train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
+    metrics, findings = _second(scope, job)
+    yield from findings
     for row, q in recompute.reference_predictions(p, train, test).items():
         with np.errstate(divide="ignore"):
             log_q = np.log(q)
-        for name, again, options in _second(job):
-            if again is not None:
-                yield from _compare(path, f"{name} of {row}", rows[row].value(name), again(p[test], log_q, options))
+        for name, again, options in metrics:
+            yield from _compare(path, f"{name} of {row}", rows[row].value(name), again(p[test], log_q, options))
 
 
-def _compare(path: str, place: str, found: float | None, expected: float | None) -> Iterator[Finding]:
+def _compare(path: str, place: str, found: float | None, expected: float | None) -> Findings:
     same = found == expected or (
         None not in (found, expected) and math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=1e-12)
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,36 +17,28 @@ from .. import io, keyed
 from ..contracts import LABELS, PARTS, REFERENCE
 from ..places import of_study
 from . import recompute
-from .findings import Finding, Job, Scope, each, fail, note, unknown, where
+from .findings import Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
 
 # -- A12 ---------------------------------------------------------------------------------------------------------------
 
 
-def seeds_are_complete(scope: Scope) -> Iterator[Finding]:
+@each_study("config")
+def seeds_are_complete(scope: Scope, study: str) -> Findings:
     """A12: every seed of the study ran, none counts twice, and no two trainings that differ gave the same file."""
-    yield from each(scope.studies, lambda study: _seeds(scope, study), lambda s: of_study(s, "config"))
-
-
-def _seeds(scope: Scope, study: str) -> Iterator[Finding]:
     config = scope.results.study_config(study)
     for seed, count in Counter(config["seeds"]).items():
         if count > 1:
             yield fail(f"{of_study(study, 'config')} seeds", f"{seed} {count} times", "each seed once")
     trained = {tuple(job.names.values()): job for job in scope.of_study(study, "train")}
-    due = [
-        tuple(name.replace("/seed", "/").split("/"))
-        for block in recompute.blocks(config)
-        for label in config["labels"]
-        for name in recompute.run_names(config, block, label)
-    ]
+    named = itertools.product(recompute.blocks(config), config["labels"], map(str, config["seeds"]))
+    due = [(*block, label, seed) for block, label, seed in named]
     for names in due:
         if names not in trained:
             yield fail(of_study(study, "chain"), f"no training of {'/'.join(names[:4])}, seed {names[4]}", "one")
     for names in sorted(trained.keys() - set(due)):
         yield fail(trained[names].path, "a training that the study does not name", "none")
 
-    facts = {"initial weights": "initial_sha256", "order": "order_sha256"}
-    for what, key in facts.items():
+    for what, key in (("initial weights", "initial_sha256"), ("order", "order_sha256")):
         seeds: dict[tuple, dict[str, Job]] = defaultdict(dict)
         for job in trained.values():
             block = tuple(job.names[name] for name in ("dataset", "split", "recipe"))
@@ -60,7 +53,7 @@ def _seeds(scope: Scope, study: str) -> Iterator[Finding]:
         yield from _twice(f"{name} file", same.values())
 
 
-def _twice(what: str, groups: Any) -> Iterator[Finding]:
+def _twice(what: str, groups: Any) -> Findings:
     """A fail for each group of different trainings that share what they must not share."""
     for group in groups:
         if len(group) > 1:
@@ -71,16 +64,16 @@ def _twice(what: str, groups: Any) -> Iterator[Finding]:
 # -- A13 ---------------------------------------------------------------------------------------------------------------
 
 
-def runs_are_paired(scope: Scope) -> Iterator[Finding]:
+def runs_are_paired(scope: Scope) -> Findings:
     """A13: the runs of one seed share split, initial weights and order, whatever their labels."""
     groups: dict[tuple, list[Job]] = defaultdict(list)
     for job in scope.of("train"):
         groups[tuple(job.names[name] for name in ("dataset", "split", "recipe", "seed"))].append(job)
     for jobs in groups.values():
-        yield from each(jobs, lambda job, first=jobs[0]: _paired(scope, job, first), where)
+        yield from each(jobs, lambda job, first=jobs[0]: _paired(scope, job, first), lambda job: job.path)
 
 
-def _paired(scope: Scope, job: Job, first: Job) -> Iterator[Finding]:
+def _paired(scope: Scope, job: Job, first: Job) -> Findings:
     for key in ("initial_sha256", "order_sha256"):
         told = {f"{job.path} facts": job.manifest["facts"].get(key)}
         history = scope.output(job, "history")
@@ -100,39 +93,32 @@ def _paired(scope: Scope, job: Job, first: Job) -> Iterator[Finding]:
 # -- A14 ---------------------------------------------------------------------------------------------------------------
 
 
-def nothing_leaks(scope: Scope) -> Iterator[Finding]:
-    """A14: each item is in one part of the split, groups and equal pixels in one only, and each run used this split."""
-    yield from each(scope.of("split"), lambda job: _split(scope, job), where)
-    yield from each(scope.of("train"), lambda job: _used(scope, job), where)
-
-
-def _split(scope: Scope, job: Job) -> Iterator[Finding]:
+@each_job("split")
+def nothing_leaks(scope: Scope, job: Job) -> Findings:
+    """A14: each item is in one part of the split, groups and equal pixels in one only."""
     path = scope.output(job, "split")
-    part = scope.parts(path)  # refuses an item that is there twice
+    part = scope.by_item(path, "split")
     config, source = job.manifest["config"]["split"], scope.input(job, "items")
-    items, _ = scope.results.table(source, ["item", "group"])
-    known = set(items.column("item").to_pylist())
-    if part.keys() != known:
-        odd = min(part.keys() ^ known)
-        yield fail(path, f"item {odd} {'without a part' if odd in known else 'of no data set'}", "every item once")
+    group = scope.by_item(source, "group")
+    if part.keys() != group.keys():
+        odd = min(part.keys() ^ group.keys())
+        yield fail(path, f"item {odd} {'without a part' if odd in group else 'of no data set'}", "every item once")
     for name in sorted(set(part.values()) - set(PARTS), key=str):
         yield fail(path, f"the part {name!r}", ", ".join(PARTS))
     counted = Counter(part.values())
     recorded = scope.results.table(path, [])[1].get("counts")
-    if recorded != {name: counted[name] for name in PARTS}:
-        yield fail(f"{path} counts", recorded, {name: counted[name] for name in PARTS})
+    yield from differs(f"{path} counts", recorded, {name: counted[name] for name in PARTS})
     if config["kind"] == "folds":
         yield from _rotation(scope, job, part)
     if config["groups"]:
-        group = zip(items.column("item").to_pylist(), items.column("group").to_pylist(), strict=True)
-        yield from _straddling(path, part, ((item, f"group {name}") for item, name in group if name is not None))
+        named = ((item, f"group {name}") for item, name in group.items() if name is not None)
+        yield from _straddling(path, part, named)
     else:
         yield note(f"{path}: groups may straddle parts, as its configuration says")
     if "duplicate" not in _columns(scope, source):
         return
     if config["duplicates"] == "together":
-        table, _ = scope.results.table(source, ["item", "duplicate"])
-        again = [(row["item"], row["duplicate"]) for row in table.to_pylist() if row["duplicate"] is not None]
+        again = [(item, first) for item, first in scope.by_item(source, "duplicate").items() if first is not None]
         same = [*again, *((first, first) for _, first in again)]
         yield from _straddling(path, part, ((item, f"the pixels of item {first}") for item, first in same))
     else:
@@ -144,7 +130,7 @@ def _columns(scope: Scope, path: str) -> list[str]:
     return pq.read_schema(scope.results.file(path)).names
 
 
-def _straddling(path: str, part: dict[int, str], members: Iterable[tuple[int, str]]) -> Iterator[Finding]:
+def _straddling(path: str, part: dict[int, str], members: Iterable[tuple[int, str]]) -> Findings:
     """A fail for each block with items in several parts; ``members`` are items, each with the name of its block."""
     places: dict[str, set[str]] = defaultdict(set)
     for item, block in members:
@@ -155,17 +141,14 @@ def _straddling(path: str, part: dict[int, str], members: Iterable[tuple[int, st
             yield fail(path, f"{block} in {' and '.join(sorted(found))}", "in one part")
 
 
-def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Iterator[Finding]:
+def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
     """A fail if the parts are not the folds of the items, the one of the seed for validation, the next one for test."""
     path, config = scope.output(job, "split"), job.manifest["config"]
-    column = config["split"]["column"]
-    items, _ = scope.results.table(scope.input(job, "items"), ["item", column])
-    given = dict(zip(items.column("item").to_pylist(), items.column(column).to_pylist(), strict=True))
+    given = scope.by_item(scope.input(job, "items"), config["split"]["column"])
     numbers = sorted(set(given.values())) * 2  # the turn of the last seed ends at the first fold
     due = dict.fromkeys(numbers, "train")
     due |= {numbers[config["seed"] + 1]: "val", numbers[config["seed"] + 2]: "test"}
-    table, _ = scope.results.table(path, ["item", "fold"])
-    written = dict(zip(table.column("item").to_pylist(), table.column("fold").to_pylist(), strict=True))
+    written = scope.by_item(path, "fold")
     for item, fold in given.items():
         if (written.get(item), part.get(item)) != (fold, due[fold]):
             found = f"fold {written.get(item)} in {part.get(item)}"
@@ -173,10 +156,11 @@ def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Iterator[Finding]
             return
 
 
-def _used(scope: Scope, job: Job) -> Iterator[Finding]:
-    part = scope.parts(scope.input(job, "split"))
+@each_job("train")
+def splits_are_used(scope: Scope, job: Job) -> Findings:
+    """A14: each run used its split."""
     path = scope.output(job, "predictions")
-    used = scope.parts(path)
+    part, used = scope.by_item(scope.input(job, "split"), "split"), scope.by_item(path, "split")
     different = sorted(item for item in part.keys() | used.keys() if part.get(item) != used.get(item))
     if different:
         item = different[0]
@@ -190,18 +174,16 @@ def _used(scope: Scope, job: Job) -> Iterator[Finding]:
 # -- A19 ---------------------------------------------------------------------------------------------------------------
 
 
-def labels_follow_from_votes(scope: Scope) -> Iterator[Finding]:
-    """A19: votes, reference and labels agree, and every distribution sums to 1."""
-    yield from each(scope.of("data"), lambda job: _data(scope, job), where)
-    yield from each(scope.of("label"), lambda job: _label(scope, job), where)
+def _first(wrong: np.ndarray) -> list[tuple[int, int]]:
+    """The first row that is wrong and how many are; nothing where none is."""
+    return [(int(wrong.argmax()), int(wrong.sum()))] if wrong.any() else []
 
 
-def _distributions(path: str, item: np.ndarray, p: np.ndarray, tolerance: float) -> Iterator[Finding]:
+def _distributions(path: str, item: np.ndarray, p: np.ndarray, tolerance: float) -> Findings:
     with np.errstate(invalid="ignore"):
         bad = ~(np.abs(p.sum(axis=1) - 1) <= tolerance) | (p < 0).any(axis=1)
-    if bad.any():
-        row = int(bad.argmax())
-        yield fail(f"{path} item {item[row]}", p[row].tolist(), f"a distribution ({bad.sum()} items)")
+    for row, count in _first(bad):
+        yield fail(f"{path} item {item[row]}", p[row].tolist(), f"a distribution ({count} items)")
 
 
 def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
@@ -227,7 +209,9 @@ def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarra
     return counts, weights
 
 
-def _data(scope: Scope, job: Job) -> Iterator[Finding]:
+@each_job("data")
+def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
+    """A19: votes and reference agree, and every distribution sums to 1."""
     path = scope.output(job, "reference")
     table, metadata = scope.results.table(path, list(REFERENCE))
     item, p = io.vector(table, "item"), io.matrix(table, "p")
@@ -240,20 +224,19 @@ def _data(scope: Scope, job: Job) -> Iterator[Finding]:
         return
     total = counts.sum(axis=1)
     votes = np.array([-1 if n is None else n for n in table.column("votes").to_pylist()])
-    for wrong, found, expected in (
+    shares = p * total[:, None]
+    for wrong, found, due in (
         (votes != total, votes, total),
-        (np.abs(p * total[:, None] - counts).max(axis=1) > 1e-6, p * total[:, None], counts),
+        (np.abs(shares - counts).max(axis=1) > 1e-6, shares, counts),
     ):
-        if wrong.any():
-            row = int(wrong.argmax())
-            yield fail(
-                f"{path} item {item[row]}",
-                f"{np.asarray(found[row]).tolist()} votes",
-                f"{np.asarray(expected[row]).tolist()} as in the annotations ({wrong.sum()} items)",
-            )
+        for row, count in _first(wrong):
+            said = f"{due[row].tolist()} as in the annotations ({count} items)"
+            yield fail(f"{path} item {item[row]}", f"{found[row].tolist()} votes", said)
 
 
-def _label(scope: Scope, job: Job) -> Iterator[Finding]:
+@each_job("label")
+def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
+    """A19: votes and labels agree, and every distribution sums to 1."""
     path, options = scope.output(job, "labels"), job.manifest["config"]["label"]
     table, metadata = scope.results.table(path, list(LABELS))
     p = io.matrix(table, "p").astype(np.float64)
@@ -267,8 +250,7 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     counts, weights = _votes(scope, scope.input(job, "annotations"), items)
     voted = counts.any()
     weighted = bool(voted and weights is not None)
-    if metadata.get("weighted", False) != weighted:
-        yield fail(f"{path} weighted", metadata.get("weighted", False), f"{weighted} as in the annotations")
+    yield from differs(f"{path} weighted", metadata.get("weighted", False), weighted, " as in the annotations")
     score = weights if weighted else counts if voted else io.matrix(reference, "p")
     total = score.sum(axis=1)
     top = score == score.max(axis=1, keepdims=True)
@@ -292,14 +274,8 @@ def _label(scope: Scope, job: Job) -> Iterator[Finding]:
     for name, wrong, expected in (
         ("p", np.abs(p - due).max(axis=1) > 1e-6, due),
         ("hard", io.vector(table, "hard") != hard[labelled], hard[labelled]),
-        (
-            "votes",
-            np.array([a != b for a, b in zip(table.column("votes").to_pylist(), votes, strict=True)], bool),
-            votes,
-        ),
+        ("votes", np.array(table.column("votes").to_pylist(), object) != np.array(votes, object), votes),
     ):
-        if wrong.any():
-            row = int(wrong.argmax())
-            found = table.column(name)[row].as_py()
-            more = f" ({wrong.sum()} such items)"
-            yield fail(f"{path} item {item[row]} {name}", found, f"{np.asarray(expected[row]).tolist()}{more}")
+        for row, count in _first(wrong):
+            said = f"{np.asarray(expected[row]).tolist()} ({count} such items)"
+            yield fail(f"{path} item {item[row]} {name}", table.column(name)[row].as_py(), said)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import closure
+from .. import closure, registry
 from ..errors import UserError
 from .evidence import Results
 
@@ -33,8 +33,27 @@ def _plan(path: Path, results: str | None) -> Plan:
     return Plan(read(path) | ({"results": results} if results else {}))
 
 
+def own_entries(path: Path) -> list[tuple[str, str]]:
+    """Kind and name of the user's own entries that a configuration file names, whose folder is used from here on.
+
+    None where there is nothing to read it with.
+
+    Raises:
+        UserError: a wrong configuration.
+    """
+    try:
+        from .. import schema
+
+        config = _plan(path.resolve(), None).config
+    except ImportError:
+        return []
+    registry.use_modules(config["modules"])
+    named = schema.entries(config, schema.section(""))
+    return [(kind, name) for kind, name in named if registry.OWN.fullmatch(name)]
+
+
 def plan_of(results: Results, study: str, configfile: Path | None) -> tuple[Path, Plan]:
-    """The configuration file that defines a study, and its plan.
+    """The configuration file that defines a study, and its plan, with which its own modules are looked for.
 
     ``configfile`` if it is given, else the one beside the package, where the one that names this results folder is
     preferred.
@@ -57,7 +76,9 @@ def plan_of(results: Results, study: str, configfile: Path | None) -> tuple[Path
     if not found:
         raise Absent(f"no configuration file here defines the study {study}; name one with --configfile")
     elsewhere, path = min(found)
-    return path, _plan(path, folder if elsewhere else None)
+    plan = _plan(path, folder if elsewhere else None)
+    registry.use_modules(plan.config["modules"])  # another configuration may have been read since
+    return path, plan
 
 
 def dry_run(path: Path, plan: Plan, studies: list[str]) -> str | None:
@@ -66,6 +87,7 @@ def dry_run(path: Path, plan: Plan, studies: list[str]) -> str | None:
     Raises:
         Absent: Snakemake is not here, or cannot plan these studies.
     """
+    registry.use_modules(plan.config["modules"])
     targets = [file for study in studies for file in plan.study_files(study)]
     options = ["--dry-run", "--configfile", str(path), "--config", f"results={plan.root}"]
     try:

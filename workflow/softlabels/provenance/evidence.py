@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,17 +28,17 @@ SCHEMA_VERSION = 1
 LARGEST_JSON = 50_000_000  # bytes
 LARGEST_TABLE = 4_000_000_000  # bytes when decompressed
 
-# What every reader may rely on in a manifest: the type of each value, by key.
-_MANIFEST_SHAPE = {
-    "command": str,
-    "config": dict,
+# What every reader may rely on in a manifest and in a study's configuration: the type of each value, by key.
+MANIFEST_SHAPE = {
+    "command": str, **dict.fromkeys(("config", "inputs", "outputs", "machine", "facts"), dict),
     "code": {"sha256": str, "entries": dict, "definitions": dict},
-    "inputs": dict,
-    "outputs": dict,
     "environment": {"packages": dict, "foreign_modules": list},
-    "machine": dict,
-    "facts": dict,
-}
+}  # fmt: skip
+FILE_SHAPE = {"path": str, "bytes": int, "sha256": str}
+STUDY_SHAPE = {
+    "study": str, **dict.fromkeys(("datasets", "splits", "recipes", "labels", "metric_options"), dict),
+    **dict.fromkeys(("seeds", "metrics"), list), "level": float, "ddof": int,
+}  # fmt: skip
 # The columns of a ledger (studies/ledger.py), by which a ledger of another make is refused.
 LEDGER_COLUMNS = (
     "dataset", "split", "recipe", "label", "metric", "kind", "versus", "statistic", "value", "printed", "decimals",
@@ -95,7 +95,13 @@ def names_of(path: str, command: str) -> dict[str, str] | None:
 
 
 class Results:
-    """A results folder. Paths are relative to it, with forward slashes; everything is read once."""
+    """A results folder. Paths are relative to it, with forward slashes.
+
+    Attributes:
+        root: the folder.
+        sha256: SHA-256 of a file, computed once.
+        json: the content of a JSON file, read once.
+    """
 
     def __init__(self, root: str | Path):
         """Open a results folder.
@@ -106,8 +112,8 @@ class Results:
         self.root = Path(root).resolve()
         if not self.root.is_dir():
             raise UserError(f"{root}: no such results folder. Name one, such as results.")
-        self._hashes: dict[str, str] = {}
-        self._json: dict[str, Any] = {}
+        self.sha256 = cache(self._sha256)
+        self.json = cache(self._json)
 
     # -- files -----------------------------------------------------------------------------------------------------
 
@@ -146,33 +152,23 @@ class Results:
         known = {*places.FOLDERS, *places.ASIDE}
         return folder.parent == self.root and folder.name not in known and (folder / "data").is_dir()
 
-    def sha256(self, relative: str) -> str:
-        """SHA-256 of a file, read piece by piece."""
-        if relative not in self._hashes:
-            path = self.file(relative)
-            with reading(relative):
-                self._hashes[relative] = io.sha256(path)
-        return self._hashes[relative]
+    def _sha256(self, relative: str) -> str:
+        with reading(relative):
+            return io.sha256(self.file(relative))
 
     def text(self, relative: str) -> str:
         """A text file."""
-        path = self.file(relative)
         with reading(relative):
-            self._refuse_huge(relative, path)
+            path = self.file(relative)
+            if (size := path.stat().st_size) > LARGEST_JSON:
+                raise UserError(
+                    f"{relative}: found {size:,} bytes, expected at most {LARGEST_JSON:,}; it was not read."
+                )
             return path.read_bytes().decode("utf-8")
 
-    def _refuse_huge(self, relative: str, path: Path) -> None:
-        size = path.stat().st_size
-        if size > LARGEST_JSON:
-            raise UserError(f"{relative}: found {size:,} bytes, expected at most {LARGEST_JSON:,}; it was not read.")
-
-    def json(self, relative: str) -> Any:
-        """A JSON file."""
-        if relative not in self._json:
-            text = self.text(relative)
-            with reading(relative):
-                self._json[relative] = json.loads(text)
-        return self._json[relative]
+    def _json(self, relative: str) -> Any:
+        with reading(relative):
+            return json.loads(self.text(relative))
 
     def table(self, relative: str, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
         """A Parquet file of ours: table and metadata.
@@ -193,21 +189,18 @@ class Results:
 
     def scores(self, relative: str) -> Scores:
         """The scores of a run."""
-        table = self.table(relative, SCORES.names)
         with reading(relative):
-            return scores_of(relative, *table)
+            return scores_of(relative, *self.table(relative, SCORES.names))
 
     def reference_rows(self, relative: str) -> dict[str, Scores]:
         """Rows that need no network, by name."""
-        table = self.table(relative, ROWS.names)
         with reading(relative):
-            return rows_in(relative, *table)
+            return rows_in(relative, *self.table(relative, ROWS.names))
 
     def array(self, relative: str) -> np.ndarray:
         """A NumPy file, as a read-only memory map."""
-        path = self.file(relative)
         with reading(relative):
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            return np.load(self.file(relative), mmap_mode="r", allow_pickle=False)
 
     def safetensors_metadata(self, relative: str) -> dict[str, str]:
         """The metadata of a safetensors file whose tensors fill it to its last byte."""
@@ -249,20 +242,18 @@ class Results:
         manifest = self.json(path)
         with reading(path):
             shaped(manifest, dict, "the manifest")
-            version = manifest.get("schema_version")
-            if version != SCHEMA_VERSION:
+            if (version := manifest.get("schema_version")) != SCHEMA_VERSION:
                 raise UserError(
                     f"{path}: found schema version {version}, expected {SCHEMA_VERSION}. Audit it with the version of "
                     f"softlabels that wrote it."
                 )
-            shaped(manifest, _MANIFEST_SHAPE, "the manifest")
+            shaped(manifest, MANIFEST_SHAPE, "the manifest")
             if manifest["command"] not in COMMANDS:
                 raise TypeError(f"the manifest's command is {manifest['command']!r}")
             for side in ("inputs", "outputs"):
                 for name, entry in entries(manifest[side]):
                     shaped(entry, dict, f"{side}.{name}")
-                    if "source" not in entry:
-                        shaped(entry, {"path": str, "bytes": int, "sha256": str}, f"{side}.{name}")
+                    shaped(entry, {} if "source" in entry else FILE_SHAPE, f"{side}.{name}")
         return manifest
 
     @cached_property
@@ -292,14 +283,8 @@ class Results:
         """``config.json`` of a study."""
         path = of_study(name, "config")
         config = self.json(path)
-        tables = dict.fromkeys(("datasets", "splits", "recipes", "labels"), dict)
         with reading(path):
-            lists = dict.fromkeys(("seeds", "metrics"), list)
-            shaped(
-                config,
-                {**tables, **lists, "study": str, "metric_options": dict, "level": float, "ddof": int},
-                "the study",
-            )
+            shaped(config, STUDY_SHAPE, "the study")
         return config
 
     def cells(self, name: str) -> pa.Table:
@@ -314,7 +299,7 @@ class Results:
             shaped(chain, {"study": str, "manifests": list}, "the chain")
             for entry in chain["manifests"]:
                 shaped(entry, {"path": str, "sha256": str}, "an entry")
-            listed = [entry["path"] for entry in chain["manifests"]]
-            if len(set(listed)) != len(listed):
+            listed = {entry["path"]: entry["sha256"] for entry in chain["manifests"]}
+            if len(listed) != len(chain["manifests"]):
                 raise ValueError("a manifest is listed twice")
-        return {entry["path"]: entry["sha256"] for entry in chain["manifests"]}
+        return listed

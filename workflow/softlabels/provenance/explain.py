@@ -22,6 +22,7 @@ import pyarrow as pa
 from .. import closure, registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
+from ..places import BENCHMARKS, LOGS, of_study
 from ..studies.ledger_view import KEY
 from .evidence import Results, entries, reading
 
@@ -54,14 +55,14 @@ def locate(table: str) -> tuple[Results, str]:
                 f"{table}: found no study there, expected a table or a folder such as results/studies/hard_vs_soft."
             )
         return Results(folder.parents[1]), folder.name
-    studies = sorted(Path("results").glob("studies/*")) + sorted(Path("results").glob("*/studies/*"))
-    studies = [folder for folder in studies if folder.parents[1].name not in ("logs", "benchmarks")]
+    studies = [*sorted(Path("results").glob("studies/*")), *sorted(Path("results").glob("*/studies/*"))]
+    studies = [folder for folder in studies if folder.parents[1].name not in (LOGS, BENCHMARKS)]
     named = [folder for folder in studies if folder.name == table]
-    if len(named) == 1:
-        return Results(named[0].parents[1]), table
-    if named:
+    if not named:
+        raise UserError(f"{table}: no such table or study. {_nearest(table, {folder.name for folder in studies})}")
+    if len(named) > 1:
         raise UserError(f"{table}: found {' and '.join(map(str, named))}. Name the folder.")
-    raise UserError(f"{table}: no such table or study. {_nearest(table, {folder.name for folder in studies})}")
+    return Results(named[0].parents[1]), table
 
 
 def _nearest(name: str, known: set[str]) -> str:
@@ -166,7 +167,7 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
         UserError: no study, no ledger, or words that pick no cell or several.
     """
     results, study = locate(table)
-    ledger = f"studies/{study}/cells.parquet"
+    ledger = of_study(study, "cells")
     with reading(ledger):
         cells = results.cells(study)
         rows = cells.to_pylist()
@@ -195,11 +196,8 @@ def _of_seeds(cell: Row, seeds: set[str]) -> list[tuple[str, str, str]]:
 
 
 def _node(name: str, facts: dict[str, Any], below: list[Node] | None = None) -> Node:
-    return {
-        "name": name,
-        "facts": {key: value for key, value in facts.items() if value is not None},
-        "below": below or [],
-    }
+    told = {key: value for key, value in facts.items() if value is not None}
+    return {"name": name, "facts": told, "below": below or []}
 
 
 def _number(value: Any) -> Any:
@@ -220,7 +218,7 @@ def _cell_facts(cell: Row, rows: list[Row], study: str) -> dict[str, Any]:
         "here − paper": f"{difference:+.{cell['decimals']}f}" if difference is not None else None,
         "kind": f"{cell['kind']}, an oracle: it uses the truth of the test item" if cell["oracle"] else cell["kind"],
         "of": " / ".join(cell[name] for name in ("dataset", "split", "recipe") if cell[name]),
-        "table": f"studies/{study}/table.md, row of studies/{study}/cells.parquet",
+        "table": f"{of_study(study, 'table_md')}, row of {of_study(study, 'cells')}",
         "source": f"Table 1 of Grossmann, Schmarje and Koch (2022), kept in {_source('softlabels.studies.paper')}"
         if cell["kind"] == "paper"
         else None,
@@ -255,16 +253,13 @@ class _Chain:
         else:
             place = COMMANDS[producer[1]["command"]].module
         digest, source = self.code(producer[1], place)
-        other = (
-            f"the code that the ledger names, {cell['metric_code']}"
-            if cell["metric_code"] not in ("", digest)
-            else None
-        )
+        same = cell["metric_code"] in ("", digest)
+        other = None if same else f"the code that the ledger names, {cell['metric_code']}"
         return [_node(name, {"code": source, "missing": other})]
 
     def table(self) -> Node:
         """The job that wrote the ledger and the tables."""
-        path = f"studies/{self.study}/config.manifest.json"
+        path = of_study(self.study, "manifest")
         manifest = self.results.manifests.get(path)
         if manifest is None:
             return _node("tables", {"missing": self.results.unreadable.get(path, f"{path}: no such manifest")})
@@ -292,33 +287,35 @@ class _Chain:
 
     def file(self, name: str, entry: dict[str, Any], above: tuple[str, ...] = ()) -> Node:
         """A file, the job that wrote it, and what that job read."""
-        path = entry.get("path") or entry.get("source")
-        facts = {"file": path, "sha256": entry.get("sha256"), "missing": self.problem(entry)}
+        facts, path = self.facts(entry), entry.get("path")
         if "path" not in entry:
-            facts["origin"] = "outside of the results folder"
-            return _node(name, facts)
+            return _node(name, {**facts, "origin": "outside of the results folder"})
         if path in above or len(above) > DEEPEST:
             return _node(name, {**facts, "missing": f"the origin: {path} is said to be made from itself"})
         if path in self.told:
-            return _node(name, {"file": path, "sha256": entry.get("sha256"), "see": "(see above)"})
+            return _node(name, {**facts, "missing": None, "see": "(see above)"})
         self.told.add(path)
         producer = self.results.producer(entry.get("sha256", ""), path)
         if producer is None:
-            facts["missing"] = facts["missing"] or f"the manifest of the job that wrote {path}"
-            return _node(name, facts)
+            missing = facts["missing"] or f"the manifest of the job that wrote {path}"
+            return _node(name, {**facts, "missing": missing})
         manifest_path, manifest = producer
         if manifest_path in self.told:
             return _node(name, {**facts, "see": f"(same job as above: {manifest['command']})"})
         self.told.add(manifest_path)
         below = [self.file(*read, (*above, path)) for read in _ordered(manifest["inputs"])]
-        if manifest["command"] == "train" and name != "checkpoint":
+        if manifest["command"] == "train":
             model = next((file for output, file in entries(manifest["outputs"]) if output == "model"), {})
             self.told.add(model.get("path", ""))
-            checkpoint = {"file": model.get("path"), "sha256": model.get("sha256"), "missing": self.problem(model)}
-            below = [_node("checkpoint", checkpoint, below)]
+            below = [_node("checkpoint", self.facts(model), below)]
         job = self.job(manifest_path, manifest)
         missing = "; ".join(filter(None, (facts["missing"], job["missing"])))
         return _node(name, {**facts, **job, "missing": missing or None}, below)
+
+    def facts(self, entry: dict[str, Any]) -> dict[str, Any]:
+        """What an entry of a manifest says of its file, and what is wrong with that."""
+        path = entry.get("path") or entry.get("source")
+        return {"file": path, "sha256": entry.get("sha256"), "missing": self.problem(entry)}
 
     def problem(self, entry: dict[str, Any]) -> str | None:
         """Why a file is not what the entry says, or None. The audit compares the content of large files, too."""
@@ -347,6 +344,7 @@ class _Chain:
         started, ended = (datetime.fromisoformat(manifest[key]).astimezone(UTC) for key in ("started", "ended"))
         where = [machine.get("host"), machine.get("system"), machine.get("gpu") or "no GPU used"]
         versions = [f"{name} {packages[name]}" for name in ("numpy", "pyarrow") if name in packages]
+        versions = [f"Python {environment.get('python')}", *versions]
         torch = [packages.get("torch")]
         if settings:
             torch += [f"threads {settings['threads']}", f"deterministic {settings['deterministic_algorithms']}".lower()]
@@ -354,9 +352,7 @@ class _Chain:
             "made by": f"softlabels {manifest['command']}, {started:%Y-%m-%d %H:%M:%S} UTC, "
             f"{(ended - started).total_seconds():.1f} s",
             "where": ", ".join(filter(None, [*where, f"SLURM job {slurm.get('job')}" if slurm else None])),
-            "environment": ", ".join(
-                [f"Python {environment.get('python')}", *versions, _locked(environment.get("pins"))]
-            ),
+            "environment": ", ".join([*versions, _locked(environment.get("pins"))]),
             "torch": ", ".join(filter(None, torch)) or None,
             "code": self.code(manifest)[1],
             "configuration": differences(manifest["config"]),
@@ -373,9 +369,9 @@ class _Chain:
         if self.no_chain:
             return self.no_chain
         if path not in self.chain:
-            return f"an entry for {path} in studies/{self.study}/chain.json"
+            return f"an entry for {path} in {of_study(self.study, 'chain')}"
         if self.chain[path] != self.results.sha256(path):
-            return f"the {path} that studies/{self.study}/chain.json lists: it has changed"
+            return f"the {path} that {of_study(self.study, 'chain')} lists: it has changed"
         return None
 
     def code(self, manifest: dict[str, Any], place: str = "") -> tuple[str | None, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import places
 from ..errors import UserError
+from ..registry import OWN
 from .evidence import Results, entries, names_of, reading
 
 FAIL, UNKNOWN, NOTE = "fail", "unknown", "note"
@@ -19,6 +21,9 @@ class Finding(NamedTuple):
 
     kind: str
     text: str
+
+
+Findings = Iterator[Finding]
 
 
 class Job(NamedTuple):
@@ -34,19 +39,17 @@ def fail(file: str, found: Any, expected: Any) -> Finding:
     return Finding(FAIL, f"{file}: found {found}, expected {expected}")
 
 
-def unknown(text: str) -> Finding:
-    """Something that cannot be checked here, and why."""
-    return Finding(UNKNOWN, text)
+def differs(file: str, found: Any, expected: Any, why: str = "") -> Findings:
+    """A fault where two values differ; ``why`` says where the expected one comes from."""
+    if found != expected:
+        yield fail(file, found, f"{expected}{why}")
 
 
-def note(text: str) -> Finding:
-    """Something that a reader should know, and no fault."""
-    return Finding(NOTE, text)
+unknown = partial(Finding, UNKNOWN)  # something that cannot be checked here, and why
+note = partial(Finding, NOTE)  # something that a reader should know, and no fault
 
 
-def each(
-    items: Iterable[Any], check: Callable[[Any], Iterable[Finding]], file: Callable[[Any], str] = str
-) -> Iterator[Finding]:
+def each(items: Iterable[Any], check: Callable[[Any], Iterable[Finding]], file: Callable[[Any], str] = str) -> Findings:
     """The findings of every item; content that cannot be read is a finding too, and the next item follows."""
     for item in items:
         found: list[Finding] = []
@@ -58,27 +61,29 @@ def each(
         yield from found
 
 
-def where(job: Job) -> str:
-    """The path of a job's manifest."""
-    return job.path
+Check = Callable[["Scope"], Findings]
 
 
+def each_study(output: str) -> Callable[[Callable[[Scope, str], Findings]], Check]:
+    """Make a check of all studies of one of a study; ``output`` is the file that it reads first."""
+    file = partial(places.of_study, output=output)
+    return lambda check: lambda scope: each(scope.studies, partial(check, scope), file)
+
+
+def each_job(*commands: str) -> Callable[[Callable[[Scope, Job], Findings]], Check]:
+    """Make a check of all jobs, or those of some commands, of one of a job."""
+    return lambda check: lambda scope: each(scope.of(*commands), partial(check, scope), lambda job: job.path)
+
+
+@dataclass(eq=False)
 class Scope:
-    """The studies to audit in a results folder, and the manifests behind them.
+    """The studies to audit in a results folder, and the manifests behind them."""
 
-    Attributes:
-        results: the folder.
-        studies: names of the studies.
-        configfile: the configuration that defines them, or None to search beside the package.
-        dry_run: whether to ask Snakemake.
-    """
-
-    def __init__(self, results: Results, studies: list[str], configfile: Path | None, dry_run: bool):
-        self.results = results
-        self.studies = studies
-        self.configfile = configfile
-        self.dry_run = dry_run
-        self._parts: dict[str, dict[int, str]] = {}
+    results: Results
+    studies: list[str]
+    configfile: Path | None = None  # that defines the studies; None to search beside the package
+    dry_run: bool = False  # whether to ask Snakemake
+    own: Collection[tuple[str, str]] = ()  # kind and name of the user's own entries that ``configfile`` names
 
     @cached_property
     def paths(self) -> list[str]:
@@ -102,8 +107,8 @@ class Scope:
     def jobs(self) -> list[Job]:
         """The readable manifests among these, where their command puts them."""
         found = [(path, self.results.manifests[path]) for path in self.paths if path in self.results.manifests]
-        named = [(path, names_of(path, manifest["command"]), manifest) for path, manifest in found]
-        return [Job(path, names, manifest) for path, names, manifest in named if names is not None]
+        jobs = [Job(path, names_of(path, manifest["command"]), manifest) for path, manifest in found]
+        return [job for job in jobs if job.names is not None]
 
     @property
     def unread(self) -> list[str]:
@@ -111,40 +116,55 @@ class Scope:
         return sorted(set(self.paths) - {job.path for job in self.jobs})
 
     def of(self, *commands: str) -> list[Job]:
-        """The jobs of some commands."""
-        return [job for job in self.jobs if job.manifest["command"] in commands]
+        """The jobs of some commands, or all."""
+        return [job for job in self.jobs if not commands or job.manifest["command"] in commands]
 
     def of_study(self, study: str, *commands: str) -> list[Job]:
-        """The jobs of some commands behind one study's tables."""
+        """The jobs of some commands, or all, behind one study's tables."""
         chain = self.results.chain(study)
         return [job for job in self.of(*commands) if job.path in chain]
 
-    def parts(self, path: str) -> dict[int, str]:
-        """Which part each item is in, from a split or from predictions.
+    def strangers(self, registered: Iterable[tuple[str, str]]) -> list[str]:
+        """Of entries (kind and name), those of users' own whose code no configuration that was named here vouches for.
+
+        Files of a results folder may name any module: what they name is neither imported nor looked for.
+        """
+        return sorted({name for kind, name in registered if OWN.fullmatch(name) and (kind, name) not in self.own})
+
+    @cached_property
+    def by_item(self) -> Callable[[str, str], dict[int, Any]]:
+        """A column of a table (path, name) by item, read once.
 
         Raises:
             UserError: an item that is there twice.
         """
-        if path not in self._parts:
-            table, _ = self.results.table(path, ["item", "split"])
-            items = table.column("item").to_pylist()
-            self._parts[path] = dict(zip(items, table.column("split").to_pylist(), strict=True))
-            if len(self._parts[path]) != len(items):
-                del self._parts[path]
+
+        @cache
+        def column_of(path: str, column: str) -> dict[int, Any]:
+            table, _ = self.results.table(path, ["item", column])
+            found = dict(zip(table.column("item").to_pylist(), table.column(column).to_pylist(), strict=True))
+            if len(found) != len(table):
                 raise UserError(f"{path}: found an item twice, expected one row an item.")
-        return self._parts[path]
+            return found
+
+        return column_of
 
     def input(self, job: Job, name: str) -> str:
         """The path of a job's only input of a name."""
-        return _only(job, "inputs", name)["path"]
+        return _only(job, "inputs", name)
 
     def output(self, job: Job, name: str) -> str:
         """The path of a job's only output of a name."""
-        return _only(job, "outputs", name)["path"]
+        return _only(job, "outputs", name)
+
+    def same_hash(self, path: str, sha256: str, witness: str) -> Findings:
+        """A fault if a file has not the hash that a witness says."""
+        if self.results.sha256(path) != sha256:
+            yield fail(path, f"sha256 {self.results.sha256(path)}", f"{sha256} as {witness} says")
 
 
-def _only(job: Job, side: str, name: str) -> dict[str, Any]:
+def _only(job: Job, side: str, name: str) -> str:
     found = [entry for key, entry in entries(job.manifest[side]) if key == name]
     if len(found) != 1 or "path" not in found[0]:
         raise UserError(f"{job.path}: found {len(found)} {side} named '{name}', expected one in the results folder.")
-    return found[0]
+    return found[0]["path"]

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -26,14 +27,11 @@ LOCK = REPOSITORY / "requirements.lock"
 
 # Where modules come from that are not foreign, besides the package itself.
 ORIGINS = {"environment": "purelib", "environment (compiled)": "platlib", "standard library": "stdlib"}
-# Distributions whose module has another name.
+# The modules of distributions that have another name.
 MODULES = {
-    "crowd-kit": "crowdkit",
-    "pillow": "PIL",
-    "python-dateutil": "dateutil",
-    "pyyaml": "yaml",
+    "crowd-kit": "crowdkit", "pillow": "PIL", "python-dateutil": "dateutil", "pyyaml": "yaml",
     "scikit-learn": "sklearn",
-}
+}  # fmt: skip
 
 
 def now() -> str:
@@ -147,8 +145,7 @@ def _git() -> tuple[str | None, bytes]:
         return None, b""
 
 
-def _environment(files: dict[str, str]) -> dict[str, Any]:
-    """What ran besides the modules whose hashes are ``files``."""
+def _environment(hashed: Collection[str]) -> dict[str, Any]:
     packages = _packages()
     return {
         "python": platform.python_version(),
@@ -156,7 +153,7 @@ def _environment(files: dict[str, str]) -> dict[str, Any]:
         "origins": {name: sysconfig.get_paths()[key] for name, key in ORIGINS.items()},
         "pins": _pins(packages),
         "conda": bool(os.environ.get("CONDA_PREFIX")),
-        "foreign_modules": _foreign_modules({module.partition(".")[0] for module in files}),
+        "foreign_modules": _foreign_modules(hashed),
     }
 
 
@@ -176,27 +173,23 @@ def unpinned(packages: dict[str, str], lock: str) -> dict[str, list[str]]:
     pinned: dict[str, list[str]] = {}
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", lock, re.MULTILINE):
         pinned.setdefault(name.lower().replace("_", "-"), []).append(version)
-    return {
-        name: [version, " or ".join(pinned.get(name, ["not in the lock file"]))]
-        for name, version in packages.items()
-        if version not in pinned.get(name, [])
-    }
+    found = {name: (version, pinned.get(name, ["not in the lock file"])) for name, version in packages.items()}
+    return {name: [ran, " or ".join(known)] for name, (ran, known) in found.items() if ran not in known}
 
 
-def _foreign_modules(hashed: set[str]) -> list[str]:
-    """Loaded modules from outside the standard library, the environment, this package and what is hashed."""
-    paths = sysconfig.get_paths()
-    installed = [Path(paths[name]).resolve() for name in ("purelib", "platlib")]
-    standard = [Path(paths[name]).resolve() for name in ("stdlib", "platstdlib")]
+def _foreign_modules(hashed: Collection[str]) -> list[str]:
+    """Loaded modules from outside the standard library, the environment and this package, whose code is not hashed."""
+    paths = {key: Path(path).resolve() for key, path in sysconfig.get_paths().items()}
     foreign = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if "." in name or name in ("__main__", *hashed) or not file:
+        if "." in name or name == "__main__" or not file:
             continue
         origin = Path(file).resolve()
-        ours = origin.is_relative_to(closure.PACKAGE) or any(origin.is_relative_to(folder) for folder in installed)
-        library = any(origin.is_relative_to(folder) for folder in standard) and "site-packages" not in origin.parts
-        if not (ours or library):
+        ours = any(map(origin.is_relative_to, (closure.PACKAGE, paths["purelib"], paths["platlib"])))
+        library = any(map(origin.is_relative_to, (paths["stdlib"], paths["platstdlib"])))
+        own = name in hashed and origin == closure.path_of(name).resolve()
+        if not (ours or own or (library and "site-packages" not in origin.parts)):
             foreign.append(name)
     return sorted(foreign)
 
@@ -222,6 +215,7 @@ def _machine() -> dict[str, Any]:
     used = torch is not None and torch.cuda.is_initialized()
     driver = Path("/proc/driver/nvidia/version")
     slurm = {"job": "JOB_ID", "partition": "JOB_PARTITION", "nodes": "JOB_NODELIST", "restarts": "RESTART_COUNT"}
+    slurm = {key: os.environ.get(f"SLURM_{name}") for key, name in slurm.items()}
     return {
         "host": socket.gethostname(),
         "system": platform.platform(),
@@ -231,9 +225,7 @@ def _machine() -> dict[str, Any]:
         "driver": driver.read_text().split("\n")[0] if used and driver.is_file() else None,
         "cuda": torch.version.cuda if used else None,
         "cudnn": torch.backends.cudnn.version() if used else None,
-        "slurm": {key: os.environ.get(f"SLURM_{name}") for key, name in slurm.items()}
-        if "SLURM_JOB_ID" in os.environ
-        else None,
+        "slurm": slurm if slurm["job"] is not None else None,
     }
 
 

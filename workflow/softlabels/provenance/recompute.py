@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,19 +23,12 @@ KEY = ("dataset", "split", "recipe", "label", "metric", "kind", "versus", "stati
 
 
 class Number(NamedTuple):
-    """A number that a ledger should hold.
-
-    Attributes:
-        value: the number.
-        n: how many numbers it is made of.
-        sources: names of the runs (or draws of reference rows) that these come from.
-        paper_difference: the mean minus the paper's, where the paper has one.
-    """
+    """A number that a ledger should hold."""
 
     value: float
-    n: int
-    sources: tuple[str, ...] = ()
-    paper_difference: float | None = None
+    n: int  # how many numbers it is made of
+    sources: tuple[str, ...] = ()  # names of the runs (or draws of reference rows) that these come from
+    paper_difference: float | None = None  # the mean minus the paper's, where the paper has one
 
 
 # -- statistics --------------------------------------------------------------------------------------------------------
@@ -50,35 +43,23 @@ def mean_and_std(values: list[float], ddof: int) -> tuple[float, float | None]:
 
 
 def student_t(level: float, freedom: int) -> float:
-    """The t that a Student variable stays below in absolute value with probability ``level``.
+    """The t that a Student variable stays below in absolute value with probability ``level``, by bisection.
 
-    P(|T| > t) = I_x(freedom / 2, 1 / 2) with x = freedom / (freedom + t²); x is found by bisection.
+    With the angle whose tangent is t / √freedom, P(|T| < t) is a finite sum (Abramowitz and Stegun 1964, 26.7.3-4).
     """
-    low, high = 0.0, 1.0
-    while low < (middle := (low + high) / 2) < high:
-        if incomplete_beta(freedom / 2, 0.5, middle) < 1 - level:
-            low = middle
+    low, high = 0.0, math.pi / 2
+    odd = freedom % 2
+    while low < (angle := (low + high) / 2) < high:
+        term, total = math.cos(angle) ** odd, 0.0
+        for k in range(2 + odd, freedom + 1, 2):
+            total += term
+            term *= math.cos(angle) ** 2 * (k - 1) / k
+        inside = math.sin(angle) * total
+        if (2 / math.pi * (angle + inside) if odd else inside) < level:
+            low = angle
         else:
-            high = middle
-    return math.sqrt(freedom * (1 - low) / low)
-
-
-def incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function I_x(a, b), by its continued fraction (DLMF 8.17.22)."""
-    if x > (a + 1) / (a + b + 2):
-        return 1 - incomplete_beta(b, a, 1 - x)
-    if x == 0:
-        return 0.0
-    factor = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
-    fraction = 1.0
-    for k in range(300, 0, -1):  # far more terms than double precision needs here
-        m = k // 2
-        if k % 2:
-            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        else:
-            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        fraction = 1 + term / fraction
-    return factor / fraction
+            high = angle
+    return math.sqrt(freedom) * math.tan(low)
 
 
 # -- metrics -----------------------------------------------------------------------------------------------------------
@@ -98,45 +79,36 @@ def recall(p: np.ndarray, log_q: np.ndarray) -> list[float | None]:
     ]  # fmt: skip
 
 
-def _macro_acc(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
-    recalls = [value for value in recall(p, log_q) if value is not None]
-    return math.fsum(recalls) / len(recalls)
+def _macro_acc(p: np.ndarray, log_q: np.ndarray) -> float:
+    return float(np.mean([value for value in recall(p, log_q) if value is not None]))
 
 
-def _acc(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
-    return float((p.argmax(axis=1) == np.exp(log_q).argmax(axis=1)).mean())
-
-
-def _kl(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+def _kl(p: np.ndarray, log_q: np.ndarray) -> float:
     mass = p > 0
     with np.errstate(divide="ignore", invalid="ignore"):
         log_p = np.where(mass, np.log(p), 0.0)
         return float(np.where(mass, p * (log_p - log_q), 0.0).sum(axis=1).mean())
 
 
-def _kl_dcic(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+def _kl_dcic(p: np.ndarray, log_q: np.ndarray) -> float:
     p, q = np.clip(p, EPS, 1 - EPS), np.clip(np.exp(log_q), EPS, 1 - EPS)
     return float((p * np.log(p / q)).sum(axis=1).mean())
 
 
-def _ce(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
+def _ce(p: np.ndarray, log_q: np.ndarray) -> float:
     with np.errstate(invalid="ignore"):
         return float(-np.where(p > 0, p * log_q, 0.0).sum(axis=1).mean())
 
 
-def _tvd(p: np.ndarray, log_q: np.ndarray, options: Mapping[str, Any]) -> float:
-    return float(np.abs(p - np.exp(log_q)).sum(axis=1).mean() / 2)
-
-
-# (references p [N, C], predictions log_q [N, C], options) -> the metric, by its kind
+# (references p [N, C], predictions log_q [N, C], options) -> the metric, by its kind; none of these has options
 Metric = Callable[[np.ndarray, np.ndarray, Mapping[str, Any]], float]
 METRICS: dict[str, Metric] = {
-    "macro_acc": _macro_acc,
-    "acc": _acc,
-    "kl": _kl,
-    "kl_dcic": _kl_dcic,
-    "ce": _ce,
-    "tvd": _tvd,
+    "macro_acc": lambda p, log_q, _: _macro_acc(p, log_q),
+    "acc": lambda p, log_q, _: float((p.argmax(axis=1) == np.exp(log_q).argmax(axis=1)).mean()),
+    "kl": lambda p, log_q, _: _kl(p, log_q),
+    "kl_dcic": lambda p, log_q, _: _kl_dcic(p, log_q),
+    "ce": lambda p, log_q, _: _ce(p, log_q),
+    "tvd": lambda p, log_q, _: float(np.abs(p - np.exp(log_q)).sum(axis=1).mean() / 2),
 }
 
 
@@ -160,26 +132,22 @@ def reference_predictions(p: np.ndarray, train: np.ndarray, test: np.ndarray) ->
 
 # -- the ledger --------------------------------------------------------------------------------------------------------
 
+Config = Mapping[str, Any]  # ``config.json`` of a study
 Runs = Mapping[str, Mapping[str, Scores]]  # by name of the run, and by set of metrics
 Draws = Mapping[str, Mapping[str, Mapping[str, Scores]]]  # by name of the draw of a split, set of metrics, and row
 
 
-def blocks(config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def blocks(config: Config) -> list[tuple[str, str, str]]:
     """Every (data set, split, recipe) of a study."""
     return list(itertools.product(config["datasets"], config["splits"], config["recipes"]))
 
 
-def run_names(config: Mapping[str, Any], block: tuple[str, ...], label: str) -> list[str]:
+def run_names(config: Config, block: tuple[str, ...], label: str) -> list[str]:
     """The runs of a label, a seed each, such as ``synthetic/random/compact/soft/seed0``."""
     return ["/".join([*block, label, f"seed{seed}"]) for seed in config["seeds"]]
 
 
-def draw_names(config: Mapping[str, Any], dataset: str, split: str) -> list[str]:
-    """The draws of a split, such as ``synthetic/random/seed0``."""
-    return [f"{dataset}/{split}/seed{seed}" for seed in config["seeds"]]
-
-
-def ledger(config: Mapping[str, Any], runs: Runs, references: Draws) -> dict[tuple, Number]:
+def ledger(config: Config, runs: Runs, references: Draws) -> dict[tuple, Number]:
     """Every number that the ledger of a study should hold, by ``KEY``.
 
     Args:
@@ -188,96 +156,85 @@ def ledger(config: Mapping[str, Any], runs: Runs, references: Draws) -> dict[tup
         references: the reference rows of each draw of a split.
     """
     numbers: dict[tuple, Number] = {}
-    for block in blocks(config):
-        for label in config["labels"]:
-            names = run_names(config, block, label)
-            published = _published(config, block[0], label)
-            for metric, values in _columns({name: _measured(config, runs[name]) for name in names}).items():
-                key = (*block, label, metric, "measured", None)
-                numbers.update(_over_seeds(key, values, config["ddof"], published.get(metric)))
-            scaled = {name: _scaled(config, runs[name]) for name in names}
-            for metric, values in _columns(scaled).items():
-                key = (*block, f"{label} + temperature", metric, "reference", None)
-                numbers.update(_over_seeds(key, values, config["ddof"]))
-            if label != config["baseline"]:
-                baseline = run_names(config, block, config["baseline"])
-                for metric in config["metrics"]:
-                    key = (*block, label, metric, "difference", config["baseline"])
-                    numbers.update(_difference(key, runs, names, baseline, metric, config["level"]))
+    metrics, ddof, baseline = config["metrics"], config["ddof"], config["baseline"]
+    for block, label in itertools.product(blocks(config), config["labels"]):
+        names, published = run_names(config, block, label), _published(config, block[0], label)
+        measured = {name: _measured(runs[name], metrics) for name in names}
+        scaled = {name: _values(runs[name], ("temperature", *metrics), "temperature") for name in names}
+        numbers |= _over_seeds((*block, label), "measured", measured, ddof, published)
+        numbers |= _over_seeds((*block, f"{label} + temperature"), "reference", scaled, ddof)
+        if label != baseline:
+            for metric in metrics:
+                sides = ({name: runs[name] for name in run_names(config, block, side)} for side in (label, baseline))
+                key = (*block, label, metric, "difference", baseline)
+                numbers |= _difference(key, *sides, config["level"])
     for dataset, split in itertools.product(config["datasets"], config["splits"]):
-        rows = {
-            name: {label: _reference(config, references[name], label) for label in references[name][STANDARD]}
-            for name in draw_names(config, dataset, split)
-        }
-        for label in dict.fromkeys(label for of_draw in rows.values() for label in of_draw):
-            columns = _columns({name: of_draw[label] for name, of_draw in rows.items() if label in of_draw})
-            for metric, values in columns.items():
-                key = (dataset, split, None, label, metric, "reference", None)
-                numbers.update(_over_seeds(key, values, config["ddof"]))
+        draws = {name: references[name] for name in (f"{dataset}/{split}/seed{seed}" for seed in config["seeds"])}
+        for row in dict.fromkeys(row for sets in draws.values() for row in sets[STANDARD]):
+            rows = {name: {key: of_set[row] for key, of_set in sets.items()}
+                    for name, sets in draws.items() if row in sets[STANDARD]}  # fmt: skip
+            values = {name: _values(of_row, (*metrics, *of_row[STANDARD].metrics("detail.")))
+                      for name, of_row in rows.items()}  # fmt: skip
+            numbers |= _over_seeds((dataset, split, None, row), "reference", values, ddof)
     for dataset, label in itertools.product(config["datasets"], config["labels"]):
         for metric, pair in _published(config, dataset, label).items():
-            if metric in config["metrics"]:
+            if metric in metrics:
                 key = (dataset, None, None, label, metric, "paper", None)
-                numbers.update(
-                    {(*key, name): Number(x, paper.SPLITS) for name, x in zip(("mean", "std"), pair, strict=True)}
-                )
+                numbers |= {(*key, "mean"): Number(pair[0], paper.SPLITS), (*key, "std"): Number(pair[1], paper.SPLITS)}
     return numbers
 
 
-def _published(config: Mapping[str, Any], dataset: str, label: str) -> Mapping[str, tuple[float, float]]:
+def _published(config: Config, dataset: str, label: str) -> Mapping[str, tuple[float, float]]:
     return paper.numbers(config["datasets"][dataset]["paper"], config["labels"][label])
 
 
-def _columns(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Metric to run to number, without those that there are not."""
-    columns: dict[str, dict[str, float]] = {}
-    for name, row in rows.items():
-        for metric, value in row.items():
-            if value is not None:
-                columns.setdefault(metric, {})[name] = float(value)
-    return columns
+def _values(sets: Mapping[str, Scores], names: Iterable[str], scaling: str = "none") -> dict[str, float | None]:
+    return {name: file_of(sets, name).value(name, scaling) for name in names}
 
 
-def _measured(config: Mapping[str, Any], sets: Mapping[str, Scores]) -> dict[str, Any]:
+def _measured(sets: Mapping[str, Scores], metrics: list[str]) -> dict[str, float | None]:
     standard = sets[STANDARD]
-    names = [*config["metrics"], *(f"recall.{name}" for name in standard.classes), *standard.metrics("structure.")]
-    names += ["n_items", "n_classes_present", "ties", "tie_credit_acc"]
-    return {name: file_of(sets, name).value(name) for name in names}
-
-
-def _scaled(config: Mapping[str, Any], sets: Mapping[str, Scores]) -> dict[str, Any]:
-    return {name: file_of(sets, name).value(name, "temperature") for name in ("temperature", *config["metrics"])}
-
-
-def _reference(config: Mapping[str, Any], sets: Mapping[str, Mapping[str, Scores]], label: str) -> dict[str, Any]:
-    names = [*config["metrics"], *sets[STANDARD][label].metrics("detail.")]
-    return {name: file_of(sets, name)[label].value(name) for name in names}
+    recalls = (f"recall.{name}" for name in standard.classes)
+    facts = ("n_items", "n_classes_present", "ties", "tie_credit_acc")
+    return _values(sets, (*metrics, *recalls, *standard.metrics("structure."), *facts))
 
 
 def _over_seeds(
-    key: tuple, values: Mapping[str, float], ddof: int, published: tuple[float, float] | None = None
-) -> Iterator[tuple[tuple, Number]]:
-    mean, std = mean_and_std(list(values.values()), ddof)
-    sources = tuple(values)
-    yield (*key, "mean"), Number(mean, len(values), sources, mean - published[0] if published else None)
-    if std is not None:
-        yield (*key, "std"), Number(std, len(values), sources)
+    place: tuple,
+    kind: str,
+    rows: Mapping[str, Mapping[str, float | None]],
+    ddof: int,
+    published: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[tuple, Number]:
+    """Mean and deviation of each metric, over the runs (or draws) for which it is defined."""
+    numbers = {}
+    for metric in dict.fromkeys(metric for row in rows.values() for metric in row):
+        values = {name: float(row[metric]) for name, row in rows.items() if row.get(metric) is not None}
+        if not values:
+            continue
+        mean, std = mean_and_std(list(values.values()), ddof)
+        difference = mean - published[metric][0] if metric in (published or ()) else None
+        key = (*place, metric, kind, None)
+        numbers[*key, "mean"] = Number(mean, len(values), tuple(values), difference)
+        if std is not None:
+            numbers[*key, "std"] = Number(std, len(values), tuple(values))
+    return numbers
 
 
 def _difference(
-    key: tuple, runs: Runs, names: list[str], baseline: list[str], metric: str, level: float
-) -> Iterator[tuple[tuple, Number]]:
-    sides = [[file_of(runs[name], metric).value(metric) for name in side] for side in (names, baseline)]
+    key: tuple, ours: Mapping[str, Mapping[str, Scores]], theirs: Mapping[str, Mapping[str, Scores]], level: float
+) -> dict[tuple, Number]:
+    """Mean, deviation and interval of the paired differences; none where one of them is not defined."""
+    metric = key[4]
+    sides = [[file_of(sets, metric).value(metric) for sets in side.values()] for side in (ours, theirs)]
     if None in sides[0] + sides[1]:
-        return
+        return {}
     differences = [a - b for a, b in zip(*sides, strict=True)]
     if any(math.isnan(difference) for difference in differences):  # two infinite divergences have none
-        return
+        return {}
     mean, std = mean_and_std(differences, 1)
-    sources = (*names, *baseline)
-    yield (*key, "mean"), Number(mean, len(names), sources)
+    found = {"mean": mean}
     if std is not None:
-        half = student_t(level, len(names) - 1) * std / math.sqrt(len(names))
-        yield (*key, "std"), Number(std, len(names), sources)
-        yield (*key, "low"), Number(mean - half, len(names), sources)
-        yield (*key, "high"), Number(mean + half, len(names), sources)
+        half = student_t(level, len(ours) - 1) * std / math.sqrt(len(ours))
+        found |= {"std": std, "low": mean - half, "high": mean + half}
+    return {(*key, name): Number(value, len(ours), (*ours, *theirs)) for name, value in found.items()}
