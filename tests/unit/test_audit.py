@@ -336,7 +336,7 @@ def test_own_modules_that_the_configuration_names_are_checked(owned, tmp_path):
 
 def test_a_configuration_that_is_wrong_is_told_before_any_check(small, tmp_path):
     (tmp_path / "wrong.yaml").write_text("studies: {small: {datasets: [nothing]}}")
-    with pytest.raises(UserError, match="studies.small: the key 'recipes' is missing"):
+    with pytest.raises(UserError, match=r"studies\.small: the key 'recipes' is missing"):
         audit(small, configfile=tmp_path / "wrong.yaml")
 
 
