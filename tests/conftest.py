@@ -56,6 +56,12 @@ def finished(tiny, copy, tmp_path) -> Project:
 
 
 @pytest.fixture(scope="session")
+def both(tmp_path_factory) -> Path:
+    """The finished ``finished_run.BOTH``; no test may change it."""
+    return finished_run.build_both(tmp_path_factory.mktemp("both") / "results")
+
+
+@pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Path:
     """The results of the small study that the commands make in this process; no test may change them."""
     with pytest.MonkeyPatch.context() as patch:
@@ -67,9 +73,3 @@ def small(tmp_path_factory) -> Path:
 def broken(small, tmp_path) -> Path:
     """A copy of these results, to be broken."""
     return Path(shutil.copytree(small, tmp_path / "results"))
-
-
-@pytest.fixture(scope="session")
-def both(tmp_path_factory) -> Path:
-    """The finished ``finished_run.BOTH``; no test may change it."""
-    return finished_run.build_both(tmp_path_factory.mktemp("both") / "results")

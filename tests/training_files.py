@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +23,15 @@ from softlabels.training.loop import Trainer
 
 # The schema's defaults (a unit test compares them): written out, so that GPU tests need no packages to read YAML.
 RECIPE: dict[str, Any] = {
-    "network": {"kind": "compact"},
-    "weights": "none",
-    "dropout": 0.0,
-    "epochs": 60,
-    "hold": "epochs",
-    "batch": 128,
-    "rate": 0.1,
-    "optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005},
-    "warmup_epochs": 0.0,
-    "schedule": {"kind": "cosine"},
-    "loss": {"kind": "cross_entropy"},
-    "class_weight": "none",
-    "augment": {
-        "flips": "both",
-        "quarter_turns": True,
-        "zoom": 1.0,
-        "zoom_probability": 0.3,
-        "hue": 0.0,
-        "saturation": [1.0, 1.0],
-        "brightness": 0.0,
-        "contrast": [1.0, 1.0],
-    },
-    "select": "last",
-    "device": "cpu",
-    "precision": "auto",
-    "threads": 1,
-}
-OUTPUTS = {
-    "model": "model.safetensors",
-    "history": "history.parquet",
-    "predictions": "predictions.parquet",
-    "features": "features.npy",
-}
+    "network": {"kind": "compact"}, "weights": "none", "dropout": 0.0, "epochs": 60, "hold": "epochs", "batch": 128,
+    "rate": 0.1, "optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005}, "warmup_epochs": 0.0,
+    "schedule": {"kind": "cosine"}, "loss": {"kind": "cross_entropy"}, "class_weight": "none",
+    "augment": {"flips": "both", "quarter_turns": True, "zoom": 1.0, "zoom_probability": 0.3, "hue": 0.0,
+                "saturation": [1.0, 1.0], "brightness": 0.0, "contrast": [1.0, 1.0]},
+    "select": "last", "device": "cpu", "precision": "auto", "threads": 1,
+}  # fmt: skip
+OUTPUTS = {"model": "model.safetensors", "history": "history.parquet", "predictions": "predictions.parquet",
+           "features": "features.npy"}  # fmt: skip
 
 
 def recipe(augment: dict | None = None, **changes: Any) -> dict[str, Any]:
@@ -100,11 +80,16 @@ def run_inputs(inputs: dict[str, Path], labels: str = "labels") -> dict[str, Pat
     return {key: inputs[key] for key in ("images", "split", "reference")} | {"labels": inputs[labels]}
 
 
+def outputs_in(folder: Path) -> dict[str, Path]:
+    """What a training writes."""
+    return {key: folder / name for key, name in OUTPUTS.items()}
+
+
 def fit(
     folder: Path, inputs: dict[str, Path], recipe: dict, seed: int = 0, labels: str = "labels", **more: Any
 ) -> tuple[dict[str, Any], dict[str, Path]]:
     """Train; returns the facts and the output paths."""
-    outputs = {key: folder / name for key, name in OUTPUTS.items()}
+    outputs = outputs_in(folder)
     facts = train.run({"recipe": recipe, "seed": seed}, run_inputs(inputs, labels), outputs, **more)
     return facts, outputs
 
@@ -124,6 +109,41 @@ def divergence(inputs: dict[str, Path], outputs: dict[str, Path]) -> float:
     p = torch.tensor(io.matrix(io.read_table(inputs["reference"])[0], "p"))
     test = torch.tensor(io.vector(table, "split") == "test")
     return torch.nn.functional.kl_div(log_q[test], p[test], reduction="batchmean").item()
+
+
+def command(folder: Path, inputs: dict[str, Path], recipe: dict) -> list[str]:
+    """The command line of a training that writes to ``folder``."""
+    paths = run_inputs(inputs) | outputs_in(folder)
+    words = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    return ["softlabels", "train", "--config", json.dumps({"recipe": recipe, "seed": 0}), *words]
+
+
+def before_call(patch: Any, owner: Any, name: str, number: int, act: Callable[[], Any]) -> None:
+    """Let ``act`` be called just before the ``number``-th call (from 1) of a function."""
+    original, calls = getattr(owner, name), []
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        calls.append(None)
+        if len(calls) == number:
+            act()
+        return original(*arguments, **more)
+
+    patch.setattr(owner, name, counted)
+
+
+def ask_before(patch: Any, owner: Any, name: str, number: int, request: int = signal.SIGTERM) -> None:
+    """Ask the process to stop just before the ``number``-th call of a function."""
+    before_call(patch, owner, name, number, lambda: os.kill(os.getpid(), request))
+
+
+class Payload:
+    """Unpickling it would create a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
 
 
 def contents(outputs: dict[str, Path]) -> dict[str, bytes]:

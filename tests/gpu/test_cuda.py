@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
-from training_files import contents, divergence, fit, recipe, trainer, write_data
+from training_files import ask_before, contents, divergence, fit, recipe, trainer, write_data
 
 from softlabels import io, predict
 from softlabels.errors import UserError
@@ -35,19 +34,6 @@ def inputs(tmp_path_factory):
 
 def options(**changes):
     return recipe(**{"device": "cuda", "epochs": 10, "batch": 64, "rate": 0.05} | changes)
-
-
-def stop_in_step(monkeypatch, number):
-    """Ask the process to stop in the given step (from 1) from now on."""
-    step, calls = Trainer.step, []
-
-    def asked(self, *arguments):
-        calls.append(None)
-        if len(calls) == number:
-            os.kill(os.getpid(), signal.SIGTERM)
-        step(self, *arguments)
-
-    monkeypatch.setattr(Trainer, "step", asked)
 
 
 def logits(outputs):
@@ -116,7 +102,7 @@ def test_an_interrupted_training_resumes_to_the_same_result(monkeypatch, tmp_pat
     whole = options(epochs=4, select="best_validation", dropout=0.2)
     _, undisturbed = fit(tmp_path / "undisturbed", inputs, whole)
     with monkeypatch.context() as patch, pytest.raises(Stopped, match="state is saved"):
-        stop_in_step(patch, 13)
+        ask_before(patch, Trainer, "step", 13)
         fit(tmp_path / "resumed", inputs, whole)
     facts, resumed = fit(tmp_path / "resumed", inputs, whole)
     assert facts["resumes"] == [[2, 4]]  # 9 steps an epoch
@@ -157,7 +143,7 @@ def test_the_papers_networks_train_in_bfloat16_with_reproducible_arithmetic(monk
     assert facts["steps"] == 9
     assert contents(fit(tmp_path / "second", large, steps)[1]) == contents(first)
     with monkeypatch.context() as patch, pytest.raises(Stopped, match="in epoch 2 of 3"):
-        stop_in_step(patch, 5)
+        ask_before(patch, Trainer, "step", 5)
         fit(tmp_path / "resumed", large, steps)
     facts, resumed = fit(tmp_path / "resumed", large, steps)
     assert facts["resumes"] == [[2, 2]]

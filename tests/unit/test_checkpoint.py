@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from training_files import contents, fit, recipe, write_data, write_labels
+from training_files import Payload, ask_before, before_call, command, contents, fit, recipe, write_data, write_labels
 
 from softlabels import cli, closure, commands, io
 from softlabels.errors import UserError
@@ -48,25 +47,15 @@ def undisturbed(inputs, tmp_path_factory):
     return contents(outputs)
 
 
-def killed_before(monkeypatch, method, call):
-    """Let the ``call``-th call (from 1) of a method of the trainer, or of ``write``, end the process."""
-    owner = train if method == "write" else Trainer
-    original, calls = getattr(owner, method), []
-
-    def wrapper(*arguments):
-        calls.append(None)
-        if len(calls) == call:
-            raise Killed
-        return original(*arguments)
-
-    monkeypatch.setattr(owner, method, wrapper)
+def killed():
+    raise Killed
 
 
 def interrupted(monkeypatch, folder, inputs, method="step", call=STEPS + 3, recipe=RECIPE, **more):
     """Train until the trainer is killed; the state is saved after every step."""
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(checkpoint, "SAVING_SHARE", np.inf)
-        killed_before(patch, method, call)
+        before_call(patch, train if method == "write" else Trainer, method, call, killed)
         fit(folder, inputs, recipe, checkpoint_seconds=0, **more)
 
 
@@ -115,17 +104,9 @@ def test_a_training_killed_again_and_again_counts_its_resumes(monkeypatch, tmp_p
 def test_a_request_to_terminate_saves_the_state_after_the_running_step(
     monkeypatch, tmp_path, inputs, undisturbed, at, position
 ):
-    original, calls = Trainer.step, []
-
-    def asked(self, *arguments):
-        calls.append(None)
-        if len(calls) == at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return original(self, *arguments)
-
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "step", asked)
+        ask_before(patch, Trainer, "step", at)
         with pytest.raises(Stopped, match=f"stopped by SIGTERM in epoch {position[0]} of 3; the state is saved"):
             fit(tmp_path, inputs, RECIPE)
     assert signal.getsignal(signal.SIGTERM) is before
@@ -247,16 +228,6 @@ def test_a_state_that_cannot_be_read_now_is_kept(monkeypatch, tmp_path, inputs, 
     assert contents(outputs) == undisturbed
 
 
-class Payload:
-    """Unpickling it would create a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
-
-
 def test_a_state_with_code_in_it_is_not_run(tmp_path):
     torch.save({"key": "k", "history": Payload(tmp_path / "harm")}, tmp_path / "state.pt")
     assert checkpoint.load(tmp_path, "k") is None
@@ -299,18 +270,11 @@ def test_a_second_trainer_of_a_run_stops_and_names_the_first(monkeypatch, tmp_pa
     assert fit(tmp_path, inputs, recipe(epochs=1))[0]["resumes"] == []
 
 
-def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp_path):
+def test_the_command_line_passes_the_hash_of_the_code_that_runs(monkeypatch, tmp_path, inputs):
     passed = {}
-
-    def run(config, inputs, outputs, **more):
-        passed.update(more)
-
-    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr(train, "run", lambda config, inputs, outputs, **more: passed.update(more))
     monkeypatch.setattr(cli.stopping, "end_at_once", lambda: None)
-    config = {"recipe": RECIPE, "seed": 0}
-    names = ("images", "split", "labels", "reference", "model", "history", "predictions", "features")
-    paths = [text for name in names for text in (f"--{name}", str(tmp_path / name))]
-    monkeypatch.setattr(sys, "argv", ["softlabels", "train", "--config", json.dumps(config), *paths])
+    monkeypatch.setattr(sys, "argv", command(tmp_path, inputs, RECIPE))
     cli.main()
     assert passed.pop("finish")
-    assert passed == {"code": closure.code_hash(commands.entries("train", config))}
+    assert passed == {"code": closure.code_hash(commands.entries("train", {"recipe": RECIPE}))}

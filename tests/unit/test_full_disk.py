@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import subprocess
 import sys
@@ -11,15 +10,13 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
-from training_files import contents, fit, recipe, run_inputs, write_data
+from training_files import command, contents, fit, recipe, write_data
 
 from softlabels import check, cli, io
 from softlabels.closure import code_hash
 from softlabels.commands import entries
 from softlabels.datasets import contract
 from softlabels.training import checkpoint
-
-OUTPUTS = ("model", "history", "predictions", "features")
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +41,7 @@ def small(tmp_path):
 def train(monkeypatch, capsys, inputs, folder):
     """Train by the command line; returns the last line that it printed. It must fail."""
     monkeypatch.setattr(cli.stopping, "end_at_once", lambda: None)
-    paths = {**run_inputs(inputs), **{name: folder / name for name in OUTPUTS}}
-    words = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
-    monkeypatch.setattr(
-        sys, "argv", ["softlabels", "train", "--config", json.dumps({"recipe": recipe(), "seed": 0}), *words]
-    )
+    monkeypatch.setattr(sys, "argv", command(folder, inputs, recipe()))
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 2
@@ -72,14 +65,14 @@ def test_a_disk_that_fills_up_while_outputs_are_written_keeps_the_state(monkeypa
     original = type(tmp_path).replace
 
     def full(self, target):
-        if target.name == "features":
+        if target.name == "features.npy":
             raise OSError(errno.ENOSPC, "No space left on device")
         return original(self, target)
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
         patch.setattr(type(tmp_path), "replace", full)
-        assert f"{run}/features: No space left on device" in train(patch, capsys, inputs, run)
+        assert f"{run}/features.npy: No space left on device" in train(patch, capsys, inputs, run)
     assert not list(tmp_path.rglob("*.part"))
     facts, outputs = fit(run, inputs, recipe(), code=code_hash(entries("train", {"recipe": recipe(), "seed": 0})))
     assert facts["resumes"] == [[3, 0]]

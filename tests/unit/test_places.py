@@ -35,20 +35,12 @@ def test_a_figure_of_a_whole_study_has_no_block():
     assert places.parse(path).names == {"study": "one", "figure": "scatter", "block": ""}
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "runs/mice_bone/random/quick/soft/seed1x/model.safetensors",
-        "runs/mice_bone/random/quick/soft/seed1/model.pt",
-        "runs/Mice/random/quick/soft/seed1/model.safetensors",
-        "runs/../random/quick/soft/seed1/model.safetensors",
-        "studies/one/figures/curves-mice_bone-random.png",
-        "studies/one/figures/extra/curves.png",
-        "labels/mice_bone/soft/some.parquet",
-        "MiceBone.zip",
-        "",
-    ],
-)
+@pytest.mark.parametrize("path", [
+    "runs/mice_bone/random/quick/soft/seed1x/model.safetensors", "runs/mice_bone/random/quick/soft/seed1/model.pt",
+    "runs/Mice/random/quick/soft/seed1/model.safetensors", "runs/../random/quick/soft/seed1/model.safetensors",
+    "studies/one/figures/curves-mice_bone-random.png", "studies/one/figures/extra/curves.png",
+    "labels/mice_bone/soft/some.parquet", "MiceBone.zip", "",
+])  # fmt: skip
 def test_other_paths_are_nobodys(path):
     assert places.parse(path) is None
 

@@ -1,12 +1,14 @@
 """The grid: which files a study needs, and with which configuration each is made."""
 
+import functools
+import itertools
 import json
 import re
 
 import pytest
 
+from softlabels import places, registry, schema
 from softlabels import plan as plan_module
-from softlabels import registry, schema
 from softlabels.commands import COMMANDS
 from softlabels.contracts import METRICS, entry_name
 from softlabels.errors import UserError
@@ -26,36 +28,21 @@ RAW = {
         "tuned": {"network": "compact", "weights": "file", "weights_file": "secret/w.safetensors"},
     },
     "studies": {
-        "one": {
-            "datasets": ["shapes", "animals"],
-            "recipes": ["quick"],
-            "seeds": [3, 1],
-            "metrics": ["macro_acc", "kl"],
-        },
-        "two": {
-            "datasets": ["shapes"],
-            "splits": ["random", "other"],
-            "recipes": ["quick", "tuned"],
-            "seeds": [1],
-            "metrics": ["macro_acc", "ce"],
-        },
+        "one": {"datasets": ["shapes", "animals"], "recipes": ["quick"], "seeds": [3, 1],
+                "metrics": ["macro_acc", "kl"]},
+        "two": {"datasets": ["shapes"], "splits": ["random", "other"], "recipes": ["quick", "tuned"], "seeds": [1],
+                "metrics": ["macro_acc", "ce"]},
     },
-}
+}  # fmt: skip
+RUN = {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"}
 WILDCARDS = {
     "download": {"file": "MiceBone.zip"},
     "card": {"dataset": "animals"},
     "data": {"dataset": "animals"},
     "split": {"dataset": "shapes", "split": "other", "seed": "1"},
     "label": {"dataset": "shapes", "label": "hard", "draw": "all"},
-    "train": {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"},
-    "evaluate": {
-        "dataset": "shapes",
-        "split": "random",
-        "recipe": "tuned",
-        "label": "soft",
-        "seed": "1",
-        "metrics": "standard",
-    },
+    "train": RUN,
+    "evaluate": RUN | {"metrics": "standard"},
     "references": {"dataset": "shapes", "split": "random", "seed": "1", "metrics": "standard"},
     "embed": {"study": "two"},
     "study": {"study": "two"},
@@ -72,43 +59,40 @@ def plan():
 def changed(path, value):
     raw = json.loads(json.dumps(RAW))
     *parents, last = path.split(".")
-    place = raw
-    for key in parents:
-        place = place[key]
-    place[last] = value
+    functools.reduce(dict.get, parents, raw)[last] = value
     return Plan(raw)
 
 
+def runs(plan, study, **fixed):
+    return [places.RUN.format_map(names) for _, names in plan.jobs(study, "train", **fixed)]
+
+
 def test_runs_come_label_by_label_within_a_seed_in_the_order_of_the_study(plan):
-    assert list(plan.runs("one")) == [
-        "shapes/random/quick/hard/seed3",
-        "shapes/random/quick/soft/seed3",
-        "shapes/random/quick/hard/seed1",
-        "shapes/random/quick/soft/seed1",
-        "animals/random/quick/hard/seed3",
-        "animals/random/quick/soft/seed3",
-        "animals/random/quick/hard/seed1",
-        "animals/random/quick/soft/seed1",
-    ]
-    assert len(list(plan.runs("two"))) == 1 * 2 * 2 * 2 * 1
+    grid = itertools.product(("shapes", "animals"), (3, 1), ("hard", "soft"))
+    assert runs(plan, "one") == [f"{dataset}/random/quick/{label}/seed{seed}" for dataset, seed, label in grid]
+    assert len(runs(plan, "two")) == 1 * 2 * 2 * 2 * 1
 
 
 def test_a_part_of_the_grid_is_chosen_by_name(plan):
-    assert list(plan.runs("two", split="other", recipe="tuned", label="soft")) == ["shapes/other/tuned/soft/seed1"]
+    assert runs(plan, "two", split="other", recipe="tuned", label="soft") == ["shapes/other/tuned/soft/seed1"]
 
 
 def test_two_studies_share_the_runs_that_both_want(plan):
     shared = set(plan.files("one", "train", "model")) & set(plan.files("two", "train", "model"))
-    assert shared == {
-        "out/runs/shapes/random/quick/hard/seed1/model.safetensors",
-        "out/runs/shapes/random/quick/soft/seed1/model.safetensors",
-    }
+    both = [f"out/runs/shapes/random/quick/{label}/seed1" for label in ("hard", "soft")]
+    assert shared == {f"{run}/model.safetensors" for run in both}
     # One evaluation serves both, whichever of the standard metrics they show.
-    assert set(plan.files("two", "evaluate", "scores")) >= {
-        f"out/runs/shapes/random/quick/{label}/seed1/scores/standard.parquet" for label in ("hard", "soft")
-    }
+    assert set(plan.files("two", "evaluate", "scores")) >= {f"{run}/scores/standard.parquet" for run in both}
     assert list(plan.of("evaluate", **WILDCARDS["evaluate"])["metrics"]) == list(METRICS)
     assert list(METRICS) == schema.STUDY["metrics"]["default"]
+
+
+def test_a_study_is_told_what_its_tables_print_of_each_metric(plan, monkeypatch):
+    told, before = plan.of("study", study="one")["metric_facts"], plan.json("study", study="one")
+    assert list(told) == ["macro_acc", "kl"]
+    assert told["macro_acc"] == {"heading": "ACC", "better": "higher", "unit": None, "decimals": 4, "source": None}
+    monkeypatch.setattr(plan_module, "entry", lambda kind, name: {**registry.entry(kind, name), "heading": "other"})
+    assert Plan(RAW).json("study", study="one") != before
 
 
 @pytest.fixture
@@ -126,11 +110,8 @@ def test_a_further_metric_has_files_of_its_own_and_changes_no_others(plan, topk)
     assert list(more.metrics("two").items())[-1] == ("topk__k_3", {"kind": "topk", "k": 3})
     new = set(more.files("two", "evaluate", "scores")) - set(plan.files("two", "evaluate", "scores"))
     assert f"{run}topk__k_3.parquet" in new
-    assert len(new) == len(list(plan.runs("two")))
-    assert (
-        len(set(more.files("two", "references", "references")) - set(plan.files("two", "references", "references")))
-        == 2
-    )
+    assert len(new) == len(runs(plan, "two"))
+    assert len(more.files("two", "references", "references")) == 2 + len(plan.files("two", "references", "references"))
     files = more.files("two", "evaluate", "manifest") + more.files("two", "references", "manifest")
     assert {path for path in more.manifests("two") if "topk" in path} == {path for path in files if "topk" in path}
     # What a further metric's jobs are told is that metric, and nobody else's jobs are told of it.
@@ -178,18 +159,11 @@ def test_names_stay_safe_short_and_apart():
 
 def test_paths_are_those_of_the_contracts(plan):
     assert plan.files("one", "data", "items") == ["out/data/shapes/items.parquet", "out/data/animals/items.parquet"]
-    assert plan.files("two", "label", "labels") == [
-        "out/labels/shapes/hard/all.parquet",
-        "out/labels/shapes/soft/all.parquet",
-    ]
-    assert plan.files("two", "split", "split") == [
-        "out/splits/shapes/random/seed1.parquet",
-        "out/splits/shapes/other/seed1.parquet",
-    ]
-    assert plan.files("one", "embed", "embedding", dataset="shapes") == [
-        "out/studies/one/tsne/shapes-random-quick-hard-seed3.parquet",
-        "out/studies/one/tsne/shapes-random-quick-soft-seed3.parquet",
-    ]
+    labels, splits = plan.files("two", "label", "labels"), plan.files("two", "split", "split")
+    assert labels == [f"out/labels/shapes/{label}/all.parquet" for label in ("hard", "soft")]
+    assert splits == [f"out/splits/shapes/{split}/seed1.parquet" for split in ("random", "other")]
+    embeddings = [f"out/studies/one/tsne/shapes-random-quick-{label}-seed3.parquet" for label in ("hard", "soft")]
+    assert plan.files("one", "embed", "embedding", dataset="shapes") == embeddings
 
 
 def test_each_kind_of_figure_is_drawn_once_a_block_from_what_it_needs(plan):
@@ -197,14 +171,12 @@ def test_each_kind_of_figure_is_drawn_once_a_block_from_what_it_needs(plan):
     names = [names for _, names in plan.jobs("two", "figure")]
     assert names == [{"study": "two", "figure": f, "block": b} for f in ("embedding", "curves") for b in blocks]
     found = {name: files for name, files in plan.figure_files("two", "curves", "-shapes-other-tuned").items() if files}
-    runs = [f"out/runs/shapes/other/tuned/{label}/seed1" for label in ("hard", "soft")]
-    assert found == {"histories": [f"{run}/history.parquet" for run in runs]}
+    histories = [f"out/runs/shapes/other/tuned/{label}/seed1/history.parquet" for label in ("hard", "soft")]
+    assert found == {"histories": histories}
     found = plan.figure_files("two", "embedding", "-shapes-other-tuned")
     assert (found["items"], found["histories"]) == (["out/data/shapes/items.parquet"], [])
-    assert plan.of("figure", study="two", figure="curves", block="-shapes-other-tuned")["block"] == [
-        "shapes", "other", "tuned",
-    ]  # fmt: skip
-    assert plan.of("figure", study="two", figure="curves", block="")["block"] is None
+    for block, parts in (("-shapes-other-tuned", ["shapes", "other", "tuned"]), ("", None)):
+        assert plan.of("figure", study="two", figure="curves", block=block)["block"] == parts
 
 
 def test_everything_lies_under_the_results_folder_and_is_asked_for_once(plan):
@@ -218,9 +190,9 @@ def test_everything_lies_under_the_results_folder_and_is_asked_for_once(plan):
 
 def test_each_job_behind_the_tables_has_its_manifest_in_the_chain(plan):
     found = plan.manifests("two")
-    runs = len(list(plan.runs("two")))
-    assert sum(path.endswith("/model.manifest.json") for path in found) == runs
-    assert len(set(found) & set(plan.files("two", "evaluate", "manifest"))) == runs
+    trained = len(runs(plan, "two"))
+    assert sum(path.endswith("/model.manifest.json") for path in found) == trained
+    assert len(set(found) & set(plan.files("two", "evaluate", "manifest"))) == trained
     for part in ("/data/shapes/", "/labels/shapes/hard/", "/splits/shapes/other/", "/references/shapes/other/"):
         assert any(part in path for path in found), part
     assert "out/studies/two/config.manifest.json" in found
@@ -313,9 +285,8 @@ def test_relative_sources_start_from_the_data_folder_and_absolute_ones_stay(plan
 
 
 def test_options_survive_the_shell(plan):
-    assert plan.data_options("animals") == (
-        "--folder '/private/people/pics of x' --counts /private/people/votes/matrix.npy"
-    )
+    words = "--folder '/private/people/pics of x' --counts /private/people/votes/matrix.npy"
+    assert plan.data_options("animals") == words
     assert plan.data_options("shapes") == ""
 
 

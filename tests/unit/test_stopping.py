@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from training_files import OUTPUTS, contents, fit, recipe, run_inputs, write_data
+from training_files import ask_before, before_call, command, contents, fit, outputs_in, recipe, write_data
 
 from softlabels import cli, io, locks, stopping
 from softlabels.errors import UserError
@@ -20,6 +20,7 @@ from softlabels.training.loop import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = recipe(epochs=3, select="best_validation", dropout=0.2)
+RUN = "runs/d/random/compact/soft/seed0"
 
 
 @pytest.fixture(scope="module")
@@ -41,30 +42,10 @@ def handlers():
         signal.signal(number, handler)
 
 
-def outputs(folder):
-    run = folder / "runs/d/random/compact/soft/seed0"
-    return {name: run / file for name, file in OUTPUTS.items()}
-
-
-def command(folder, inputs):
-    """The words of the command line, and the manifest that it writes."""
-    paths = {**run_inputs(inputs), **outputs(folder)}
-    paths["manifest"] = paths["model"].parent / "model.manifest.json"
-    words = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
-    return ["train", "--config", json.dumps({"recipe": RECIPE, "seed": 0}), *words], paths["manifest"]
-
-
-def ask(monkeypatch, owner, name, call, number):
-    """Send the process a signal just before the ``call``-th call (from 1) of a function."""
-    original, calls = getattr(owner, name), []
-
-    def asked(*arguments, **more):
-        calls.append(None)
-        if len(calls) == call:
-            os.kill(os.getpid(), number)
-        return original(*arguments, **more)
-
-    monkeypatch.setattr(owner, name, asked)
+def taken_over(folder):
+    """Let another process take the run over."""
+    record = io.read_json(folder / "lock.json") | {"host": "node2", "token": "other"}
+    (folder / "lock.json").write_text(json.dumps(record))
 
 
 @pytest.mark.parametrize(
@@ -83,33 +64,32 @@ def ask(monkeypatch, owner, name, call, number):
 def test_a_request_to_stop_is_heard_at_any_moment(
     monkeypatch, capsys, tmp_path, inputs, undisturbed, owner, name, call, number, place, resumes
 ):
-    words, written = command(tmp_path, inputs)
-    monkeypatch.setattr(sys, "argv", ["softlabels", *words])
+    run_folder = tmp_path / RUN
+    written = run_folder / "model.manifest.json"
+    monkeypatch.setattr(sys, "argv", [*command(run_folder, inputs, RECIPE), "--manifest", str(written)])
     run = train.run
     monkeypatch.setattr(checkpoint, "SAVING_SHARE", float("inf"))
     monkeypatch.setattr(train, "run", lambda *given, **more: run(*given, **more, checkpoint_seconds=0))
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
-        ask(patch, owner, name, call, signal.Signals[number])
+        ask_before(patch, owner, name, call, signal.Signals[number])
         cli.main()
     assert end.value.code == stopping.STATUS == 75
     assert capsys.readouterr().err.splitlines()[-1] == f"softlabels: stopped by {number}{place}. Run again to go on."
     assert not written.exists()
     assert not list(tmp_path.rglob("*.part"))
-    assert not (checkpoint.folder_of(outputs(tmp_path)["model"]) / "lock.json").exists()
+    assert not (checkpoint.folder_of(run_folder / "model.safetensors") / "lock.json").exists()
     for number in stopping.SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     cli.main()
     assert io.read_json(written)["facts"]["resumes"] == resumes
-    assert contents(outputs(tmp_path)) == undisturbed
+    assert contents(outputs_in(run_folder)) == undisturbed
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN  # what is finished must not look stopped
 
 
 def test_a_request_while_torch_is_imported_ends_the_process(tmp_path, inputs):
-    words, _ = command(tmp_path, inputs)
     code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from softlabels.cli import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-v", "-c", code, str(ROOT / "workflow"), *words], stderr=subprocess.PIPE, text=True
-    )
+    words = [sys.executable, "-v", "-c", code, str(ROOT / "workflow"), *command(tmp_path, inputs, RECIPE)[1:]]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
     lines = []
     for line in process.stderr:
         lines.append(line)
@@ -146,7 +126,7 @@ def test_facts_list_the_attempts_with_their_jobs_and_where_they_began(monkeypatc
     monkeypatch.setattr(locks.socket, "gethostname", lambda: "node1")
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     with monkeypatch.context() as patch, pytest.raises(stopping.Stopped):
-        ask(patch, Trainer, "step", 6, signal.SIGTERM)
+        ask_before(patch, Trainer, "step", 6)
         fit(tmp_path, inputs, RECIPE)
     monkeypatch.setattr(locks.socket, "gethostname", lambda: "node2")
     facts, _ = fit(tmp_path, inputs, RECIPE)
@@ -159,18 +139,14 @@ def test_facts_list_the_attempts_with_their_jobs_and_where_they_began(monkeypatc
 @pytest.mark.parametrize(("owner", "name", "call"), [(Trainer, "step", 3), (train, "write", 1)])
 def test_a_trainer_whose_run_another_took_over_writes_nothing_more(monkeypatch, tmp_path, inputs, owner, name, call):
     folder = checkpoint.folder_of(tmp_path / "model.safetensors")
-    original, calls, seen = getattr(owner, name), [], []
+    seen = []
 
-    def taken(*arguments):
-        calls.append(None)
-        if len(calls) == call:
-            record = io.read_json(folder / "lock.json") | {"host": "node2", "token": "other"}
-            (folder / "lock.json").write_text(json.dumps(record))
-            seen.append((folder / "state.pt").read_bytes())
-        return original(*arguments)
+    def take_over():
+        taken_over(folder)
+        seen.append((folder / "state.pt").read_bytes())
 
     monkeypatch.setattr(checkpoint, "SAVING_SHARE", float("inf"))
-    monkeypatch.setattr(owner, name, taken)
+    before_call(monkeypatch, owner, name, call, take_over)
     with pytest.raises(UserError, match=r"taken over by process .* on node2"):
         fit(tmp_path, inputs, RECIPE, checkpoint_seconds=0)
     assert (folder / "state.pt").read_bytes() == seen[0]
@@ -183,18 +159,14 @@ def test_a_trainer_whose_run_is_taken_over_at_its_end_leaves_the_other_its_state
     folder = checkpoint.folder_of(tmp_path / "model.safetensors")
     write, finished = train.write, []
 
-    def take_over():
-        record = io.read_json(folder / "lock.json") | {"host": "node2", "token": "other"}
-        (folder / "lock.json").write_text(json.dumps(record))
-
     def written(*arguments):
         write(*arguments)
         if last == "write":
-            take_over()
+            taken_over(folder)
 
     def finish(facts):
         finished.append(facts)
-        take_over()
+        taken_over(folder)
 
     monkeypatch.setattr(train, "write", written)
     with pytest.raises(UserError, match=r"taken over by process .* on node2"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pytest
 import torch
 from torch import nn
-from training_files import RECIPE, contents, fit, recipe, run_inputs, trainer, write_data, write_labels
+from training_files import RECIPE, command, contents, fit, recipe, trainer, write_data, write_labels
 
 from softlabels import config, io
 from softlabels.errors import UserError
@@ -324,10 +323,8 @@ def test_images_that_are_not_square_cannot_be_turned_by_a_quarter_but_trained_on
 
 def test_a_mistake_on_the_command_line_is_one_line_and_status_two(tmp_path, own):
     io.write_table(own["split"], pa.table({"item": pa.array(np.arange(60), pa.int32()), "split": ["test"] * 60}))
-    options = {**run_inputs(own), **{key: tmp_path / key for key in ("model", "history", "predictions", "features")}}
-    paths = [text for name, path in options.items() for text in (f"--{name}", str(path))]
-    command = [sys.executable, "-m", "softlabels", "train", "--config", json.dumps({"recipe": recipe(), "seed": 0})]
-    done = subprocess.run([*command, *paths], cwd=ROOT / "workflow", capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", *command(tmp_path, own, recipe())]
+    done = subprocess.run(words, cwd=ROOT / "workflow", capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("softlabels: ")
     assert done.stderr.count("\n") == 1

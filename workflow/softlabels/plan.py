@@ -87,10 +87,6 @@ class Plan:
         """One output (or ``manifest``) of one job."""
         return f"{self.root}/{places.path(command, output, **names)}"
 
-    def runs(self, study: str, **fixed: Any) -> Iterator[str]:
-        """The runs of a study, as ``dataset/split/recipe/label/seedS``, label by label within a seed."""
-        return (places.RUN.format_map(names) for _, names in self.jobs(study, "train", **fixed))
-
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
         studies = [study for study in self.config["studies"].values() if dataset in study["datasets"]]

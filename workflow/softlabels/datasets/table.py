@@ -26,18 +26,17 @@ ENTRY = {
             "description": "One vote a row, or one image a row and counts a class."},
         "columns": {
             "type": "object", "additionalProperties": False, "default": {}, "description": "Names of the columns.",
-            "properties": {"item": {"type": "string", "default": "item", "description": "Column with the image."},
-                           "annotator": {"type": ["string", "null"], "default": "annotator",
-                                         "description": "Column with who voted; null for anonymous votes."},
-                           "label": {"type": "string", "default": "label",
-                                     "description": "Column with the chosen class."},
-                           "group": {"type": ["string", "null"], "default": None,
-                                     "description": "Column with the group of the image."},
-                           "weight": {"type": ["string", "null"], "default": None,
-                                      "description": "Column with the vote's weight in labels (not in the "
-                                                     "reference)."},
-                           "time": {"type": ["string", "null"], "default": None,
-                                    "description": "Column with the vote's time, a number; kept with the votes."}}},
+            "properties": {
+                "item": {"type": "string", "default": "item", "description": "Column with the image."},
+                "annotator": {"type": ["string", "null"], "default": "annotator",
+                    "description": "Column with who voted; null for anonymous votes."},
+                "label": {"type": "string", "default": "label", "description": "Column with the chosen class."},
+                "group": {"type": ["string", "null"], "default": None,
+                    "description": "Column with the group of the image."},
+                "weight": {"type": ["string", "null"], "default": None,
+                    "description": "Column with the vote's weight in labels (not in the reference)."},
+                "time": {"type": ["string", "null"], "default": None,
+                    "description": "Column with the vote's time, a number; kept with the votes."}}},
         "item_by": {"enum": ["name", "index"], "default": "name",
             "description": "Whether an image is named by its file, or by its place (from 0) in the order of the file "
             "names."},
@@ -53,18 +52,16 @@ ENTRY = {
                 {"type": "object", "additionalProperties": False, "required": ["not"],
                  "properties": {"not": {"type": ["string", "number", "boolean", "array"],
                                         "description": "Value or values of the rows that are left out."}}}]}},
-        "attention": {
-            "anyOf": [
-                {"type": "object", "additionalProperties": False, "required": ["check", "correct", "minimum"],
-                 "properties": {
-                     "check": {"type": "string",
-                               "description": "Column that says whether a row is an attention check (required)."},
-                     "correct": {"type": "string",
-                                 "description": "Column that says whether a check was answered correctly (required)."},
-                     "minimum": {"type": "number", "minimum": 0, "maximum": 1,
-                                 "description": "Annotators below this share of correct checks are left out "
-                                                "(required)."}}},
-                {"type": "null"}],
+        "attention": {"anyOf": [
+            {"type": "object", "additionalProperties": False, "required": ["check", "correct", "minimum"],
+             "properties": {
+                "check": {"type": "string",
+                    "description": "Column that says whether a row is an attention check (required)."},
+                "correct": {"type": "string",
+                    "description": "Column that says whether a check was answered correctly (required)."},
+                "minimum": {"type": "number", "minimum": 0, "maximum": 1,
+                    "description": "Annotators below this share of correct checks are left out (required)."}}},
+            {"type": "null"}],
             "default": None, "description": "Attention checks among the rows; they are no votes."},
         "compare": {"type": ["string", "null"], "default": None,
             "description": "`.npy` of published counts [N, C]; the data card says how the votes differ.",

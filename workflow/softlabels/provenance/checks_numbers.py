@@ -93,11 +93,11 @@ def tables_are_the_ledger(scope: Scope, study: str) -> Findings:
     """A02: printing the ledger again gives the tables byte for byte."""
     path = of_study(study, "cells")
     cells, facts = scope.results.table(path, list(LEDGER_COLUMNS))
-    writers = ledger_view.TEXTS
+    texts = dict(ledger_view.TEXTS)
     if strangers := scope.strangers(("table", table["kind"]) for table in facts["tables"]):
         yield unknown(f"{path}: its tables were not printed again: {', '.join(strangers)} {NOT_IMPORTED}")
-        writers = {"table_csv": ledger_view.render_csv}
-    for output, write in writers.items():
+        texts = {"table_csv": texts["table_csv"]}
+    for output, write in texts.items():
         text = of_study(study, output)
         yield from each([text], lambda text, write=write: _difference(text, scope.results.text(text), write(cells)))
 
