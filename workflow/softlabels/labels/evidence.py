@@ -62,6 +62,14 @@ def one_hot(label: np.ndarray, n_classes: int) -> np.ndarray:
     return np.eye(n_classes, dtype=np.float32)[label]
 
 
+def average(evidence: Evidence) -> np.ndarray:
+    """The share of each class in an item's votes or their weight (nan without any), or its distribution: ``[N, C]``."""
+    if evidence.counts is None:
+        return evidence.distribution
+    with np.errstate(invalid="ignore"):
+        return evidence.score / evidence.score.sum(axis=1, keepdims=True)
+
+
 def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any]) -> LabelTable:
     """Labels ``p``, float ``[N, C]`` (None: the one-hot of the top class), with the class of the highest score beside.
 
