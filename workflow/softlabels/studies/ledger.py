@@ -18,6 +18,7 @@ from ..contracts import COUNTS, STANDARD, Scores, file_of, read_scores
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
+from .ledger_view import STD
 
 # kind: measured, difference, reference or paper; statistic: mean, std, low or high
 SCHEMA = pa.schema(
@@ -34,7 +35,6 @@ SCHEMA = pa.schema(
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
-STD = ("population", "sample")  # what a standard deviation is called, by its ddof
 Block = tuple[str, str | None, str | None]  # data set, split, recipe (null where a number does not depend on one)
 
 

@@ -24,6 +24,7 @@ COLUMNS = (
 KEY = COLUMNS[:7]
 MAIN = ("macro_acc", "kl", "kl_dcic")
 NONE = "–"
+STD = ("population", "sample")  # what a standard deviation is called, by its ddof
 WIDE = 3  # up to so many labels stand side by side as in the paper; more stand below each other
 
 

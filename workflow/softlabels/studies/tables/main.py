@@ -6,8 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from ...documents import Bold, Table
-from ..ledger import STD
-from ..ledger_view import WIDE, Ledger, spread
+from ..ledger_view import STD, WIDE, Ledger, spread
 
 ENTRY = {
     "about": "Comparison of labels in the main metrics, the best in bold.",
