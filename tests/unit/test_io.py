@@ -106,9 +106,7 @@ def test_a_table_of_another_program_or_version_is_refused(tmp_path, monkeypatch)
         patch.setattr(io, "SCHEMA_VERSION", 2)
         io.write_table(tmp_path / "y.parquet", TABLE)
     for name, version in (("x", "none"), ("y", "2")):
-        with pytest.raises(
-            UserError, match=rf"{name}\.parquet: found schema version {version}, expected 1\. Delete it"
-        ):
+        with pytest.raises(UserError, match=rf"{name}\.parquet: found schema version {version}, expected 1\. Delete"):
             io.read_table(tmp_path / f"{name}.parquet")
 
 
