@@ -27,11 +27,6 @@ def history(project: SlurmProject, job: str) -> list[str]:
     return [state.split()[0] for state in project.cluster.slurm(*words).splitlines()]
 
 
-def cancel(project: SlurmProject, job: str) -> None:
-    """Cancel a job, as a person or an administrator does."""
-    project.cluster.slurm("scancel", job)
-
-
 def preempt(project: SlurmProject, job: str) -> None:
     """Submit a job of a partition that comes first, and that needs the memory."""
     words = ("--account=testing", "--partition=main", "--nodelist=node1", "--output=/dev/null", "--mem=2500")
@@ -43,12 +38,12 @@ def freeze(project: SlurmProject, job: str) -> None:
     trainer_of(project, job).send_signal(signal.SIGSTOP)
 
 
-def lose_node(project: SlurmProject, job: str) -> None:
-    """Lose the node on which the job runs."""
-    project.cluster.lose_node("node2")
-
-
-FAULTS = {OUT_OF_TIME: freeze, CANCELLED: cancel, PREEMPTED: preempt, NODE_LOST: lose_node}
+FAULTS = {
+    OUT_OF_TIME: freeze,
+    CANCELLED: lambda project, job: project.cluster.slurm("scancel", job),  # as a person or an administrator does
+    PREEMPTED: preempt,
+    NODE_LOST: lambda project, job: project.cluster.lose_node("node2"),
+}
 
 
 def ready(project: SlurmProject, *training: str | int) -> bool:
@@ -91,32 +86,17 @@ def test_a_study_of_faults_ends_with_the_tables_of_an_undisturbed_run(disturbed,
 
 
 @pytest.mark.slow
-def test_a_cancelled_training_is_submitted_again_and_goes_on(disturbed):
+@pytest.mark.parametrize(("training", "first", "last"), [
+    (CANCELLED, "CANCELLED", "CANCELLED"),  # and submitted again under another number
+    (OUT_OF_TIME, "TIMEOUT", "TIMEOUT"),  # and submitted again, with more time
+    (PREEMPTED, "PREEMPTED", "COMPLETED"),  # requeued under its number
+    (NODE_LOST, "NODE_FAIL", "COMPLETED"),
+])  # fmt: skip
+def test_a_training_that_lost_its_job_goes_on(disturbed, training, first, last):
     project, hit = disturbed
-    assert history(project, hit[CANCELLED]) == ["CANCELLED"]
-    assert resumes(project, *CANCELLED)
-
-
-@pytest.mark.slow
-def test_a_preempted_training_is_requeued_under_its_number_and_goes_on(disturbed):
-    project, hit = disturbed
-    states = history(project, hit[PREEMPTED])
-    assert (states[0], states[-1]) == ("PREEMPTED", "COMPLETED")
-    assert resumes(project, *PREEMPTED)
-
-
-@pytest.mark.slow
-def test_a_training_that_hangs_until_its_time_is_up_gets_more_time_and_goes_on(disturbed):
-    project, hit = disturbed
-    assert history(project, hit[OUT_OF_TIME]) == ["TIMEOUT"]
-    assert resumes(project, *OUT_OF_TIME)
-
-
-@pytest.mark.slow
-def test_a_training_whose_node_is_lost_is_requeued_and_goes_on(disturbed):
-    project, hit = disturbed
-    assert history(project, hit[NODE_LOST]) == ["NODE_FAIL", "COMPLETED"]
-    assert resumes(project, *NODE_LOST)
+    states = history(project, hit[training])
+    assert (states[0], states[-1]) == (first, last)
+    assert resumes(project, *training)
 
 
 @pytest.mark.slow

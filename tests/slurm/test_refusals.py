@@ -24,14 +24,12 @@ def refused(project) -> str:
     return text
 
 
-def test_a_partition_that_does_not_exist_is_named(project):
-    project.profile(**{"default-resources": {"slurm_account": "testing", "slurm_partition": "nowhere"}})
-    assert "invalid partition specified: nowhere" in refused(project)
-
-
-def test_an_account_that_does_not_exist_is_named(project):
-    project.profile(**{"default-resources": {"slurm_account": "nobody", "slurm_partition": "main"}})
-    assert re.search("account.*nobody", refused(project))
+@pytest.mark.parametrize(("account", "partition", "words"), [
+    ("testing", "nowhere", "invalid partition specified: nowhere"), ("nobody", "main", "account.*nobody"),
+])  # fmt: skip
+def test_a_partition_and_an_account_that_do_not_exist_are_named(project, account, partition, words):
+    project.profile(**{"default-resources": {"slurm_account": account, "slurm_partition": partition}})
+    assert re.search(words, refused(project))
 
 
 def test_more_memory_than_any_node_has_is_refused(project):

@@ -23,6 +23,11 @@ def pixels(items=64, height=6, width=6, seed=0):
     return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (items, height, width, 3), dtype=np.uint8))
 
 
+def still(items):
+    """Draws of no turn."""
+    return {"turn": torch.zeros(items, 3, dtype=torch.bool)}
+
+
 def symmetries(image):
     """The eight symmetries of a square image by numpy, as bytes."""
     turns = [np.rot90(image, k) for k in range(4)]
@@ -90,11 +95,7 @@ def test_images_that_are_not_square_are_flipped():
 
 def test_hue_and_saturation_match_the_standard_library():
     images = pixels(50, 2, 2)
-    draw = {
-        "turn": torch.zeros(50, 3, dtype=torch.bool),
-        "hue": torch.linspace(-0.5, 0.5, 50),
-        "saturation": torch.linspace(0, 2, 50),
-    }
+    draw = still(50) | {"hue": torch.linspace(-0.5, 0.5, 50), "saturation": torch.linspace(0, 2, 50)}
     ours = augmentation.apply(images, draw).permute(0, 2, 3, 1).reshape(50, -1, 3).numpy()
     for row in range(50):
         for pixel, result in zip(images[row].reshape(-1, 3).numpy() / 255, ours[row], strict=True):
@@ -106,14 +107,14 @@ def test_hue_and_saturation_match_the_standard_library():
 
 def test_grey_and_black_pixels_have_no_hue_to_turn():
     images = torch.arange(0, 250, 50, dtype=torch.uint8).reshape(5, 1, 1, 1).expand(5, 2, 2, 3)
-    draw = {"turn": torch.zeros(5, 3, dtype=torch.bool), "hue": torch.full((5,), 0.3)}
+    draw = still(5) | {"hue": torch.full((5,), 0.3)}
     assert (augmented(images, draw) == images.numpy()).all()
 
 
 def test_brightness_is_added_and_contrast_scaled_around_the_mean_and_clipped():
     images = pixels(20)
     brightness, contrast = torch.linspace(-0.5, 0.5, 20), torch.linspace(0.2, 3, 20)
-    draw = {"turn": torch.zeros(20, 3, dtype=torch.bool), "brightness": brightness, "contrast": contrast}
+    draw = still(20) | {"brightness": brightness, "contrast": contrast}
     values = images.permute(0, 3, 1, 2).numpy() / 255 + brightness.numpy()[:, None, None, None]
     mean = values.mean(axis=(1, 2, 3), keepdims=True)
     expected = np.clip(mean + (values - mean) * contrast.numpy()[:, None, None, None], 0, 1)
@@ -124,26 +125,19 @@ def test_zoom_keeps_the_centre_and_magnifies_by_the_share_that_is_kept():
     image = np.zeros((1, 40, 40, 3), dtype=np.uint8)
     image[0, 16:24, 16:24, 0] = 255  # a square in the centre
     image[0, 0, 0] = 255  # a corner that is cut off
-    draw = {"turn": torch.zeros(1, 3, dtype=torch.bool), "zoom": torch.tensor([0.5])}
+    draw = still(1) | {"zoom": torch.tensor([0.5])}
     result = augmentation.apply(torch.from_numpy(image), draw)[0].numpy()
     rows, columns = np.nonzero(result[0] > 0.5)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (12, 27, 12, 27)  # twice the side
     assert result[1].max() == 0
-    draw["zoom"] = torch.tensor([1.0])
-    assert augmentation.apply(torch.from_numpy(image), draw)[0].numpy() == pytest.approx(
-        image[0].transpose(2, 0, 1) / 255, abs=1e-5
-    )
+    whole = augmentation.apply(torch.from_numpy(image), still(1) | {"zoom": torch.tensor([1.0])})[0]
+    assert whole.numpy() == pytest.approx(image[0].transpose(2, 0, 1) / 255, abs=1e-5)
 
 
 def test_draws_stay_in_their_ranges_and_zoom_comes_as_often_as_asked_for():
     draw = augmentation.draws(options(zoom=0.8, **COLOUR), 5000, seed=0, epoch=1)
-    ranges = {
-        "zoom": (0.8, 1),
-        "hue": (-0.1, 0.1),
-        "saturation": (0.6, 1.6),
-        "brightness": (-0.2, 0.2),
-        "contrast": (0.5, 1.5),
-    }
+    ranges = {"zoom": (0.8, 1), "hue": (-0.1, 0.1), "saturation": (0.6, 1.6), "brightness": (-0.2, 0.2),
+              "contrast": (0.5, 1.5)}  # fmt: skip
     for name, (low, high) in ranges.items():
         values = draw[name].numpy()
         assert values.min() >= np.float32(low)

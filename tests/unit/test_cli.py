@@ -33,18 +33,15 @@ def fake(monkeypatch):
     """A command ``chain`` whose code is the test's; the calls that it got."""
     calls = []
     module = types.ModuleType("fake_command")
-
-    def answer(config, inputs, outputs):
-        calls.append((config, inputs, outputs))
-        return {"note": 1}
-
-    module.run = answer
+    module.run = lambda *given: calls.append(given)
     monkeypatch.setitem(sys.modules, "fake_command", module)
-    command = commands.Command(
-        Place("there", {"result_csv": "result.csv"}), "fake_command", "do nothing", ("many*", "one", "maybe?", "any*?")
-    )
-    monkeypatch.setitem(cli.COMMANDS, "chain", command)
+    place, inputs = Place("there", {"result_csv": "result.csv"}), ("many*", "one", "maybe?", "any*?")
+    monkeypatch.setitem(cli.COMMANDS, "chain", commands.Command(place, "fake_command", "do nothing", inputs))
     return module, calls
+
+
+# What the fake command needs.
+NEEDED = ["chain", "--config", "{}", "--many", "x", "--one", "o", "--result-csv", "r"]
 
 
 @pytest.mark.parametrize("command", SUBCOMMANDS)
@@ -64,22 +61,13 @@ def test_the_version_is_printed(monkeypatch, capsys):
     assert run(monkeypatch, capsys, "--version") == (0, f"{__version__}\n", "")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["trian"],
-        ["split"],
-        ["split", "--config", "{", "--items", "a", "--reference", "b", "--split", "c"],
-        ["chain", "--config", "{}", "--manifests", "--chain", "c"],
-        ["chain", "--config", "{}", "--manifests", "a", "--chain", "c", "--extra", "d"],
-        ["chain", "--conf", "{}", "--manifests", "a", "--chain", "c"],
-        ["predict", "model", "folder", "--device", "tpu"],
-    ],
-    ids=" ".join,
-)
-def test_wrong_usage_exits_with_2_and_shows_the_usage(monkeypatch, capsys, arguments):
-    status, out, err = run(monkeypatch, capsys, *arguments)
+@pytest.mark.parametrize("words", [
+    "", "trian", "split", "split --config { --items a --reference b --split c",
+    "chain --config {} --manifests --chain c", "chain --config {} --manifests a --chain c --extra d",
+    "chain --conf {} --manifests a --chain c", "predict model folder --device tpu",
+])  # fmt: skip
+def test_wrong_usage_exits_with_2_and_shows_the_usage(monkeypatch, capsys, words):
+    status, out, err = run(monkeypatch, capsys, *words.split())
     assert (status, out) == (2, "")
     assert err.startswith("usage: softlabels")
     assert "Traceback" not in err
@@ -94,17 +82,14 @@ def test_a_command_gets_its_configuration_and_paths(monkeypatch, capsys, fake):
 
 @pytest.mark.parametrize("empty", [["--maybe"], []])
 def test_an_input_that_may_be_absent_may_also_be_empty(monkeypatch, capsys, fake, empty):
-    _, calls = fake
-    arguments = ["--config", "{}", "--many", "x", "--one", "o", *empty, "--result-csv", "r"]
-    assert run(monkeypatch, capsys, "chain", *arguments)[0] == 0
-    assert "maybe" not in calls[0][1]
+    assert run(monkeypatch, capsys, *NEEDED, *empty)[0] == 0
+    assert "maybe" not in fake[1][0][1]
 
 
 @pytest.mark.parametrize(("text", "found"), [("\n", None), ("x\ny z\n", [Path("x"), Path("y z")])])
 def test_a_list_may_be_of_nothing_where_there_may_be_none(monkeypatch, capsys, fake, tmp_path, text, found):
     (tmp_path / "list").write_text(text)
-    arguments = ["--config", "{}", "--many", "x", "--one", "o", "--any", f"@{tmp_path}/list", "--result-csv", "r"]
-    assert run(monkeypatch, capsys, "chain", *arguments)[0] == 0
+    assert run(monkeypatch, capsys, *NEEDED, "--any", f"@{tmp_path}/list")[0] == 0
     assert fake[1][0][1].get("any") == found
 
 
@@ -116,8 +101,7 @@ def test_a_users_mistake_is_one_line_and_status_2(monkeypatch, capsys, fake, tmp
 
     module.run = fail
     manifest = tmp_path / "m.json"
-    arguments = ["--config", "{}", "--many", "x", "--one", "o", "--result-csv", "r", "--manifest", manifest]
-    status, out, err = run(monkeypatch, capsys, "chain", *arguments)
+    status, out, err = run(monkeypatch, capsys, *NEEDED, "--manifest", manifest)
     assert (status, out, err) == (2, "", "softlabels: votes.csv: line 3: found no image 'x'. Add it.\n")
     assert not manifest.exists()
 
@@ -125,7 +109,7 @@ def test_a_users_mistake_is_one_line_and_status_2(monkeypatch, capsys, fake, tmp
 def test_a_mistake_of_the_code_keeps_its_traceback(monkeypatch, capsys, fake):
     fake[0].run = lambda *arguments: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        run(monkeypatch, capsys, "chain", "--config", "{}", "--many", "x", "--one", "o", "--result-csv", "r")
+        run(monkeypatch, capsys, *NEEDED)
 
 
 def test_no_two_paths_of_a_command_share_an_option():
@@ -134,19 +118,7 @@ def test_no_two_paths_of_a_command_share_an_option():
         assert len(set(options) | {"--config", "--manifest"}) == len(options) + 2, name
 
 
-def test_the_package_runs_as_a_module(tmp_path):
-    (tmp_path / "a.manifest.json").write_text("{}")
-    (tmp_path / "studies" / "s").mkdir(parents=True)
-    chain = tmp_path / "studies" / "s" / "chain.json"
-    program = [sys.executable, "-Pm", "softlabels", "chain", "--config", '{"study": "s"}']
-    program += ["--manifests", tmp_path / "a.manifest.json", "--chain", chain]
-    environment = os.environ | {"PYTHONPATH": str(WORKFLOW)}
-    done = subprocess.run(program, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(chain.read_text())["manifests"][0]["path"] == "a.manifest.json"
-
-
-def test_more_paths_than_a_command_line_holds_are_read_from_a_list(tmp_path):
+def test_the_package_runs_as_a_module_and_more_paths_than_a_command_line_holds_are_read_from_a_list(tmp_path):
     manifest = tmp_path / "/".join("n" * 200 for _ in range(4)) / "a.manifest.json"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("{}")
@@ -163,4 +135,4 @@ def test_more_paths_than_a_command_line_holds_are_read_from_a_list(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     written = json.loads(chain.read_text())
     assert written["study"] == "s"
-    assert len(written["manifests"]) == len(paths)
+    assert [one["path"] for one in written["manifests"]] == [str(manifest.relative_to(tmp_path))] * len(paths)

@@ -68,15 +68,10 @@ def test_argmax_weights_items_by_their_hard_class_from_the_training_part(inputs)
     assert made.class_weight is None
 
 
-def test_per_class_weights_the_terms_of_the_loss_and_no_item(inputs):
-    made = trainer(inputs, recipe(class_weight="per_class"))
-    assert made.class_weight.tolist() == [0.5, 2, 2]
-    assert (made.weight == 1).all()
-
-
-def test_no_class_weight_weighs_nothing(inputs):
-    made = trainer(inputs, recipe(class_weight="none"))
-    assert made.class_weight is None
+@pytest.mark.parametrize(("kind", "weights"), [("per_class", [0.5, 2, 2]), ("none", None)])
+def test_per_class_weights_the_terms_of_the_loss_and_no_item(inputs, kind, weights):
+    made = trainer(inputs, recipe(class_weight=kind))
+    assert (made.class_weight if weights is None else made.class_weight.tolist()) == weights
     assert (made.weight == 1).all()
 
 

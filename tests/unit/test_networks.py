@@ -13,8 +13,8 @@ from training_files import Payload, fit, recipe, write_data
 
 from softlabels import predict
 from softlabels.errors import UserError
-from softlabels.networks import base, compact
-from softlabels.networks.base import build, load_weights, state_sha256
+from softlabels.networks import compact
+from softlabels.networks.base import Body, Classifier, build, load_weights, state_sha256
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
@@ -168,7 +168,5 @@ def test_without_loaded_weights_the_constants_are_those_of_the_training_part(tmp
 
 
 def test_a_classifier_without_constants_takes_images_as_they_are():
-    module = torch.nn.Flatten()
-    network = base.Classifier(base.Body(module, 12), 2)
     images = torch.rand(3, 3, 2, 2)
-    assert torch.equal(network.features(images), images.flatten(1))
+    assert torch.equal(Classifier(Body(torch.nn.Flatten(), 12), 2).features(images), images.flatten(1))

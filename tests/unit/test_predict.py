@@ -46,6 +46,13 @@ def rows(path):
     return header, {name: np.array(values, dtype=float) for name, *values in body}
 
 
+def predicted(trained, images, **options):
+    """The probabilities of each image of a folder."""
+    out = images.parent / "out.csv"
+    predict.predict_folder(trained[1]["model"], images, out, **options)
+    return rows(out)[1]
+
+
 def test_a_loaded_model_predicts_what_the_training_predicted(trained):
     inputs, outputs = trained
     model = predict.load(outputs["model"])
@@ -73,8 +80,7 @@ def test_more_images_than_a_batch_are_all_predicted(trained, tmp_path):
     (tmp_path / "images").mkdir()
     for row in range(predict.BATCH + 3):
         Image.new("RGB", (16, 16), (row, 0, 90)).save(tmp_path / f"images/{row:03}.png")
-    predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv")
-    assert len(rows(tmp_path / "out.csv")[1]) == predict.BATCH + 3
+    assert len(predicted(trained, tmp_path / "images")) == predict.BATCH + 3
 
 
 @pytest.mark.parametrize("resize", ["stretch", "crop", "pad"])
@@ -84,7 +90,7 @@ def test_images_of_another_size_are_brought_to_the_models(trained, tmp_path, res
     picture[:, 20:60] = (200, 40, 20)
     (tmp_path / "images").mkdir()
     Image.fromarray(picture).save(tmp_path / "images/wide.png")
-    predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv", resize=resize)
+    found = predicted(trained, tmp_path / "images", resize=resize)
     image = Image.fromarray(picture)
     if resize == "crop":
         image = image.crop((20, 0, 60, 40))
@@ -93,7 +99,7 @@ def test_images_of_another_size_are_brought_to_the_models(trained, tmp_path, res
         square.paste(image, (0, 20))
         image = square
     expected = model(np.array(image.resize((16, 16)))[None])[0]
-    assert rows(tmp_path / "out.csv")[1]["wide.png"] == pytest.approx(expected, abs=0.02)
+    assert found["wide.png"] == pytest.approx(expected, abs=0.02)
 
 
 @pytest.mark.parametrize(("deep", "grey"), [("scale", 100), ("stretch", 255)])
@@ -102,21 +108,19 @@ def test_grey_of_16_bits_becomes_what_the_training_images_became(trained, tmp_pa
     values = np.zeros((16, 16), np.uint16)
     values[4:12] = 100 * 257
     Image.fromarray(values).save(tmp_path / "images/deep.png")
-    predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv", deep=deep)
+    found = predicted(trained, tmp_path / "images", deep=deep)
     picture = np.repeat(((values > 0) * grey).astype(np.uint8)[..., None], 3, axis=2)
     expected = predict.load(trained[1]["model"])(picture[None])[0]
-    assert rows(tmp_path / "out.csv")[1]["deep.png"] == pytest.approx(expected, abs=1e-6)
+    assert found["deep.png"] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(UserError, match=r"deep\.png: .*pixel type I;16"):
-        predict.predict_folder(trained[1]["model"], tmp_path / "images", tmp_path / "out.csv")
+        predicted(trained, tmp_path / "images")
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path, folder):
     (tmp_path / "text").write_text("no model")
     save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
     for name in ("text", "foreign.safetensors", "absent"):
-        with pytest.raises(
-            UserError, match=rf"{name}: is no model of softlabels .* Name the model.safetensors of a run"
-        ):
+        with pytest.raises(UserError, match=rf"{name}: is no model of softlabels .* Name the model.safetensors of a"):
             predict.predict_folder(tmp_path / name, folder, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
@@ -124,13 +128,13 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, folder):
 def test_a_bad_image_is_named_and_no_csv_is_left(trained, folder, tmp_path):
     (folder / "b/broken.png").write_bytes((folder / "a/0.png").read_bytes()[:60])
     with pytest.raises(UserError, match=r"b/broken\.png"):
-        predict.predict_folder(trained[1]["model"], folder, tmp_path / "out.csv")
+        predicted(trained, folder)
     assert [path.name for path in tmp_path.iterdir()] == ["images"]
 
 
 def test_a_folder_without_images_is_an_error(trained, tmp_path):
     with pytest.raises(UserError, match="found no image file"):
-        predict.predict_folder(trained[1]["model"], tmp_path, tmp_path / "out.csv")
+        predicted(trained, tmp_path)
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch, trained):

@@ -92,9 +92,8 @@ def test_what_is_wrong_with_an_own_module_is_in_the_one_list_of_check(folder, lo
 @pytest.mark.parametrize("name", ["cosine", "random", "torch", "softlabels"])
 def test_an_own_module_may_not_be_named_like_another(folder, name):
     (folder / f"{name}.py").write_text(FOCAL)
-    assert (
-        f"the name '{name}' is that of an installed module or of one of ours" in problems_of(folder, f"{name}:focal")[0]
-    )
+    (problem,) = problems_of(folder, f"{name}:focal")
+    assert f"the name '{name}' is that of an installed module or of one of ours" in problem
 
 
 def test_a_path_is_no_name_of_a_module(folder):

@@ -40,18 +40,12 @@ def test_cosine_is_torchs_cosine_annealing_per_step(inputs):
     assert ours == pytest.approx(torch_rates(CosineAnnealingLR, len(ours), T_max=len(ours)), abs=1e-12)
 
 
-def test_warm_restarts_are_torchs_per_step(inputs):
-    ours, steps = rates(inputs, epochs=14, schedule=RESTARTS)
-    theirs = torch_rates(CosineAnnealingWarmRestarts, len(ours), T_0=2 * steps, T_mult=2)
+@pytest.mark.parametrize(("growth", "epochs", "restarts"), [(2, 14, [0, 2, 6]), (1, 6, [0, 2, 4])])
+def test_warm_restarts_are_torchs_per_step(inputs, growth, epochs, restarts):
+    ours, steps = rates(inputs, epochs=epochs, schedule={**RESTARTS, "cycle_factor": float(growth)})
+    theirs = torch_rates(CosineAnnealingWarmRestarts, len(ours), T_0=2 * steps, T_mult=growth)
     assert ours == pytest.approx(theirs, abs=1e-12)
-    restarts = [index for index, rate in enumerate(ours) if rate == pytest.approx(0.1)]
-    assert restarts == [0, 2 * steps, 6 * steps]
-
-
-def test_cycles_need_not_grow(inputs):
-    ours, steps = rates(inputs, epochs=6, schedule={**RESTARTS, "cycle_factor": 1.0})
-    theirs = torch_rates(CosineAnnealingWarmRestarts, len(ours), T_0=2 * steps, T_mult=1)
-    assert ours == pytest.approx(theirs, abs=1e-12)
+    assert [step / steps for step, rate in enumerate(ours) if rate == pytest.approx(0.1)] == restarts
 
 
 def test_a_constant_rate_stays(inputs):

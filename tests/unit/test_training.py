@@ -90,9 +90,11 @@ def test_a_label_that_drops_items_keeps_the_order_and_the_draws_of_the_rest(monk
     assert {item for _, item in dropped} <= set(kept)
 
 
-def test_hold_steps_keeps_the_number_of_steps_where_items_are_dropped(own):
+def test_hold_steps_keeps_the_number_of_steps_where_items_are_dropped_and_the_hashes_stay(own):
+    before = trainer(own, recipe())
     write_labels(own["labels"], distributions(own), np.arange(0, 60, 2))
     by_epochs, by_steps = (trainer(own, recipe(hold=hold)) for hold in ("epochs", "steps"))
+    assert before.hashes == by_epochs.hashes == by_steps.hashes
     assert (by_epochs.steps, by_steps.steps) == (2, 4)  # 18 and 36 items in batches of 8
     once = by_epochs.order(1)
     assert by_steps.order(1).tolist() == [*once, *once]
@@ -114,13 +116,6 @@ def test_hard_and_soft_runs_of_one_seed_share_weights_and_order_and_other_seeds_
         assert [written["initial_sha256"], written["order_sha256"]] == hashes[labels, seed]
     assert hashes["labels", 0] == hashes["hard", 0]
     assert not set(hashes["labels", 0]) & set(hashes["labels", 1])
-
-
-def test_dropped_items_leave_the_hashes_as_they_are(own):
-    before = trainer(own, recipe())
-    write_labels(own["labels"], distributions(own), np.arange(0, 60, 2))
-    after = trainer(own, recipe())
-    assert before.hashes == after.hashes
 
 
 # -- a step ----------------------------------------------------------------------------------------------------------
@@ -216,12 +211,6 @@ def test_predictions_hold_every_item_and_features_the_test_items_that_the_head_m
     assert io.matrix(table, "logits")[io.vector(table, "split") == "test"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_items_without_a_label_are_predicted_all_the_same(tmp_path, own):
-    write_labels(own["labels"], distributions(own), np.arange(0, 60, 2))
-    _, outputs = fit(tmp_path, own, recipe())
-    assert len(io.read_table(outputs["predictions"])[0]) == 60
-
-
 # The packages that a training may do without: the workflow's, and those for other parts of the package.
 ABSENT = ("snakemake", "jsonschema", "yaml", "psutil", "matplotlib", "sklearn", "crowdkit")
 ALONE = """
@@ -294,7 +283,9 @@ def test_labels_of_no_training_item_are_refused(tmp_path, own):
 
 def test_selection_without_a_labelled_validation_item_is_refused(tmp_path, own):
     write_labels(own["labels"], distributions(own), np.arange(0, 60, 5))
-    assert fit(tmp_path, own, recipe())[0]["steps"] == 2
+    facts, outputs = fit(tmp_path, own, recipe())
+    assert facts["steps"] == 2
+    assert len(io.read_table(outputs["predictions"])[0]) == 60  # also those without a label
     with pytest.raises(UserError, match=r"no item of the validation part .* Set recipe\.select: last"):
         fit(tmp_path, own, recipe(select="best_validation"))
 
