@@ -286,7 +286,7 @@ def test_relative_sources_start_from_the_data_folder_and_absolute_ones_stay(plan
 
 
 def test_options_survive_the_shell(plan):
-    words = "--folder '/private/people/pics of x' --counts /private/people/votes/matrix.npy"
+    words = "--source 'folder=/private/people/pics of x' --source counts=/private/people/votes/matrix.npy"
     assert plan.data_options("animals") == words
     assert plan.data_options("shapes") == ""
 

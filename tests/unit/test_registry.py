@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from softlabels import check, config, registry
+from softlabels.contracts import STANDARD
 from softlabels.errors import Problems, UserError
 
 FOCAL = '''"""Focal loss."""
@@ -57,6 +58,11 @@ def test_every_entry_has_its_function_and_says_what_it_is(kind):
         functions = [n.name for n in ast.parse(registry.file_of(kind, name).read_text()).body if hasattr(n, "name")]
         assert registry.KINDS[kind].function in functions, name
         assert registry.location(kind, name)[0].startswith(f"softlabels.{registry.KINDS[kind].room}.")
+
+
+def test_no_metric_is_called_as_a_set_or_a_fact_of_scores():
+    facts = {STANDARD, "recall", "temperature", "n_items", "n_classes_present", "ties", "tie_credit_acc"}
+    assert facts.isdisjoint(registry.names("metric"))
 
 
 def test_a_module_of_the_users_own_is_read_with_its_options(folder):

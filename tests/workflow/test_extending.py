@@ -149,14 +149,15 @@ OURS = {
             "options": {
                 "items": {"type": "integer", "minimum": 10, "default": 60, "description": "Number of images."},
                 "pixels": {"type": "integer", "minimum": 8, "default": 16, "description": "Side of the images."},
+                "levels": {"type": "string", "input": "levels", "default": "levels.txt", "description": "A file."},
             },
             "gives": ["exact"],
         }
 
 
         def read(options, files, problems):
-            """Levels evenly spread; the distribution is (1 - level, level)."""
-            level = np.linspace(0, 1, options["items"])
+            """The levels of the file; the distribution is (1 - level, level)."""
+            level = np.loadtxt(files["levels"])[: options["items"]]
 
             def images(path, threads):
                 if path is not None:
@@ -295,6 +296,7 @@ def extended(finished):
     """The finished tiny study, with an entry of each kind and a study of them that has not run."""
     write(finished.folder / "workflow/softlabels", OURS)
     write(finished.folder, THEIRS)
+    (finished.folder / "levels.txt").write_text("\n".join(str(k / 99) for k in range(100)))
     raw = yaml.safe_load((finished.folder / TINY).read_text())
     for key, value in EXTENDED.items():
         raw[key] = {**raw.get(key, {}), **value} if isinstance(value, dict) else value

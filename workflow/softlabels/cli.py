@@ -40,6 +40,10 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
              "*?": ("*", f"{many}, where there are any")}  # fmt: skip
     for kind, paths in (("input", command.inputs), ("output", command.outputs)):
         for path in paths:
+            if path.endswith("="):  # which there are, the kind of source says
+                about = {"type": _pair, "metavar": "NAME=PATH", "help": f"{kind} file or folder by its name"}
+                add(option(path), dest=f"{kind}:{bare(path)}", action="append", **about)
+                continue
             nargs, note = marks[path.removeprefix(bare(path))]
             about = {"type": Path, "metavar": "PATH", "help": f"{kind} file{note}"}
             add(option(path), dest=f"{kind}:{bare(path)}", nargs=nargs, required="?" not in path, **about)
@@ -47,6 +51,11 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
         add("--threads", type=int, default=1, metavar="N", help="threads to use (default: 1)")
     add("--manifest", type=Path, metavar="PATH", help="where to write what was read, run and written")
     parser.set_defaults(call=lambda **arguments: _run_rule_command(name, command, arguments))
+
+
+def _pair(text: str) -> tuple[str, Path]:
+    name, _, path = text.partition("=")
+    return name, Path(path)
 
 
 def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) -> None:
@@ -57,6 +66,7 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
             {key.removeprefix(prefix): value for key, value in arguments.items() if key.startswith(prefix) and value}
             for prefix in ("input:", "output:")
         )
+        inputs |= dict(inputs.pop("source", ()))
         started, config = manifest.now(), schema.restored(arguments["config"], schema.of_command())
 
         def finish(facts: dict[str, Any] | None) -> None:

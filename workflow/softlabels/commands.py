@@ -23,7 +23,8 @@ class Command:
         place: where its outputs lie.
         module: entry module.
         help: one line.
-        inputs: names of paths; ``name*`` takes several, ``name?`` may be absent, ``name*?`` are as many as there are.
+        inputs: names of paths; ``name*`` takes several, ``name?`` may be absent, ``name*?`` are as many as there are,
+            ``name=`` are pairs NAME=PATH.
         runs: the keys of its configuration that name what it runs, in the registry; all else is only noted.
         always: kind and name of what it runs whatever its configuration says.
         group: with which small jobs those of this command are put together on a cluster; None: a job each.
@@ -53,7 +54,7 @@ COMMANDS = {
     "download": Command(PLACES["download"], "softlabels.datasets.download", "fetch a published file"),
     "data": Command(
         PLACES["data"], "softlabels.datasets.data", "generate or import a data set",
-        ("folder?", "archive?", "votes?", "about?", "counts?", "distributions?", "labels?", "annotators?", "compare?"),
+        ("source=",),
         runs=("source",), threads=True),
     "card": Command(
         PLACES["card"], "softlabels.cards.card", "describe a data set: its votes, agreement, classes, splits",
@@ -93,7 +94,7 @@ COMMANDS = {
 
 def bare(path: str) -> str:
     """The name of an input without the marks for how many there are."""
-    return path.rstrip("*?")
+    return path.rstrip("*?=")
 
 
 def option(path: str) -> str:

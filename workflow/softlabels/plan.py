@@ -172,7 +172,8 @@ class Plan:
 
     def data_options(self, dataset: str) -> str:
         """The command line's options for the sources of a data set."""
-        return " ".join(f"--{name} {shlex.quote(path)}" for name, path in self.source_files(dataset).items())
+        files = self.source_files(dataset).items()
+        return " ".join(f"--source {shlex.quote(f'{name}={path}')}" for name, path in files)
 
     def data_threads(self, dataset: str) -> int:
         """How many threads an import may use; a generator takes one."""
