@@ -135,7 +135,7 @@ def draw(root):
     }  # fmt: skip
     for command, names in plan.jobs("small", *inputs):
         module = importlib.import_module(commands.COMMANDS[command].module)
-        outputs = files(command, *commands.COMMANDS[command].outputs, **names)
+        outputs = files(command, *commands.COMMANDS[command].place.outputs, **names)
         module.run(plan.of(command, **names), inputs[command](**names), outputs)
 
 

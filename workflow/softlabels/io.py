@@ -127,8 +127,9 @@ def _readable(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        text = f"{path}: cannot be read as Parquet ({error}). Delete it and run again to rebuild it."
-        raise UserError(text) from None
+        raise UserError(
+            f"{path}: cannot be read as Parquet ({error}). Delete it and run again to rebuild it."
+        ) from None
 
 
 def distribution_column(p: np.ndarray, dtype: pa.DataType) -> pa.FixedSizeListArray:
