@@ -114,7 +114,7 @@ def test_a_mistake_of_the_code_keeps_its_traceback(monkeypatch, capsys, fake):
 
 def test_no_two_paths_of_a_command_share_an_option():
     for name, command in commands.COMMANDS.items():
-        options = [commands.option(path) for path in (*command.inputs, *command.outputs)]
+        options = [commands.option(path) for path in (*command.inputs, *command.place.outputs)]
         assert len(set(options) | {"--config", "--manifest"}) == len(options) + 2, name
 
 

@@ -198,22 +198,14 @@ def test_a_living_snakemake_is_not_disturbed(folder, process):
     assert launch.LOCKS.exists()
 
 
-def test_the_snakemake_inside_a_job_is_no_head(folder, process):
-    process(folder.path, "snakemake", "--target-jobs", "train:seed=0")
-    assert launch._processes_here() == ([], [])
-
-
-def test_processes_of_other_folders_and_other_programs_are_not_ours(folder, process):
-    other = folder.path / "other"
-    other.mkdir()
-    process(other, "softlabels", "train")
-    process(folder.path, "another", "softlabels.txt", "train")
-    assert launch._processes_here() == ([], [])
-
-
-@pytest.mark.parametrize("command", ["predict", "run"])
-def test_what_a_person_started_here_is_no_orphan(folder, process, command):
-    assert process(folder.path, "softlabels", command).poll() is None
+@pytest.mark.parametrize(("place", "words"), [
+    (".", "snakemake --target-jobs train:seed=0"),  # inside a job
+    ("other", "softlabels train"), (".", "another softlabels.txt train"),
+    (".", "softlabels predict"), (".", "softlabels run"),  # by a person
+])  # fmt: skip
+def test_other_processes_are_neither_orphans_nor_heads(folder, process, place, words):
+    (folder.path / "other").mkdir()
+    assert process(folder.path / place, *words.split()).poll() is None
     assert launch._processes_here() == ([], [])
 
 

@@ -61,7 +61,7 @@ def call(command, inputs=None):
         f"python -Pm softlabels {command} --config",
         "@<(printf '%s\\n' {params.config:q})" if many else "{params.config:q}",
         inputs or " ".join(f"{option(path)} {files(path)}" for path in about.inputs),
-        *(f"{option(name)} {{output.{key(name)}:q}}" for name in about.outputs),
+        *(f"{option(name)} {{output.{key(name)}:q}}" for name in about.place.outputs),
         "--threads {threads}" if about.threads else "",
         "--manifest {output.manifest:q}" if about.place.manifest else "",
         ">{log:q} 2>&1",

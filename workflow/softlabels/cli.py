@@ -38,7 +38,7 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
     many = "s, or @FILE that lists them"
     marks = {"": (None, ""), "*": ("+", many), "?": ("?", ", where there is one"),
              "*?": ("*", f"{many}, where there are any")}  # fmt: skip
-    for kind, paths in (("input", command.inputs), ("output", command.outputs)):
+    for kind, paths in (("input", command.inputs), ("output", command.place.outputs)):
         for path in paths:
             if path.endswith("="):  # which there are, the kind of source says
                 about = {"type": _pair, "metavar": "NAME=PATH", "help": f"{kind} file or folder by its name"}

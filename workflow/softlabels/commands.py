@@ -43,11 +43,6 @@ class Command:
     resumes: bool = False
     threads: bool = False
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the outputs."""
-        return tuple(self.place.outputs)
-
 
 # In the order in which data flows.
 COMMANDS = {

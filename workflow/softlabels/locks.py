@@ -49,8 +49,7 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
 
     Args:
         lock: the file to lock; its record is ``lock.with_suffix(".json")``.
-        what: what is going on if somebody else holds it.
-        remedy: what to do then.
+        what, remedy: what is going on if somebody else holds it, and what to do then.
         patience: seconds to wait for an owner that may be about to stop.
 
     Yields:
