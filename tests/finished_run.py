@@ -49,9 +49,9 @@ def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -
 
     inputs: dict[str, Callable[[dict], dict[str, Any]]] = {
         "data": lambda names: {},
-        "card": lambda names: {**of("data", **names), "splits": list(map(Path, plan.split_files(**names)))},
         "label": lambda names: of("data", "annotations", "reference", **names),
         "split": lambda names: of("data", "items", "reference", **names),
+        "card": lambda names: {**of("data", **names), "splits": list(map(Path, plan.split_files(**names)))},
         "references": scored,
         "train": lambda names: scored(names) | of("data", "images", **names) | of("label", **names, draw=DRAW),
         "evaluate": lambda names: scored(names) | evaluated(names),
