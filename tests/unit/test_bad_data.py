@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pickle
+import shlex
 import shutil
 import stat
 import struct
@@ -520,8 +521,9 @@ def import_data(monkeypatch, capsys, folder, source):
         }
     )
     outputs = {name.split(".")[0]: folder.parent / "out" / name for name in FILES}
-    files = plan.source_files("people") | outputs | {"manifest": folder.parent / "out" / "manifest.json"}
-    options = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    files = outputs | {"manifest": folder.parent / "out" / "manifest.json"}
+    options = shlex.split(plan.data_options("people"))
+    options += [word for name, path in files.items() for word in (f"--{name}", str(path))]
     monkeypatch.setattr(sys, "argv", ["softlabels", "data", "--config", plan.json("data", dataset="people"), *options])
     try:
         cli.main()

@@ -227,7 +227,7 @@ def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_com
         ("studies.one.seeds", [1, 1], ["studies.one.seeds: found [1, 1], expected no entry twice."]),
         ("studies.one.metrics", ["kl"], ["studies.one.metrics: 'macro_acc' is missing"]),
         ("studies.one.tables", [{"kind": "main", "metrics": ["acc", "brier"]}],
-         ["studies.one.tables: main has 'brier', which is no metric of this study; there are: acc, ce, kl"]),
+         ["studies.one.tables: main has 'brier', no metric of this study; there are: acc, ce, kl"]),
         ("results", "", ['results: found ""']),
         ("results", "{seed}", ['results: found "{seed}"']),
         ("recipes.quick.weights_file", "w.pt", ["recipes.quick.weights_file: is read with 'weights: file' only."]),
