@@ -14,7 +14,7 @@ data_folder: {folder}
 datasets:
   animals: {{source: {{kind: counts, images: images, counts: counts.npy}}}}
 recipes: {{quick: {{network: compact, epochs: 1}}}}
-studies: {{one: {{datasets: [animals], recipes: [quick], seeds: [0, 1]}}}}
+studies: {{one: {{datasets: [animals], recipes: [quick], seeds: [0, 1], embedding: {{perplexity: 4}}}}}}
 """
 
 
@@ -139,3 +139,13 @@ def test_what_is_seldom_meant_is_a_warning(monkeypatch, capsys, folder):
     status, out, _ = check(monkeypatch, capsys, folder)
     assert status == 0
     assert "Warning: recipes.quick: class_weight per_class moves the optimum" in out
+
+
+def test_a_perplexity_that_the_test_part_is_too_small_for_is_told(monkeypatch, capsys, folder):
+    study = {"datasets": ["animals"], "recipes": ["quick"], "seeds": [0]}
+    change(folder, studies={"one": study})
+    status, _, complaints = check(monkeypatch, capsys, folder)
+    assert status == 2
+    assert "studies.one.embedding.perplexity: found 30 with 12 test items of animals, expected fewer" in complaints
+    change(folder, studies={"one": study | {"figures": ["curves"]}})  # nothing is embedded
+    assert check(monkeypatch, capsys, folder)[0] == 0

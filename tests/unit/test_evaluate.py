@@ -20,6 +20,7 @@ CLASSES = ["cat", "dog", "owl"]
 CONFIG = {
     "set": "standard",
     "metrics": {name: {"kind": name} for name in METRICS},
+    "needs": {},
     "structure": {"neighbours": 15},
 }
 
@@ -130,12 +131,11 @@ def test_a_metric_is_not_defined_where_what_it_needs_is_not(trained, monkeypatch
         return aligned.features.sum() * options["factor"]
 
     monkeypatch.setattr(registry, "load", lambda kind, name: metric)
-    monkeypatch.setattr(registry, "entry", lambda kind, name: {"needs": ["features"]})
-    found = trained.scores(set="sum", metrics={"sum": {"kind": "sum", "factor": 2}})
+    found = trained.scores(set="sum", metrics={"sum": {"kind": "sum", "factor": 2}}, needs={"sum": ["features"]})
     assert found.value("sum") == pytest.approx(2 * trained.features.sum(dtype=float))
     assert found.get("val", "all", "none", "sum") is None
-    monkeypatch.setattr(registry, "entry", lambda kind, name: {"needs": ["votes"]})  # the reference is exact
-    assert trained.scores(set="sum", metrics={"sum": {"kind": "sum"}}).value("sum") is None
+    # The reference is exact.
+    assert trained.scores(set="sum", metrics={"sum": {"kind": "sum"}}, needs={"sum": ["votes"]}).value("sum") is None
 
 
 def test_structure_numbers_agree_with_direct_computations(trained):

@@ -196,7 +196,7 @@ def test_an_example_is_checked_imported_split_and_described(name, tmp_path):
     example = json.loads(json.dumps(EXAMPLES[name]))
     example["datasets"][name]["source"] |= UNLIKE.get(name, {})
     used = list(example.get("splits", {"random": {}}))
-    study = {"datasets": [name], "recipes": ["quick"], "splits": used, "seeds": [0]}
+    study = {"datasets": [name], "recipes": ["quick"], "splits": used, "seeds": [0], "figures": []}
     raw = example | {
         "data_folder": str(tmp_path),
         "recipes": {"quick": {"network": "compact"}},

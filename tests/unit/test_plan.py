@@ -99,9 +99,10 @@ def test_a_study_is_told_what_its_tables_print_of_each_metric(monkeypatch):
 @pytest.fixture
 def topk(monkeypatch):
     """A plan whose study two has one metric more, with an option."""
-    entry = {"about": "", "needs": [], "options": {"k": {"type": "integer", "default": 5}}}
+    entry = {"about": "", "needs": ["votes"], "options": {"k": {"type": "integer", "default": 5}}}
     known = registry.entry
-    monkeypatch.setattr(registry, "entry", lambda kind, name: entry if name == "topk" else known(kind, name))
+    for module in (registry, plan_module):
+        monkeypatch.setattr(module, "entry", lambda kind, name: entry if name == "topk" else known(kind, name))
     monkeypatch.setattr(plan_module, "location", lambda kind, name: ("softlabels.evaluation.metrics.kl", "metric"))
     return lambda metric: changed("studies.two.metrics", ["macro_acc", "ce", metric])
 
@@ -116,7 +117,7 @@ def test_a_further_metric_has_files_of_its_own_and_changes_no_others(plan, topk)
     files = more.files("two", "evaluate", "manifest") + more.files("two", "references", "manifest")
     assert {path for path in more.manifests("two") if "topk" in path} == {path for path in files if "topk" in path}
     # What a further metric's jobs are told is that metric, and nobody else's jobs are told of it.
-    own = {"set": "topk__k_3", "metrics": {"topk__k_3": {"kind": "topk", "k": 3}}}
+    own = {"set": "topk__k_3", "metrics": {"topk__k_3": {"kind": "topk", "k": 3}}, "needs": {"topk__k_3": ["votes"]}}
     assert more.of("evaluate", **WILDCARDS["evaluate"] | {"metrics": "topk__k_3"}) == own
     rows = more.of("references", **WILDCARDS["references"] | {"metrics": "topk__k_3"})
     assert rows == {**own, "seed": 1, "draws": 20}
@@ -143,8 +144,8 @@ def test_a_set_that_no_study_wants_is_refused(plan):
         ({"kind": "top_k", "k": 1}, "top_k"),
         ({"kind": "ece", "width": 0.01, "by": "class"}, "ece__by_class__width_0p01"),
         ({"kind": "ece", "edges": [0.5, 1e-9], "shift": -1.5}, "ece__edges_0p5_1em09__shift_m1p5"),
-        ({"kind": "my_metrics:brier"}, "my_metrics_brier"),
-        ({"kind": "my_metrics:brier", "both": True}, "my_metrics_brier__both_true"),
+        ({"kind": "my_metrics:brier"}, "my_metrics__brier"),
+        ({"kind": "my_metrics:brier", "both": True}, "my_metrics__brier__both_true"),
     ],
 )
 def test_a_metric_is_named_after_what_differs_from_its_defaults(options, name):

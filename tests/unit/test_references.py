@@ -151,7 +151,7 @@ def data_set(folder, p, votes):
 
 def score(folder, inputs, **changes):
     """The rows of a file of references."""
-    config = {"set": "standard", "metrics": METRICS, "seed": 0, "draws": 3, **changes}
+    config = {"set": "standard", "metrics": METRICS, "needs": {}, "seed": 0, "draws": 3, **changes}
     references.run(config, inputs, {"references": folder / "rows.parquet"})
     return read_rows(folder / "rows.parquet")
 

@@ -29,7 +29,7 @@ def raw(folder, loss):
         "modules": str(folder),
         "datasets": {"shapes": {"source": {"kind": "synthetic", "items": 60, "pixels": 16}}},
         "recipes": {"quick": {"network": "compact", "loss": loss}},
-        "studies": {"one": {"datasets": ["shapes"], "recipes": ["quick"]}},
+        "studies": {"one": {"datasets": ["shapes"], "recipes": ["quick"], "embedding": {"perplexity": 4}}},
     }
 
 
@@ -86,6 +86,8 @@ def test_a_module_of_the_users_own_is_read_with_its_options(folder):
         ("my_losses:focal", FOCAL.replace('"loss"', '"metric"'), ["found ENTRY['kind'] 'metric', expected 'loss'"]),
         ("my_losses:focal", FOCAL.replace('"number"', '"numer"'), ["my_losses.py", "option 'gamma'"]),
         ("my_losses:focal", f"import my_missing\n{FOCAL}", ["cannot be imported", "No module named 'my_missing'"]),
+        ("my_losses:focal", FOCAL.replace('{"gamma": {', '{"beta": 3, "gamma": {'), ["option 'beta': expected a rule"]),
+        ("my_losses:focal", FOCAL.replace('"kind"', '"shared": ["hue"], "kind"'), ["ENTRY shares 'hue', expected"]),
         ("my_losses:focal", f"{FOCAL}\n1 / 0\n", ["cannot be imported", "ZeroDivisionError"]),
     ],
 )  # fmt: skip
@@ -106,3 +108,32 @@ def test_a_path_is_no_name_of_a_module(folder):
     for name in ("../evil:focal", "a/b:focal", "my_losses:focal:x", "my_losses:"):
         with pytest.raises(UserError, match="Unknown loss"):
             config.resolve(raw(folder, name))
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "words"),
+    [
+        ("metric", {"decimals": "four"}, "ENTRY['decimals'] 'four', expected int"),
+        ("metric", {"better": "up"}, "ENTRY['better'] 'up', expected higher or lower"),
+        ("metric", {"needs": ["annotators"]}, "ENTRY['needs'] ['annotators'], expected features or votes"),
+        ("figure", {}, "ENTRY['per'] None, expected block or study"),
+    ],
+)
+def test_facts_of_an_own_entry_are_checked(folder, kind, facts, words):
+    (folder / "my_own.py").write_text(
+        f"ENTRY = {{'kind': '{kind}', 'options': {{}}, {str(facts)[1:]}\n\n\ndef f():\n    pass\n"
+    )
+    study = {"datasets": ["shapes"], "recipes": ["quick"], f"{kind}s": [*["macro_acc"][: kind == "metric"], "my_own:f"]}
+    problems = Problems()
+    list(check.check(raw(folder, "cross_entropy") | {"studies": {"one": study}}, problems))
+    assert words in "\n".join(problems.messages)
+
+
+def test_two_metrics_of_one_name_are_refused(folder):
+    for module in ("my_a__b", "my_a"):
+        (folder / f"{module}.py").write_text(
+            "ENTRY = {'kind': 'metric'}\n\n\ndef c():\n    pass\n\n\ndef b__c():\n    pass\n"
+        )
+    study = {"datasets": ["shapes"], "recipes": ["quick"], "metrics": ["macro_acc", "my_a__b:c", "my_a:b__c"]}
+    with pytest.raises(UserError, match=r"studies\.one\.metrics: two of them are called 'my_a__b__c'"):
+        config.resolve(raw(folder, "cross_entropy") | {"studies": {"one": study}})

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import config as configuration
 from . import registry, schema
+from .contracts import read_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
 from .datasets.folder import image_files
@@ -37,31 +38,43 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
     plan = None
     with _noted(problems):
         plan = Plan(raw)
-    for name in raw.get("datasets") or {}:
+    broken = _own_modules(raw, problems)
+    datasets = raw.get("datasets")
+    for name in datasets if isinstance(datasets, dict) and not broken else ():
         alone = plan or _alone(raw, name)
         if alone:
             yield from _data_set(alone, name, problems)
-    for kind, entry in sorted(set(schema.entries(plan.config, schema.section("")))) if plan else ():
-        try:
-            if registry.OWN.fullmatch(entry):
-                registry.load(kind, entry)
-        except Exception as error:  # whatever the user's own code raises
-            place = registry.file_of(kind, entry)
-            problems.add(
-                f"{kind} '{entry}': {place}: cannot be imported ({type(error).__name__}: {error}). Correct it."
-            )
     for recipe in plan.config["recipes"] if plan else ():
         for path in plan.weights(recipe):
             if not Path(path).is_file():
                 problems.add(f"recipes.{recipe}.weights_file: {path}: no such file. Correct the path, or data_folder.")
 
 
+def _own_modules(raw: dict[str, Any], problems: Problems) -> bool:
+    """Import the user's own modules; whether one of them cannot be."""
+    section, broken = schema.section(""), False
+    for kind, name in sorted(set(schema.entries(schema.complete(raw, section), section))):
+        if not registry.OWN.fullmatch(name):
+            continue
+        try:
+            path = registry.file_of(kind, name)
+        except UserError:  # told already
+            continue
+        try:
+            registry.load(kind, name)
+        except Exception as error:  # whatever the user's own code raises
+            broken = True
+            told = f"{type(error).__name__}: {error}"
+            problems.add(f"{kind} '{name}': {path}: cannot be imported ({told}). Correct it.")
+    return broken
+
+
 def _alone(raw: dict[str, Any], name: str) -> Plan | None:
     """The plan of one data set of a configuration that is wrong elsewhere, or None if it is wrong itself."""
-    kept = {key: raw[key] for key in ("data_folder", "splits", "labels") if key in raw}
+    kept = {key: raw[key] for key in ("data_folder", "modules", "splits", "labels") if key in raw}
     study = {"datasets": [name], "recipes": list(ANY_RECIPE)}
     rest = {"datasets": {name: raw["datasets"][name]}, "recipes": ANY_RECIPE, "studies": {ANY_STUDY: study}}
-    for sections in (kept, {key: kept[key] for key in kept if key == "data_folder"}):
+    for sections in (kept, {key: kept[key] for key in kept if key in ("data_folder", "modules")}):
         with suppress(UserError):
             return Plan({**sections, **rest})
     return None
@@ -91,7 +104,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                     images = list(relative_names(images, folder).values())
                     import_images(images, plan.config["datasets"][name]["source"], None, threads)
             return
-        for study in plan.config["studies"].values():
+        for title, study in plan.config["studies"].items():
             if name not in study["datasets"]:
                 continue
             for used in study["labels"]:
@@ -100,6 +113,13 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             for used, seed in product(study["splits"], study["seeds"]):
                 with _noted(problems, f"{place} with splits.{used}, seed {seed}: "):
                     split.run(plan.of("split", split=used, seed=seed), files, {"split": files["made"]})
+                    test = len(read_split(files["made"]).items("test"))
+                    if title != ANY_STUDY and plan.embeds(title) and study["embedding"]["perplexity"] >= test:
+                        most = max(1, test // 3)
+                        problems.add(
+                            f"studies.{title}.embedding.perplexity: found {study['embedding']['perplexity']:g} with "
+                            f"{test} test items of {name}, expected fewer than those. Lower it to {most} or less."
+                        )
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."

@@ -26,6 +26,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from . import registry
 from .errors import UserError
 
 PACKAGE = Path(__file__).resolve().parent
@@ -117,9 +118,10 @@ def _own_folder() -> str:
 @cache
 def _path(module: str, package: Path, folder: str) -> Path | None:
     first, *rest = module.split(".")
-    if first != "softlabels" and not folder:
-        return None
-    base = package.joinpath(*rest) if first == "softlabels" else Path(folder, first, *rest)
+    if first != "softlabels":
+        found = registry.own_file([first, *rest], Path(folder)) if folder else None
+        return None if found is None or registry.installed(first, Path(folder)) else found
+    base = package.joinpath(*rest)
     return next((path for path in (base.with_name(f"{base.name}.py"), base / "__init__.py") if path.is_file()), None)
 
 

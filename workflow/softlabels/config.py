@@ -235,6 +235,10 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
                     hint = _nearest(wanted, config[table], "defined")
                     yield f"studies.{name}.{table}: '{wanted}' is not defined under {table}; {hint}"
         metrics = metrics_of(study)
+        for kind in ("metric", "figure"):
+            names = [entry_name(chosen, schema.defaults(kind, chosen["kind"])) for chosen in study[f"{kind}s"]]
+            for double in sorted({found for found in names if names.count(found) > 1}):
+                yield f"studies.{name}.{kind}s: two of them are called '{double}'. Remove or rename one."
         for table in study["tables"]:
             for metric in set(table.get("metrics") or ()) - set(metrics):
                 hint = _nearest(metric, metrics, "there are")

@@ -330,7 +330,7 @@ def entry_name(options: Options, defaults: Options) -> str:
     """
     chosen = {key: value for key, value in sorted(options.items()) if key != "kind"}
     changed = {key: value for key, value in chosen.items() if key not in defaults or value != defaults[key]}
-    text = "__".join([options["kind"].replace(":", "_"), *(f"{key}_{_text(value)}" for key, value in changed.items())])
+    text = "__".join([options["kind"].replace(":", "__"), *(f"{key}_{_text(value)}" for key, value in changed.items())])
     name = re.sub(r"[^a-z0-9_]", "_", text.lower()).lstrip("_")[:LONGEST]
     if name == text:
         return name

@@ -265,11 +265,19 @@ class Plan:
         """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
         wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
         more = {"structure": {"neighbours": NEIGHBOURS}} if metrics == STANDARD else {}
-        return {"set": metrics, "metrics": of_set(metrics, wanted), **more}
+        chosen = of_set(metrics, wanted)
+        needs = {name: entry("metric", options["kind"])["needs"] for name, options in chosen.items()}
+        return {
+            "set": metrics,
+            "metrics": chosen,
+            "needs": {name: need for name, need in needs.items() if need},
+            **more,
+        }
 
     def _references(self, seed: str, metrics: str) -> dict[str, Any]:
         scored = self._evaluate(metrics)
-        return {"set": scored["set"], "metrics": scored["metrics"], "seed": int(seed), "draws": DRAWS}
+        shared = {key: scored[key] for key in ("set", "metrics", "needs")}
+        return {**shared, "seed": int(seed), "draws": DRAWS}
 
     def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}

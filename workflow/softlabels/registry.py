@@ -49,6 +49,15 @@ KINDS = {
 }  # fmt: skip
 
 
+# What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
+FACTS: dict[str, dict[str, type | tuple[str, ...]]] = {
+    "metric": {"heading": str, "better": ("higher", "lower"), "decimals": int, "needs": ("features", "votes")},
+    "figure": {"per": ("block", "study"),
+               "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
+    "source": {"gives": ("votes", "exact")},
+}  # fmt: skip
+
+
 @cache
 def names(kind: str) -> tuple[str, ...]:
     """The entries of a kind that come with the package, in name order."""
@@ -85,24 +94,29 @@ def file_of(kind: str, name: str) -> Path:
     if not OWN.fullmatch(name):
         return PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
     folder = Path(os.environ.get(FOLDER, "."))
-    candidates = (folder.joinpath(*parts).with_suffix(".py"), folder.joinpath(*parts, "__init__.py"))
-    path = next(filter(Path.is_file, candidates), None)
+    path = own_file(parts, folder)
     if path is None:
         raise UserError(
             f"{kind} '{name}': found no module {'/'.join(parts)}.py in {folder}. Correct the name, or the key "
             f"'modules' at the top, the folder of your own modules."
         )
-    if _taken(parts[0], folder):
+    if installed(parts[0], folder) or parts[0] in {name for kind in KINDS for name in names(kind)}:
         raise UserError(
             f"{kind} '{name}': the name '{parts[0]}' is that of an installed module or of one of ours. Rename {path}."
         )
     return path
 
 
+def own_file(parts: list[str], folder: Path) -> Path | None:
+    """Where Python finds the module ``a.b`` in the folder of the user's own: a package comes before a module."""
+    candidates = (folder.joinpath(*parts, "__init__.py"), folder.joinpath(*parts).with_suffix(".py"))
+    return next(filter(Path.is_file, candidates), None)
+
+
 @cache
-def _taken(name: str, folder: Path) -> bool:
-    """Whether a module of this name comes from elsewhere than the folder of the user's own."""
-    if name in sys.stdlib_module_names or name in {"softlabels", *(n for kind in KINDS for n in names(kind))}:
+def installed(name: str, folder: Path) -> bool:
+    """Whether a module of this name comes from elsewhere than the folder of the user's own, which Python asks last."""
+    if name in sys.stdlib_module_names or name == "softlabels":
         return True
     others = [place for place in sys.path if Path(place or ".").resolve() != folder.resolve()]
     return any(Path(place, f"{name}.py").is_file() or Path(place, name).is_dir() for place in others)
@@ -137,12 +151,26 @@ def entry(kind: str, name: str) -> dict[str, Any]:
             f"{{'kind': '{kind}', 'about': '…', 'options': {{…}}}}. Add it."
         )
     if OWN.fullmatch(name):
+        found = {**about, **found}
         function = location(kind, name)[1]
         if (own := found.get("kind")) != kind:
             raise UserError(f"{place}: found ENTRY['kind'] {own!r}, expected '{kind}'. Name one of that kind.")
+        for fact, allowed in FACTS.get(kind, {}).items():
+            values = [*found[fact]] if isinstance(found.get(fact), list) else [found[fact]] if fact in found else []
+            if (fact == "per" and not values) or any(not _fits(value, allowed) for value in values):
+                words = allowed.__name__ if isinstance(allowed, type) else " or ".join(allowed)
+                raise UserError(f"{place}: found ENTRY['{fact}'] {found.get(fact)!r}, expected {words}. Correct it.")
+        if wrong := [key for key, rule in found["options"].items() if not isinstance(rule, dict)]:
+            raise UserError(
+                f"{place}: option '{wrong[0]}': expected a rule, such as {{'type': 'number', 'default': 1}}."
+            )
         if not re.search(rf"^def {function}\(", text, re.MULTILINE):
             raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
     return {**about, **found}
+
+
+def _fits(value: Any, allowed: type | tuple[str, ...]) -> bool:
+    return isinstance(value, allowed) if isinstance(allowed, type) else value in allowed
 
 
 def use_modules(folder: str | Path) -> None:

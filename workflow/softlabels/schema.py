@@ -190,6 +190,10 @@ def options(kind: str, name: str) -> dict[str, Any]:
     own = {key: dict(rule) for key, rule in about["options"].items()}
     required = [key for key, rule in own.items() if rule.pop("required", False)]
     shared = {key: {"$ref": key} for key in about.get("shared", ())}
+    if wrong := [key for key in (*shared, *(r["$ref"] for r in own.values() if "$ref" in r)) if key not in SHARED]:
+        raise UserError(
+            f"{kind} '{name}': ENTRY shares '{wrong[0]}', expected some of {', '.join(SHARED)}. Correct it."
+        )
     properties = {"kind": {"const": name, "description": about["about"]}, **own, **shared}
     return _object(properties, ["kind", *required], entry=[kind, name])
 
@@ -251,7 +255,7 @@ def _each(change: Callable[[Any, dict[str, Any]], Any], value: Any, rule: dict[s
 
 def entries(value: Any, rule: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Kind and name of every entry that a complete configuration names."""
-    if "registry" in rule:
+    if "registry" in rule and isinstance(value, dict) and isinstance(value.get("kind"), str):
         yield rule["registry"], value["kind"]
     for _, sub, subrule in parts(value, rule):
         yield from entries(sub, subrule)

@@ -41,18 +41,17 @@ def of_part(
     return Aligned(part, item, reference.p[rows], log_prediction, reference.classes, features, counts)
 
 
-def scorer(metrics: Mapping[str, Options]) -> Score:
-    """A function that scores by some metrics (name to options).
+def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Score:
+    """A function that scores by some metrics (name to options), some of which have needs (name to features, votes).
 
     A number is NaN where it is not defined: without items, or without what the metric needs.
     """
     functions = {name: registry.load("metric", options["kind"]) for name, options in metrics.items()}
-    needs = {name: registry.entry("metric", options["kind"])["needs"] for name, options in metrics.items()}
 
     def score(aligned: Aligned) -> dict[str, float]:
         return {
             name: function(aligned, metrics[name])
-            if len(aligned.item) and all(NEEDS[need](aligned) is not None for need in needs[name])
+            if len(aligned.item) and all(NEEDS[need](aligned) is not None for need in needs.get(name, ()))
             else np.nan
             for name, function in functions.items()
         }

@@ -26,7 +26,8 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     """Write the scores of one run by one set of metrics.
 
     Args:
-        config: ``set``, ``metrics`` (name to options) and, of the standard set, ``structure: {neighbours}``.
+        config: ``set``, ``metrics`` (name to options), ``needs`` (of those that have any) and, of the standard set,
+            ``structure: {neighbours}``.
         inputs: ``predictions``, ``features``, ``reference``, ``split``, ``items`` and ``label`` (the label table that
             the run was trained on).
         outputs: ``scores``.
@@ -37,7 +38,7 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     reference, split = contracts.read_reference(inputs["reference"]), contracts.read_split(inputs["split"])
     predictions = contracts.read_predictions(inputs["predictions"])
     temperature = fit_temperature(*own_validation(inputs["label"], split, predictions))
-    score = scorer(config["metrics"])
+    score = scorer(config["metrics"], config["needs"])
     values = {}
     for part in ("val", "test"):
         items = split.items(part)

@@ -30,26 +30,28 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     """Write the reference rows of one split of a data set, scored by one set of metrics.
 
     Args:
-        config: ``set``, ``metrics`` (name to options), ``seed`` and ``draws`` of the sampling floor.
+        config: ``set``, ``metrics`` (name to options), their ``needs``, ``seed`` and ``draws`` of the sampling floor.
         inputs: ``reference`` and ``split``.
         outputs: ``references``.
     """
     reference, split = read_reference(inputs["reference"]), read_split(inputs["split"])
     train, test = (reference.rows(split.items(part)) for part in ("train", "test"))
-    found = rows(config["metrics"], reference, train, test, seed=config["seed"], draws=config["draws"])
+    drawn = {key: config[key] for key in ("seed", "draws", "needs")}
+    found = rows(config["metrics"], reference, train, test, **drawn)
     if config["set"] != STANDARD:  # without details
         found = {row: {name: values[name] for name in config["metrics"]} for row, values in found.items()}
     write_rows(outputs["references"], found, ORACLES, reference.classes, EPS)
 
 
 def rows(
-    metrics: Mapping[str, Options], reference: Reference, train: np.ndarray, test: np.ndarray, *, seed: int, draws: int
-) -> dict[str, Scores]:
+    metrics: Mapping[str, Options], reference: Reference, train: np.ndarray, test: np.ndarray, *, seed: int, draws: int,
+    needs: Mapping[str, list[str]] | None = None,
+) -> dict[str, Scores]:  # fmt: skip
     """Metrics of every reference row by name and, as ``detail.…``, what else it tells.
 
     The last two rows are there only where the reference is made of votes.
     """
-    score = scorer(metrics, reference.classes)
+    score = scorer(metrics, reference.classes, needs)
     p, counts = reference.p, reference.counts
     votes = None if counts is None else counts[test]
     n_classes = p.shape[1]
@@ -82,9 +84,9 @@ def rows(
     return table
 
 
-def scorer(metrics: Mapping[str, Options], classes: list[str]) -> Score:
+def scorer(metrics: Mapping[str, Options], classes: list[str], needs: Mapping[str, list[str]] | None = None) -> Score:
     """A function that scores the predictions of test items by some metrics (name to options)."""
-    function = aligned.scorer(metrics)
+    function = aligned.scorer(metrics, needs or {})
 
     def score(item: np.ndarray, reference: np.ndarray, prediction: np.ndarray, votes: np.ndarray | None) -> Scores:
         with np.errstate(divide="ignore"):  # a prediction of 0 has the logarithm -inf

@@ -406,8 +406,8 @@ def _locked(pins: dict[str, Any] | None) -> str:
 
 
 def _source(module: str) -> str:
-    """A module's file in the repository."""
-    return f"workflow/{module.replace('.', '/')}.py"
+    """A module's file in the repository, or in the folder of the user's own."""
+    return f"{'workflow/' if module.startswith('softlabels') else 'your own '}{module.replace('.', '/')}.py"
 
 
 def _remote() -> str | None:

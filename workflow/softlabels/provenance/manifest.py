@@ -108,6 +108,8 @@ def _code(command: str, config: dict[str, Any], root: Path) -> dict[str, Any]:
         definitions.setdefault(module, {})[name] = digest[: closure.DIGITS]
     modules = reached.modules | {name.partition(":")[0] for name in reached.harmless}
     commit, diff = _git()
+    own = [closure.path_of(module) for module in sorted(modules) if not module.startswith("softlabels")]
+    diff = b"\n".join([diff, *(b"own: %s\n%s" % (path.name.encode(), path.read_bytes()) for path in own)]).strip()
     digest = hashlib.sha256(diff).hexdigest() if diff else None
     if diff and not (archived := root / places.diff(digest)).exists():
         with io.atomic(archived) as part:

@@ -50,9 +50,12 @@ class Ledger:
 
     @property
     def main(self) -> list[str]:
-        """The metrics of the main table."""
-        chosen = next((table.get("metrics") for table in self.facts["tables"] if table["kind"] == "main"), None)
-        return [metric for metric in chosen or MAIN if metric in self.metrics]
+        """The metrics of the (first) main table."""
+        return self.chosen(next((table for table in self.facts["tables"] if table["kind"] == "main"), {}))
+
+    def chosen(self, options: dict[str, Any]) -> list[str]:
+        """The metrics that a table's options name, or those of the paper's table."""
+        return [metric for metric in options.get("metrics") or MAIN if metric in self.metrics]
 
     def place_header(self) -> list[str]:
         """Headings of the columns that tell a block from the others."""

@@ -24,7 +24,7 @@ ENTRY = {
 
 def table(ledger: Ledger, options: dict) -> Table:
     """One row a block, labels side by side; more than ``WIDE`` labels below each other."""
-    labels, metrics, place = ledger.labels, ledger.main, ledger.place_header()
+    labels, metrics, place = ledger.labels, ledger.chosen(options), ledger.place_header()
     if len(labels) <= WIDE:
         columns = list(itertools.product(labels, metrics))
         header = [f"{label}: {ledger.heading(metric)}" for label, metric in columns]
@@ -43,9 +43,9 @@ def table(ledger: Ledger, options: dict) -> Table:
 def _cell(ledger: Ledger, block: tuple, label: str, metric: str) -> str:
     aggregates = {each: ledger.get(block, each, metric) for each in ledger.labels}
     means = {each: aggregate["mean"]["value"] for each, aggregate in aggregates.items() if aggregate}
-    best = max if ledger.facts["headings"][metric]["better"] == "higher" else min
+    best = {"higher": max, "lower": min}.get(ledger.facts["headings"][metric]["better"])
     text = spread(aggregates[label])
-    return Bold(text) if len(means) > 1 and means.get(label) == best(means.values()) else text
+    return Bold(text) if best and len(means) > 1 and means.get(label) == best(means.values()) else text
 
 
 def _notes(ledger: Ledger) -> list[str]:
