@@ -77,7 +77,8 @@ def test_mistakes_of_configuration_votes_and_images_are_in_one_list(monkeypatch,
 def test_every_data_set_is_looked_at(monkeypatch, capsys, folder):
     source = {"kind": "counts", "images": "images"}
     datasets = {name: {"source": source | {"counts": f"{name}.npy"}} for name in ("counts", "left", "right")}
-    change(folder, datasets=datasets, studies={"one": {"datasets": ["counts"], "recipes": ["quick"]}})
+    study = {"datasets": ["counts"], "recipes": ["quick"], "embedding": {"perplexity": 4}}
+    change(folder, datasets=datasets, studies={"one": study})
     status, out, complaints = check(monkeypatch, capsys, folder)
     assert status == 2
     assert out == "counts: 60 images, 2 classes (0, 1), 180 votes.\n"
