@@ -291,6 +291,8 @@ def test_where_it_cannot_be_decided_the_whole_module_counts_and_says_why(own, te
         "def f(n): return __import__(n).g()",
         "def f(text): exec(text)",
         "import importlib.util\ndef f(n): return importlib.util.find_spec(n)",
+        "from softlabels import keyed, registry\ndef f(n): return registry.load('metric', n)()",
+        "from softlabels.registry import load\nfrom softlabels import keyed\ndef f(n): return load('metric', n)",
     ],
 )
 def test_what_imports_by_name_may_reach_every_module(own, text):

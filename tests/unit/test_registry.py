@@ -86,7 +86,9 @@ def test_a_module_of_the_users_own_is_read_with_its_options(folder):
         ("my_losses:focal", FOCAL.replace('"loss"', '"metric"'), ["found ENTRY['kind'] 'metric', expected 'loss'"]),
         ("my_losses:focal", FOCAL.replace('"number"', '"numer"'), ["my_losses.py", "option 'gamma'"]),
         ("my_losses:focal", f"import my_missing\n{FOCAL}", ["cannot be imported", "No module named 'my_missing'"]),
-        ("my_losses:focal", FOCAL.replace('{"gamma": {', '{"beta": 3, "gamma": {'), ["option 'beta': expected a rule"]),
+        ("my_losses:focal", FOCAL.replace('{"gamma": {', '{"beta": 3, "gamma": {'), ["option 'beta': expected a name"]),
+        ("my_losses:focal", FOCAL.replace('"gamma"', "1"), ["option 1: expected a name"]),
+        ("my_losses:focal", f"{FOCAL}\nraise SystemExit(3)\n", ["cannot be imported", "SystemExit: 3"]),
         ("my_losses:focal", FOCAL.replace('"kind"', '"shared": ["hue"], "kind"'), ["ENTRY shares 'hue', expected"]),
         ("my_losses:focal", f"{FOCAL}\n1 / 0\n", ["cannot be imported", "ZeroDivisionError"]),
     ],
@@ -137,3 +139,49 @@ def test_two_metrics_of_one_name_are_refused(folder):
     study = {"datasets": ["shapes"], "recipes": ["quick"], "metrics": ["macro_acc", "my_a__b:c", "my_a:b__c"]}
     with pytest.raises(UserError, match=r"studies\.one\.metrics: two of them are called 'my_a__b__c'"):
         config.resolve(raw(folder, "cross_entropy") | {"studies": {"one": study}})
+
+
+@pytest.mark.parametrize(
+    ("options", "body", "words"),
+    [
+        ("{'seed': {'type': 'integer', 'default': 7}}", "pass", "option 'seed' is one that every aggregate is given"),
+        ("{}", "return 1 / 0", "my_own.py, line 5: ZeroDivisionError: division by zero. Correct your own code."),
+    ],
+)
+def test_what_check_finds_in_an_own_aggregate(folder, options, body, words):
+    (folder / "my_own.py").write_text(
+        f"ENTRY = {{'kind': 'aggregate', 'options': {options}}}\n\n\ndef mean(evidence, options):\n    {body}\n"
+    )
+    labels = {name: {"aggregate": "my_own:mean", "form": name} for name in ("hard", "soft")}
+    problems = Problems()
+    list(check.check(raw(folder, "cross_entropy") | {"labels": labels}, problems))
+    assert words in "\n".join(problems.messages)
+
+
+def test_an_own_split_has_the_options_of_every_split(folder):
+    (folder / "my_own.py").write_text(
+        "import numpy as np\n\nENTRY = {'kind': 'split'}\n\n\n"
+        "def first(config, items, hard, relations):\n    return np.minimum(np.arange(len(hard)) // 5, 2), None, {}\n"
+    )
+    for split, words in (
+        ({"kind": "my_own:first"}, "has no item in part"),
+        ({"kind": "my_own:first", "allow_missing_class": True, "groups": False}, ""),
+    ):
+        problems = Problems()
+        list(check.check(raw(folder, "cross_entropy") | {"splits": {"random": split}}, problems))
+        assert words in " ".join(problems.messages) and bool(words) == bool(problems.messages)
+
+
+def test_two_values_of_an_option_are_two_metrics_though_one_is_neutral(folder):
+    (folder / "my_own.py").write_text(
+        "ENTRY = {'kind': 'metric', 'options': {'k': {'type': 'integer', 'default': 2, 'neutral': 1}}}\n\n\n"
+        "def top(aligned, options):\n    return options['k']\n"
+    )
+    study = {"datasets": ["shapes"], "recipes": ["quick"], "metrics": ["macro_acc", "my_own:top"]}
+    study["metrics"].append({"kind": "my_own:top", "k": 1})
+    resolved = config.resolve(raw(folder, "cross_entropy") | {"studies": {"one": study}})
+    assert config.metrics_of(resolved["studies"]["one"]) == {
+        "macro_acc": {"kind": "macro_acc"},
+        "my_own__top": {"kind": "my_own:top", "k": 2},
+        "my_own__top__k_1": {"kind": "my_own:top"},
+    }

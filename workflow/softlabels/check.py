@@ -6,7 +6,9 @@ temporary folder and without the pixels.
 
 from __future__ import annotations
 
+import os
 import tempfile
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import product
@@ -62,7 +64,7 @@ def _own_modules(raw: dict[str, Any], problems: Problems) -> bool:
             continue
         try:
             registry.load(kind, name)
-        except Exception as error:  # whatever the user's own code raises
+        except (Exception, SystemExit) as error:  # whatever the user's own code raises
             broken = True
             told = f"{type(error).__name__}: {error}"
             problems.add(f"{kind} '{name}': {path}: cannot be imported ({told}). Correct it.")
@@ -127,13 +129,23 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
 
 @contextmanager
 def _noted(problems: Problems, place: str = "") -> Iterator[None]:
-    """Note what a UserError of the block holds, one problem or a list, and go on after the block."""
+    """Note what a UserError of the block holds, one problem or a list, or an error in the user's own code; go on."""
     try:
         yield
     except UserError as error:
         first, *listed = str(error).split("\n  - ")
         for problem in listed or [first]:
             problems.add(place + problem)
+    except Exception as error:
+        folder = Path(os.environ.get(registry.FOLDER, ".")).resolve()
+        stack = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+        own = [
+            frame for frame in stack if registry.own_file([Path(frame.filename).stem], folder) == Path(frame.filename)
+        ]
+        if not own:
+            raise
+        told = f"{own[-1].filename}, line {own[-1].lineno}: {type(error).__name__}: {error}"
+        problems.add(f"{place}{told}. Correct your own code.")
 
 
 def command(configfile: Path, overrides: list[str]) -> None:

@@ -491,16 +491,19 @@ class _Search:
         self.whole: dict[str, str] = {}
         self.modules: set[str] = set()
         self.harmless: set[str] = set()
-        self.seen: set[tuple[str, _Unit | Chain]] = set()
+        self.seen: set[tuple] = set()
 
     def follow(self, module: str, chain: Chain, by: str) -> None:
         """Reach what ``chain`` means in a module."""
-        if (module, chain) in self.seen:
+        own = path_of(by.partition(":")[0]) is not None and not by.startswith("softlabels")
+        if (module, chain, own) in self.seen:
             return
-        self.seen.add((module, chain))
+        self.seen.add((module, chain, own))
         inner = f"{module}.{chain[0]}" if chain else ""
         if harmless := {module, f"{module}:{'.'.join(chain[:1])}"} & HARMLESS.keys():
             self.harmless |= harmless
+            if own and module == registry.__name__:  # it asks for entries that no configuration names
+                self.take_all(by)
         elif path_of(module) is None:
             if inner and path_of(inner):  # a folder without __init__.py
                 self.todo.append((inner, chain[1:], by))

@@ -273,7 +273,8 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
 def metrics_of(study: dict[str, Any]) -> dict[str, Options]:
     """Name to kind and options, as commands are told of them, of the metrics of a study, in its order."""
     wanted = schema.tracked(study["metrics"], schema.of_command()["properties"]["metrics"])
-    return {entry_name(options, schema.defaults("metric", options["kind"])): options for options in wanted}
+    names = [entry_name(full, schema.defaults("metric", full["kind"])) for full in study["metrics"]]
+    return dict(zip(names, wanted, strict=True))
 
 
 def _gives(source: dict[str, Any]) -> list[str]:

@@ -49,6 +49,9 @@ KINDS = {
 }  # fmt: skip
 
 
+# Options that no entry may have: those that its function is given besides.
+TAKEN = {"aggregate": {"form", "ties", "seed"}}
+
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
 FACTS: dict[str, dict[str, type | tuple[str, ...]]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": int, "needs": ("features", "votes")},
@@ -98,7 +101,7 @@ def file_of(kind: str, name: str) -> Path:
     if path is None:
         raise UserError(
             f"{kind} '{name}': found no module {'/'.join(parts)}.py in {folder}. Correct the name, or the key "
-            f"'modules' at the top, the folder of your own modules."
+            f"'modules' at the top, the folder of your own modules (outside of runs, {FOLDER} in the environment)."
         )
     if installed(parts[0], folder) or parts[0] in {name for kind in KINDS for name in names(kind)}:
         raise UserError(
@@ -160,10 +163,12 @@ def entry(kind: str, name: str) -> dict[str, Any]:
             if (fact == "per" and not values) or any(not _fits(value, allowed) for value in values):
                 words = allowed.__name__ if isinstance(allowed, type) else " or ".join(allowed)
                 raise UserError(f"{place}: found ENTRY['{fact}'] {found.get(fact)!r}, expected {words}. Correct it.")
-        if wrong := [key for key, rule in found["options"].items() if not isinstance(rule, dict)]:
-            raise UserError(
-                f"{place}: option '{wrong[0]}': expected a rule, such as {{'type': 'number', 'default': 1}}."
-            )
+        taken = {"kind", *TAKEN.get(kind, ())}
+        for key, rule in found["options"].items():
+            if key in taken:
+                raise UserError(f"{place}: option '{key}' is one that every {kind} is given. Rename it.")
+            if not isinstance(rule, dict) or not isinstance(key, str) or not key.isidentifier():
+                raise UserError(f"{place}: option {key!r}: expected a name, and a rule such as {{'type': 'number'}}.")
         if not re.search(rf"^def {function}\(", text, re.MULTILINE):
             raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
     return {**about, **found}
@@ -179,7 +184,12 @@ def use_modules(folder: str | Path) -> None:
 
 
 def load(kind: str, name: str) -> Callable:
-    """The function of an entry, imported now. Own modules come last on the path, so that they hide no other."""
+    """The function of an entry, imported now. Own modules come last on the path, so that they hide no other.
+
+    Raises:
+        UserError: no such entry.
+    """
+    file_of(kind, name)
     module, function = location(kind, name)
     if OWN.fullmatch(name) and (folder := str(Path(os.environ.get(FOLDER, ".")).resolve())) not in sys.path:
         sys.path.append(folder)

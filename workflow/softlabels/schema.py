@@ -184,12 +184,15 @@ def _object(properties: dict[str, Any], required: list[str], **more: Any) -> dic
     return {"type": "object", **of_keys, **more}
 
 
+OF_EVERY = {"split": ("groups", "allow_missing_class", "duplicates")}  # options of every entry of a kind
+
+
 def options(kind: str, name: str) -> dict[str, Any]:
     """The rule of an entry's options, ``kind`` included; a UserError where there is no such entry."""
     about = registry.entry(kind, name)
     own = {key: dict(rule) for key, rule in about["options"].items()}
     required = [key for key, rule in own.items() if rule.pop("required", False)]
-    shared = {key: {"$ref": key} for key in about.get("shared", ())}
+    shared = {key: {"$ref": key} for key in (*about.get("shared", ()), *OF_EVERY.get(kind, ()))}
     if wrong := [key for key in (*shared, *(r["$ref"] for r in own.values() if "$ref" in r)) if key not in SHARED]:
         raise UserError(
             f"{kind} '{name}': ENTRY shares '{wrong[0]}', expected some of {', '.join(SHARED)}. Correct it."

@@ -18,7 +18,6 @@ ENTRY = {
         "column": {
             "type": "string", "default": "fold", "description": "Column of the items with the number of the fold."},
     },
-    "shared": ["groups", "allow_missing_class", "duplicates"],
 }  # fmt: skip
 
 

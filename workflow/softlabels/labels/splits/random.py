@@ -28,7 +28,6 @@ ENTRY = {
             "description": "Shares are kept within the hard class of the reference (`hard`) and within yes/no "
             "columns of the items, where they exist (`pure` - the synthetic set's pure images)."},
     },
-    "shared": ["groups", "allow_missing_class", "duplicates"],
 }  # fmt: skip
 
 
