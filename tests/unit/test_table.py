@@ -165,7 +165,10 @@ def test_a_data_set_that_the_paper_does_not_have_is_not_compared_with_it(both, t
 
 
 def test_the_papers_recipe_differs_in_nothing():
-    assert paper.differences("synthetic", {**paper.SETUP["synthetic"], "schedule": {"kind": "cosine"}}) == []
+    tagged = {"schedule": {"kind": "cosine"}, "optimiser": {"kind": "sgd", "momentum": 0.9}}
+    assert paper.differences("synthetic", {**paper.SETUP["synthetic"], **tagged}) == []
+    other = {**paper.SETUP["synthetic"], "optimiser": {"kind": "adam"}}
+    assert paper.differences("synthetic", other) == ["optimiser adam (paper: sgd)"]
 
 
 def test_reference_rows_mark_oracles_and_infinity(both, outputs, rows):
