@@ -142,17 +142,19 @@ def test_two_metrics_of_one_name_are_refused(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "body", "words"),
+    ("module", "options", "body", "words"),
     [
-        ("{'seed': {'type': 'integer', 'default': 7}}", "pass", "option 'seed' is one that every aggregate is given"),
-        ("{}", "return 1 / 0", "my_own.py, line 5: ZeroDivisionError: division by zero. Correct your own code."),
+        ("my_own", "{'seed': {'type': 'integer'}}", "pass", "option 'seed' is one that every aggregate is given"),
+        ("my_own", "{}", "return 1 / 0", "my_own.py, line 5: ZeroDivisionError: division by zero. Correct your own"),
+        ("my_rooms.own", "{}", "return 1 / 0", "my_rooms/own.py, line 5: ZeroDivisionError: division by zero."),
     ],
 )
-def test_what_check_finds_in_an_own_aggregate(folder, options, body, words):
-    (folder / "my_own.py").write_text(
+def test_what_check_finds_in_an_own_aggregate(folder, module, options, body, words):
+    (folder / "my_rooms").mkdir()
+    folder.joinpath(*module.split(".")).with_suffix(".py").write_text(
         f"ENTRY = {{'kind': 'aggregate', 'options': {options}}}\n\n\ndef mean(evidence, options):\n    {body}\n"
     )
-    labels = {name: {"aggregate": "my_own:mean", "form": name} for name in ("hard", "soft")}
+    labels = {name: {"aggregate": f"{module}:mean", "form": name} for name in ("hard", "soft")}
     problems = Problems()
     list(check.check(raw(folder, "cross_entropy") | {"labels": labels}, problems))
     assert words in "\n".join(problems.messages)

@@ -138,14 +138,17 @@ def _noted(problems: Problems, place: str = "") -> Iterator[None]:
             problems.add(place + problem)
     except Exception as error:
         folder = Path(os.environ.get(registry.FOLDER, ".")).resolve()
-        stack = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-        own = [
-            frame for frame in stack if registry.own_file([Path(frame.filename).stem], folder) == Path(frame.filename)
-        ]
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(Path(frame.filename), folder)]
         if not own:
             raise
         told = f"{own[-1].filename}, line {own[-1].lineno}: {type(error).__name__}: {error}"
         problems.add(f"{place}{told}. Correct your own code.")
+
+
+def _is_own(file: Path, folder: Path) -> bool:
+    """Whether a file is a module of the user's own, in a folder that may hold this package and an environment too."""
+    inside = file.is_absolute() and file.is_relative_to(folder) and not file.is_relative_to(registry.PACKAGE)
+    return inside and "site-packages" not in file.parts
 
 
 def command(configfile: Path, overrides: list[str]) -> None:

@@ -495,7 +495,8 @@ class _Search:
 
     def follow(self, module: str, chain: Chain, by: str) -> None:
         """Reach what ``chain`` means in a module."""
-        own = path_of(by.partition(":")[0]) is not None and not by.startswith("softlabels")
+        who = by.partition(":")[0]
+        own = who.partition(".")[0] != "softlabels" and path_of(who) is not None
         if (module, chain, own) in self.seen:
             return
         self.seen.add((module, chain, own))
