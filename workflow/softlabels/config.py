@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from . import registry, schema
+from . import registry, schema, varied
 from .contracts import Options, entry_name
 from .errors import UserError
 
@@ -105,19 +105,29 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
     registry.use_modules(modules if isinstance(modules, str) else "")
     rule = schema.section("")
     config = schema.complete(raw, rule)
-    if problems := list(dict.fromkeys(_wrong(config, rule))) or list(_inconsistent(config)):
+    problems = list(dict.fromkeys(_wrong(config, rule)))
+    if not problems:
+        problems = varied.expand(config, _wrong, _finish)
+        problems += [varied.named(problem, config["origins"]) for problem in _inconsistent(config)]
+    if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise UserError(f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
     for dataset in config["datasets"].values():
-        dataset["reference"] = dataset["reference"] or ("votes" if _has_votes(dataset["source"]) else "exact")
+        _finish("datasets", dataset)
     return config
 
 
-def _wrong(config: Any, rule: dict[str, Any]) -> Iterator[str]:
+def _finish(section: str, definition: dict[str, Any]) -> None:
+    """What a definition says that depends on the rest of it: a data set's reference."""
+    if section == "datasets" and not definition["reference"]:
+        definition["reference"] = "votes" if _has_votes(definition["source"]) else "exact"
+
+
+def _wrong(config: Any, rule: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[str]:
     """What the schema refuses: of the sections, then of each kind's options, where they stand."""
     for error in _Validator(rule).iter_errors(config):
-        yield from _explain(error, ())
-    yield from _wrong_inside(config, rule, ())
+        yield from _explain(error, path)
+    yield from _wrong_inside(config, rule, path)
 
 
 def _wrong_inside(value: Any, rule: dict[str, Any], path: tuple[Any, ...]) -> Iterator[str]:
@@ -289,13 +299,14 @@ def _has_votes(source: dict[str, Any]) -> bool:
 
 def warnings(config: dict[str, Any]) -> list[str]:
     """What is allowed but seldom meant, for the studies of a resolved configuration."""
-    return list(dict.fromkeys(text for study in config["studies"].values() for text in _seldom_meant(config, study)))
+    told = dict.fromkeys(text for study in config["studies"].values() for text in _seldom_meant(config, study))
+    return [varied.named(text, config["origins"]) for text in told]
 
 
 def _seldom_meant(config: dict[str, Any], study: dict[str, Any]) -> Iterator[str]:
     from .training.schedules.warm_restarts import ends_mid_cycle
 
-    for name in study["recipes"]:
+    for name in varied.used(study, "recipe"):
         recipe = config["recipes"][name]
         epochs, schedule = recipe["epochs"], recipe["schedule"]
         if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs - recipe["warmup_epochs"], schedule):
@@ -304,7 +315,7 @@ def _seldom_meant(config: dict[str, Any], study: dict[str, Any]) -> Iterator[str
             yield f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
         unchanged = {"hue": 0, "saturation": [1, 1], "zoom": 1}
         moved = [key for key, neutral in unchanged.items() if recipe["augment"][key] != neutral]
-        for dataset in study["datasets"]:
+        for dataset in varied.used(study, "dataset"):
             if moved and config["datasets"][dataset]["source"]["kind"] == "synthetic":
                 yield (
                     f"recipes.{name}: augment.{' and augment.'.join(moved)} can make the labels of {dataset} wrong: "

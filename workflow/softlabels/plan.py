@@ -16,9 +16,9 @@ from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
 from .registry import entry, location
+from .varied import Point, used
 
-AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the last varies fastest
-BLOCK = AXES[:3]  # what the labels of a figure share
+BLOCK = ("dataset", "split", "recipe")  # what the labels of a figure share
 DRAW = "all"  # of the labels that networks are trained on: one for all seeds
 # What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
 DRAWN_FROM = {
@@ -48,6 +48,7 @@ class Plan:
         self.root = Path(self.config["results"]).as_posix()
         self._tracked: dict[tuple, tuple[str, str]] = {}
         self._metrics: dict[str, dict[str, Options]] = {}
+        self._grids: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], list[str]]] = {}
 
     # -- which files -----------------------------------------------------------------------------------------------
 
@@ -59,24 +60,39 @@ class Plan:
             wanted: these commands only.
             fixed: only jobs with these values of their wildcards.
         """
-        grid = self.config["studies"][study]
+        seeds = self.config["studies"][study]["seeds"]
         axes = {"study": [study], "draw": [DRAW], "metrics": self.sets(study)}
-        axes |= {axis: grid[f"{axis}s"] for axis in AXES}
-        blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
             if command == "download" or (command == "embed" and not self.embeds(study)):
                 continue
-            its = {name: values for name, values in axes.items() if name in places.PLACES[command].wildcards}
-            if command == "embed":
-                its["seed"] = grid["seeds"][:1]
-            several = [its]
-            if command == "figure":
-                several = [its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
-                           for name, about in self.figures(study).items()]  # fmt: skip
-            for its in several:
-                chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
-                for values in itertools.product(*chosen):
-                    yield command, dict(zip(its, values, strict=True))
+            wildcards = places.PLACES[command].wildcards
+            block = tuple(axis for axis in BLOCK if axis in wildcards)
+            first = {name: values for name, values in axes.items() if name in wildcards}
+            last = {"seed": seeds[:1] if command == "embed" else seeds, "label": []}
+            for more in self._figure_axes(study) if command == "figure" else [{}]:
+                for names in _products(first | more, fixed):
+                    for of_block, labels in self._blocks(study, block).items():
+                        place = dict(zip(block, of_block, strict=True))
+                        if all(fixed.get(axis, name) == name for axis, name in place.items()):
+                            its = {k: values for k, values in (last | {"label": labels}).items() if k in wildcards}
+                            for its_last in _products(its, fixed):
+                                yield command, {**names, **place, **its_last}
+
+    def _blocks(self, study: str, axes: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
+        """The labels that run in each data set, split and recipe of a study, or in each of some of these three."""
+        if (study, axes) not in self._grids:
+            found: dict[tuple[str, ...], dict[str, None]] = {}
+            for point in self.config["studies"][study]["grid"]:
+                names = tuple(getattr(point, axis) for axis in axes)
+                found.setdefault(names, {}).update(dict.fromkeys(point.labels.values()))
+            self._grids[study, axes] = {names: list(labels) for names, labels in found.items()}
+        return self._grids[study, axes]
+
+    def _figure_axes(self, study: str) -> Iterator[dict[str, list[str]]]:
+        """Name and blocks of each figure of a study."""
+        blocks = ["".join(f"-{name}" for name in block) for block in self._blocks(study, BLOCK)]
+        for name, about in self.figures(study).items():
+            yield {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
 
     def files(self, study: str, command: str, output: str, **fixed: Any) -> list[str]:
         """One output (or ``manifest``) of each job of a command behind a study."""
@@ -89,8 +105,11 @@ class Plan:
 
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
-        studies = [study for study in self.config["studies"].values() if dataset in study["datasets"]]
-        return sorted({(split, seed) for study in studies for split in study["splits"] for seed in study["seeds"]})
+        found = set()
+        for name, study in self.config["studies"].items():
+            splits = {split for of_data, split in self._blocks(name, BLOCK[:2]) if of_data == dataset}
+            found |= set(itertools.product(splits, study["seeds"]))
+        return sorted(found)
 
     def split_files(self, dataset: str) -> list[str]:
         """The files of :meth:`card_splits`."""
@@ -288,27 +307,46 @@ class Plan:
             "study": study, **{key: grid[key] for key in ("seeds", "ddof", "level")}, "baseline": grid["labels"][0],
             "datasets": {
                 name: {"paper": self.config["datasets"][name]["paper"], "description": self._data(name)}
-                for name in grid["datasets"]
+                for name in used(grid, "dataset")
             },
-            "splits": {name: self.tracked("split", self.config["splits"][name]) for name in grid["splits"]},
-            "recipes": {name: self.recipe(name) for name in grid["recipes"]},
-            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
+            "splits": {name: self.tracked("split", self.config["splits"][name]) for name in used(grid, "split")},
+            "recipes": {name: self.recipe(name) for name in used(grid, "recipe")},
+            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in used(grid, "label")},
             "metrics": list(metrics), "metric_options": metrics,
             "metric_facts": {name: _printed(options) for name, options in metrics.items()},
             "metric_code": {
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
+            **_varied(grid["grid"]),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:
         grid = self.config["studies"][study]
         options = self.tracked("figure", self.figures(study)[figure]["options"])
-        of_study = {"study": study, "labels": grid["labels"], "seeds": grid["seeds"]}
-        return {**of_study, "figure": options, "block": block.split("-")[1:] or None}
+        place = tuple(block.split("-")[1:])
+        labels = self._blocks(study, BLOCK)[place] if place else grid["labels"]
+        return {"study": study, "labels": labels, "seeds": grid["seeds"], "figure": options, "block": list(place) or None}
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
+
+
+def _products(axes: dict[str, list[Any]], fixed: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All combinations of the values of axes, the last varies fastest, that have the fixed values."""
+    chosen = ([value for value in values if fixed.get(name, value) == value] for name, values in axes.items())
+    yield from (dict(zip(axes, values, strict=True)) for values in itertools.product(*chosen))
+
+
+def _varied(grid: list[Point]) -> dict[str, Any]:
+    """What the command ``study`` is told of the points of a study that varies something."""
+    if not grid[0].values:
+        return {}
+    points = [
+        {"base": list(p.base), "names": [p.dataset, p.split, p.recipe], "labels": p.labels, "values": p.values}
+        for p in grid
+    ]
+    return {"varied": list(grid[0].values), "points": points}
 
 
 def _printed(options: Options) -> dict[str, Any]:

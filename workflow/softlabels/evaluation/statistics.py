@@ -45,5 +45,10 @@ def paired_difference(a: Sequence[float], b: Sequence[float], level: float) -> D
     mean, std, n = summary([x - y for x, y in zip(a, b, strict=True)], ddof=1)
     if std is None:
         return Difference(mean, None, None, None, n)
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)
+    half = half_width(std, n, level)
     return Difference(mean, std, mean - half, mean + half, n)
+
+
+def half_width(std: float, n: int, level: float) -> float:
+    """Half of the t interval of a mean of ``n`` numbers with the sample standard deviation ``std``."""
+    return float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)

@@ -11,7 +11,7 @@ from ..contracts import Reference, read_reference, read_rows, sets
 from ..errors import UserError
 from ..evaluation.structure import FACTS
 from . import items, ledger, ledger_view, paper
-from .ledger import Evaluations, blocks, evaluations, named, reference_name, run_name
+from .ledger import Evaluations, evaluations, named
 
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 
@@ -23,7 +23,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
         config: ``study``, ``datasets`` (name: ``paper`` and ``description``), ``splits``, ``recipes`` and ``labels``
             (name: definition), ``seeds``, ``metrics`` (names), ``metric_facts`` (what tables print of each: heading,
             better, unit, decimals, source), ``metric_code`` (hash of the code of each), ``ddof``, ``level``,
-            ``baseline``, ``tables`` (kind and options of each).
+            ``baseline``, ``tables`` (kind and options of each); of a study that varies something ``varied`` (the keys)
+            and ``points`` (of each ``base`` and ``names``: data set, split and recipe as the study names them and as
+            they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text).
         inputs: lists ``scores`` (a file a run and set of metrics), ``predictions`` (a file a run), ``references`` (a
             file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a data set). Their
             paths under ``results/`` say which is which.
@@ -32,11 +34,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     Raises:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
     """
-    seeds, datasets = config["seeds"], list(config["datasets"])
-    run_names = [
-        run_name(block, label, seed) for block in blocks(config) for label in config["labels"] for seed in seeds
-    ]
-    split_names = dict.fromkeys(reference_name(block, seed) for block in blocks(config) for seed in seeds)
+    seeds, datasets, points = config["seeds"], list(config["datasets"]), ledger.points(config)
+    run_names = list(dict.fromkeys(run for point in points for label in point.labels for run in point.runs(label, seeds)))
+    split_names = dict.fromkeys(draw for point in points for draw in point.draws(seeds))
     predictions = named(inputs["predictions"], "runs", run_names, "predictions.parquet")
     tables = named(inputs["items"], "data", datasets, "items.parquet")
     reference = named(inputs["reference"], "data", datasets, "reference.parquet")
@@ -45,7 +45,7 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     references = evaluations(inputs["references"], "references", list(split_names), wanted, read_rows)
     facts = study_facts(config, runs, reference)
     cells = ledger.build({**config, "headings": facts["headings"]}, runs, references)
-    columns = items.columns(config["labels"], [about["classes"] for about in facts["datasets"].values()])
+    columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
     io.write_table(outputs["cells"], cells, facts)
@@ -78,7 +78,7 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
     printed = config["metric_facts"] | {f"structure.{name}": {"source": None, **about} for name, about in FACTS.items()}
     return {
         "study": config["study"],
-        "labels": sorted(config["labels"], key=lambda label: label != config["baseline"]),  # the baseline first
+        "labels": ledger.labels_of(config),
         "headings": {
             name: {**about, "heading": about["heading"] + ARROWS.get(about["better"], "")}
             for name, about in printed.items()
@@ -94,7 +94,9 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
 def _setup(config: Mapping[str, Any], dataset: str, truth: Reference) -> Iterator[str]:
     """What differs from the paper's set-up of a data set, and how many votes its reference is made of."""
     definition, title = config["datasets"][dataset], paper.title(dataset)
-    for recipe, settings in config["recipes"].items() if definition["paper"] else ():
+    recipes = dict.fromkeys(point.names[2] for point in ledger.points(config) if point.names[0] == dataset)
+    for recipe in recipes if definition["paper"] else ():
+        settings = config["recipes"][recipe]
         settings = {**settings, **settings["optimiser"]}
         here = {
             **settings,
