@@ -16,6 +16,7 @@ import yaml
 from . import registry, schema, varied
 from .contracts import Options, entry_name
 from .errors import UserError
+from .varied import Configuration, Point
 
 _Checker = jsonschema.Draft202012Validator
 _Validator = jsonschema.validators.extend(
@@ -92,7 +93,7 @@ def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     return raw
 
 
-def resolve(raw: dict[str, Any]) -> dict[str, Any]:
+def resolve(raw: dict[str, Any]) -> Configuration:
     """Check a configuration and complete it with every default.
 
     Numbers become what the schema says (10 and 10.0 and "1e-4" where a number is due), and a kind becomes a mapping
@@ -107,8 +108,9 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
     config = schema.complete(raw, rule)
     problems = list(dict.fromkeys(_wrong(config, rule)))
     if not problems:
+        config = Configuration(config)
         problems = varied.expand(config, _wrong, _finish)
-        problems += [varied.named(problem, config["origins"]) for problem in _inconsistent(config)]
+        problems += [varied.named(problem, config.origins) for problem in _inconsistent(config)]
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise UserError(f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
@@ -297,16 +299,16 @@ def _has_votes(source: dict[str, Any]) -> bool:
     return "votes" in _gives(source) and source.get("votes") != 0
 
 
-def warnings(config: dict[str, Any]) -> list[str]:
+def warnings(config: Configuration) -> list[str]:
     """What is allowed but seldom meant, for the studies of a resolved configuration."""
-    told = dict.fromkeys(text for study in config["studies"].values() for text in _seldom_meant(config, study))
-    return [varied.named(text, config["origins"]) for text in told]
+    told = dict.fromkeys(text for grid in config.grids.values() for text in _seldom_meant(config, grid))
+    return [varied.named(text, config.origins) for text in told]
 
 
-def _seldom_meant(config: dict[str, Any], study: dict[str, Any]) -> Iterator[str]:
+def _seldom_meant(config: Configuration, grid: list[Point]) -> Iterator[str]:
     from .training.schedules.warm_restarts import ends_mid_cycle
 
-    for name in varied.used(study, "recipe"):
+    for name in varied.used(grid, "recipe"):
         recipe = config["recipes"][name]
         epochs, schedule = recipe["epochs"], recipe["schedule"]
         if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs - recipe["warmup_epochs"], schedule):
@@ -315,7 +317,7 @@ def _seldom_meant(config: dict[str, Any], study: dict[str, Any]) -> Iterator[str
             yield f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
         unchanged = {"hue": 0, "saturation": [1, 1], "zoom": 1}
         moved = [key for key, neutral in unchanged.items() if recipe["augment"][key] != neutral]
-        for dataset in varied.used(study, "dataset"):
+        for dataset in varied.used(grid, "dataset"):
             if moved and config["datasets"][dataset]["source"]["kind"] == "synthetic":
                 yield (
                     f"recipes.{name}: augment.{' and augment.'.join(moved)} can make the labels of {dataset} wrong: "

@@ -82,7 +82,7 @@ class Plan:
         """The labels that run in each data set, split and recipe of a study, or in each of some of these three."""
         if (study, axes) not in self._grids:
             found: dict[tuple[str, ...], dict[str, None]] = {}
-            for point in self.config["studies"][study]["grid"]:
+            for point in self.config.grids[study]:
                 names = tuple(getattr(point, axis) for axis in axes)
                 found.setdefault(names, {}).update(dict.fromkeys(point.labels.values()))
             self._grids[study, axes] = {names: list(labels) for names, labels in found.items()}
@@ -302,23 +302,23 @@ class Plan:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
 
     def _study(self, study: str) -> dict[str, Any]:
-        grid, metrics = self.config["studies"][study], self.metrics(study)
+        grid, points, metrics = self.config["studies"][study], self.config.grids[study], self.metrics(study)
         return {
             "study": study, **{key: grid[key] for key in ("seeds", "ddof", "level")}, "baseline": grid["labels"][0],
             "datasets": {
                 name: {"paper": self.config["datasets"][name]["paper"], "description": self._data(name)}
-                for name in used(grid, "dataset")
+                for name in used(points, "dataset")
             },
-            "splits": {name: self.tracked("split", self.config["splits"][name]) for name in used(grid, "split")},
-            "recipes": {name: self.recipe(name) for name in used(grid, "recipe")},
-            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in used(grid, "label")},
+            "splits": {name: self.tracked("split", self.config["splits"][name]) for name in used(points, "split")},
+            "recipes": {name: self.recipe(name) for name in used(points, "recipe")},
+            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in used(points, "label")},
             "metrics": list(metrics), "metric_options": metrics,
             "metric_facts": {name: _printed(options) for name, options in metrics.items()},
             "metric_code": {
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
-            **_varied(grid["grid"]),
+            **_varied(points),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:

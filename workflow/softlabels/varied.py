@@ -47,6 +47,20 @@ class Point(NamedTuple):
     values: dict[str, str | None]
 
 
+class Configuration(dict):
+    """A complete configuration, with the definitions that points need.
+
+    Attributes:
+        grids: the points of each study.
+        origins: for which study, point and base a definition was made, by section and name.
+    """
+
+    def __init__(self, complete: dict[str, Any]):
+        super().__init__(complete)
+        self.grids: dict[str, list[Point]] = {}
+        self.origins: dict[tuple[str, str], str] = {}
+
+
 class Key(NamedTuple):
     """A varied key: as it is written, the kind of definition, and the path inside."""
 
@@ -79,11 +93,11 @@ def numeric(keys: Iterable[str], points: Iterable[dict[str, str | None]]) -> lis
     return [key for key, numbers in found.items() if len(numbers) > 1]
 
 
-def used(study: dict[str, Any], axis: str) -> list[str]:
-    """The names that run in a resolved study, of ``dataset``, ``split``, ``recipe`` or ``label``."""
+def used(grid: list[Point], axis: str) -> list[str]:
+    """The names that run in a grid, of ``dataset``, ``split``, ``recipe`` or ``label``."""
     if axis == "label":
-        return list(dict.fromkeys(label for point in study["grid"] for label in point.labels.values()))
-    return list(dict.fromkeys(getattr(point, axis) for point in study["grid"]))
+        return list(dict.fromkeys(label for point in grid for label in point.labels.values()))
+    return list(dict.fromkeys(getattr(point, axis) for point in grid))
 
 
 def n_runs(study: dict[str, Any]) -> int:
@@ -95,27 +109,25 @@ def n_runs(study: dict[str, Any]) -> int:
 # -- from values to points ---------------------------------------------------------------------------------------------
 
 
-def expand(config: dict[str, Any], wrong: Wrong, finish: Finish) -> list[str]:
-    """Give every study its ``grid``, a list of :class:`Point`, and its figures; add the definitions that points need.
+def expand(config: Configuration, wrong: Wrong, finish: Finish) -> list[str]:
+    """Give every study its grid and its figures, and add the definitions that points need.
 
     Args:
-        config: a complete configuration that the schema accepts; ``origins`` is added: which study and point a
-            definition was made for, by section and name.
+        config: a complete configuration that the schema accepts.
         wrong: tells what a schema refuses of a definition that lies at a path.
         finish: puts in the rest of what a definition (of a section) says, where the schema accepts it.
 
     Returns:
         Problems.
     """
-    config["origins"] = {}
     problems: dict[str, str] = {}
     for name, study in config["studies"].items():
-        study["grid"] = []
+        config.grids[name] = []
         if all(base in config[section] for section in SECTIONS.values() for base in study[section]):
             expansion = _Expansion(config, name, wrong, finish)
-            study["grid"] = expansion.grid()
+            config.grids[name] = expansion.grid()
             problems |= expansion.problems
-        _figures(name, study, problems)
+        _figures(name, study, config.grids[name], problems)
     return list(problems.values())
 
 
@@ -130,7 +142,7 @@ def named(problem: str, origins: dict[tuple[str, str], str]) -> str:
 class _Expansion:
     """One study's way from values to points."""
 
-    def __init__(self, config: dict[str, Any], name: str, wrong: Wrong, finish: Finish):
+    def __init__(self, config: Configuration, name: str, wrong: Wrong, finish: Finish):
         self.config, self.study, self.place = config, config["studies"][name], f"studies.{name}"
         self.wrong, self.finish = wrong, finish
         self.problems: dict[str, str] = {}  # by what is the same whichever point has it
@@ -262,7 +274,7 @@ class _Expansion:
         name = _name(base, definition, was, changes)
         if name not in self.config[section]:
             self.config[section][name] = definition
-            self.config["origins"][section, name] = origin
+            self.config.origins[section, name] = origin
         elif definition != self._finished(section, name):
             self.problem(f"{section}.{name}: is what {origin} would be called, and is something else. Rename it.")
             return None
@@ -299,10 +311,10 @@ def _find(definition: dict[str, Any], key: Key) -> _Found:
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-def _figures(name: str, study: dict[str, Any], problems: dict[str, str]) -> None:
+def _figures(name: str, study: dict[str, Any], grid: list[Point], problems: dict[str, str]) -> None:
     """Put in the figures that a study has by default, and a figure ``over`` for each key with numbers."""
-    keys = list(study["grid"][0].values) if study["grid"] else []
-    numbers = numeric(keys, (point.values for point in study["grid"]))
+    keys = list(grid[0].values) if grid else []
+    numbers = numeric(keys, (point.values for point in grid))
     of_key = dict(zip(keys, heads(keys), strict=True))
     if study["figures"] is None:
         study["figures"] = [{"kind": "over", "key": None}] if numbers else [] if keys else figures(DEFAULT_FIGURES)
@@ -313,14 +325,14 @@ def _figures(name: str, study: dict[str, Any], problems: dict[str, str]) -> None
             continue
         wanted = [key for key in numbers if figure["key"] in (None, key, of_key[key])]
         chosen += [{**figure, "key": of_key[key]} for key in wanted]
-        if not wanted and (study["grid"] or not (study["vary"] or study["points"])):
+        if not wanted and (grid or not (study["vary"] or study["points"])):
             there = ", ".join(numbers) or "none"
             asked = f"the key '{figure['key']}'" if figure["key"] else "no key"
             text = f"studies.{name}.figures: over: found {asked}, expected one that the study varies over numbers: {there}."
             problems[text] = text
     study["figures"] = chosen
     per_block = any(registry.entry("figure", figure["kind"]).get("per") == "block" for figure in chosen)
-    for point in study["grid"] if per_block and keys else ():
+    for point in grid if per_block and keys else ():
         label = max(point.labels.values(), key=len)
         names = "-".join((point.dataset, point.split, point.recipe, label))
         if len(names.encode()) > LONGEST_FILE:

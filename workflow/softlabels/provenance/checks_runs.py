@@ -30,8 +30,8 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
         if count > 1:
             yield fail(f"{of_study(study, 'config')} seeds", f"{seed} {count} times", "each seed once")
     trained = {tuple(job.names.values()): job for job in scope.of_study(study, "train")}
-    named = itertools.product(recompute.blocks(config), config["labels"], map(str, config["seeds"]))
-    due = [(*block, label, seed) for block, label, seed in named]
+    named = itertools.product(recompute.points(config), config["seeds"])
+    due = list(dict.fromkeys((*p.ran, label, str(seed)) for p, seed in named for label in p.labels.values()))
     for names in due:
         if names not in trained:
             yield fail(of_study(study, "chain"), f"no training of {'/'.join(names[:4])}, seed {names[4]}", "one")

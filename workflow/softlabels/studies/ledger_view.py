@@ -87,6 +87,13 @@ class Ledger:
         shown = [cells[name] for name in self.place_header()[: -len(values) or None]]
         return [NONE if text is None else text for text in [*shown, *values]]
 
+    def name(self, block: Block) -> str:
+        """What a sentence calls a block, such as ``Synthetic, epochs 10``."""
+        varied = len(self.varied)
+        cells = self.place(block)
+        named = zip(self.place_header()[len(cells) - varied :], cells[len(cells) - varied :], strict=True)
+        return ", ".join([*cells[: len(cells) - varied], *(f"{head} {value}" for head, value in named)])
+
     def of_paper(self, block: Block) -> Block:
         """Where the paper's numbers for a block stand: they depend on data set and label alone."""
         of_label = (v if name.startswith("label.") else None for name, v in zip(self.varied, block[3:], strict=True))

@@ -13,6 +13,7 @@ from ..evaluation.structure import FACTS
 from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
+SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
@@ -86,26 +87,41 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
         "structure": [f"structure.{name}" for name in FACTS],
         "eps": first.content.eps,
         "datasets": {dataset: {"classes": truth.classes} for dataset, truth in truths.items()},
-        "setup": [line for dataset, truth in truths.items() for line in _setup(config, dataset, truth)],
+        "setup": list(_setup(config, truths)),
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
 
 
-def _setup(config: Mapping[str, Any], dataset: str, truth: Reference) -> Iterator[str]:
+def _setup(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:
     """What differs from the paper's set-up of a data set, and how many votes its reference is made of."""
-    definition, title = config["datasets"][dataset], paper.title(dataset)
-    recipes = dict.fromkeys(point.names[2] for point in ledger.points(config) if point.names[0] == dataset)
-    for recipe in recipes if definition["paper"] else ():
-        settings = config["recipes"][recipe]
-        settings = {**settings, **settings["optimiser"]}
-        here = {
-            **settings,
-            "items": len(truth.item),
-            "pixels": definition["description"]["source"].get("pixels"),
-            "reference": "exact" if truth.votes is None else "votes",
-        }
-        differing = "; ".join(paper.differences(definition["paper"], here)) or "nothing that it states"
-        yield f"{title}, recipe {recipe} differs from the paper in: {differing}."
-        yield f"{title}, recipe {recipe}, where the paper says nothing: {'; '.join(paper.unstated(settings))}."
-    if truth.votes is not None:
-        yield f"{title}: the reference is made of {truth.votes.mean():.1f} votes an item on average."
+    groups: dict[str, dict[str, list[ledger.Point]]] = {}
+    for point in ledger.points(config):
+        groups.setdefault(point.block[0], {}).setdefault(point.block[2], []).append(point)
+    for dataset, recipes in groups.items():
+        for recipe, points in recipes.items():
+            name = f"{paper.title(dataset)}, recipe {recipe}"
+            for said, texts in zip(SETUP, zip(*(_compared(config, point, truths) for point in points), strict=True)):
+                common = [text for text in texts[0] or () if all(text in of_point for of_point in texts)]
+                if texts[0] is not None:
+                    yield said.format(name=name, texts="; ".join(common) or "nothing that it states")
+        for used in dict.fromkeys(point.names[0] for points in recipes.values() for point in points):
+            if (votes := truths[used].votes) is not None:
+                yield f"{paper.title(used)}: the reference is made of {votes.mean():.1f} votes an item on average."
+
+
+def _compared(
+    config: Mapping[str, Any], point: ledger.Point, truths: Mapping[str, Reference]
+) -> tuple[list[str] | None, list[str] | None]:
+    """What of a point differs from the paper, and what the paper does not say; nothing of another data set."""
+    dataset, _, recipe = point.names
+    definition, truth, settings = config["datasets"][dataset], truths[dataset], config["recipes"][recipe]
+    if not definition["paper"]:
+        return None, None
+    settings = {**settings, **settings["optimiser"]}
+    here = {
+        **settings,
+        "items": len(truth.item),
+        "pixels": definition["description"]["source"].get("pixels"),
+        "reference": "exact" if truth.votes is None else "votes",
+    }
+    return paper.differences(definition["paper"], here), paper.unstated(settings)

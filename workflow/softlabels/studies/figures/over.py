@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -29,6 +30,8 @@ ENTRY = {
 FACTOR = 20  # values that span more than this stand on a logarithmic axis
 ROWS = 6  # of panels: so many combinations of the other keys can be read
 WIDE, HIGH = 3.4, 2.7  # inches of a panel
+LINE = 38  # characters of a line beside a panel
+BESIDE = 0.012  # of the axis, between the points of two labels
 
 
 class Scale(NamedTuple):
@@ -36,6 +39,11 @@ class Scale(NamedTuple):
 
     at: dict[str, float]  # value to place; a word such as ``all`` stands to the right of all numbers
     log: bool
+
+    def beside(self, value: str, share: float) -> float:
+        """A place beside that of a value, by a share of the axis: intervals of several labels hide each other not."""
+        low, high = min(self.at.values()), max(self.at.values())
+        return self.at[value] * (high / low) ** share if self.log else self.at[value] + share * (high - low)
 
 
 def draw(config: dict, inputs: dict) -> Figure:
@@ -56,8 +64,7 @@ def draw(config: dict, inputs: dict) -> Figure:
         for axes, metric in zip(axes_of_row, metrics, strict=True):
             _panel(axes, ledger, blocks, place, metric, scale)
             axes.set(title=ledger.heading(metric), xlabel=head)
-        others = [text for name, text in zip(ledger.place_header(), ledger.place(blocks[0]), strict=True) if name != head]
-        axes_of_row[0].set_ylabel(", ".join(map(drawing.name, others)))
+        axes_of_row[0].set_ylabel(textwrap.fill(drawing.name(_others(ledger, blocks[0], head), 4 * LINE), LINE))
     handles, names = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False)
     figure.suptitle(_title(ledger, head, len(rows)), fontsize=10)
@@ -79,14 +86,15 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: 
     """One metric: a line a label through the means, with t intervals over seeds where there are several."""
     blocks = sorted(blocks, key=lambda block: scale.at[block[place]])
     means = []
-    for label, look in zip(ledger.labels, drawing.lines(len(ledger.labels)), strict=True):
-        points = []
+    for k, (label, look) in enumerate(zip(ledger.labels, drawing.lines(len(ledger.labels)), strict=True)):
+        points, share = [], BESIDE * (k - (len(ledger.labels) - 1) / 2)
         for block in blocks:
             found = ledger.get(block, label, metric)
             if found and math.isfinite(mean := found["mean"]["value"]):
-                points.append((scale.at[block[place]], mean, _half(found, ledger.facts["level"])))
+                points.append((scale.beside(block[place], share), mean, _half(found, ledger.facts["level"])))
         x, y, half = zip(*points, strict=True) if points else ((), (), ())
-        axes.errorbar(x, y, half if any(half) else None, marker="o", ms=3.5, lw=1.1, capsize=2.5, label=drawing.name(label), **look)
+        form = {"marker": "o", "markersize": 3, "linewidth": 1.1, "capsize": 2.5, **look}
+        axes.errorbar(x, y, half if any(half) else None, label=drawing.name(label), **form)
         means += y
     if means and min(means) > 0 and max(means) > FACTOR * min(means):
         axes.set_yscale("log", nonpositive="clip")
@@ -117,6 +125,13 @@ def _readable(scale: Scale) -> list[str]:
         if not shown or place[shown[-1]] - place[value] >= room:
             shown.append(value)
     return shown
+
+
+def _others(ledger: Ledger, block: Block, head: str) -> str:
+    """What tells a row of panels from the others."""
+    start = len(ledger.place_header()) - len(ledger.varied)
+    cells = zip(ledger.place_header(), ledger.place(block), strict=True)
+    return ", ".join(f"{name} {text}" if k >= start else text for k, (name, text) in enumerate(cells) if name != head)
 
 
 def _title(ledger: Ledger, head: str, rows: int) -> str:

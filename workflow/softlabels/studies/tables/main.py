@@ -22,6 +22,7 @@ ENTRY = {
 }
 
 PLACES = 5  # blocks that a note lists of those that it holds for
+NOTES = 40  # about single blocks; the numbers of all are in table.csv
 
 
 def table(ledger: Ledger, options: dict) -> Table:
@@ -68,13 +69,13 @@ def _notes(ledger: Ledger) -> list[str]:
     told: dict[str, list[str]] = {}
     for block in ledger.blocks:
         for text in _test_split(ledger, block):
-            told.setdefault(text, []).append(", ".join(ledger.place(block)))
-    return notes + [f"{_places(places)}: {text}" for text, places in told.items()]
+            told.setdefault(text, []).append(ledger.name(block))
+    lines = [f"{'; '.join(_cut(places, PLACES))}: {text}" for text, places in told.items()]
+    return notes + _cut(lines, NOTES)
 
 
-def _places(places: list[str]) -> str:
-    more = len(places) - PLACES
-    return "; ".join(places[:PLACES]) + (f"; and {more} more" if more > 0 else "")
+def _cut(texts: list[str], most: int) -> list[str]:
+    return [*texts[:most], *[f"and {len(texts) - most} more"] * (len(texts) > most)]
 
 
 def _test_split(ledger: Ledger, block: Block) -> Iterator[str]:
