@@ -39,11 +39,7 @@ class Model:
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
-    """Load ``model.safetensors`` of a run.
-
-    Raises:
-        UserError: no such file, not a model of this package, or ``cuda`` without a GPU.
-    """
+    """Load ``model.safetensors`` of a run; a UserError where it is none, and for ``cuda`` without a GPU."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here. Use --device cpu.")
     try:

@@ -32,7 +32,6 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     Args:
         config: ``set``, ``metrics`` (name to options), their ``needs``, ``seed`` and ``draws`` of the sampling floor.
         inputs: ``reference`` and ``split``.
-        outputs: ``references``.
     """
     reference, split = read_reference(inputs["reference"]), read_split(inputs["split"])
     train, test = (reference.rows(split.items(part)) for part in ("train", "test"))
@@ -73,8 +72,8 @@ def rows(
 
     floor, k = sampling_floor(score, counts, means, train, test, seed, draws)
     first_order = ((votes > 0).sum(axis=1) - 1) / (2 * votes.sum(axis=1))
-    details = {"draws": draws, "first_order_kl": first_order.mean(), "k": k}
-    table["sampling_floor"] = {**floor, **{f"detail.{name}": value for name, value in details.items()}}
+    details = {"detail.draws": draws, "detail.first_order_kl": first_order.mean(), "detail.k": k}
+    table["sampling_floor"] = {**floor, **details}
 
     agreement, directions, n_items = split_half(score, counts, test, seed)
     table["split_half"] = {**agreement, "detail.n_items": n_items}

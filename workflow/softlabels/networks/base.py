@@ -17,16 +17,11 @@ from ..errors import UserError
 
 @dataclass
 class Body:
-    """What a network module builds.
+    """What a network module builds."""
 
-    Attributes:
-        module: images float32 ``[B, 3, H, W]`` to globally average pooled features ``[B, F]``.
-        width: F.
-        mean, std: the normalisation constants of the loaded weights (per channel, of values in 0..1); None without.
-    """
-
-    module: nn.Module
-    width: int
+    module: nn.Module  # images float32 [B, 3, H, W] to globally average pooled features [B, F]
+    width: int  # F
+    # The normalisation constants of the loaded weights (per channel, of values in 0..1); None without.
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 
@@ -83,11 +78,7 @@ def state_sha256(module: nn.Module) -> str:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a body's weights from a local file; the head's are ignored.
-
-    Raises:
-        UserError: no such file, an unreadable file, or weights of another network.
-    """
+    """Load a body's weights from a local file; the head's are ignored, those of another network a UserError."""
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -113,11 +104,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def of_timm(model: str, weights: str, weights_file: Path | None) -> Body:
-    """The body of timm's ``model`` with random, downloaded or local weights.
-
-    Raises:
-        UserError: the weights cannot be downloaded or read; the message says what to do.
-    """
+    """The body of timm's ``model`` with random, downloaded or local weights; a UserError if they cannot be had."""
     import timm
 
     try:
