@@ -126,14 +126,11 @@ def half_panels(counts: np.ndarray, item: np.ndarray, seed: int) -> tuple[np.nda
 def sampling_floor(
     score: Score, counts: np.ndarray, means: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, draws: int
 ) -> tuple[Scores, float]:
-    """What a perfect model would score, because an item's n votes are a sample.
+    """What a perfect model would score, because an item's n votes are a sample; and the k below.
 
     The perfect model is p~ = (counts + k · class mean) / (n + k); the score is the mean over ``draws`` of p* against
     p~, p* being the shares of n votes drawn from p~. Where k is large it errs upwards, because p~ is smoother than the
     truth; the first-order value (S - 1) / (2n), S being the classes with votes, errs downwards.
-
-    Returns:
-        The scores and k.
     """
     k = best_prior_votes(counts[train], means, train, seed)
     perfect = shrink(counts[test], means[counts[test].argmax(axis=1)], k)
@@ -166,11 +163,8 @@ def best_prior_votes(counts: np.ndarray, means: np.ndarray, item: np.ndarray, se
 
 
 def split_half(score: Score, counts: np.ndarray, test: np.ndarray, seed: int) -> tuple[Scores, list[Scores], int]:
-    """How well two half panels of the same people agree: an agreement, never a floor.
-
-    Returns:
-        The mean of both directions; each direction; the number of items, which are those with two votes or more.
-    """
+    """How well two half panels of the same people agree (an agreement, never a floor): the mean of both directions;
+    each direction; the number of items, which are those with two votes or more."""
     test = test[counts[test].sum(axis=1) >= 2]
     panels = half_panels(counts[test], test, seed)
     first, second = (half / half.sum(axis=1, keepdims=True) for half in panels)

@@ -54,13 +54,9 @@ def build(
     weights_file: Path | None = None,
     dropout: float = 0.0,
 ) -> tuple[Classifier, Body]:
-    """A classifier of C classes whose initial weights are keyed by (seed, network).
+    """A classifier of C classes whose initial weights are keyed by (seed, network); its keywords are a recipe's.
 
-    Args:
-        options: the recipe's ``network``.
-        weights: "none" (random), "imagenet" (downloaded by timm) or "file".
-        weights_file: safetensors or PyTorch state of the body, for "file".
-        dropout: share of features dropped before the head in training.
+    ``options`` is the recipe's ``network``, ``weights_file`` safetensors or PyTorch state of the body.
     """
     kind = options["kind"]
     torch.manual_seed(keyed.torch_seed(f"initial weights of {kind}", seed))

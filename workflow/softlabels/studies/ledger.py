@@ -68,14 +68,12 @@ def reference_name(block: Block, seed: int) -> str:
 
 
 def named(paths: list[Path], folder: str, names: Iterable[str], what: str, skip: int = 0) -> dict[str, Path]:
-    """Files by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
+    """The files of some names, which their place under results/ gives them, such as ``synthetic/random/seed0``.
 
     Args:
         paths: files under results/.
-        folder: the folder under results/, a key of NAMES.
-        names: of the files that are wanted.
-        what: they are.
-        skip: how many parts of a name are left out at its start.
+        folder: the folder there, a key of NAMES; ``what`` they are is told where one is missing.
+        names: of the files that are wanted, without the first ``skip`` parts.
 
     Raises:
         UserError: a path that does not lie in such a folder, or names without a file; the message lists them all.
