@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import signal
@@ -20,8 +19,10 @@ from platformdirs import user_cache_dir
 
 from . import io, locks, places, slurm
 from .commands import COMMANDS
-from .config import overridden, read, resolve
+from .config import overridden, read
 from .errors import UserError
+from .plan import Plan, extent
+from .varied import values_of
 
 LOCKS = Path(".snakemake/locks")
 HEAD = Path(".snakemake/head.json")  # beside the lock: both belong to the folder, whatever `results` says
@@ -46,11 +47,12 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         UserError: a wrong configuration, no cluster, a home folder that is full, a workflow that runs here already, or
             a lock of another host.
     """
-    config = resolve(overridden(read(configfile), overrides))
+    plan = Plan(overridden(read(configfile), overrides))
+    config = plan.config
     rest = [option for option in rest if option != "--"]
     on_slurm = slurm.asked_for(rest)
     _require_cache()
-    print(announcement(config), file=sys.stderr, flush=True)
+    print(announcement(plan), file=sys.stderr, flush=True)
     lock = Path(config["results"], places.STATES, "run.lock")
     with locks.held(lock, "A run is at work in this folder already", "Wait until it is done, or stop it."):
         _clear_leftovers(on_slurm)
@@ -103,17 +105,17 @@ def _require_cache() -> None:
         ) from None
 
 
-def announcement(config: dict[str, Any]) -> str:
-    """What a resolved configuration will run, and about how long (its ``about``)."""
-    lines = []
+def announcement(plan: Plan) -> str:
+    """What a configuration will run, and about how long (its ``about``)."""
+    lines, config = [], plan.config
     for name, study in config["studies"].items():
-        total = math.prod(len(study[key]) for key in ("datasets", "splits", "recipes", "labels", "seeds"))
         shown = "{network[kind]} for {epochs} epochs on {device}"
         recipes = ", ".join(shown.format(**config["recipes"][recipe]) for recipe in study["recipes"])
+        varied = "".join(f"; {key} {', '.join(values)}" for key, values in values_of(config.grids[name]).items())
         lines.append(
-            f"Study {name}: {total} trainings ({' and '.join(study['labels'])} labels of "
-            f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}), then evaluation, t-SNE, "
-            f"tables and figures. What is finished already is not run again."
+            f"Study {name}: {extent(plan, name)} ({' and '.join(study['labels'])} labels of "
+            f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}{varied}), then evaluation, "
+            f"{'t-SNE, ' if plan.embeds(name) else ''}tables and figures. What is finished already is not run again."
         )
     return "\n".join([*lines, config["about"]] if config["about"] else lines)
 

@@ -317,10 +317,18 @@ class Plan:
         options = self.tracked("figure", self.figures(study)[figure]["options"])
         place = tuple(block.split("-")[1:])
         labels = self._blocks(study, BLOCK)[place] if place else grid["labels"]
-        return {"study": study, "labels": labels, "seeds": grid["seeds"], "figure": options, "block": list(place) or None}
+        of_study = {"study": study, "labels": labels, "seeds": grid["seeds"]}
+        return {**of_study, "figure": options, "block": list(place) or None}
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
+
+
+def extent(plan: Plan, study: str) -> str:
+    """How much a study is, in words, before it runs: its trainings, and how many of them are not done."""
+    files = plan.files(study, "train", "manifest")
+    new = sum(not Path(file).is_file() for file in files)
+    return f"{len(files):,} trainings" + (f", {new:,} of them new" if new < len(files) else "")
 
 
 def _products(axes: dict[str, list[Any]], fixed: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,7 +1,7 @@
-"""Studies that vary something: from values of keys to definitions with names, and to the points of every study's grid.
+"""Studies that vary something: from values of keys to definitions with names, and to the points of every grid.
 
-A definition with other values is one like any other: it has a name (``compact__epochs_10``) and is shared by all studies
-that need it. Where the values are those of the base, it is the base.
+A definition with other values is one like any other: it has a name (``compact__epochs_10``) and is shared by all
+studies that need it. Where the values are those of the base, it is the base.
 """
 
 from __future__ import annotations
@@ -84,20 +84,17 @@ def number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def numeric(keys: Iterable[str], points: Iterable[dict[str, str | None]]) -> list[str]:
-    """The keys that have two or more different numbers among the ``values`` of points."""
-    found: dict[str, set[float]] = {key: set() for key in keys}
-    for values in points:
-        for key, numbers in found.items():
-            numbers |= {value for value in [number(values[key])] if value is not None}
-    return [key for key, numbers in found.items() if len(numbers) > 1]
-
-
 def used(grid: list[Point], axis: str) -> list[str]:
     """The names that run in a grid, of ``dataset``, ``split``, ``recipe`` or ``label``."""
     if axis == "label":
         return list(dict.fromkeys(label for point in grid for label in point.labels.values()))
     return list(dict.fromkeys(getattr(point, axis) for point in grid))
+
+
+def values_of(grid: list[Point]) -> dict[str, list[str]]:
+    """The values that each varied key has somewhere in a grid, in their order."""
+    keys = grid[0].values if grid else ()
+    return {key: [value for value in dict.fromkeys(p.values[key] for p in grid) if value is not None] for key in keys}
 
 
 def n_runs(study: dict[str, Any]) -> int:
@@ -313,8 +310,8 @@ def _find(definition: dict[str, Any], key: Key) -> _Found:
 
 def _figures(name: str, study: dict[str, Any], grid: list[Point], problems: dict[str, str]) -> None:
     """Put in the figures that a study has by default, and a figure ``over`` for each key with numbers."""
-    keys = list(grid[0].values) if grid else []
-    numbers = numeric(keys, (point.values for point in grid))
+    values = values_of(grid)
+    keys, numbers = list(values), [key for key in values if len({*map(number, values[key])} - {None}) > 1]
     of_key = dict(zip(keys, heads(keys), strict=True))
     if study["figures"] is None:
         study["figures"] = [{"kind": "over", "key": None}] if numbers else [] if keys else figures(DEFAULT_FIGURES)
@@ -328,8 +325,8 @@ def _figures(name: str, study: dict[str, Any], grid: list[Point], problems: dict
         if not wanted and (grid or not (study["vary"] or study["points"])):
             there = ", ".join(numbers) or "none"
             asked = f"the key '{figure['key']}'" if figure["key"] else "no key"
-            text = f"studies.{name}.figures: over: found {asked}, expected one that the study varies over numbers: {there}."
-            problems[text] = text
+            expected = f"expected one that the study varies over numbers: {there}"
+            problems[f"{name} {figure}"] = f"studies.{name}.figures: over: found {asked}, {expected}."
     study["figures"] = chosen
     per_block = any(registry.entry("figure", figure["kind"]).get("per") == "block" for figure in chosen)
     for point in grid if per_block and keys else ():

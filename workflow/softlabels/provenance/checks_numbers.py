@@ -71,7 +71,8 @@ def decimals_are_printed(scope: Scope, study: str) -> Findings:
     texts = [row["printed"] for row in rows]
     texts += [f"{row['paper_difference']:.{row['decimals']}f}" for row in rows if row["paper_difference"] is not None]
     printed = {text.lstrip("+-") for text in texts}
-    printed |= {number for row in rows for name in ledger_view.varied(cells) for number in DECIMAL.findall(row[name] or "")}
+    values = {row[name] or "" for row in rows for name in ledger_view.varied(cells)}
+    printed |= {number for value in values for number in DECIMAL.findall(value)}
     for output, start in (("table_md", "|"), ("table_tex", None)):
         path = of_study(study, output)
         for number, line in enumerate(scope.results.text(path).splitlines(), start=1):

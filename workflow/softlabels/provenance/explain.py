@@ -86,8 +86,9 @@ def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Ro
     Args:
         rows: the ledger.
         row, column: in any order, words (data set, split, recipe, the value of a varied key, label, "soft - hard", a
-            metric or its heading, kind, statistic) or ``key=value`` for a column of the ledger, such as ``epochs=10``. They pick the cell that has all
-            of them, and of several the one with the fewest words besides; where nothing is said, mean and measured.
+            metric or its heading, kind, statistic) or ``key=value`` for a column of the ledger, such as ``epochs=10``.
+            They pick the cell that has all of them, and of several the one with the fewest words besides; where nothing
+            is said, mean and measured.
         headings: see :func:`headings_of`.
 
     Raises:

@@ -169,7 +169,7 @@ def draw_names(config: Config, point: Point) -> list[str]:
 
 def _part(config: Config, point: Point, names: int, *heads: str) -> tuple[str | None, ...]:
     """A block with nothing but its first names and the values of keys that begin with one of these words."""
-    kept = [k < names or k >= 3 and config["varied"][k - 3].startswith(heads) for k in range(len(point.block))]
+    kept = [k < names or (k >= 3 and config["varied"][k - 3].startswith(heads)) for k in range(len(point.block))]
     return tuple(value if keep else None for value, keep in zip(point.block, kept, strict=True))
 
 
@@ -184,7 +184,7 @@ def ledger(config: Config, runs: Runs, references: Draws) -> dict[tuple, Number]
     numbers: dict[tuple, Number] = {}
     metrics, ddof, baseline = config["metrics"], config["ddof"], config["baseline"]
     grid = points(config)
-    for point, label in ((point, label) for point in grid for label in point.labels):
+    for point, label in ((each, label) for each in grid for label in each.labels):
         block, names, published = point.block, run_names(config, point, label), _published(config, point, label)
         measured = {name: _measured(runs[name], metrics) for name in names}
         scaled = {name: _values(runs[name], ("temperature", *metrics), "temperature") for name in names}
@@ -203,7 +203,7 @@ def ledger(config: Config, runs: Runs, references: Draws) -> dict[tuple, Number]
             values = {name: _values(of_row, (*metrics, *of_row[STANDARD].metrics("detail.")))
                       for name, of_row in rows.items()}  # fmt: skip
             numbers |= _over_seeds((*block, row), "reference", values, ddof)
-    for point, label in ((point, label) for point in grid for label in point.labels):
+    for point, label in ((each, label) for each in grid for label in each.labels):
         for metric, pair in _published(config, point, label).items():
             if metric in metrics:
                 key = (*_part(config, point, 1, "label."), label, metric, "paper", None)

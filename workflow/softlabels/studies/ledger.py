@@ -37,7 +37,6 @@ DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
 
 
-
 class Point(NamedTuple):
     """One point of a study's grid.
 
@@ -195,7 +194,13 @@ def _holding(runs: Evaluations, metric: str) -> dict[str, Evaluation]:
 
 
 def _over_seeds(
-    config: Config, block: Block, label: str, metric: str, kind: str, runs: Evaluations, scaling: str = "none",
+    config: Config,
+    block: Block,
+    label: str,
+    metric: str,
+    kind: str,
+    runs: Evaluations,
+    scaling: str = "none",
     published: tuple[float, float] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Mean and std over the seeds that have the number; no row for a number that there is not."""
@@ -296,7 +301,7 @@ def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Tabl
         references: the reference rows of every data set, split and seed, by name (``Point.draws``) and set of metrics.
 
     Returns:
-        A table of ``SCHEMA`` with a column for each varied key after the recipe; rows in the order of the configuration.
+        A table of ``SCHEMA`` with a column for each varied key after the recipe; rows as the configuration has them.
     """
     of_dataset: dict[str, list[Point]] = {}
     for point in points(config):

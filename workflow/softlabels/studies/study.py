@@ -35,7 +35,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
     """
     seeds, datasets, points = config["seeds"], list(config["datasets"]), ledger.points(config)
-    run_names = list(dict.fromkeys(run for point in points for label in point.labels for run in point.runs(label, seeds)))
+    named_runs = (run for point in points for label in point.labels for run in point.runs(label, seeds))
+    run_names = list(dict.fromkeys(named_runs))
     split_names = dict.fromkeys(draw for point in points for draw in point.draws(seeds))
     predictions = named(inputs["predictions"], "runs", run_names, "predictions.parquet")
     tables = named(inputs["items"], "data", datasets, "items.parquet")
@@ -95,7 +96,8 @@ def _setup(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterat
     for dataset, recipes in groups.items():
         for recipe, points in recipes.items():
             name = f"{paper.title(dataset)}, recipe {recipe}"
-            for said, texts in zip(SETUP, zip(*(_compared(config, point, truths) for point in points), strict=True)):
+            compared = zip(*(_compared(config, point, truths) for point in points), strict=True)
+            for said, texts in zip(SETUP, compared, strict=True):
                 common = [text for text in texts[0] or () if all(text in of_point for of_point in texts)]
                 if texts[0] is not None:
                     yield said.format(name=name, texts="; ".join(common) or "nothing that it states")

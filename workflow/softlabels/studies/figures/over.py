@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ... import drawing, io
 from ...evaluation.statistics import half_width
-from ...varied import heads, number, numeric
+from ...varied import heads, number
 from ..ledger_view import Block, Ledger
 
 ENTRY = {
