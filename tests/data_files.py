@@ -12,6 +12,7 @@ from softlabels.errors import UserError
 from softlabels.labels import label
 from softlabels.plan import Plan, paths_of
 
+CIFAR10H = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10h"  # where somebody put it
 FILES = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
 
 

@@ -334,9 +334,9 @@ def test_the_table_of_published_sizes_adds_up():
     # Numbers of images of the benchmark's paper.
     images = {"Benthic": 4867, "CIFAR10H": 10000, "MiceBone": 7240, "Pig": 10237, "Plankton": 12280, "QualityMRI": 310,
               "Synthetic": 15000, "Treeversity1": 9489, "Treeversity6": 9826, "Turkey": 8040}  # fmt: skip
-    assert {name: sum(sizes.folds) for name, sizes in dcic.PUBLISHED.items()} == images
-    assert {name: sum(sizes.classes.values()) for name, sizes in dcic.PUBLISHED.items()} == images
-    assert all(list(sizes.classes) == sorted(sizes.classes) for sizes in dcic.PUBLISHED.values())
+    assert {name: sum(folds) for name, (_, folds) in dcic.PUBLISHED.items()} == images
+    assert {name: sum(classes.values()) for name, (classes, _) in dcic.PUBLISHED.items()} == images
+    assert all(list(classes) == sorted(classes) for classes, _ in dcic.PUBLISHED.values())
 
 
 def test_a_known_data_set_must_have_its_published_sizes(root):
@@ -357,11 +357,11 @@ def test_a_part_of_a_known_data_set_needs_its_sizes_unchecked(root):
 
 def test_a_data_set_with_its_published_sizes_is_accepted_in_any_order_of_the_classes(root, monkeypatch):
     # fold1/nr#2.png is a tie of g and nr, which counts for g, whatever order of the classes is asked for.
-    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", dcic.Sizes({"g": 2, "nr": 1, "ug": 1}, (2, 1, 1)))
+    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", ({"g": 2, "nr": 1, "ug": 1}, (2, 1, 1)))
     notes = run(write(root, named("Treeversity#1")))["notes"]
     assert notes == run(root, classes=["nr", "x", "ug", "g"])["notes"]
     assert "Harvard" in notes["licence"]
-    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", dcic.Sizes({"g": 1, "nr": 2, "ug": 1}, (2, 1, 1)))
+    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", ({"g": 1, "nr": 2, "ug": 1}, (2, 1, 1)))
     message = refusal(root)
     assert "images of the classes" in message
     assert "images in the folds" not in message

@@ -14,13 +14,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from data_files import CIFAR10H
 
 from softlabels.datasets import archives, download
 from softlabels.datasets.download import FILES, Published, fetch
 from softlabels.errors import UserError
 
 CONTENT = hashlib.shake_256(b"published").digest(1_000_000)
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
 
 
 def published(url, content=CONTENT, **known):
@@ -398,9 +398,9 @@ def test_each_file_has_an_address_a_licence_and_a_citation(name):
     assert file.md5 is None or re.fullmatch("[0-9a-f]{32}", file.md5)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="needs the published counts of CIFAR-10H in shared/data/cifar10h")
+@pytest.mark.skipif(not CIFAR10H.exists(), reason="needs the published counts of CIFAR-10H in shared/data/cifar10h")
 def test_the_published_counts_are_the_expected_ones():
-    assert not archives.difference(SHARED / "cifar10h-counts.npy", FILES["cifar10h-counts.npy"])
+    assert not archives.difference(CIFAR10H / "cifar10h-counts.npy", FILES["cifar10h-counts.npy"])
 
 
 def test_the_table_is_read_without_numpy_and_the_like():

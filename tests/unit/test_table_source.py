@@ -1,18 +1,15 @@
 """Images with a table of votes."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import import_data, label_files, save_images, votes_of
+from data_files import CIFAR10H, import_data, label_files, save_images, votes_of
 
 from softlabels import io
+from softlabels.datasets.cifar10n import CIFAR10_CLASSES
 from softlabels.errors import UserError
 
-CIFAR10H = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
-CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 VOTES = "item,annotator,label\nb.png,Cem,cat\na.png,Cem,dog\na.png,Bob,cat\na.png,,cat\nsub/c.png,Bob,ant\n"
 
 

@@ -63,13 +63,16 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _percent(share: float) -> str:
-    """One decimal, and never 0 or 100 where it is not."""
-    return "<0.1 %" if 0 < share < 0.0005 else ">99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
+def percent(share: float, decimals: int = 1) -> str:
+    """Per cent, and never 0 or 100 where it is not."""
+    least = 10**-decimals
+    if 0 < share < least / 200:
+        return f"<{least:g} %"
+    return f">{100 - least:g} %" if 1 - least / 200 <= share < 1 else f"{100 * share:.{decimals}f} %"
 
 
 def _of(n: int, total: int, what: str) -> str:
-    return f"{n:,} of {total:,} {what} ({_percent(n / total)})"
+    return f"{n:,} of {total:,} {what} ({percent(n / total)})"
 
 
 def _histogram(bins: Sequence[Facts], header: Sequence[str]) -> Table:
@@ -157,7 +160,7 @@ def _classes(card: Facts) -> Iterator[Any]:
         yield f"The {half} largest and the {half} smallest of {len(classes)} classes:"
     most = max(each["items"] for each in classes)
     rows = [
-        (each["name"], each["items"], _percent(each["share"]), _percent(each["mean_probability"]),
+        (each["name"], each["items"], percent(each["share"]), percent(each["mean_probability"]),
          _bar(each["items"] / most))
         for each in shown
     ]  # fmt: skip
@@ -222,7 +225,7 @@ def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[Any]:
     off = votes * (1 - np.eye(len(classes), dtype=votes.dtype))
     order = np.argsort(-off, axis=None, kind="stable")[:MOST_CLASSES]
     pairs = [np.unravel_index(cell, off.shape) for cell in order if off.flat[cell]]
-    rows = [(classes[a], classes[b], int(off[a, b]), _percent(share[a, b])) for a, b in pairs]
+    rows = [(classes[a], classes[b], int(off[a, b]), percent(share[a, b])) for a, b in pairs]
     yield _table(["the others say", "one says", "votes", "share"], rows, "  rr")
 
 
@@ -277,9 +280,9 @@ def _ambiguity(card: Facts) -> Iterator[Any]:
          "nats; the spread of it"),
         (Bold("mean top probability"), _number(found["mean_top_probability"]),
          "how sure the label is of its most probable class"),
-        (Bold("unanimous"), f"{found['unanimous']:,} ({_percent(found['unanimous'] / n)})",
+        (Bold("unanimous"), f"{found['unanimous']:,} ({percent(found['unanimous'] / n)})",
          f"images whose whole label is one class{because}"),
-        (Bold("ties"), f"{found['ties']:,} ({_percent(found['ties'] / n)})",
+        (Bold("ties"), f"{found['ties']:,} ({percent(found['ties'] / n)})",
          "images with several most probable classes, whose hard label is a matter of the tie rule"),
     ]  # fmt: skip
     yield f"Of the reference, which predictions are scored against: here {whole}."
