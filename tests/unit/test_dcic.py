@@ -236,33 +236,23 @@ BAD = {
     "no label": (entry_with(class_label=...), "found nothing as class_label"),
     "a path that is a number": (entry_with(image_path=7), "found 7 as image_path"),
     "no path": (entry_with(image_path=...), "found nothing as image_path"),
-    "an absolute path": (
-        entry_with(image_path="/fold1/nr#2.png"),
-        ANNOTATION + "found no image '/fold1/nr#2.png'",
-    ),
-    "a path that climbs": (
-        entry_with(image_path="../fold1/nr#2.png"),
-        ANNOTATION + "found no image '../fold1/nr#2.png'",
-    ),
-    "a path that climbs inside": (
-        entry_with(image_path="Bones/fold1/../fold1/nr#2.png"),
-        ANNOTATION + "found no image 'Bones/fold1/../fold1/nr#2.png'",
-    ),
-    "a path without a folder": (
-        entry_with(image_path="nr#2.png"),
-        ANNOTATION + "found no image 'nr#2.png'",
-    ),
-    "another data set": (
-        entry_with(image_path="Pig/fold1/nr#2.png"),
-        ANNOTATION + "found an image_path that starts with 'Pig', expected 'Bones' as before",
-    ),
+    **{
+        what: (entry_with(image_path=path), f"{ANNOTATION}found no image '{path}'")
+        for what, path in (
+            ("an absolute path", "/fold1/nr#2.png"),
+            ("a path that climbs", "../fold1/nr#2.png"),
+            ("a path that climbs inside", "Bones/fold1/../fold1/nr#2.png"),
+            ("a path without a folder", "nr#2.png"),
+        )
+    },
+    "another data set": (entry_with(image_path="Pig/fold1/nr#2.png"),
+        ANNOTATION + "found an image_path that starts with 'Pig', expected 'Bones' as before"),
     "no vote": ([entry("INVALID1")], "found 0 class (none)"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_a_bad_file_is_refused_by_its_place(root, case):
-    sets, message = BAD[case]
+@pytest.mark.parametrize(("sets", "message"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_refused_by_its_place(root, sets, message):
     assert message in refusal(write(root, sets))
 
 

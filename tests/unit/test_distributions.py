@@ -86,9 +86,8 @@ def of_counts(tmp_path_factory):
     return label_files(import_data(place / "data", inputs, kind="counts", classes=CLASSES), place)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-def test_shares_of_votes_give_the_labels_that_the_votes_give(tmp_path, of_counts, kind):
-    name, content, source = FORMATS[kind]
+@pytest.mark.parametrize(("name", "content", "source"), FORMATS.values(), ids=FORMATS)
+def test_shares_of_votes_give_the_labels_that_the_votes_give(tmp_path, of_counts, name, content, source):
     outputs = create(tmp_path, name, content, **source)
     p, classes = reference(outputs)
     assert classes == CLASSES
@@ -233,9 +232,8 @@ BAD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", BAD)
-def test_a_mistake_is_refused_by_its_place(tmp_path, kind):
-    name, content, message, source = BAD[kind]
+@pytest.mark.parametrize(("name", "content", "message", "source"), BAD.values(), ids=BAD)
+def test_a_mistake_is_refused_by_its_place(tmp_path, name, content, message, source):
     assert message in refused(tmp_path, name, content, **source)
 
 
@@ -270,9 +268,8 @@ BAD_LINES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", BAD_LINES)
-def test_a_bad_line_is_refused_by_its_place(tmp_path, kind):
-    lines, message = BAD_LINES[kind]
+@pytest.mark.parametrize(("lines", "message"), BAD_LINES.values(), ids=BAD_LINES)
+def test_a_bad_line_is_refused_by_its_place(tmp_path, lines, message):
     found = refused(tmp_path, JSONL, lines)
     assert message in found
     assert "metadata.jsonl" in found

@@ -21,6 +21,7 @@ from softlabels.datasets.download import FILES, Published, fetch
 from softlabels.errors import UserError
 
 CONTENT = hashlib.shake_256(b"published").digest(1_000_000)
+MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 def published(url, content=CONTENT, **known):
@@ -129,24 +130,16 @@ def test_the_command_fetches_the_file_that_its_configuration_names(server, tmp_p
     assert (tmp_path / "votes.npy").read_bytes() == CONTENT
 
 
-def test_a_cut_connection_is_continued_where_it_ended(server, tmp_path):
-    server.cuts = [400_000]
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
+@pytest.mark.parametrize(
+    ("behaviour", "known"),
+    [({}, {}), ({"ranges": False}, {}), ({"lengths": False}, {"bytes": len(CONTENT)})],
+    ids=["continued where it ended", "no ranges: all of it again", "no length: noticed by the known size"],
+)
+def test_a_cut_connection_is_no_failure(server, tmp_path, behaviour, known):
+    vars(server).update(behaviour, cuts=[400_000])
+    fetch(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
     assert (tmp_path / "votes.npy").read_bytes() == CONTENT
     assert server.asked == [None, "bytes=400000-"]
-
-
-def test_a_server_without_ranges_sends_the_whole_file_again(server, tmp_path):
-    server.cuts, server.ranges = [400_000], False
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == [None, "bytes=400000-"]
-
-
-def test_a_cut_is_noticed_by_the_known_size_where_the_server_tells_none(server, tmp_path):
-    server.cuts, server.lengths = [400_000], False
-    fetch(published(f"{server.address}/votes.npy", bytes=len(CONTENT)), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
 
 
 def test_the_third_attempt_may_succeed(server, tmp_path, monkeypatch):
@@ -159,33 +152,22 @@ def test_the_third_attempt_may_succeed(server, tmp_path, monkeypatch):
     assert waited == [1, 2]
 
 
-def test_the_next_call_continues_a_killed_download(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT[:300_000])
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
+@pytest.mark.parametrize(
+    ("part", "known", "asked"),
+    [
+        (CONTENT[:300_000], {}, ["bytes=300000-"]),
+        (CONTENT, {}, []),
+        (CONTENT, {"md5": MD5}, ["bytes=1000000-"]),
+        (CONTENT + b"more", {}, ["bytes=1000004-", None]),
+    ],
+    ids=["continued", "whole: no download", "whole, of unknown size: asked", "longer than the file: thrown away"],
+)
+def test_the_next_call_goes_on_with_what_a_killed_one_left(server, tmp_path, part, known, asked):
+    (tmp_path / "votes.npy.part").write_bytes(part)
+    fetch(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
     assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == ["bytes=300000-"]
     assert names(tmp_path) == ["votes.npy"]
-
-
-def test_a_whole_part_needs_no_download(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT)
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert names(tmp_path) == ["votes.npy"]
-    assert server.asked == []
-
-
-def test_a_whole_part_of_unknown_size_is_verified_when_nothing_follows(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT)
-    fetch(published(f"{server.address}/votes.npy", md5=hashlib.md5(CONTENT).hexdigest()), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == [f"bytes={len(CONTENT)}-"]
-
-
-def test_a_part_that_is_longer_than_the_file_is_thrown_away(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT + b"more")
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == [f"bytes={len(CONTENT) + 4}-", None]
+    assert server.asked == asked
 
 
 def test_without_a_hash_an_old_part_is_not_continued_and_the_hash_is_told(server, tmp_path, capsys):

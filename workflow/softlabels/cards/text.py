@@ -165,8 +165,7 @@ def _classes(card: Facts) -> Iterator[Any]:
         for each in shown
     ]  # fmt: skip
     yield _table(["class", "images", "hard", "soft", ""], rows, " rrr")
-    empty = sum(each["items"] == 0 for each in classes)
-    if empty:
+    if empty := sum(each["items"] == 0 for each in classes):
         yield f"{empty} classes are nobody's most probable class."
 
 
@@ -336,8 +335,7 @@ def _splits(card: Facts) -> Iterator[Any]:
         " " + "r" * 7,
     )  # fmt: skip
     yield "Images of each part, and those of its smallest and its largest hard class."
-    outside = [f"{each['split']} {each['seed']}: {each['in_no_part']:,}" for each in splits if each["in_no_part"]]
-    if outside:
+    if outside := [f"{each['split']} {each['seed']}: {each['in_no_part']:,}" for each in splits if each["in_no_part"]]:
         yield f"In no part: {', '.join(outside)}."
     if len(classes) <= MOST_CLASSES:
         yield f"Images of each hard class ({' / '.join(PARTS)}):"
