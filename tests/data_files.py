@@ -59,6 +59,12 @@ def tables_of(outputs):
     return tables | {"classes": metadata["classes"], "notes": metadata["notes"]}
 
 
+def assert_same(first, second):
+    """That two imports gave the same tables (but for notes on the source)."""
+    for name in ("items", "annotations", "reference"):
+        assert first[name].equals(second[name]), name
+
+
 def votes_of(outputs):
     """The counts int64 ``[N, C]`` of imported votes."""
     table, metadata = io.read_table(outputs["annotations"])

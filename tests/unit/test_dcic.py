@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import data_files
 import numpy as np
 import pytest
-from data_files import import_data, tables_of
+from data_files import assert_same, import_data, tables_of
 from PIL import Image
 
 from softlabels import io
@@ -149,8 +149,7 @@ def test_listed_classes_give_the_order_and_may_have_no_votes(root):
 def test_a_renamed_folder_is_the_same_data_set(root, tmp_path):
     first = run(write(root))
     root.rename(tmp_path / "renamed#1")
-    second = run(tmp_path / "renamed#1")
-    assert all(first[name].equals(second[name]) for name in ("items", "annotations", "reference"))
+    assert_same(first, run(tmp_path / "renamed#1"))
 
 
 @pytest.mark.parametrize(
@@ -177,8 +176,7 @@ def test_an_archive_is_found_out_and_gives_the_same(root, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "Bones"), "zip", tmp_path, "Bones")
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr("README.txt", "see the paper")
-    second = run(tmp_path / "Bones.zip", key="archive", checksum=None)
-    assert all(first[name].equals(second[name]) for name in ("items", "annotations", "reference"))
+    assert_same(first, run(tmp_path / "Bones.zip", key="archive", checksum=None))
 
 
 def test_images_outside_of_the_folds_are_left_out_with_a_remark(root, tmp_path):
@@ -357,11 +355,8 @@ def test_a_data_set_with_its_published_sizes_is_accepted_in_any_order_of_the_cla
     assert "images in the folds" not in message
 
 
-def test_a_data_set_that_nobody_published_has_no_licence(root):
-    assert set(run(write(root))["notes"]) == {"files", "remarks"}
-
-
-def test_cifar10h_may_not_be_sold(root):
+def test_a_data_set_has_the_licence_that_its_publishers_gave_it(root):
+    assert set(run(write(root))["notes"]) == {"files", "remarks"}  # nobody published it
     assert run(write(root, named("CIFAR10H")), published_sizes=False)["notes"]["licence"] == "CC BY-NC-SA 4.0"
 
 

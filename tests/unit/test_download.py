@@ -104,6 +104,11 @@ def names(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
+def arrives(file, target):
+    fetch(file, target)
+    assert target.read_bytes() == CONTENT
+
+
 def failure(file, target):
     """The one message of a download that fails; no target may be there."""
     with pytest.raises(UserError) as error:
@@ -117,8 +122,7 @@ def failure(file, target):
 
 def test_the_whole_file_arrives_and_nothing_else_is_left(server, tmp_path, capsys):
     target = tmp_path / "new folder" / "votes#1.npy"
-    fetch(published(f"{server.address}/votes.npy?download=1"), target)
-    assert target.read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy?download=1"), target)
     assert names(tmp_path) == ["votes#1.npy"]
     assert server.asked == [None]
     assert "votes#1.npy: licence CC0. Cite A. Author 2020." in capsys.readouterr().err
@@ -137,8 +141,7 @@ def test_the_command_fetches_the_file_that_its_configuration_names(server, tmp_p
 )
 def test_a_cut_connection_is_no_failure(server, tmp_path, behaviour, known):
     vars(server).update(behaviour, cuts=[400_000])
-    fetch(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
     assert server.asked == [None, "bytes=400000-"]
 
 
@@ -147,8 +150,7 @@ def test_the_third_attempt_may_succeed(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "WAITS", (1, 2, 3))
     monkeypatch.setattr(download.time, "sleep", waited.append)
     server.answers = [503, 429]
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
     assert waited == [1, 2]
 
 
@@ -164,16 +166,14 @@ def test_the_third_attempt_may_succeed(server, tmp_path, monkeypatch):
 )
 def test_the_next_call_goes_on_with_what_a_killed_one_left(server, tmp_path, part, known, asked):
     (tmp_path / "votes.npy.part").write_bytes(part)
-    fetch(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
     assert names(tmp_path) == ["votes.npy"]
     assert server.asked == asked
 
 
 def test_without_a_hash_an_old_part_is_not_continued_and_the_hash_is_told(server, tmp_path, capsys):
     (tmp_path / "votes.npy.part").write_bytes(b"an older version")
-    fetch(published(f"{server.address}/votes.npy", bytes=len(CONTENT)), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy", bytes=len(CONTENT)), tmp_path / "votes.npy")
     assert server.asked == [None]
     said = capsys.readouterr().err
     assert "no checksum of this file is known" in said
@@ -183,15 +183,13 @@ def test_without_a_hash_an_old_part_is_not_continued_and_the_hash_is_told(server
 def test_an_allowed_redirect_is_followed(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "SCHEMES", ("http",))
     server.redirect = "/elsewhere"
-    fetch(published(f"{server.address}/moved"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/moved"), tmp_path / "votes.npy")
 
 
 def test_a_proxy_of_the_environment_is_used(server, tmp_path, monkeypatch):
     monkeypatch.delenv("no_proxy")
     monkeypatch.setenv("http_proxy", server.address)
-    fetch(published("http://data.invalid/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published("http://data.invalid/votes.npy"), tmp_path / "votes.npy")
 
 
 # -- a file out of an archive ----------------------------------------------------------------------------------------
@@ -207,13 +205,7 @@ def zipped(**members):
 
 def member_of(server, content):
     server.content = content
-    return Published(
-        url=f"{server.address}/raw.zip",
-        sha256=hashlib.sha256(content).hexdigest(),
-        licence="CC0",
-        citation="A",
-        member="votes",
-    )
+    return published(f"{server.address}/raw.zip", sha256=hashlib.sha256(content).hexdigest(), member="votes")
 
 
 def test_only_the_wanted_member_stays(server, tmp_path):
@@ -318,8 +310,7 @@ def test_a_network_that_goes_away_midway_is_not_taken_for_a_full_disk(server, tm
         return plain(response, size)
 
     monkeypatch.setattr(HTTPResponse, "read1", read1)
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
     assert len(server.asked) == 2
 
 
@@ -337,8 +328,7 @@ def test_an_answer_with_other_bytes_than_asked_for_starts_again(server, tmp_path
     monkeypatch.setattr(
         Handler, "send_header", lambda self, key, value: plain(self, key, value.replace("bytes 300-", "bytes 0-"))
     )
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
     assert server.asked == ["bytes=300-", None]
 
 

@@ -21,12 +21,7 @@ SHOWN_ANNOTATORS = 10  # lowest agreement, and most votes, where there are more
 
 
 def page(card: Facts, links: Mapping[str, str]) -> Document:
-    """The card as a document.
-
-    Args:
-        card: the content of ``card.json``.
-        links: file names beside it: ``sheet``, ``votes`` (figures) and ``card_json``.
-    """
+    """The card of the facts in ``card.json``; ``links`` are files beside it: ``sheet``, ``votes`` and ``card_json``."""
     parts = [each for each in re.split(r"\n\s*\n", card["source"]["description"] or "") if each.strip()]
     parts += [
         *_glance(card),
@@ -229,7 +224,7 @@ def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[Any]:
 
 
 def _share(value: float, diagonal: bool) -> Text:
-    """Per cent with one decimal; nothing where no vote is, bold on the diagonal."""
+    """Per cent; a dot where no vote is, bold on the diagonal."""
     text = "·" if value == 0 else "<0.1" if value < 0.0005 else f"{100 * value:.1f}"
     return Bold(text) if diagonal else text
 

@@ -170,7 +170,7 @@ def annotations(
     path: Path, sets: list[Any], pseudonymise: bool, remarks: list[str], problems: Problems
 ) -> tuple[Annotations, np.ndarray]:
     """The annotations with a label, in the columns ``image``, ``label`` and ``annotator`` ("": unknown), and their
-    times, float64 ``[R]``."""
+    times, float64 ``[R]`` (nan: none)."""
     rows, numbers, times, unlabelled = [], [], [], 0
     for number, name, entries in annotation_sets(path, sets, pseudonymise, problems):
         for count, entry in enumerate(entries, start=1):

@@ -32,9 +32,8 @@ def content(
 ) -> Content:  # fmt: skip
     """The content (see :class:`Content`) of a source of N image files by item name; raises all that is wrong.
 
-    Of the options it takes ``pixels``, ``resize``, ``deep`` and, with votes, ``unvoted`` (``refuse`` or ``leave_out``
-    images without a vote) and ``pseudonymise``; ``votes`` have the annotators' own names. ``remarks`` say what the
-    import did to the data, a sentence each.
+    With votes it takes the options ``unvoted`` (``refuse`` or ``leave_out`` images without a vote) and
+    ``pseudonymise``; ``votes`` have the annotators' own names. ``remarks`` say what the import did, a sentence each.
     """
     if len(classes) < 2:
         problems.add(
