@@ -1,10 +1,12 @@
 """Data sets of the DCIC benchmark: folders of folds with annotations.json."""
 
 import json
+import operator
 import shutil
 import time
 import zipfile
 from datetime import UTC, datetime
+from functools import reduce
 
 import data_files
 import numpy as np
@@ -202,13 +204,11 @@ def test_images_without_a_vote_are_refused_or_left_out(root):
 def changed(*path, to):
     """The sets with another value at a place; without the key where ``to`` is ``...``."""
     sets = json.loads(json.dumps(SETS))
-    place = sets
-    for key in path[:-1]:
-        place = place[key]
+    *above, key = path
+    place = reduce(operator.getitem, above, sets)
+    place[key] = to
     if to is ...:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = to
+        del place[key]
     return sets
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import import_data, label_files, refusal, save_images
+from data_files import import_data, label_files, refusal, save_images, tables_of
 
 from softlabels import io
 
@@ -50,11 +50,11 @@ def reference(outputs):
 
 
 def remarks(outputs):
-    return io.read_table(outputs["annotations"])[1]["notes"]["remarks"]
+    return tables_of(outputs)["notes"]["remarks"]
 
 
 def groups(outputs):
-    return io.read_table(outputs["items"])[0].column("group").to_pylist()
+    return tables_of(outputs)["items"].column("group").to_pylist()
 
 
 JSONL = "images/metadata.jsonl"
