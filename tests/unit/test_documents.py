@@ -1,4 +1,4 @@
-"""Documents in two formats: whatever a text holds, it is printed and breaks nothing."""
+"""Documents in three formats: whatever a text holds, it is printed and breaks nothing."""
 
 import itertools
 import re
@@ -23,13 +23,17 @@ def clean(text):
     return documents._plain(text).strip()
 
 
-ROWS = [[text, Bold(text), Code(text), (text, Bold("x"))] for text in HOSTILE]
-TABLE = Table("Table", ["plain", "bold", "code", "both"], ROWS, HOSTILE)
-
-
 def page():
-    codes = Bullets([Code(text) for text in HOSTILE])
-    parts = [*HOSTILE, Bullets(HOSTILE), *map(Heading, HOSTILE), TABLE, Rule(), codes]
+    rows = [[text, Bold(text), Code(text), (text, Bold("x"))] for text in HOSTILE]
+    table = Table("Table", ["plain", "bold", "code", "both"], rows, HOSTILE)
+    parts = [
+        *HOSTILE,
+        Bullets(HOSTILE),
+        *map(Heading, HOSTILE),
+        table,
+        Rule(),
+        Bullets([Code(text) for text in HOSTILE]),
+    ]
     return Document("A page", [*parts, Picture("a b.png", HOSTILE[5]), Rule(), ("See ", Link(HOSTILE[0], "x:y"), ".")])
 
 
@@ -57,11 +61,9 @@ class Reader(HTMLParser):
             self.texts[self.open[-1]][-1] += data
 
 
-def test_markdown_shows_every_text_in_its_place():
-    reader = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable(["table", "strikethrough"])
-    text = documents.markdown(page())
-    assert "\x00" not in text and "\u202e" not in text
-    read = Reader(reader.render(text))
+def assert_is_the_page(text):
+    """A page of HTML that shows just the texts of :func:`page`, each in its place."""
+    read = Reader(text)
     cells = itertools.chain.from_iterable([text, text, text, text + "x"] for text in HOSTILE)
     shown = {tag: [clean(text) for text in texts] for tag, texts in read.texts.items()}
     assert shown["td"] == [clean(text) for text in cells]
@@ -73,8 +75,19 @@ def test_markdown_shows_every_text_in_its_place():
     assert read.links == ["a%20b.png", "x%3Ay"]
 
 
+def test_html_shows_every_text_in_its_place():
+    text = documents.html(page())
+    assert_is_the_page(text)
+    assert "\x00" not in text and "\u202e" not in text and text.count("<table>") == 1
+
+
+def test_markdown_shows_every_text_in_its_place():
+    reader = pytest.importorskip("markdown_it").MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    assert_is_the_page(reader.render(documents.markdown(page())))
+
+
 def test_latex_holds_every_text_and_is_balanced():
-    text = documents.latex(Document("A page", [TABLE]))
+    text = documents.latex(page())
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
     bare = re.sub(r"\\[{}_%&#$]", "", body)
     assert bare.count("{") == bare.count("}") and bare.count("$") % 2 == 0

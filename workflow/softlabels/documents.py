@@ -1,4 +1,4 @@
-"""Documents as values, written as Markdown and LaTeX by this one module.
+"""Documents as values, written as Markdown, LaTeX and HTML by this one module.
 
 Text is literal: a ``str`` is printed as it is, whatever it holds, so no name out of somebody's data can break a page.
 What is not plain is said by a type: ``Bold``, ``Code``, ``Link``, or a tuple of pieces, such as ``(Bold("n"), ": 3")``.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -189,8 +190,17 @@ LATEX = {
 
 
 def latex(document: Document) -> str:
-    """A document of tables as a piece of LaTeX: they float, with at most ``ROWS`` rows, for another one to include."""
-    blocks = [text for table in document.parts for text in _latex_tables(table)]
+    """The document as a piece of LaTeX: floating tables of at most ``ROWS`` rows, to be included by another one."""
+    writers = {
+        Heading: lambda part: rf"\section*{{{_latex(part.text)}}}",
+        Bullets: lambda part: "\n".join(
+            [r"\begin{itemize}", *(rf"\item {{}}{_latex(item)}" for item in part.items), r"\end{itemize}"]
+        ) if part.items else "",
+        Picture: lambda part: rf"\includegraphics[width=\linewidth]{{{_latex(part.path)}}}",
+        Rule: lambda part: r"\hrule",
+        Table: lambda part: "\n\n".join(_latex_tables(part)),
+    }  # fmt: skip
+    blocks = [writers.get(type(part), _latex)(part) for part in document.parts]
     title = f"% {_plain(document.title)}. Include with \\input in a document that has \\usepackage{{booktabs}}."
     if not "".join(blocks).isascii():
         title += " Some characters need LuaLaTeX or XeLaTeX, and a font that has them."
@@ -228,3 +238,46 @@ def _latex_piece(piece: str | Link) -> str:
     text = re.sub(r"(?<!\|)\|(?!\|)", r"\\textbar{}", text)
     command = {Bold: "textbf", Code: "texttt"}.get(type(piece))
     return rf"\{command}{{{text}}}" if command else text
+
+
+# -- HTML --------------------------------------------------------------------------------------------------------------
+
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}"
+    "div{overflow-x:auto}table{border-collapse:collapse}td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;"
+    "text-align:left;vertical-align:top}.r{text-align:right}img{max-width:100%}"
+)
+
+
+def html(document: Document) -> str:
+    """The document as a page of HTML that needs no other file but its pictures."""
+    writers = {
+        Heading: lambda part: f"<h2>{_html(part.text)}</h2>",
+        Bullets: lambda part: "\n".join(["<ul>", *(f"<li>{_html(item)}</li>" for item in part.items), "</ul>"]),
+        Picture: lambda part: f'<img src="{escape(quote(part.path))}" alt="{escape(_plain(part.alt))}">',
+        Rule: lambda part: "<hr>",
+        Table: _html_table,
+    }
+    blocks = [writers.get(type(part), lambda text: f"<p>{_html(text)}</p>")(part) for part in _flat(document)]
+    head = f'<meta charset="utf-8"><title>{_html(document.title)}</title><style>{STYLE}</style>'
+    page = ["<!DOCTYPE html>", '<html lang="en">', head, f"<h1>{_html(document.title)}</h1>", *blocks, "</html>"]
+    return "\n".join(page) + "\n"
+
+
+def _html_table(table: Table) -> str:
+    rows = []
+    for tag, line in [("th", table.header), *(("td", row) for row in table.rows)]:
+        cells = (f"<{tag}{' class=r' * (c == 'r')}>{_html(t)}</{tag}>" for c, t in zip(table.align, line, strict=True))
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    return "\n".join(["<div><table>", *rows, "</table></div>"])
+
+
+def _html(text: Text) -> str:
+    return _written(text, _html_piece)
+
+
+def _html_piece(piece: str | Link) -> str:
+    if isinstance(piece, Link):
+        return f'<a href="{escape(quote(piece.path))}">{escape(piece.text)}</a>'
+    tag = {Bold: "b", Code: "code"}.get(type(piece))
+    return f"<{tag}>{escape(piece)}</{tag}>" if tag else escape(piece)
