@@ -12,7 +12,8 @@ import pytest
 from softlabels import cli, io
 from softlabels.errors import UserError
 from softlabels.provenance import explain as module
-from softlabels.provenance.explain import explain, find, headings_of, render, title
+from softlabels.provenance.explain import explain, find, render, title
+from softlabels.studies.ledger_view import Ledger
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
@@ -38,7 +39,7 @@ def nodes(tree):
 def picked(cells, *question):
     """Words that pick the cell that a question picks."""
     rows = cells.to_pylist()
-    return title(find(rows, *question, headings_of(cells)), rows)
+    return title(find(rows, *question, Ledger(cells).heading), rows)
 
 
 def missing(explained):
@@ -52,7 +53,7 @@ def test_every_number_of_the_ledger_is_explained_without_a_gap(small, cells):
     rows = cells.to_pylist()
     assert {row["kind"] for row in rows} == {"measured", "difference", "reference", "paper"}
     for row in rows:
-        assert find(rows, title(row, rows), "", headings_of(cells)) == row
+        assert find(rows, title(row, rows), "", Ledger(cells).heading) == row
     for row in (row for row in rows if row["statistic"] == "mean"):  # the others have the same chain
         explained = explain(study(small), title(row, rows), "")
         assert explained["cell"] == json.loads(json.dumps({**row, "value": module._number(row["value"])}))
