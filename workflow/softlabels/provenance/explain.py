@@ -43,8 +43,7 @@ PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 def locate(table: str) -> tuple[Results, str]:
     """Results folder and name of the study that a table's path, a study's folder or a study's name stands for.
 
-    Raises:
-        UserError: no such study; the message lists those there are.
+    A UserError lists those there are if there is none.
     """
     path = Path(table)
     if found := study_of(path):
