@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.util import resolve_name
 from pathlib import Path
 
 from softlabels import closure
@@ -31,9 +32,7 @@ def imports(module: str) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")
-            ancestors = parts[: len(parts) - node.level + 1] if node.level else []
-            base = ".".join([*ancestors, *([node.module] if node.module else [])])
+            base = resolve_name("." * node.level + (node.module or ""), package)
             found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return {name for name in found if name.split(".")[0] == "softlabels" and closure.path_of(name)}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from finished_run import edit_json
 from import_graph import with_numpy_and_pyarrow
 
 from softlabels import cli, io
@@ -283,12 +284,6 @@ def test_a_changed_file_and_a_changed_manifest_are_told(broken):
     ]
 
 
-def edit(path, change):
-    document = io.read_json(path)
-    change(document)
-    path.write_text(json.dumps(document))
-
-
 @pytest.mark.parametrize(
     ("path", "change", "told"),
     [
@@ -301,13 +296,13 @@ def edit(path, change):
     ],
 )
 def test_a_file_made_from_itself_and_a_path_out_of_the_folder_end_the_chain(broken, path, change, told):
-    edit(broken / f"{path}.manifest.json", change)
+    edit_json(broken / f"{path}.manifest.json", change)
     assert any(told in text for text in missing(explain(study(broken), "soft", "kl")))
 
 
 def test_it_says_where_a_training_was_resumed(broken):
     attempts = [{"position": [1, 0], "host": "node1", "job": "11"}, {"position": [3, 2], "host": "node7", "job": "12"}]
-    edit(broken / RUN / "model.manifest.json", lambda manifest: manifest["facts"].update(attempts=attempts))
+    edit_json(broken / RUN / "model.manifest.json", lambda manifest: manifest["facts"].update(attempts=attempts))
     told = [node["facts"].get("resumes") for node in nodes(explain(study(broken), "soft", "kl")["tree"])]
     assert "from epoch 3, step 2 on node7 (SLURM job 12)" in told
 
@@ -328,7 +323,7 @@ def test_it_says_where_a_training_was_resumed(broken):
 )
 def test_nonsense_in_a_manifest_is_no_traceback(broken, change):
     for name in ("model", "scores/standard"):
-        edit(broken / RUN / f"{name}.manifest.json", change)
+        edit_json(broken / RUN / f"{name}.manifest.json", change)
     assert missing(explain(study(broken), "soft", "kl"))
 
 

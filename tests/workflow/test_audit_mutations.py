@@ -5,7 +5,6 @@ Most faults are sealed: all hashes are made again, up to the chain, so that only
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from finished_run import edit_json, edit_table
 
 from softlabels import io
 from softlabels.places import of_study
@@ -83,27 +81,11 @@ def gather(root: Path, **changes) -> None:
     study.run(manifest["config"] | changes, inputs, outputs)
 
 
-def edit_json(path: Path, change: Callable[[dict], None]) -> None:
-    content = io.read_json(path)
-    change(content)
-    io.write_json(path, content)
-
-
 def edit_text(path: Path, pattern: str, replacement: str) -> None:
     text = path.read_text()
     changed = re.sub(pattern, replacement, text, count=1, flags=re.MULTILINE)
     assert changed != text
     path.write_text(changed)
-
-
-def edit_table(path: Path, change: Callable[[list[dict]], list[dict] | None], **facts) -> None:
-    """Change the rows of a Parquet file of ours, and its metadata."""
-    table = pq.read_table(path)
-    metadata = json.loads(table.schema.metadata[b"softlabels"]) | facts
-    rows = table.to_pylist()
-    rows = change(rows) or rows
-    metadata.pop("schema_version")
-    io.write_table(path, pa.Table.from_pylist(rows, schema=table.schema), metadata)
 
 
 def edit_ledger(root: Path, change: Callable[[list[dict]], list[dict] | None], **facts) -> None:
@@ -500,22 +482,11 @@ def test_a_changed_line_of_metric_code_fails_and_names_the_function(finished):
     assert "→ run again with the code as it is" in printed
 
 
-def test_a_comment_in_the_code_is_no_fault(finished):
-    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", ("from ..aligned", "# more of it\nfrom ..aligned"))
-    assert having(command(finished, "--no-dry-run", status=0), "fail") == set()
-
-
 def test_a_changed_configuration_fails_and_names_the_key(finished):
     finished.edit("config/tiny.yaml", ("batch: 32", "batch: 16"))
     printed = finished.softlabels("audit", "results/tiny/studies/tiny/table.csv", status=1)
     assert "config.recipe.batch: found 32, expected 16" in printed
     assert having(dict(re.findall(r"^(A\d\d)  (\w+)", printed, re.MULTILINE)), "fail") == {"A07", "A16"}
-
-
-def test_snakemakes_records_are_missed(finished):
-    shutil.rmtree(finished.folder / ".snakemake/metadata")
-    (finished.folder / ".snakemake/metadata").mkdir()
-    assert having(command(finished, status=1), "fail") == {"A16"}
 
 
 # -- the target, in Snakemake ------------------------------------------------------------------------------------------

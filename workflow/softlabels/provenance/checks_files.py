@@ -119,7 +119,7 @@ def chain_is_closed(scope: Scope, study: str) -> Findings:
     try:
         TopologicalSorter(reached).prepare()
     except CycleError as error:
-        yield fail(path, f"a cycle: {' ← '.join(error.args[1][:3])}", "every input older than its output")
+        yield fail(path, f"a cycle: {' ← '.join(reversed(error.args[1][-3:]))}", "every input older than its output")
     datasets = results.study_config(study)["datasets"]
     drawn = [job for job in scope.jobs if job.names.get("study") == study and job.path not in listed]
     drawn += [job for job in scope.of("card") if job.names["dataset"] in datasets]

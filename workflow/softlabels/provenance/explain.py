@@ -30,7 +30,8 @@ Node = dict[str, Any]  # "name", "facts" (label: value), "below" (nodes)
 CHOICES = 20  # how many are listed when a cell is ambiguous
 SMALL = 1_000_000  # bytes; larger files are compared by size here, and by content in the audit
 # From the checkpoint down to votes and images.
-ORDER = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
+DOWN = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
+ORDER = {name: rank for rank, name in enumerate(DOWN)}
 UNMADE = "the manifest of the job that wrote {}"
 SEED = re.compile(r"\bseed\s*(\d+)\b", re.IGNORECASE)
 MINUS = re.compile(r"\s*[-−]\s*|\s+(?:minus|vs|versus)\s+", re.IGNORECASE)
@@ -296,7 +297,8 @@ class _Chain:
         if manifest_path in self.told:
             return _node(name, {**facts, "see": f"(same job as above: {manifest['command']})"})
         self.told.add(manifest_path)
-        below = [self.file(*read, (*above, path)) for read in _ordered(manifest["inputs"])]
+        inputs = sorted(entries(manifest["inputs"]), key=lambda read: ORDER.get(read[0], len(ORDER)))
+        below = [self.file(*read, (*above, path)) for read in inputs]
         if manifest["command"] == "train":
             model = next((file for output, file in entries(manifest["outputs"]) if output == "model"), {})
             self.told.add(model.get("path", ""))
@@ -306,22 +308,18 @@ class _Chain:
         return _node(name, {**facts, **job, "missing": missing or None}, below)
 
     def facts(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """What an entry of a manifest says of its file, and what is wrong with that."""
-        path = entry.get("path") or entry.get("source")
-        return {"file": path, "sha256": entry.get("sha256"), "missing": self.problem(entry)}
-
-    def problem(self, entry: dict[str, Any]) -> str | None:
-        """Why a file is not what the entry says, or None."""
+        """What an entry of a manifest says of its file, and what is wrong with that (of a large one: its size)."""
+        told = {"file": entry.get("path") or entry.get("source"), "sha256": entry.get("sha256"), "missing": None}
         if "path" not in entry:
-            return None if "source" in entry else "no file is named"
+            return told if "source" in entry else told | {"missing": "no file is named"}
         try:
             size = self.results.file(entry["path"]).stat().st_size
-            same_size = entry.get("bytes", size) == size
-            if same_size and (size > SMALL or self.results.sha256(entry["path"]) == entry.get("sha256")):
-                return None
+            small = size <= SMALL
+            if entry.get("bytes", size) != size or (small and self.results.sha256(entry["path"]) != told["sha256"]):
+                told["missing"] = f"{entry['path']} is not the file that was used: its content has changed"
         except UserError as error:
-            return str(error)
-        return f"{entry['path']} is not the file that was used: its content has changed"
+            told["missing"] = str(error)
+        return told
 
     def job(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         """What a manifest says of its job, in a few lines."""
@@ -374,10 +372,6 @@ class _Chain:
         link = f"{self.url}/blob/{commit}/{file}" if self.url and commit else f"{file}@{commit or 'unknown commit'}"
         changes = f", with the uncommitted changes in {diff(code.get('diff'))}" if code.get("dirty") else ""
         return digest, f"{link}{changes}, hash {digest}"
-
-
-def _ordered(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return sorted(entries(inputs), key=lambda read: ORDER.index(read[0]) if read[0] in ORDER else len(ORDER))
 
 
 def _resumes(attempts: list[dict[str, Any]]) -> str:
