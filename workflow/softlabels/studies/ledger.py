@@ -18,20 +18,8 @@ from ..contracts import COUNTS, STANDARD, Scores, file_of, read_scores
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
-from .ledger_view import STD
+from .ledger_view import SCHEMA, STD
 
-# kind: measured, difference, reference or paper; statistic: mean, std, low or high
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("dataset", "split", "recipe", "label", "metric", "kind", "versus")),
-        ("statistic", pa.string()), ("value", pa.float64()), ("printed", pa.string()), ("decimals", pa.int32()),
-        ("aggregation", pa.string()), ("n", pa.int32()), ("ddof", pa.int32()), ("level", pa.float64()),
-        ("interval", pa.string()), ("oracle", pa.bool_()), ("metric_code", pa.string()),
-        ("runs", pa.list_(pa.string())),
-        ("files", pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string())]))),
-        ("paper_difference", pa.float64()),
-    ]
-)  # fmt: skip
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
