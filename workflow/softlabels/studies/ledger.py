@@ -214,8 +214,8 @@ def _differences(
         statistics = {"mean": (mean, "mean over seeds of the paired difference")}
         if interval:
             statistics["std"] = (std, f"{_std_text(1)} of the paired difference")
-            for end, side, value in zip(("low", "high"), ("lower", "upper"), interval, strict=True):
-                statistics[end] = (value, f"{side} end of the paired t interval")
+            statistics["low"] = (interval[0], "lower end of the paired t interval")
+            statistics["high"] = (interval[1], "upper end of the paired t interval")
         key, sources = (*block, label, metric, "difference"), sides[0] | sides[1]
         yield from _rows(config, key, statistics, len(a), ddof=1, sources=sources, versus=config["baseline"])
 
@@ -252,11 +252,10 @@ def _block(config: Config, block: Block, runs: Evaluations) -> Iterator[dict[str
     for label in of:
         if label != config["baseline"]:
             yield from _differences(config, block, label, of[label], of[config["baseline"]])
-    for label, metric in itertools.product(
-        of, ["temperature", *config["metrics"]]
-    ):  # what of a gap is confidence alone
-        scaled = f"{label} + temperature"
-        yield from _over_seeds(config, block, scaled, metric, "reference", of[label], "temperature")
+    for label in of:  # after temperature scaling: how much of a gap in KL is confidence alone
+        for metric in ["temperature", *config["metrics"]]:
+            row = f"{label} + temperature"
+            yield from _over_seeds(config, block, row, metric, "reference", of[label], "temperature")
 
 
 def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Table:
