@@ -59,7 +59,7 @@ def test_students_t_is_that_of_scipy(level, freedom):
 @pytest.mark.parametrize("values", [[0.1, 0.2, 0.4], [1e-9, 1.0, 3.0, 7.0], [5.0], [math.inf, 1.0]])
 def test_mean_and_deviation_are_those_of_the_evaluation_to_the_last_bit(values):
     for ddof in (0, 1):
-        assert recompute.mean_and_std(values, ddof) == statistics.summary(values, ddof)[:2]
+        assert recompute.mean_and_std(values, ddof) == statistics.summary(values, ddof)
 
 
 def test_metrics_are_computed_a_second_way():
