@@ -20,11 +20,6 @@ def of_counts(counts):
     return evidence.Evidence([f"class{k}" for k in range(counts.shape[1])], counts)
 
 
-def of_distribution(p):
-    p = np.array(p)
-    return evidence.Evidence([f"class{k}" for k in range(p.shape[1])], distribution=p)
-
-
 @pytest.fixture
 def untied():
     """Counts [200, 5] of 1 to 15 votes an item, no top tied."""
@@ -117,7 +112,7 @@ def test_only_tied_items_under_drop_are_an_error():
 
 def test_an_exact_distribution_is_kept_as_it_is():
     p = np.random.default_rng(0).dirichlet(np.ones(4), 10)
-    table = average.aggregate(of_distribution(p), OPTIONS)
+    table = average.aggregate(evidence.Evidence(["a", "b", "c", "d"], distribution=p), OPTIONS)
     np.testing.assert_array_equal(table.p, p.astype(np.float32))
     np.testing.assert_array_equal(table.hard, p.argmax(axis=1))
     assert table.votes is None

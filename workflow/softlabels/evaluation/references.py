@@ -163,8 +163,10 @@ def best_prior_votes(counts: np.ndarray, means: np.ndarray, item: np.ndarray, se
 
 
 def split_half(score: Score, counts: np.ndarray, test: np.ndarray, seed: int) -> tuple[Scores, list[Scores], int]:
-    """How well two half panels of the same people agree (an agreement, never a floor): the mean of both directions;
-    each direction; the number of items, which are those with two votes or more."""
+    """How well two half panels of the same people agree: an agreement, never a floor.
+
+    Returns the mean of both directions, each direction, and the number of items: those with two votes or more.
+    """
     test = test[counts[test].sum(axis=1) >= 2]
     panels = half_panels(counts[test], test, seed)
     first, second = (half / half.sum(axis=1, keepdims=True) for half in panels)

@@ -61,10 +61,8 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     """Write one split.
 
     Args:
-        config: ``seed``, and ``split`` with ``kind`` (``random`` or ``folds``), ``groups`` (keep them whole),
-            ``duplicates`` (items with the same pixels ``together``, or ``apart`` as it comes), ``allow_missing_class``;
-            of random splits also ``train``, ``val``, ``test`` (shares) and ``stratify`` (``hard``, and boolean columns
-            of the items); of folds ``column`` (of the items, with the fold's number).
+        config: ``seed``, and ``split`` with ``kind`` and its options, ``groups`` (keep them whole), ``duplicates``
+            (items with the same pixels ``together``, or ``apart`` as it comes) and ``allow_missing_class``.
         inputs: ``items``, ``reference`` (its argmax, lowest index first, is the hard class).
         outputs: ``split``.
     """

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -26,7 +26,6 @@ from .findings import Finding, Findings, Job, Scope, differs, each, each_job, ea
 
 STATISTICS = ("mean", "std", "low", "high")
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
-NOT_IMPORTED = "is no code of ours, and was not imported; name the configuration that has it with --configfile"
 
 
 def _name(key: tuple) -> str:
@@ -35,7 +34,7 @@ def _name(key: tuple) -> str:
 
 def _rows(cells: pa.Table) -> list[tuple[tuple, dict[str, Any]]]:
     """Key and row of every number of a ledger."""
-    names = [*ledger_view.key(cells), "statistic"]
+    names = [*ledger_view.key_of(cells), "statistic"]
     return [(tuple(row[name] for name in names), row) for row in cells.to_pylist()]
 
 
@@ -53,7 +52,7 @@ def csv_is_the_ledger(scope: Scope, study: str) -> Findings:
         yield fail(of_study(study, "cells"), f"{counts[key]} rows for {_name(key)}", "one")
     table = {}
     for line in csv.DictReader(text_io.StringIO(scope.results.text(path))):
-        place = tuple(line[name] or None for name in ledger_view.key(cells))
+        place = tuple(line[name] or None for name in ledger_view.key_of(cells))
         for statistic in STATISTICS:
             if line[statistic]:
                 table[*place, statistic] = line[statistic]
@@ -100,7 +99,7 @@ def tables_are_the_ledger(scope: Scope, study: str) -> Findings:
     cells, facts = scope.results.ledger(study)
     texts = dict(ledger_view.TEXTS)
     if strangers := scope.strangers(("table", table["kind"]) for table in facts["tables"]):
-        yield unknown(f"{path}: its tables were not printed again: {', '.join(strangers)} {NOT_IMPORTED}")
+        yield unknown(f"{path}: its tables were not printed again: {strangers}")
         texts = {"table_csv": texts["table_csv"]}
     for output, write in texts.items():
         text = of_study(study, output)
@@ -114,16 +113,13 @@ def _rounded(value: float, decimals: int, signed: bool) -> str:
 
 def _difference(path: str, found: str, expected: str) -> Findings:
     """A fault at the first place where two texts differ."""
-    if found == expected:
-        return
-    lines = zip([*found.splitlines(), "(end)"], [*expected.splitlines(), "(end)"], strict=False)
-    for number, (line, due) in enumerate(lines, start=1):
+    texts = (text.splitlines(keepends=True) for text in (found, expected))
+    for number, (line, due) in enumerate(itertools.zip_longest(*texts, fillvalue="(end)"), start=1):
         if line != due:
             same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(line, due, strict=False))
             start = max(len(list(same)) - 20, 0)
             yield fail(f"{path} line {number}", repr(line[start : start + 50]), repr(due[start : start + 50]))
             return
-    yield fail(path, "other line ends", "those of the ledger's table")
 
 
 # -- A03 ---------------------------------------------------------------------------------------------------------------
@@ -207,7 +203,7 @@ def what_is_computed_again(scope: Scope) -> Findings:
 
 def _reference(scope: Scope, job: Job) -> tuple[np.ndarray, np.ndarray]:
     """Items int ``[N]`` and distributions float64 ``[N, C]`` of a job's reference."""
-    table, _ = scope.results.table(scope.input(job, "reference"), list(REFERENCE))
+    table, _ = scope.results.table(job.file("inputs", "reference"), list(REFERENCE))
     return io.vector(table, "item"), io.matrix(table, "p")
 
 
@@ -220,38 +216,37 @@ def _rows_of(item: np.ndarray, parts: Mapping[int, str], part: str) -> list[int]
 Metrics = list[tuple[str, recompute.Metric, Mapping[str, Any]]]
 
 
-def _second(scope: Scope, job: Job) -> tuple[Metrics, list[Finding]]:
-    """Name, second implementation and options of a job's metrics, and findings about those that have none here.
+def _second(scope: Scope, job: Job) -> Generator[Finding, None, Metrics]:
+    """Return name, second implementation and options of a job's metrics; yield findings about those without one here.
 
     A second implementation is one of ``recompute``, or the function ``again`` beside the first one.
     """
-    metrics, findings = [], []
+    metrics = []
     for name, options in job.manifest["config"]["metrics"].items():
         kind = options["kind"]
-        if scope.strangers([("metric", kind)]):
-            findings.append(unknown(f"{job.path}: {name} was not computed again: {kind} {NOT_IMPORTED}"))
+        if strangers := scope.strangers([("metric", kind)]):
+            yield unknown(f"{job.path}: {name} was not computed again: {strangers}")
             continue
         again = recompute.METRICS.get(kind)
         with suppress(ImportError, AttributeError, UserError):  # it may need what is not here
             again = again or sys.modules[registry.load("metric", kind).__module__].again
         if again is None:
-            findings.append(note(f"{name} has no second implementation"))
+            yield note(f"{name} has no second implementation")
         else:
             metrics.append((name, again, options))
-    return metrics, findings
+    return metrics
 
 
 @each_job("evaluate")
 def metrics_are_right(scope: Scope, job: Job) -> Findings:
     """A04: metrics computed again from predictions, reference and split, by a second implementation."""
-    path = scope.output(job, "scores")
+    path = job.file("outputs", "scores")
     scored = scope.results.scores(path)
     item, p = _reference(scope, job)
-    parts = scope.by_item(scope.input(job, "split"), "split")
-    predictions, _ = scope.results.table(scope.input(job, "predictions"), list(PREDICTIONS))
+    parts = scope.by_item(job.file("inputs", "split"), "split")
+    predictions, _ = scope.results.table(job.file("inputs", "predictions"), list(PREDICTIONS))
     predicted, logits = io.vector(predictions, "item"), io.matrix(predictions, "logits")
-    metrics, findings = _second(scope, job)
-    yield from findings
+    metrics = yield from _second(scope, job)
     for part in ("val", "test"):
         own = p[_rows_of(item, parts, part)]
         of_part = logits[_rows_of(predicted, parts, part)].astype(np.float64)
@@ -275,13 +270,12 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
 @each_job("references")
 def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
     """A04: so are those of the rows that need no network."""
-    path = scope.output(job, "references")
+    path = job.file("outputs", "references")
     rows = scope.results.reference_rows(path)
     item, p = _reference(scope, job)
-    parts = scope.by_item(scope.input(job, "split"), "split")
+    parts = scope.by_item(job.file("inputs", "split"), "split")
     train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
-    metrics, findings = _second(scope, job)
-    yield from findings
+    metrics = yield from _second(scope, job)
     for row, q in recompute.reference_predictions(p, train, test).items():
         with np.errstate(divide="ignore"):
             log_q = np.log(q)

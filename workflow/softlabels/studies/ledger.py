@@ -18,20 +18,8 @@ from ..contracts import COUNTS, STANDARD, Scores, file_of, read_scores
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
-from .ledger_view import OF_BLOCK, PLACE, STD, Block
+from .ledger_view import OF_BLOCK, PLACE, SCHEMA, STD, Block
 
-# kind: measured, difference, reference or paper; statistic: mean, std, low or high
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in (*PLACE, *OF_BLOCK)),
-        ("statistic", pa.string()), ("value", pa.float64()), ("printed", pa.string()), ("decimals", pa.int32()),
-        ("aggregation", pa.string()), ("n", pa.int32()), ("ddof", pa.int32()), ("level", pa.float64()),
-        ("interval", pa.string()), ("oracle", pa.bool_()), ("metric_code", pa.string()),
-        ("runs", pa.list_(pa.string())),
-        ("files", pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string())]))),
-        ("paper_difference", pa.float64()),
-    ]
-)  # fmt: skip
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
@@ -250,8 +238,8 @@ def _differences(
         statistics = {"mean": (mean, "mean over seeds of the paired difference")}
         if interval:
             statistics["std"] = (std, f"{_std_text(1)} of the paired difference")
-            for end, side, value in zip(("low", "high"), ("lower", "upper"), interval, strict=True):
-                statistics[end] = (value, f"{side} end of the paired t interval")
+            statistics["low"] = (interval[0], "lower end of the paired t interval")
+            statistics["high"] = (interval[1], "upper end of the paired t interval")
         key, sources = (*block, label, metric, "difference"), sides[0] | sides[1]
         yield from _rows(config, key, statistics, len(a), ddof=1, sources=sources, versus=config["baseline"])
 
@@ -287,9 +275,10 @@ def _point(config: Config, point: Point, runs: Evaluations) -> Iterator[dict[str
     for label in of:
         if label != config["baseline"]:
             yield from _differences(config, point.block, label, of[label], of[config["baseline"]])
-    for label, metric in itertools.product(of, ["temperature", *config["metrics"]]):  # what of a gap is confidence
-        scaled = f"{label} + temperature"
-        yield from _over_seeds(config, point.block, scaled, metric, "reference", of[label], "temperature")
+    for label in of:  # after temperature scaling: how much of a gap in KL is confidence alone
+        for metric in ["temperature", *config["metrics"]]:
+            row = f"{label} + temperature"
+            yield from _over_seeds(config, point.block, row, metric, "reference", of[label], "temperature")
 
 
 def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Table:

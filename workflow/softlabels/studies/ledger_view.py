@@ -22,6 +22,18 @@ PLACE = ("dataset", "split", "recipe")  # and what the study varies
 OF_BLOCK = ("label", "metric", "kind", "versus")
 NUMBERS = ("mean", "std", "n", "ddof", "low", "high", "interval", "level", "oracle")
 Block = tuple[str | None, ...]  # PLACE and values; null where a number does not depend on one
+# The ledger's file. kind: measured, difference, reference or paper; statistic: mean, std, low or high
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in (*PLACE, *OF_BLOCK, "statistic")),
+        ("value", pa.float64()), ("printed", pa.string()), ("decimals", pa.int32()),
+        ("aggregation", pa.string()), ("n", pa.int32()), ("ddof", pa.int32()), ("level", pa.float64()),
+        ("interval", pa.string()), ("oracle", pa.bool_()), ("metric_code", pa.string()),
+        ("runs", pa.list_(pa.string())),
+        ("files", pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string())]))),
+        ("paper_difference", pa.float64()),
+    ]
+)  # fmt: skip
 MAIN = ("macro_acc", "kl", "kl_dcic")
 NONE = "–"
 STD = ("population", "sample")  # what a standard deviation is called, by its ddof
@@ -33,7 +45,7 @@ def varied(cells: pa.Table) -> list[str]:
     return [name for name in cells.column_names if "." in name]
 
 
-def key(cells: pa.Table) -> list[str]:
+def key_of(cells: pa.Table) -> list[str]:
     """The columns that tell an aggregate from all others: its block, and what it is of it."""
     return [*PLACE, *varied(cells), *OF_BLOCK]
 
@@ -47,16 +59,15 @@ class Ledger:
         self.metrics: list[str] = self.facts["metrics"]
         self.aggregates: dict[tuple, dict[str, dict[str, Any]]] = {}
         self.varied = varied(cells)
-        names = key(cells)
+        names = key_of(cells)
         for row in cells.to_pylist():
             self.aggregates.setdefault(tuple(row[name] for name in names), {})[row["statistic"]] = row
-        self.ran = {key[:-4]: found["mean"]["runs"][0].split("/")[0]
-                    for key, found in self.aggregates.items() if key[-2] == "measured"}  # fmt: skip
-        self.blocks: list[Block] = list(self.ran)
+        self.blocks: list[Block] = list(dict.fromkeys(key[:-4] for key in self.aggregates if key[-2] == "measured"))
 
     def classes(self, block: Block) -> list[str]:
-        """The names of the classes of a block's data set."""
-        return self.facts["datasets"][self.ran[block]]["classes"]
+        """The names of the classes of a block's data set, which the names of its runs begin with."""
+        (run, *_) = self.get(block, self.facts["baseline"], "n_items")["mean"]["runs"]
+        return self.facts["datasets"][run.split("/")[0]]["classes"]
 
     def get(self, block: Block, label: str, metric: str, kind: str = "measured", versus: str | None = None) -> dict:
         """Statistic to row of one aggregate; empty where there is no such number."""
@@ -131,7 +142,7 @@ def render_csv(cells: pa.Table) -> str:
     """``table.csv``: one row an aggregate, full precision; an empty field where there is no number."""
     target = text_io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
-    names = key(cells)
+    names = key_of(cells)
     columns = [*names, *NUMBERS]
     writer.writerow(columns)
     for place, aggregate in Ledger(cells).aggregates.items():
