@@ -74,7 +74,7 @@ def test_every_kind_of_definition_can_be_varied_and_each_base_of_a_kind_is():
         "source.votes": 5,
         "dataset.reference": "exact",
         "split.val": 0.05,
-        "split.test": 0.25,
+        "split.test": 0.35,
         "label.ties": "drop",
     }
     (found,) = grid(points=[keys])
