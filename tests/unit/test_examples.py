@@ -25,7 +25,7 @@ BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", READ
 EXAMPLES = {
     name: {"datasets": {name: dataset}, **{key: block[key] for key in ("splits",) if key in block}}
     for block in BLOCKS
-    for name, dataset in block["datasets"].items()
+    for name, dataset in block.get("datasets", {}).items()
 }
 N = 60
 NUMBERED = [f"{i:05d}.png" for i in range(N)]

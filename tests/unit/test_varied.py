@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 import time
+from pathlib import Path
 
 import finished_run
 import pytest
+import yaml
 from matplotlib.figure import Figure
 
 from softlabels import config, io, registry, varied
@@ -124,6 +126,12 @@ def test_the_budget_study_shares_the_runs_of_the_default():
             for plan in (default, budget)}  # fmt: skip
     assert runs[default].items() < runs[budget].items()
     assert len(runs[budget]) == 60
+
+
+def test_the_example_of_the_readme_is_a_study_of_the_default():
+    text = re.search(r"## Vary anything.*?```yaml\n(.*?)```", Path("config/README.md").read_text(), re.DOTALL)[1]
+    raw = config.read("config/config.yaml") | yaml.safe_load(text)
+    assert extent(Plan(raw | {"results": "nowhere"}), "budget") == "72 trainings"
 
 
 def test_points_need_not_be_a_product_and_a_key_that_one_leaves_out_is_the_base_s():
