@@ -19,9 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from softlabels import io
+from softlabels import io, places
 from softlabels.places import of_study
-from softlabels.provenance import configured
 from softlabels.provenance import manifest as manifests
 from softlabels.provenance.audit import CHECKS, audit
 from softlabels.provenance.evidence import entries
@@ -472,7 +471,7 @@ FOLLOWS = {
 @pytest.fixture
 def results(tiny, tmp_path, monkeypatch) -> Iterator[Path]:
     """A copy of the finished results of its own, audited as part of the checkout that they were made in."""
-    monkeypatch.setattr(configured, "REPOSITORY", tiny.folder)
+    monkeypatch.setattr(places, "REPOSITORY", tiny.folder)
     return Path(shutil.copytree(tiny.folder / "results/tiny", tmp_path / "results"))
 
 

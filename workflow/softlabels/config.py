@@ -16,6 +16,7 @@ import yaml
 from . import registry, schema
 from .contracts import Options, entry_name
 from .errors import UserError
+from .places import REPOSITORY
 
 _Checker = jsonschema.Draft202012Validator
 _Validator = jsonschema.validators.extend(
@@ -59,7 +60,9 @@ def read(path: str | Path) -> dict[str, Any]:
         with Path(path).open(encoding="utf-8") as file:
             config = yaml.load(file, _Loader) or {}  # a SafeLoader with one more check
     except FileNotFoundError:
-        raise UserError(f"{path}: no such configuration file. Name one with --configfile.") from None
+        ready = REPOSITORY / path
+        hint = f"Did you mean {ready}?" if ready.is_file() else "Name one, as in `softlabels run my.yaml`."
+        raise UserError(f"{path}: no such configuration file in {Path.cwd()}. {hint}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}). Name a configuration file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
