@@ -254,7 +254,7 @@ def main() -> None:
         _end(str(error), 2)
     except ModuleNotFoundError as error:
         importers = [frame.filename for frame in traceback.extract_tb(error.__traceback__) if frame.line]
-        ours = Path(importers[-1]).is_relative_to(closure.PACKAGE)
+        ours = Path(importers[-1]).resolve().is_relative_to(closure.PACKAGE)
         if not ours or not error.name or error.name.startswith("softlabels"):
             raise
         _end(_lacking(error.name), 2)

@@ -87,7 +87,10 @@ def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
-            raise UserError(f"--config {override}: expected key=value, such as data_folder=../images.")
+            raise UserError(
+                f"--config {override}: expected key=value, such as data_folder=../images. (The configuration's file is "
+                f"named before --config.)"
+            )
         try:
             raw = merge(raw, {key: yaml.safe_load(value)})
         except yaml.YAMLError:
