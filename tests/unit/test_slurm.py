@@ -81,7 +81,10 @@ def test_jobs_that_do_not_end_are_named(cluster, tmp_path, monkeypatch):
         slurm.end_orphans(tmp_path, certain=False)
 
 
-@pytest.mark.parametrize("options", [["--executor", "slurm"], ["-e", "slurm"], ["-n", "--workflow-profile=mine"]])
+@pytest.mark.parametrize("options", [
+    ["--executor", "slurm"], ["-e", "slurm"], ["-n", "--workflow-profile=mine"],
+    ["--workflow-profile", "slurm"],  # the repository's, by its name
+])  # fmt: skip
 def test_a_cluster_that_is_asked_for_must_be_here(tmp_path, monkeypatch, options):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
