@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import time
-from pathlib import Path
 
 import finished_run
 import pytest
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 
 from softlabels import config, io, registry, varied
 from softlabels.errors import UserError
-from softlabels.places import NAME
+from softlabels.places import NAME, REPOSITORY
 from softlabels.plan import Plan, extent
 from softlabels.provenance import audit, manifest
 from softlabels.provenance.explain import explain
@@ -81,7 +80,7 @@ def test_every_kind_of_definition_can_be_varied_and_each_base_of_a_kind_is():
     }
     (found,) = grid(points=[keys])
     assert found.dataset == "shapes__reference_exact__votes_5"
-    assert found.split == "random__test_0p15__train_0p8__val_0p05"
+    assert found.split == "random__test_0p35__val_0p05"
     assert found.labels == {"hard": "hard__ties_drop", "soft": "soft__ties_drop"}
     assert found.base == ("shapes", "random", "quick")
     assert found.values == {key: str(value) for key, value in keys.items()}
@@ -120,7 +119,7 @@ def test_studies_share_the_runs_at_the_value_of_the_base():
 
 
 def test_the_budget_study_shares_the_runs_of_the_default():
-    default, budget = (Plan(config.read(f"config/{name}.yaml")) for name in ("config", "learning_budget"))
+    default, budget = (Plan(config.read(REPOSITORY / f"config/{name}.yaml")) for name in ("config", "learning_budget"))
     runs = {plan: {plan.path("train", "model", **names): plan.json("train", **names)
                    for study in plan.config["studies"] for _, names in plan.jobs(study, "train")}
             for plan in (default, budget)}  # fmt: skip
@@ -129,8 +128,9 @@ def test_the_budget_study_shares_the_runs_of_the_default():
 
 
 def test_the_example_of_the_readme_is_a_study_of_the_default():
-    text = re.search(r"## Vary anything.*?```yaml\n(.*?)```", Path("config/README.md").read_text(), re.DOTALL)[1]
-    raw = config.read("config/config.yaml") | yaml.safe_load(text)
+    readme = (REPOSITORY / "config/README.md").read_text()
+    text = re.search(r"## Vary anything.*?```yaml\n(.*?)```", readme, re.DOTALL)[1]
+    raw = config.read(REPOSITORY / "config/config.yaml") | yaml.safe_load(text)
     assert extent(Plan(raw | {"results": "nowhere"}), "budget") == "72 trainings"
 
 

@@ -74,9 +74,10 @@ class Plan:
                     for of_block, labels in self._blocks(study, block).items():
                         place = dict(zip(block, of_block, strict=True))
                         if all(fixed.get(axis, name) == name for axis, name in place.items()):
+                            shared = {**names, **place}
                             its = {k: values for k, values in (last | {"label": labels}).items() if k in wildcards}
-                            for its_last in _products(its, fixed):
-                                yield command, {**names, **place, **its_last}
+                            for own in _products(its, fixed):
+                                yield command, {**shared, **own}
 
     def _blocks(self, study: str, axes: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
         """The labels that run in each data set, split and recipe of a study, or in each of some of these three."""
