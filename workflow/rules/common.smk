@@ -19,6 +19,12 @@ def place(command, output, **fixed):
     return expand(f"{RESULTS}/{file}", **fixed, allow_missing=True)[0]
 
 
+def labels_of(wildcards):
+    """The labels that a run learns from."""
+    names = plan.labels_of(wildcards.label, wildcards.split, wildcards.seed)
+    return plan.path("label", "labels", dataset=wildcards.dataset, label=wildcards.label, **names)
+
+
 def outputs(command, **shown):
     """All outputs of a command and its manifest; `shown` is what the report says of some of them."""
     files = {name: place(command, name) for name in COMMANDS[command].place.files}

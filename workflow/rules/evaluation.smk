@@ -5,7 +5,7 @@ rule evaluate:
         reference=place("data", "reference"),
         split=place("split", "split"),
         item_table=place("data", "items"),
-        label=place("label", "labels", draw=DRAW),
+        label=labels_of,
     output:
         **outputs("evaluate"),
     log:

@@ -23,6 +23,7 @@ rule split:
 
 rule label:
     input:
+        unpack(lambda wc: {key(name): files for name, files in plan.label_inputs(**wc).items()}),
         annotations=place("data", "annotations"),
         reference=place("data", "reference"),
     output:
@@ -39,6 +40,6 @@ rule label:
     params:
         **tracked("label"),
     message:
-        "Making the labels {wildcards.label} of {wildcards.dataset}"
+        "Making the labels {wildcards.label} of {wildcards.dataset}: {wildcards.draw}"
     shell:
         call("label")

@@ -2,7 +2,7 @@ rule train:
     input:
         images=place("data", "images"),
         split=place("split", "split"),
-        labels=place("label", "labels", draw=DRAW),
+        labels=labels_of,
         reference=place("data", "reference"),
         weights=lambda wc: plan.weights(wc.recipe),
     output:

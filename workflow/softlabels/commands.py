@@ -57,7 +57,7 @@ COMMANDS = {
         always=(("metric", "kl_dcic"), ("metric", "tvd")), group="report"),
     "label": Command(
         PLACES["label"], "softlabels.labels.label", "make the labels of one type",
-        ("annotations", "reference"), runs=("label",), group="preparation"),
+        ("annotations", "reference", "items?", "split?", "predictions*?"), runs=("label",), group="preparation"),
     "split": Command(
         PLACES["split"], "softlabels.labels.split", "split a data set",
         ("items", "reference"), runs=("split",), group="preparation"),
@@ -67,7 +67,8 @@ COMMANDS = {
         ("reference", "split"), runs=("metrics",), group="preparation"),
     "train": Command(
         PLACES["train"], "softlabels.training.train", "train one network",
-        ("images", "split", "labels", "reference", "weights?"), runs=("recipe",), resumes=True),
+        ("images", "split", "labels", "reference", "weights?"),
+        runs=("recipe", "delivery"), always=(("delivery", "expected"),), resumes=True),
     "evaluate": Command(
         PLACES["evaluate"], "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
         ("predictions", "features", "reference", "split", "items", "label"), runs=("metrics",), group="evaluation"),
@@ -101,7 +102,8 @@ def option(path: str) -> str:
 def named(command: str, config: dict[str, Any]) -> list[tuple[str, str]]:
     """Kind and name of what a command runs of the registry."""
     about = COMMANDS[command]
-    return [*about.always, *schema.entries({key: config[key] for key in about.runs}, schema.of_command())]
+    runs = {key: config[key] for key in about.runs if key in config}
+    return [*about.always, *schema.entries(runs, schema.of_command())]
 
 
 def entries(command: str, config: dict[str, Any]) -> tuple[str, ...]:

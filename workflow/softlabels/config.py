@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -110,6 +111,8 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
     for dataset in config["datasets"].values():
         dataset["reference"] = dataset["reference"] or ("votes" if _has_votes(dataset["source"]) else "exact")
+    for label in config["labels"].values():
+        label["ties"] = label["ties"] or ("lowest_index" if label["votes"] == "all" else "random")
     return config
 
 
@@ -243,8 +246,26 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
             for metric in set(table.get("metrics") or ()) - set(metrics):
                 hint = _nearest(metric, metrics, "there are")
                 yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
+        for dataset, label in itertools.product(study["datasets"], study["labels"]):
+            if dataset in config["datasets"] and label in config["labels"]:
+                source, definition = config["datasets"][dataset]["source"], config["labels"][label]
+                if not _has_votes(source) and (why := _of_votes(definition)):
+                    yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
+    for name, label in config["labels"].items():
+        aggregate = label["aggregate"]
+        if "folds" not in aggregate:
+            continue
+        for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
+            if aggregate[key] not in config[table]:
+                hint = _nearest(aggregate[key] or "", config[table], "defined")
+                yield f"labels.{name}.aggregate.{key}: {_text(aggregate[key])} is not defined under {table}; {hint}"
+        if "folds" in config["labels"].get(aggregate["trained_on"], aggregate | {"aggregate": {}})["aggregate"]:
+            yield (
+                f"labels.{name}.aggregate.trained_on: '{aggregate['trained_on']}' is made of networks' predictions "
+                f"itself. Name a label that is made of votes alone."
+            )
     for name, split in config["splits"].items():
         if split["kind"] == "random":
             total = sum(Fraction(str(split[part])) for part in ("train", "val", "test"))  # as they are written
@@ -285,6 +306,13 @@ def _gives(source: dict[str, Any]) -> list[str]:
 def _has_votes(source: dict[str, Any]) -> bool:
     """Whether a source has votes, and not distributions alone."""
     return "votes" in _gives(source) and source.get("votes") != 0
+
+
+def _of_votes(label: dict[str, Any]) -> str:
+    """Why a label can only be made of votes, in words; empty where it need not be."""
+    if label["votes"] != "all":
+        return f"draws {label['votes']} votes"
+    return "needs votes" if set(registry.entry("aggregate", label["aggregate"]["kind"])["needs"]) else ""
 
 
 def warnings(config: dict[str, Any]) -> list[str]:

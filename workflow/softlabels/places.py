@@ -13,11 +13,13 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
 
 NAME = "[a-z0-9][a-z0-9_]*"
+SEED = r"\d+(?:-fold\d+of\d+)?"  # of a run; of one that leaves a fold of the training items out, and predicts them
 # What each wildcard may be, as a regular expression without groups that capture.
 WILDCARDS = {
     **dict.fromkeys(("dataset", "split", "recipe", "label", "study", "figure", "metrics"), NAME),
-    "seed": r"\d+",
-    "draw": r"all|seed\d+",
+    "seed": SEED,
+    "within": f"(?:/{NAME})?",  # the split that a label is made for; nothing where it serves all
+    "draw": f"all|seed{SEED}",
     "block": f"(?:-{NAME}-{NAME}-{NAME})?",  # data set, split and recipe of a figure; nothing where it is of a study
 }
 MANIFEST = ".manifest.json"
@@ -89,7 +91,7 @@ PLACES = {
     "card": Place(_DATA, {
         "card_md": "card.md", "card_json": "card.json", "sheet": "card-images.png", "votes": "card-votes.png",
     }, logged="cards/{dataset}"),
-    "label": Place("labels/{dataset}/{label}", {"labels": "{draw}.parquet"}),
+    "label": Place("labels/{dataset}{within}/{label}", {"labels": "{draw}.parquet"}),
     "split": Place("splits/{dataset}/{split}", {"split": "seed{seed}.parquet"}),
     "references": Place(f"references/{SPLIT}", {"references": "{metrics}.parquet"}),
     "train": Place(_RUN, {

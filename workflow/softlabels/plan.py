@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
@@ -19,7 +20,7 @@ from .registry import entry, location
 
 AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the last varies fastest
 BLOCK = AXES[:3]  # what the labels of a figure share
-DRAW = "all"  # of the labels that networks are trained on: one for all seeds
+DRAW = "all"  # of a label file that serves all seeds
 # What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
 DRAWN_FROM = {
     "embeddings": ("embed", "embedding"), "items": ("data", "items"), "reference": ("data", "reference"),
@@ -31,10 +32,14 @@ BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "s
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
 DRAWS = 20
+FOLD_JOBS = ("label", "split", "train")  # behind the networks that leave a fold out
 # What tables print of a metric that does not say.
 PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None}
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
+
+
+Config = dict[str, Any]
 
 
 class Plan:
@@ -46,21 +51,23 @@ class Plan:
     def __init__(self, raw: dict[str, Any]):
         self.config = config.resolve(raw)
         self.root = Path(self.config["results"]).as_posix()
+        self._draws: dict[str, tuple[bool, bool]] = {}
         self._tracked: dict[tuple, tuple[str, str]] = {}
         self._metrics: dict[str, dict[str, Options]] = {}
 
     # -- which files -----------------------------------------------------------------------------------------------
 
-    def jobs(self, study: str, *wanted: str, **fixed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    def jobs(self, study: str, *wanted: str, folds: bool = True, **fixed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         """Command and wildcards of every job behind a study, in the order in which data flows.
 
         Args:
             study: its name.
             wanted: these commands only.
+            folds: also those behind the networks that leave a fold out, for labels that need their predictions.
             fixed: only jobs with these values of their wildcards.
         """
         grid = self.config["studies"][study]
-        axes = {"study": [study], "draw": [DRAW], "metrics": self.sets(study)}
+        axes = {"study": [study], "metrics": self.sets(study)}
         axes |= {axis: grid[f"{axis}s"] for axis in AXES}
         blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
@@ -70,6 +77,8 @@ class Plan:
             if command == "embed":
                 its["seed"] = grid["seeds"][:1]
             several = [its]
+            if command == "label":
+                several = [its | names for names in self._label_files(grid)]
             if command == "figure":
                 several = [its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
                            for name, about in self.figures(study).items()]  # fmt: skip
@@ -77,11 +86,70 @@ class Plan:
                 chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
                 for values in itertools.product(*chosen):
                     yield command, dict(zip(its, values, strict=True))
+            if folds and command in FOLD_JOBS:
+                for names in self._fold_jobs(grid, command):
+                    if all(names.get(name, value) == value for name, value in fixed.items()):
+                        yield command, names
 
-    def files(self, study: str, command: str, output: str, **fixed: Any) -> list[str]:
-        """One output (or ``manifest``) of each job of a command behind a study."""
+    def _label_files(self, grid: Config) -> list[dict[str, list[str]]]:
+        """Label, ``within`` and ``draw`` of every label file that the runs of a study's grid read."""
+        files = {
+            (label, *self.labels_of(label, split, seed).values()): None
+            for label, split, seed in itertools.product(grid["labels"], grid["splits"], grid["seeds"])
+        }
+        return [{"label": [label], "within": [within], "draw": [draw]} for label, within, draw in files]
+
+    def _fold_jobs(self, grid: Config, command: str) -> Iterator[dict[str, Any]]:
+        """Wildcards of the jobs of a command behind the networks that leave a fold out, each once."""
+        axes = (grid["datasets"], grid["splits"], grid["seeds"], grid["labels"])
+        runs = [run for block in itertools.product(*axes) for run in self.fold_runs(*block)]
+        wildcards, found = places.PLACES[command].wildcards, {}
+        for run in runs:
+            of_run = run | self.labels_of(run["label"], run["split"], run["seed"])
+            job = {name: of_run[name] for name in wildcards}
+            found[tuple(job.values())] = job
+        yield from found.values()
+
+    def labels_of(self, label: str, split: str, seed: Any) -> dict[str, str]:
+        """Which label file a run reads: ``within`` and ``draw`` of its place. This is decided here and nowhere else.
+
+        A file serves all seeds unless something in it is drawn; it is made for one split if it is estimated on the
+        training part, or from networks that were.
+        """
+        if label not in self._draws:
+            definition = self.config["labels"][label]
+            aggregate = definition["aggregate"]
+            drawn = definition["votes"] != "all" or entry("aggregate", aggregate["kind"]).get("draws", False)
+            self._draws[label] = (drawn, aggregate.get("fit_on") == "train" or "folds" in aggregate)
+        drawn, fitted = self._draws[label]
+        if fitted:
+            return {"within": f"/{split}", "draw": f"seed{seed}"}
+        return {"within": "", "draw": f"seed{_seed(seed)}" if drawn else DRAW}
+
+    def fold_runs(self, dataset: str, split: str, seed: Any, label: str) -> list[dict[str, str]]:
+        """The runs that leave a fold out whose predictions a label is made of, as wildcards; none for most labels."""
+        aggregate = self.config["labels"][label]["aggregate"]
+        if "folds" not in aggregate:
+            return []
+        names = {"dataset": dataset, "split": split, "recipe": aggregate["recipe"], "label": aggregate["trained_on"]}
+        return [names | {"seed": f"{seed}-fold{k}of{aggregate['folds']}"} for k in range(aggregate["folds"])]
+
+    def label_inputs(self, dataset: str, within: str, label: str, draw: str) -> dict[str, list[str]]:
+        """What a label file is made of besides votes and reference, by the names of the command's inputs."""
+        split, seed = within.removeprefix("/"), draw.removeprefix("seed")
+        drawn = self.config["labels"][label]["votes"] != "all"
+        runs = self.fold_runs(dataset, split, seed, label) if split else []
+        return {
+            "items": [self.path("data", "items", dataset=dataset)] if drawn else [],
+            "split": [self.path("split", "split", dataset=dataset, split=split, seed=seed)] if split else [],
+            "predictions": [self.path("train", "predictions", **run) for run in runs],
+        }
+
+    def files(self, study: str, command: str, output: str, folds: bool = False, **fixed: Any) -> list[str]:
+        """One output (or ``manifest``) of each job of a command behind a study; ``folds`` as in :meth:`jobs`."""
         file = places.PLACES[command].files[output]
-        return [f"{self.root}/{file.format_map(names)}" for _, names in self.jobs(study, command, **fixed)]
+        jobs = self.jobs(study, command, folds=folds, **fixed)
+        return [f"{self.root}/{file.format_map(names)}" for _, names in jobs]
 
     def path(self, command: str, output: str, **names: Any) -> str:
         """One output (or ``manifest``) of one job."""
@@ -133,14 +201,22 @@ class Plan:
         return [*dict.fromkeys(cards), *(file for study in studies for file in self.study_files(study))]
 
     def prepared(self) -> list[str]:
-        """Data, labels and splits of all studies. Built first, unchanged bytes stop a rebuild of what follows."""
+        """Data, labels and splits of all studies. Built first, unchanged bytes stop a rebuild of what follows.
+
+        Labels that are made of networks' predictions are not among them.
+        """
         outputs = {"data": "images", "label": "labels", "split": "split"}
-        files = [f for study in self.config["studies"] for job in outputs.items() for f in self.files(study, *job)]
+        files = [
+            self.path(command, outputs[command], **names)
+            for study in self.config["studies"]
+            for command, names in self.jobs(study, *outputs)
+            if command != "label" or "folds" not in self.config["labels"][names["label"]]["aggregate"]
+        ]
         return list(dict.fromkeys(files))
 
     def manifests(self, study: str) -> list[str]:
         """The manifests of all jobs that the tables of a study rest on, the study's own included."""
-        return [file for command in BEHIND_TABLES for file in self.files(study, command, "manifest")]
+        return [file for command in BEHIND_TABLES for file in self.files(study, command, "manifest", folds=True)]
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -234,10 +310,13 @@ class Plan:
         }
 
     def _split(self, split: str, seed: str) -> dict[str, Any]:
-        return {"split": self.tracked("split", self.config["splits"][split]), "seed": int(seed)}
+        fold = [int(number) for number in re.findall(r"\d+", str(seed).partition("-")[2])]
+        made = {"split": self.tracked("split", self.config["splits"][split]), "seed": _seed(seed)}
+        return made | ({"fold": fold} if fold else {})
 
     def _label(self, label: str, draw: str) -> dict[str, Any]:
-        return {"label": self.tracked("label", self.config["labels"][label]), "draw": draw}
+        definition = {key: value for key, value in self.config["labels"][label].items() if key != "delivery"}
+        return {"label": self.tracked("label", definition), "draw": draw}
 
     def tracked(self, key: str, value: Any) -> Any:
         """What a command is told of a recipe, label …: all but keys at the value that they had before they existed."""
@@ -248,8 +327,10 @@ class Plan:
         recipe = {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
         return self.tracked("recipe", recipe)
 
-    def _train(self, recipe: str, seed: str) -> dict[str, Any]:
-        return {"recipe": self.recipe(recipe), "seed": int(seed)}
+    def _train(self, recipe: str, label: str, seed: str) -> dict[str, Any]:
+        delivery = {"delivery": self.config["labels"][label]["delivery"]}
+        rule = schema.section("label")["properties"]
+        return {"recipe": self.recipe(recipe), "seed": _seed(seed), **schema.tracked(delivery, {"properties": rule})}
 
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
@@ -309,6 +390,11 @@ class Plan:
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
+
+
+def _seed(seed: Any) -> int:
+    """The number of a seed, without the fold that a run leaves out."""
+    return int(str(seed).partition("-")[0])
 
 
 def _printed(options: Options) -> dict[str, Any]:
