@@ -171,4 +171,7 @@ def parse(path: str) -> File | None:
 
 def root_of(path: Path, command: str) -> Path:
     """The results folder that holds a command's file (its manifest, or an output)."""
-    return path.resolve().parents[PLACES[command].stem.count("/")]
+    path = path.resolve()
+    file = find(path)
+    within = file.path if file and file.command == command else PLACES[command].stem
+    return path.parents[within.count("/")]

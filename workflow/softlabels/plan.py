@@ -216,7 +216,8 @@ class Plan:
 
     def manifests(self, study: str) -> list[str]:
         """The manifests of all jobs that the tables of a study rest on, the study's own included."""
-        return [file for command in BEHIND_TABLES for file in self.files(study, command, "manifest", folds=True)]
+        files = (file for command in BEHIND_TABLES for file in self.files(study, command, "manifest", folds=True))
+        return list(dict.fromkeys(files))  # a label of the study may be one that leaves no fold out, too
 
     # -- sources ---------------------------------------------------------------------------------------------------
 

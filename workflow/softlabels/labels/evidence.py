@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,14 @@ class Evidence:
     kept: np.ndarray | None = None  # bool, of each row of that file whether it counts; None: all do
     distribution: np.ndarray | None = None  # probabilities, float64 [N, C]: there just where votes are not
     seed: tuple[int, ...] = ()  # of the run, to key what is drawn; empty where one draw serves all seeds
-    fit: np.ndarray = field(default_factory=lambda: np.array(True))  # bool [N], the items that an estimate may use
+    part: np.ndarray | None = None  # [N], the part of each item in the split that the label is made for
     # Mean probabilities, float64 [N, C], of the networks that did not learn from the item; None where not asked for.
     out_of_fold: np.ndarray | None = None
+
+    @property
+    def fit(self) -> np.ndarray:
+        """The items that an estimate may learn from, bool ``[N]``: those of the training part, or all."""
+        return np.ones(self.n_items, bool) if self.part is None else self.part == "train"
 
     @cached_property
     def votes(self) -> Votes | None:
@@ -137,7 +142,7 @@ def read(config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Evidence:
             raise UserError(f"label: votes is {n}, but this data set has no votes to draw from. Set votes: all.")
         evidence.kept = _drawn(inputs, n, (options["seed"], *evidence.seed))
     if "split" in inputs:
-        evidence.fit = read_split(inputs["split"]).part == "train"
+        evidence.part = read_split(inputs["split"]).part
     if "predictions" in inputs:
         evidence.out_of_fold = predicted_out_of_fold(inputs["predictions"], n_items)
     return evidence
