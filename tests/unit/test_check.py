@@ -150,3 +150,41 @@ def test_a_perplexity_that_the_test_part_is_too_small_for_is_told(monkeypatch, c
     assert "studies.one.embedding.perplexity: found 30 with 12 test items of animals, expected fewer" in complaints
     change(folder, studies={"one": study | {"figures": ["curves"]}})  # nothing is embedded
     assert check(monkeypatch, capsys, folder)[0] == 0
+
+
+def test_more_votes_than_there_are_and_votes_of_none_are_told(monkeypatch, capsys, folder):
+    counts = np.load(folder / "counts.npy")
+    counts[7] = [1, 1]
+    np.save(folder / "counts.npy", counts)
+    labels = {
+        "hard": {"aggregate": "majority", "form": "hard"},
+        "soft": {"aggregate": "average", "form": "soft", "votes": 3},
+    }
+    change(folder, labels=labels)
+    status, _, complaints = check(monkeypatch, capsys, folder)
+    assert status == 2
+    assert (
+        "labels.soft: label: image '07.png' has votes of 2 votes, expected 3 or more to draw from (1 such images)"
+        in complaints
+    )
+    change(folder, datasets={"animals": {"source": {"kind": "synthetic", "items": 120}}})
+    status, _, complaints = check(monkeypatch, capsys, folder)
+    assert status == 2
+    assert "studies.one: the label soft draws 3 votes, and animals has none" in complaints
+
+
+def test_labels_of_networks_are_checked_without_training(monkeypatch, capsys, folder):
+    (folder / "mine").mkdir()
+    shared = {"kind": "aggregate", "about": "", "options": {}, "shared": ["folds", "trained_on", "recipe"]}
+    (folder / "mine" / "own_folded.py").write_text(f"ENTRY = {shared}\n\n\ndef folded(evidence, options):\n    pass\n")
+
+    def complaints(**options):
+        aggregate = {"kind": "own_folded:folded", "recipe": "quick"} | options
+        labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": aggregate, "form": "soft"}}
+        change(folder, labels=labels, modules=str(folder / "mine"))
+        return check(monkeypatch, capsys, folder)
+
+    assert complaints() == (0, complaints()[1], "")
+    assert "found 40 folds for the 36 images" in complaints(folds=40)[2]
+    assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in complaints(recipe="quik")[2]
+    assert "trained_on: 'soft' is made of networks' predictions itself" in complaints(trained_on="soft")[2]

@@ -102,12 +102,13 @@ class Plan:
     def _fold_jobs(self, grid: Config, command: str) -> Iterator[dict[str, Any]]:
         """Wildcards of the jobs of a command behind the networks that leave a fold out, each once."""
         axes = (grid["datasets"], grid["splits"], grid["seeds"], grid["labels"])
-        runs = [run for block in itertools.product(*axes) for run in self.fold_runs(*block)]
+        files = {(names["label"][0], names["draw"][0]) for names in self._label_files(grid)}
         wildcards, found = places.PLACES[command].wildcards, {}
-        for run in runs:
+        for run in (run for block in itertools.product(*axes) for run in self.fold_runs(*block)):
             of_run = run | self.labels_of(run["label"], run["split"], run["seed"])
             job = {name: of_run[name] for name in wildcards}
-            found[tuple(job.values())] = job
+            if command != "label" or (job["label"], job["draw"]) not in files:  # which the study's own runs read, too
+                found[tuple(job.values())] = job
         yield from found.values()
 
     def labels_of(self, label: str, split: str, seed: Any) -> dict[str, str]:
@@ -216,8 +217,7 @@ class Plan:
 
     def manifests(self, study: str) -> list[str]:
         """The manifests of all jobs that the tables of a study rest on, the study's own included."""
-        files = (file for command in BEHIND_TABLES for file in self.files(study, command, "manifest", folds=True))
-        return list(dict.fromkeys(files))  # a label of the study may be one that leaves no fold out, too
+        return [file for command in BEHIND_TABLES for file in self.files(study, command, "manifest", folds=True)]
 
     # -- sources ---------------------------------------------------------------------------------------------------
 

@@ -164,9 +164,9 @@ def _drawn(inputs: Mapping[str, Any], n: int, key: tuple[int, ...]) -> np.ndarra
     if (found < n).any():
         short = int(np.unique(unit_item)[found.argmin()])
         name = io.read_table(inputs["items"], ["name"])[0].column("name")[short].as_py()
-        what = "people" if (annotator[item == short] >= 0).all() else "votes"
+        what = "annotators" if (annotator[item == short] >= 0).all() else "votes"
         raise UserError(
-            f"label: image '{name}' has votes of {found.min()} {what}, expected {n} or more to draw from "
+            f"label: image '{name}' has {found.min()} {what}, expected {n} or more to draw votes from "
             f"({int((found < n).sum())} such images). Lower votes to {found.min()}, or leave these images out."
         )
     order = np.lexsort((keyed.rng("votes", *key).random(len(unit_item)), unit_item))
