@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softlabels import contracts, io
+from softlabels import contracts, io, schema
 from softlabels.commands import COMMANDS
 from softlabels.places import PLACES
-from softlabels.plan import DRAW, Plan
+from softlabels.plan import Plan
 from softlabels.provenance import manifest
 
 SHAPES = {"source": {"kind": "synthetic", "items": 120, "pixels": 12, "seed": 0}, "reference": "exact"}
@@ -44,8 +44,11 @@ def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -
         return of("data", "reference", **names) | of("split", **names)
 
     def evaluated(names: dict) -> dict[str, Path]:
-        label = of("label", "labels", **names, draw=DRAW)["labels"]
-        return of("train", "predictions", "features", **names) | of("data", "items", **names) | {"label": label}
+        more = of("train", "predictions", "features", **names) | of("data", "items", **names)
+        return more | {"label": labels(names)["labels"]}
+
+    def labels(names: dict) -> dict[str, Path]:
+        return of("label", **names, **plan.labels_of(names["label"], names["split"], names["seed"]))
 
     inputs: dict[str, Callable[[dict], dict[str, Any]]] = {
         "data": lambda names: {},
@@ -53,7 +56,7 @@ def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -
         "split": lambda names: of("data", "items", "reference", **names),
         "card": lambda names: {**of("data", **names), "splits": list(map(Path, plan.split_files(**names)))},
         "references": scored,
-        "train": lambda names: scored(names) | of("data", "images", **names) | of("label", **names, draw=DRAW),
+        "train": lambda names: scored(names) | of("data", "images", **names) | labels(names),
         "evaluate": lambda names: scored(names) | evaluated(names),
         "embed": lambda names: scored(names) | of("train", "features", **names),
         "study": lambda names: inputs_of(plan),
@@ -64,7 +67,8 @@ def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -
     for command, names in plan.jobs(study, *wanted):
         config, given, outputs = plan.of(command, **names), inputs[command](names), of(command, **names)
         started, code = manifest.now(), {"code": plan.code(command, **names)} if COMMANDS[command].resumes else {}
-        facts = importlib.import_module(COMMANDS[command].module).run(config, given, outputs, **code)
+        told = schema.restored(config, schema.of_command())
+        facts = importlib.import_module(COMMANDS[command].module).run(told, given, outputs, **code)
         if PLACES[command].manifest:
             path = Path(plan.path(command, "manifest", **names))
             manifest.write(path, command, config, given, outputs, started, facts or {})

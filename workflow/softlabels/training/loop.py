@@ -40,6 +40,7 @@ class Trainer:
         self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
         self.delivery, self.delivered = registry.load("delivery", delivery["kind"]), delivery
         self.shown: np.ndarray | None = None
+        self.deliver(1)
         self.weight = torch.from_numpy(data.item_weights(recipe["class_weight"])).to(device)
         per_class = recipe["class_weight"] == "per_class"
         self.class_weight = torch.from_numpy(data.class_weights()).to(device) if per_class else None
