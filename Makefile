@@ -5,6 +5,8 @@ CONFIG ?= config/config.yaml
 CORES ?= all
 # Further options of `softlabels run`, such as ARGS="--config data_folder=../images"
 ARGS ?=
+# Of the tests: two at a time, the longest files first. WORKERS= runs one after the other.
+WORKERS ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 python := .venv/bin/python
 
@@ -14,7 +16,7 @@ run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and 
 	@PYTHONPATH=workflow $(python) -Pm softlabels run --cores $(CORES) --configfile $(CONFIG) $(ARGS)
 
 test: .venv/installed ## Run the tests; those for a GPU or a SLURM cluster are skipped where there is none.
-	$(python) -m pytest $(ARGS) tests/unit tests/workflow tests/slurm tests/gpu
+	$(python) -m pytest $(WORKERS) $(ARGS) tests/slurm tests/workflow tests/unit tests/gpu
 
 bench: .venv/installed ## Run the benchmarks: ratios, measured side by side.
 	$(python) -m pytest -s tests/benchmarks

@@ -17,6 +17,19 @@ from softlabels.provenance import manifest
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With several workers, a file is one worker's, so that its fixtures are made once; so is all of the cluster."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "tests/slurm" if file.startswith("tests/slurm/") else file
+
+    return ByFile(config, log)
+
+
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory) -> Project:
     """The sources alone; no test may run or change anything in here."""

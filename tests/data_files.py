@@ -12,6 +12,7 @@ from softlabels.errors import UserError
 from softlabels.labels import label
 from softlabels.plan import Plan, paths_of
 
+CIFAR10H = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10h"  # where somebody put it
 FILES = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
 
 
@@ -56,6 +57,12 @@ def tables_of(outputs):
     tables = {name: io.read_table(outputs[name])[0] for name in ("items", "annotations", "reference")}
     metadata = io.read_table(outputs["annotations"])[1]
     return tables | {"classes": metadata["classes"], "notes": metadata["notes"]}
+
+
+def assert_same(first, second):
+    """That two imports gave the same tables (but for notes on the source)."""
+    for name in ("items", "annotations", "reference"):
+        assert first[name].equals(second[name]), name
 
 
 def votes_of(outputs):

@@ -56,7 +56,7 @@ class Project:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=300,
+            timeout=600,
         )
         assert process.returncode == status, process.stdout
         return process.stdout

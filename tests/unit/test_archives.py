@@ -19,6 +19,7 @@ FILES = {
     "Treeversity#1/fold2/g#0 ä文.png": bytes(range(256)) * 300,
     "Treeversity#1/annotations.json": b"[]",
     "Treeversity#1/empty.txt": b"",
+    "Treeversity#1/Empty.txt": b"another file",
 }
 
 
@@ -75,17 +76,11 @@ def place(tmp_path):
 
 
 @pytest.mark.parametrize("name", PACK)
-def test_all_files_come_out_as_they_went_in(place, name):
-    archive = PACK[name](place / name, FILES.items())
-    with unpacked(archive) as folder:
-        assert read(folder) == FILES
-
-
-@pytest.mark.parametrize("name", PACK)
-def test_the_folder_lies_beside_the_result_and_is_removed_afterwards(place, name):
+def test_all_files_come_out_as_they_went_in_beside_the_result_and_are_removed_afterwards(place, name):
     archive = PACK[name](place / name, FILES.items())
     with unpacked(archive, place / "new") as folder:
         assert folder.parent == place / "new"
+        assert read(folder) == FILES
     assert not folder.exists()
 
 
@@ -130,16 +125,9 @@ def test_the_modes_that_an_archive_asks_for_are_not_given(place):
 # -- attacks ---------------------------------------------------------------------------------------------------------
 
 NAMES = [
-    "../outside.txt",
-    "a/../../outside.txt",
-    "..",
-    "/tmp/outside.txt",
-    "//host/share.txt",
-    "C:/outside.txt",
-    "c:outside.txt",
-    "..\\outside.txt",
-    "\\outside.txt",
-]
+    "../outside.txt", "a/../../outside.txt", "..", "/tmp/outside.txt", "//host/share.txt", "C:/outside.txt",
+    "c:outside.txt", "..\\outside.txt", "\\outside.txt",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("member", NAMES)
@@ -187,13 +175,6 @@ def test_a_sparse_tar_member_is_refused(place):
 def test_two_members_of_one_path_are_refused(place, name, first, second):
     message = refusal(PACK[name](place / name, [(first, b"1"), (second, b"2")]))
     assert f"{second!r} has the path of another member" in message
-
-
-@pytest.mark.parametrize("name", PACK)
-def test_names_that_differ_in_case_are_two_files(place, name):
-    members = {"a.txt": b"1", "A.txt": b"2"}
-    with unpacked(PACK[name](place / name, members.items())) as folder:
-        assert read(folder) == members
 
 
 def test_an_encrypted_member_is_refused(place):

@@ -593,6 +593,16 @@ def test_what_only_looks_like_a_mistake_is_accepted(monkeypatch, capsys, tmp_pat
     np.testing.assert_allclose(io.matrix(io.read_table(outputs["reference"])[0], "p"), p)
 
 
+@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+def test_the_same_files_give_the_same_bytes(monkeypatch, capsys, tmp_path, source):
+    imports = []
+    for place in ("first", "second"):
+        write(tmp_path / place / "data", source.files)
+        *_, outputs = import_data(monkeypatch, capsys, tmp_path / place / "data", source.options)
+        imports.append({name: path.read_bytes() for name, path in outputs.items()})
+    assert imports[0] == imports[1]
+
+
 def test_an_empty_cell_is_an_unknown_annotator_and_no_person(monkeypatch, capsys, tmp_path):
     source = SOURCES["table"]
     write(tmp_path / "data", source.files)

@@ -4,11 +4,11 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from data_files import CIFAR10H
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from scipy.stats import entropy
@@ -17,9 +17,9 @@ from softlabels import drawing, io
 from softlabels.cards import card, facts, sheet
 from softlabels.contracts import write_reference
 from softlabels.datasets import contract
+from softlabels.datasets.cifar10n import CIFAR10_CLASSES
 from softlabels.errors import UserError
 
-CIFAR10H = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
 NOTHING = {"description": None, "licence": None, "citation": None, "homepage": None}
 CLASSES = ["ant", "bee", "cow"]
 COUNTS = np.array([[3, 0, 0], [2, 1, 0], [0, 2, 2], [1, 1, 1], [0, 0, 4], [0, 4, 0], [1, 0, 3], [5, 0, 0]])
@@ -74,22 +74,15 @@ def in_turn(item, label):
     return [f"p{k % 7}" for k in range(len(item))]
 
 
-def test_the_card_has_the_same_bytes_each_time(tmp_path):
+def test_the_card_links_its_files_which_have_the_same_bytes_each_time(tmp_path):
     write_data(tmp_path, annotators=in_turn)
-    make(tmp_path)
+    _, page = make(tmp_path)
     first = {path.name: path.read_bytes() for path in tmp_path.glob("card*")}
+    assert set(first) == {"card.md", *re.findall(r"\]\(([^)]+)\)", page)}
     assert set(first) == {"card.md", "card.json", "card-images.png", "card-votes.png"}
     assert first["card-images.png"].startswith(b"\x89PNG") and first["card-votes.png"].startswith(b"\x89PNG")
     make(tmp_path)
     assert first == {path.name: path.read_bytes() for path in tmp_path.glob("card*")}
-
-
-def test_the_page_links_the_files_beside_it(tmp_path):
-    write_data(tmp_path)
-    _, page = make(tmp_path)
-    links = re.findall(r"\]\(([^)]+)\)", page)
-    assert sorted(links) == ["card-images.png", "card-votes.png", "card.json"]
-    assert all((tmp_path / link).is_file() for link in links)
 
 
 # -- source -----------------------------------------------------------------------------------------------------------
@@ -102,6 +95,7 @@ def test_what_nobody_stated_is_said_to_be_unknown(tmp_path):
     for name in ("licence", "citation", "homepage"):
         assert f"| {name} | not stated |" in page
     assert "Checksums of source files: not stated." in page and "nobody looked for any" in page
+    assert found["splits"] == [] and "No split is configured." in page
     assert not re.search(r"\b(None|nan|null)\b", page)
 
 
@@ -291,12 +285,6 @@ def test_each_split_is_counted_by_part_and_class(tmp_path):
     assert "| random | 0 | 4 | 2 | 2 |" in page and "| ant | 3 / 0 / 1 |" in page
 
 
-def test_a_card_needs_no_split(tmp_path):
-    write_data(tmp_path)
-    found, page = make(tmp_path)
-    assert found["splits"] == [] and "No split is configured." in page
-
-
 def test_a_group_in_several_parts_shows(tmp_path):
     write_data(tmp_path, groups=["x", "x", "y", "y", None, None, "z", "z"])
     whole = ["train", "train", "test", "test", "train", "val", "val", "val"]
@@ -398,8 +386,7 @@ def test_cards_fit_few_and_many_classes(tmp_path, n_classes):
 @pytest.mark.skipif(not CIFAR10H.exists(), reason="CIFAR-10H is not at hand")
 def test_cifar10h_has_its_known_numbers(tmp_path):
     counts = np.load(CIFAR10H / "cifar10h-counts.npy")
-    classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-    write_data(tmp_path, counts, classes)
+    write_data(tmp_path, counts, CIFAR10_CLASSES)
     images = np.zeros((10_000, 32, 32, 3), np.uint8)
     for item in range(20):  # the numbers are of the votes; some photographs will do
         with Image.open(CIFAR10H / "images" / f"{item:05d}.jpg") as image:

@@ -1,19 +1,16 @@
 """Images with vote counts."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from data_files import import_data, save_images, votes_of
+from data_files import CIFAR10H, import_data, save_images, votes_of
 from PIL import Image
 
 from softlabels import io
 from softlabels.datasets import contract
+from softlabels.datasets.cifar10n import CIFAR10_CLASSES
 from softlabels.errors import UserError
 from softlabels.labels import label
 
-CIFAR10H = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
-CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 NAMES = ["a.png", "b.png", "sub/c.png"]
 COUNTS = np.array([[3, 0, 1], [0, 2, 2], [1, 0, 0]])
 
@@ -64,72 +61,32 @@ def test_given_classes_set_the_order_of_the_columns(tmp_path):
     assert found.tolist() == [[2, 1], [4, 3], [6, 5]]
 
 
-def test_the_same_inputs_give_the_same_bytes(tmp_path):
-    first, second = (
-        create(tmp_path / name, COUNTS, save_images(tmp_path / "images", NAMES)) for name in _made(tmp_path)
-    )
-    assert [io.sha256(path) for path in first.values()] == [io.sha256(path) for path in second.values()]
-
-
-def _made(tmp_path):
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
-        yield name
-
-
-BAD_CSV = {
-    "y,z\n1,2\n1,\n1,1\n": r"line 3, column 'z': found ''",
-    "y,z\n1,2\n1,1_0\n1,1\n": r"line 3, column 'z': found '1_0'",
-    "y,z\n1,2\n1,1\n": r"found 2 rows, expected 3, .*'sub/c.png' is the first",
-    "y,z\n1,2\n1,1\n1,1\n1,1\n": r"found 4 rows, expected 3, .*row 3 \(counted from 0\) is the first",
-}
-
-
-@pytest.mark.parametrize("text", BAD_CSV)
-def test_a_bad_csv_is_refused_by_its_place(tmp_path, text):
-    with pytest.raises(UserError, match=BAD_CSV[text]):
-        create(tmp_path, text)
-    assert not (tmp_path / "data").exists()
-
-
-BAD_NAMES = {
-    "name,y,z\na.png,1,2\nb.png,1,1\nx.png,1,1\n": r"line 4: found no image 'x.png'",
-    "name,y,z\na.png,1,2\nb.png,1,1\n": r"1 of 3 images have no row, the first is 'sub/c.png'",
-    "nome,y,z\na.png,1,2\nb.png,1,1\na,1,1\n": r"no column 'name' \(source.name_column\).*Did you mean 'nome'",
-}
-
-
-@pytest.mark.parametrize("text", BAD_NAMES)
-def test_rows_and_images_that_do_not_match_are_refused(tmp_path, text):
-    with pytest.raises(UserError, match=BAD_NAMES[text]):
-        create(tmp_path, text, order="name")
+NAMED = {"order": "name"}
 
 
 @pytest.mark.parametrize(
-    ("matrix", "message"),
+    ("content", "source", "message"),
     [
-        (COUNTS[0], r"found int64 \[3\]"),
-        (np.array([[1, 2], [1, 1], [0, 0]]), r"sub/c\.png: found no vote for this image \(1 of 3"),
-        (COUNTS[:, :1] + 1, "found 1 class"),
+        ("y,z\n1,2\n1,\n1,1\n", {}, r"line 3, column 'z': found ''"),
+        ("y,z\n1,2\n1,1_0\n1,1\n", {}, r"line 3, column 'z': found '1_0'"),
+        ("y,z\n1,2\n1,1\n", {}, r"found 2 rows, expected 3, .*'sub/c.png' is the first"),
+        ("y,z\n1,2\n1,1\n1,1\n1,1\n", {}, r"found 4 rows, expected 3, .*row 3 \(counted from 0\) is the first"),
+        ("name,y,z\na.png,1,2\nb.png,1,1\nx.png,1,1\n", NAMED, r"line 4: found no image 'x.png'"),
+        ("name,y,z\na.png,1,2\nb.png,1,1\n", NAMED, r"1 of 3 images have no row, the first is 'sub/c.png'"),
+        ("nome,y,z\na.png,1,2\nb.png,1,1\na,1,1\n", NAMED, r"no column 'name' \(source.name_column\).*mean 'nome'"),
+        (COUNTS[0], {}, r"found int64 \[3\]"),
+        (np.array([[1, 2], [1, 1], [0, 0]]), {}, r"sub/c\.png: found no vote for this image \(1 of 3"),
+        (COUNTS[:, :1] + 1, {}, "found 1 class"),
+        (COUNTS, {"classes": ["y", "z"]}, r"found 3 columns, expected 2 as in source\.classes"),
+        ("y,z\n1,2\n3,4\n5,6\n", {"classes": ["y", "x"]}, r"found the class columns y, z, expected y, x"),
+        (COUNTS, NAMED, r"source\.order to index"),
+        (COUNTS, {"group_column": "patient"}, r"source\.group_column to null"),
     ],
 )
-def test_a_bad_matrix_is_refused(tmp_path, matrix, message):
+def test_a_mistake_is_refused_by_its_place(tmp_path, content, source, message):
     with pytest.raises(UserError, match=message):
-        create(tmp_path, matrix)
-
-
-def test_the_number_of_classes_must_fit(tmp_path):
-    with pytest.raises(UserError, match=r"found 3 columns, expected 2 as in source\.classes"):
-        create(tmp_path, COUNTS, classes=["y", "z"])
-    with pytest.raises(UserError, match=r"found the class columns y, z, expected y, x"):
-        create(tmp_path, "y,z\n1,2\n3,4\n5,6\n", classes=["y", "x"])
-
-
-def test_a_matrix_has_neither_names_nor_groups(tmp_path):
-    with pytest.raises(UserError, match=r"source\.order to index"):
-        create(tmp_path, COUNTS, order="name")
-    with pytest.raises(UserError, match=r"source\.group_column to null"):
-        create(tmp_path, COUNTS, group_column="patient")
+        create(tmp_path, content, **source)
+    assert not (tmp_path / "data").exists()
 
 
 def test_all_mistakes_of_a_file_are_in_one_message(tmp_path):

@@ -1,15 +1,17 @@
 """Data sets of the DCIC benchmark: folders of folds with annotations.json."""
 
 import json
+import operator
 import shutil
 import time
 import zipfile
 from datetime import UTC, datetime
+from functools import reduce
 
 import data_files
 import numpy as np
 import pytest
-from data_files import import_data, tables_of
+from data_files import assert_same, import_data, tables_of
 from PIL import Image
 
 from softlabels import io
@@ -149,8 +151,7 @@ def test_listed_classes_give_the_order_and_may_have_no_votes(root):
 def test_a_renamed_folder_is_the_same_data_set(root, tmp_path):
     first = run(write(root))
     root.rename(tmp_path / "renamed#1")
-    second = run(tmp_path / "renamed#1")
-    assert all(first[name].equals(second[name]) for name in ("items", "annotations", "reference"))
+    assert_same(first, run(tmp_path / "renamed#1"))
 
 
 @pytest.mark.parametrize(
@@ -177,8 +178,7 @@ def test_an_archive_is_found_out_and_gives_the_same(root, tmp_path):
     archive = shutil.make_archive(str(tmp_path / "Bones"), "zip", tmp_path, "Bones")
     with zipfile.ZipFile(archive, "a") as more:
         more.writestr("README.txt", "see the paper")
-    second = run(tmp_path / "Bones.zip", key="archive", checksum=None)
-    assert all(first[name].equals(second[name]) for name in ("items", "annotations", "reference"))
+    assert_same(first, run(tmp_path / "Bones.zip", key="archive", checksum=None))
 
 
 def test_images_outside_of_the_folds_are_left_out_with_a_remark(root, tmp_path):
@@ -204,13 +204,11 @@ def test_images_without_a_vote_are_refused_or_left_out(root):
 def changed(*path, to):
     """The sets with another value at a place; without the key where ``to`` is ``...``."""
     sets = json.loads(json.dumps(SETS))
-    place = sets
-    for key in path[:-1]:
-        place = place[key]
+    *above, key = path
+    place = reduce(operator.getitem, above, sets)
+    place[key] = to
     if to is ...:
-        del place[path[-1]]
-    else:
-        place[path[-1]] = to
+        del place[key]
     return sets
 
 
@@ -236,33 +234,23 @@ BAD = {
     "no label": (entry_with(class_label=...), "found nothing as class_label"),
     "a path that is a number": (entry_with(image_path=7), "found 7 as image_path"),
     "no path": (entry_with(image_path=...), "found nothing as image_path"),
-    "an absolute path": (
-        entry_with(image_path="/fold1/nr#2.png"),
-        ANNOTATION + "found no image '/fold1/nr#2.png'",
-    ),
-    "a path that climbs": (
-        entry_with(image_path="../fold1/nr#2.png"),
-        ANNOTATION + "found no image '../fold1/nr#2.png'",
-    ),
-    "a path that climbs inside": (
-        entry_with(image_path="Bones/fold1/../fold1/nr#2.png"),
-        ANNOTATION + "found no image 'Bones/fold1/../fold1/nr#2.png'",
-    ),
-    "a path without a folder": (
-        entry_with(image_path="nr#2.png"),
-        ANNOTATION + "found no image 'nr#2.png'",
-    ),
-    "another data set": (
-        entry_with(image_path="Pig/fold1/nr#2.png"),
-        ANNOTATION + "found an image_path that starts with 'Pig', expected 'Bones' as before",
-    ),
+    **{
+        what: (entry_with(image_path=path), f"{ANNOTATION}found no image '{path}'")
+        for what, path in (
+            ("an absolute path", "/fold1/nr#2.png"),
+            ("a path that climbs", "../fold1/nr#2.png"),
+            ("a path that climbs inside", "Bones/fold1/../fold1/nr#2.png"),
+            ("a path without a folder", "nr#2.png"),
+        )
+    },
+    "another data set": (entry_with(image_path="Pig/fold1/nr#2.png"),
+        ANNOTATION + "found an image_path that starts with 'Pig', expected 'Bones' as before"),
     "no vote": ([entry("INVALID1")], "found 0 class (none)"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_a_bad_file_is_refused_by_its_place(root, case):
-    sets, message = BAD[case]
+@pytest.mark.parametrize(("sets", "message"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_refused_by_its_place(root, sets, message):
     assert message in refusal(write(root, sets))
 
 
@@ -334,9 +322,9 @@ def test_the_table_of_published_sizes_adds_up():
     # Numbers of images of the benchmark's paper.
     images = {"Benthic": 4867, "CIFAR10H": 10000, "MiceBone": 7240, "Pig": 10237, "Plankton": 12280, "QualityMRI": 310,
               "Synthetic": 15000, "Treeversity1": 9489, "Treeversity6": 9826, "Turkey": 8040}  # fmt: skip
-    assert {name: sum(sizes.folds) for name, sizes in dcic.PUBLISHED.items()} == images
-    assert {name: sum(sizes.classes.values()) for name, sizes in dcic.PUBLISHED.items()} == images
-    assert all(list(sizes.classes) == sorted(sizes.classes) for sizes in dcic.PUBLISHED.values())
+    assert {name: sum(folds) for name, (_, folds) in dcic.PUBLISHED.items()} == images
+    assert {name: sum(classes.values()) for name, (classes, _) in dcic.PUBLISHED.items()} == images
+    assert all(list(classes) == sorted(classes) for classes, _ in dcic.PUBLISHED.values())
 
 
 def test_a_known_data_set_must_have_its_published_sizes(root):
@@ -357,21 +345,18 @@ def test_a_part_of_a_known_data_set_needs_its_sizes_unchecked(root):
 
 def test_a_data_set_with_its_published_sizes_is_accepted_in_any_order_of_the_classes(root, monkeypatch):
     # fold1/nr#2.png is a tie of g and nr, which counts for g, whatever order of the classes is asked for.
-    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", dcic.Sizes({"g": 2, "nr": 1, "ug": 1}, (2, 1, 1)))
+    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", ({"g": 2, "nr": 1, "ug": 1}, (2, 1, 1)))
     notes = run(write(root, named("Treeversity#1")))["notes"]
     assert notes == run(root, classes=["nr", "x", "ug", "g"])["notes"]
     assert "Harvard" in notes["licence"]
-    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", dcic.Sizes({"g": 1, "nr": 2, "ug": 1}, (2, 1, 1)))
+    monkeypatch.setitem(dcic.PUBLISHED, "Treeversity1", ({"g": 1, "nr": 2, "ug": 1}, (2, 1, 1)))
     message = refusal(root)
     assert "images of the classes" in message
     assert "images in the folds" not in message
 
 
-def test_a_data_set_that_nobody_published_has_no_licence(root):
-    assert set(run(write(root))["notes"]) == {"files", "remarks"}
-
-
-def test_cifar10h_may_not_be_sold(root):
+def test_a_data_set_has_the_licence_that_its_publishers_gave_it(root):
+    assert set(run(write(root))["notes"]) == {"files", "remarks"}  # nobody published it
     assert run(write(root, named("CIFAR10H")), published_sizes=False)["notes"]["licence"] == "CC BY-NC-SA 4.0"
 
 

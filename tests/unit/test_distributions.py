@@ -6,10 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import import_data, label_files, refusal, save_images
+from data_files import import_data, label_files, refusal, save_images, tables_of
 
 from softlabels import io
-from softlabels.errors import UserError
 
 NAMES = ["a.png", "b.png", "sub/c.png", "sub/d.png"]
 CLASSES = ["cat", "dog", "eel"]
@@ -25,8 +24,8 @@ def save(path, content):
         np.save(path, content)
     elif isinstance(content, pa.Table):
         pq.write_table(content, path)
-    elif isinstance(content, str):
-        path.write_bytes(content.encode())
+    elif isinstance(content, str | bytes):
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
     else:
         path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in content))
     return path
@@ -51,11 +50,11 @@ def reference(outputs):
 
 
 def remarks(outputs):
-    return io.read_table(outputs["annotations"])[1]["notes"]["remarks"]
+    return tables_of(outputs)["notes"]["remarks"]
 
 
 def groups(outputs):
-    return io.read_table(outputs["items"])[0].column("group").to_pylist()
+    return tables_of(outputs)["items"].column("group").to_pylist()
 
 
 JSONL = "images/metadata.jsonl"
@@ -87,9 +86,8 @@ def of_counts(tmp_path_factory):
     return label_files(import_data(place / "data", inputs, kind="counts", classes=CLASSES), place)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
-def test_shares_of_votes_give_the_labels_that_the_votes_give(tmp_path, of_counts, kind):
-    name, content, source = FORMATS[kind]
+@pytest.mark.parametrize(("name", "content", "source"), FORMATS.values(), ids=FORMATS)
+def test_shares_of_votes_give_the_labels_that_the_votes_give(tmp_path, of_counts, name, content, source):
     outputs = create(tmp_path, name, content, **source)
     p, classes = reference(outputs)
     assert classes == CLASSES
@@ -191,58 +189,52 @@ def test_the_only_key_with_numbers_is_found_and_two_are_asked_about(tmp_path):
     assert "found no key with a list or an object of numbers, expected one (its keys: file_name, label)" in message
 
 
-BAD_CELLS = {
-    "y,z\n1,0\n1,0\n1,0\n50,50\n": "p.csv: line 5, column 'y': found '50'",
-    "y,z\n1,0\n1,\n1,0\n1,0\n": "p.csv: line 3, column 'z': found ''",
-    "y,z\n1,0\n0.5,half\n1,0\n1,0\n": "p.csv: line 3, column 'z': found 'half'",
-    "y,z\n1,0\n1,0\n0,0\n1,0\n": "p.csv: line 4: the numbers sum to 0, expected 1",
-    "y,z\n1,0\n1,0\n1,0\n": "p.csv: found 3 rows, expected 4, one for each image",
-}
+NAMED, LISTED = {"order": "name"}, {"distribution_column": "p"}
+BAD = {
+    # cells
+    "a large number": ("p.csv", "y,z\n1,0\n1,0\n1,0\n50,50\n", "p.csv: line 5, column 'y': found '50'", {}),
+    "an empty cell": ("p.csv", "y,z\n1,0\n1,\n1,0\n1,0\n", "p.csv: line 3, column 'z': found ''", {}),
+    "a word": ("p.csv", "y,z\n1,0\n0.5,half\n1,0\n1,0\n", "p.csv: line 3, column 'z': found 'half'", {}),
+    "zeros": ("p.csv", "y,z\n1,0\n1,0\n0,0\n1,0\n", "p.csv: line 4: the numbers sum to 0, expected 1", {}),
+    "few rows": ("p.csv", "y,z\n1,0\n1,0\n1,0\n", "p.csv: found 3 rows, expected 4, one for each image", {}),
+    # names of images
+    "an image twice": ("p.csv", "name,y,z\na,1,0\nb,1,0\nc,1,0\nd,1,0\na.png,1,0\n",
+        "line 2 and line 6 are both for the image 'a.png'", NAMED),
+    "an image elsewhere": ("p.csv", "name,y,z\na,1,0\nb,1,0\nc,1,0\nd,1,0\n../e.png,1,0\n",
+        "line 6: found no image '../e.png'", NAMED),
+    "no names": ("p.csv", "y,z\n1,0\n1,0\n1,0\n1,0\n", "found no column 'name' (source.name_column)", NAMED),
+    # matrices
+    "nan": ("p.npy", np.where(np.eye(4, 3), np.nan, P),
+        "row 0 (counted from 0), class '0': found 'nan', expected a number", {}),
+    "negative": ("p.npy", P - 0.25, "row 0 (counted from 0), class '1': found '-0.25'", {}),
+    "counts": ("p.npy", COUNTS, "row 0 (counted from 0), class '0': found '3'", {}),
+    "vector": ("p.npy", P[0], "found float64 [3], expected numbers [images, classes]", {}),
+    "complex": ("p.npy", P.astype(complex), "found complex128 [4, 3]", {}),
+    "a matrix by name": ("p.npy", P, "Set source.order to index", NAMED),
+    "a matrix with groups": ("p.npy", P, "Set source.group_column to null", {"group_column": "dog"}),
+    "a matrix with lists": ("p.npy", P, "Set source.distribution_column to null", LISTED),
+    "a matrix with classes": ("p.npy", P, "found 3 columns, expected 2 as in source.classes", {"classes": ["y", "z"]}),
+    # columns of lists
+    "no column": ("p.parquet", pa.table({"q": [[0.5, 0.5]] * 4}),
+        "found no 'p' (source.distribution_column) among q", LISTED),
+    "null": ("p.parquet", pa.table({"p": [[1, 0], None, [1, 0], [1, 0]]}),
+        "row 2: 'p' is missing, expected a list of 2 numbers", LISTED),
+    "null inside": ("p.parquet", pa.table({"p": [[1, 0], [None, 1], [1, 0], [1, 0]]}),
+        "row 2, class '0': found 'None'", LISTED),
+    "text inside": ("p.parquet", pa.table({"p": [["1", "0"]] * 4}),
+        "row 1, class '0': found '1', expected a number", LISTED),
+    "names ignored": ("p.parquet", pa.table({"p": [[1, 0]] * 4, "name": NAMES}), "Set source.order to 'name'", LISTED),
+    "few lists": ("p.parquet", pa.table({"p": [[1, 0]] * 3}), "found 3 rows, expected 4", LISTED),
+    "no lists": ("p.parquet", pa.table({"p": pa.array([], pa.list_(pa.float64()))}), "found no rows", LISTED),
+    "empty lists": ("p.parquet", pa.table({"p": pa.array([[]] * 4, pa.list_(pa.float64()))}),
+        "row 1: the numbers sum to 0", LISTED),
+    "elsewhere": ("metadata.jsonl", GOOD, "lies outside of the image folder", {}),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("text", BAD_CELLS)
-def test_a_bad_cell_is_refused_by_its_place(tmp_path, text):
-    assert BAD_CELLS[text] in refused(tmp_path, "p.csv", text)
-
-
-BAD_NAMES = {
-    "name,y,z\na,1,0\nb,1,0\nc,1,0\nd,1,0\na.png,1,0\n": "line 2 and line 6 are both for the image 'a.png'",
-    "name,y,z\na,1,0\nb,1,0\nc,1,0\nd,1,0\n../e.png,1,0\n": "line 6: found no image '../e.png'",
-    "y,z\n1,0\n1,0\n1,0\n1,0\n": "found no column 'name' (source.name_column)",
-}
-
-
-@pytest.mark.parametrize("text", BAD_NAMES)
-def test_rows_and_images_that_do_not_match_are_refused(tmp_path, text):
-    assert BAD_NAMES[text] in refused(tmp_path, "p.csv", text, order="name")
-
-
-BAD_MATRICES = {
-    "nan": (np.where(np.eye(4, 3), np.nan, P), "row 0 (counted from 0), class '0': found 'nan', expected a number"),
-    "negative": (P - 0.25, "row 0 (counted from 0), class '1': found '-0.25'"),
-    "counts": (COUNTS, "row 0 (counted from 0), class '0': found '3'"),
-    "vector": (P[0], "found float64 [3], expected numbers [images, classes]"),
-    "complex": (P.astype(complex), "found complex128 [4, 3]"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_MATRICES)
-def test_a_bad_matrix_is_refused(tmp_path, kind):
-    matrix, message = BAD_MATRICES[kind]
-    assert message in refused(tmp_path, "p.npy", matrix)
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ({"order": "name"}, "Set source.order to index"),
-        ({"group_column": "dog"}, "Set source.group_column to null"),
-        ({"distribution_column": "p"}, "Set source.distribution_column to null"),
-        ({"classes": ["y", "z"]}, "found 3 columns, expected 2 as in source.classes"),
-    ],
-)
-def test_a_matrix_has_no_names(tmp_path, option, message):
-    assert message in refused(tmp_path, "p.npy", P, **option)
+@pytest.mark.parametrize(("name", "content", "message", "source"), BAD.values(), ids=BAD)
+def test_a_mistake_is_refused_by_its_place(tmp_path, name, content, message, source):
+    assert message in refused(tmp_path, name, content, **source)
 
 
 def changed(row, **values):
@@ -276,9 +268,8 @@ BAD_LINES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", BAD_LINES)
-def test_a_bad_line_is_refused_by_its_place(tmp_path, kind):
-    lines, message = BAD_LINES[kind]
+@pytest.mark.parametrize(("lines", "message"), BAD_LINES.values(), ids=BAD_LINES)
+def test_a_bad_line_is_refused_by_its_place(tmp_path, lines, message):
     found = refused(tmp_path, JSONL, lines)
     assert message in found
     assert "metadata.jsonl" in found
@@ -292,12 +283,8 @@ def test_all_mistakes_are_told_at_once(tmp_path):
 
 
 def test_a_line_that_is_not_utf_8_is_named(tmp_path):
-    path = tmp_path / "images" / "metadata.jsonl"
-    path.parent.mkdir()
-    path.write_bytes(b'{"file_name": "a.png"}\n{"file_name": "\xe9.png"}\n')
-    inputs = {"folder": save_images(tmp_path / "images", NAMES), "distributions": path}
-    with pytest.raises(UserError, match="line 2 is not JSON in UTF-8"):
-        import_data(tmp_path / "data", inputs, kind="distributions")
+    lines = b'{"file_name": "a.png"}\n{"file_name": "\xe9.png"}\n'
+    assert "line 2 is not JSON in UTF-8" in refused(tmp_path, JSONL, lines)
 
 
 def test_unknown_classes_and_keys_are_named(tmp_path):
@@ -316,45 +303,13 @@ def test_unknown_classes_and_keys_are_named(tmp_path):
     assert "line 1, key 'dog': found '[1]', expected text or a whole number" in message
 
 
-def test_a_metadata_file_lies_with_its_images(tmp_path):
-    assert "lies outside of the image folder" in refused(tmp_path, "metadata.jsonl", GOOD)
-
-
-BAD_COLUMNS = {
-    "no column": (pa.table({"q": [[0.5, 0.5]] * 4}), "found no 'p' (source.distribution_column) among q"),
-    "null": (pa.table({"p": [[1, 0], None, [1, 0], [1, 0]]}), "row 2: 'p' is missing, expected a list of 2 numbers"),
-    "null inside": (pa.table({"p": [[1, 0], [None, 1], [1, 0], [1, 0]]}), "row 2, class '0': found 'None'"),
-    "text inside": (pa.table({"p": [["1", "0"]] * 4}), "row 1, class '0': found '1', expected a number"),
-    "names ignored": (pa.table({"p": [[1, 0]] * 4, "name": NAMES}), "Set source.order to 'name'"),
-    "few": (pa.table({"p": [[1, 0]] * 3}), "found 3 rows, expected 4"),
-    "empty": (pa.table({"p": pa.array([], pa.list_(pa.float64()))}), "found no rows"),
-    "empty lists": (pa.table({"p": pa.array([[]] * 4, pa.list_(pa.float64()))}), "row 1: the numbers sum to 0"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_COLUMNS)
-def test_a_bad_column_of_lists_is_refused(tmp_path, kind):
-    table, message = BAD_COLUMNS[kind]
-    assert message in refused(tmp_path, "p.parquet", table, distribution_column="p")
-
-
 def test_a_damaged_header_of_a_matrix_is_refused(tmp_path):
-    path = save(tmp_path / "p.npy", P)
-    inputs = {"folder": save_images(tmp_path / "images", NAMES), "distributions": path}
+    whole = save(tmp_path / "p.npy", P).read_bytes()
     for old, new in ((b"(4, 3)", b"(4, 3 "), (b"(4, 3)", b"(04,3)"), (b"(4, 3)", b"(9, 9)"), (b"NUMPY", b"numpy")):
-        path.write_bytes(save(path, P).read_bytes().replace(old, new))
-        with pytest.raises(UserError, match=r"p\.npy: cannot be read as a NumPy array"):
-            import_data(tmp_path / "data", inputs, kind="distributions")
+        assert "p.npy: cannot be read as a NumPy array" in refused(tmp_path, "p.npy", whole.replace(old, new))
 
 
 def test_a_damaged_name_of_a_column_is_refused(tmp_path):
-    path = save(tmp_path / "p.parquet", pa.table({"first": [0.5] * 4, "other": [0.5] * 4}))
-    path.write_bytes(path.read_bytes().replace(b"other", b"\xff\xff\xff\xff\xff"))
-    inputs = {"folder": save_images(tmp_path / "images", NAMES), "distributions": path}
-    with pytest.raises(UserError, match=r"p\.parquet: cannot be read as Parquet"):
-        import_data(tmp_path / "data", inputs, kind="distributions")
-
-
-def test_the_same_inputs_give_the_same_bytes(tmp_path):
-    first, second = (create(tmp_path / name, JSONL, GOOD) for name in ("first", "second"))
-    assert [io.sha256(path) for path in first.values()] == [io.sha256(path) for path in second.values()]
+    whole = save(tmp_path / "p.parquet", pa.table({"first": [0.5] * 4, "other": [0.5] * 4})).read_bytes()
+    damaged = whole.replace(b"other", b"\xff\xff\xff\xff\xff")
+    assert "p.parquet: cannot be read as Parquet" in refused(tmp_path, "p.parquet", damaged)

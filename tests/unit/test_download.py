@@ -14,13 +14,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from data_files import CIFAR10H
 
 from softlabels.datasets import archives, download
 from softlabels.datasets.download import FILES, Published, fetch
 from softlabels.errors import UserError
 
 CONTENT = hashlib.shake_256(b"published").digest(1_000_000)
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
+MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 def published(url, content=CONTENT, **known):
@@ -103,6 +104,11 @@ def names(folder):
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
+def arrives(file, target):
+    fetch(file, target)
+    assert target.read_bytes() == CONTENT
+
+
 def failure(file, target):
     """The one message of a download that fails; no target may be there."""
     with pytest.raises(UserError) as error:
@@ -116,8 +122,7 @@ def failure(file, target):
 
 def test_the_whole_file_arrives_and_nothing_else_is_left(server, tmp_path, capsys):
     target = tmp_path / "new folder" / "votes#1.npy"
-    fetch(published(f"{server.address}/votes.npy?download=1"), target)
-    assert target.read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy?download=1"), target)
     assert names(tmp_path) == ["votes#1.npy"]
     assert server.asked == [None]
     assert "votes#1.npy: licence CC0. Cite A. Author 2020." in capsys.readouterr().err
@@ -129,24 +134,15 @@ def test_the_command_fetches_the_file_that_its_configuration_names(server, tmp_p
     assert (tmp_path / "votes.npy").read_bytes() == CONTENT
 
 
-def test_a_cut_connection_is_continued_where_it_ended(server, tmp_path):
-    server.cuts = [400_000]
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+@pytest.mark.parametrize(
+    ("behaviour", "known"),
+    [({}, {}), ({"ranges": False}, {}), ({"lengths": False}, {"bytes": len(CONTENT)})],
+    ids=["continued where it ended", "no ranges: all of it again", "no length: noticed by the known size"],
+)
+def test_a_cut_connection_is_no_failure(server, tmp_path, behaviour, known):
+    vars(server).update(behaviour, cuts=[400_000])
+    arrives(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
     assert server.asked == [None, "bytes=400000-"]
-
-
-def test_a_server_without_ranges_sends_the_whole_file_again(server, tmp_path):
-    server.cuts, server.ranges = [400_000], False
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == [None, "bytes=400000-"]
-
-
-def test_a_cut_is_noticed_by_the_known_size_where_the_server_tells_none(server, tmp_path):
-    server.cuts, server.lengths = [400_000], False
-    fetch(published(f"{server.address}/votes.npy", bytes=len(CONTENT)), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
 
 
 def test_the_third_attempt_may_succeed(server, tmp_path, monkeypatch):
@@ -154,44 +150,30 @@ def test_the_third_attempt_may_succeed(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "WAITS", (1, 2, 3))
     monkeypatch.setattr(download.time, "sleep", waited.append)
     server.answers = [503, 429]
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
     assert waited == [1, 2]
 
 
-def test_the_next_call_continues_a_killed_download(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT[:300_000])
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == ["bytes=300000-"]
+@pytest.mark.parametrize(
+    ("part", "known", "asked"),
+    [
+        (CONTENT[:300_000], {}, ["bytes=300000-"]),
+        (CONTENT, {}, []),
+        (CONTENT, {"md5": MD5}, ["bytes=1000000-"]),
+        (CONTENT + b"more", {}, ["bytes=1000004-", None]),
+    ],
+    ids=["continued", "whole: no download", "whole, of unknown size: asked", "longer than the file: thrown away"],
+)
+def test_the_next_call_goes_on_with_what_a_killed_one_left(server, tmp_path, part, known, asked):
+    (tmp_path / "votes.npy.part").write_bytes(part)
+    arrives(published(f"{server.address}/votes.npy", **known), tmp_path / "votes.npy")
     assert names(tmp_path) == ["votes.npy"]
-
-
-def test_a_whole_part_needs_no_download(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT)
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert names(tmp_path) == ["votes.npy"]
-    assert server.asked == []
-
-
-def test_a_whole_part_of_unknown_size_is_verified_when_nothing_follows(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT)
-    fetch(published(f"{server.address}/votes.npy", md5=hashlib.md5(CONTENT).hexdigest()), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == [f"bytes={len(CONTENT)}-"]
-
-
-def test_a_part_that_is_longer_than_the_file_is_thrown_away(server, tmp_path):
-    (tmp_path / "votes.npy.part").write_bytes(CONTENT + b"more")
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
-    assert server.asked == [f"bytes={len(CONTENT) + 4}-", None]
+    assert server.asked == asked
 
 
 def test_without_a_hash_an_old_part_is_not_continued_and_the_hash_is_told(server, tmp_path, capsys):
     (tmp_path / "votes.npy.part").write_bytes(b"an older version")
-    fetch(published(f"{server.address}/votes.npy", bytes=len(CONTENT)), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy", bytes=len(CONTENT)), tmp_path / "votes.npy")
     assert server.asked == [None]
     said = capsys.readouterr().err
     assert "no checksum of this file is known" in said
@@ -201,15 +183,13 @@ def test_without_a_hash_an_old_part_is_not_continued_and_the_hash_is_told(server
 def test_an_allowed_redirect_is_followed(server, tmp_path, monkeypatch):
     monkeypatch.setattr(download, "SCHEMES", ("http",))
     server.redirect = "/elsewhere"
-    fetch(published(f"{server.address}/moved"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/moved"), tmp_path / "votes.npy")
 
 
 def test_a_proxy_of_the_environment_is_used(server, tmp_path, monkeypatch):
     monkeypatch.delenv("no_proxy")
     monkeypatch.setenv("http_proxy", server.address)
-    fetch(published("http://data.invalid/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published("http://data.invalid/votes.npy"), tmp_path / "votes.npy")
 
 
 # -- a file out of an archive ----------------------------------------------------------------------------------------
@@ -225,13 +205,7 @@ def zipped(**members):
 
 def member_of(server, content):
     server.content = content
-    return Published(
-        url=f"{server.address}/raw.zip",
-        sha256=hashlib.sha256(content).hexdigest(),
-        licence="CC0",
-        citation="A",
-        member="votes",
-    )
+    return published(f"{server.address}/raw.zip", sha256=hashlib.sha256(content).hexdigest(), member="votes")
 
 
 def test_only_the_wanted_member_stays(server, tmp_path):
@@ -336,8 +310,7 @@ def test_a_network_that_goes_away_midway_is_not_taken_for_a_full_disk(server, tm
         return plain(response, size)
 
     monkeypatch.setattr(HTTPResponse, "read1", read1)
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
     assert len(server.asked) == 2
 
 
@@ -355,8 +328,7 @@ def test_an_answer_with_other_bytes_than_asked_for_starts_again(server, tmp_path
     monkeypatch.setattr(
         Handler, "send_header", lambda self, key, value: plain(self, key, value.replace("bytes 300-", "bytes 0-"))
     )
-    fetch(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
-    assert (tmp_path / "votes.npy").read_bytes() == CONTENT
+    arrives(published(f"{server.address}/votes.npy"), tmp_path / "votes.npy")
     assert server.asked == ["bytes=300-", None]
 
 
@@ -398,9 +370,9 @@ def test_each_file_has_an_address_a_licence_and_a_citation(name):
     assert file.md5 is None or re.fullmatch("[0-9a-f]{32}", file.md5)
 
 
-@pytest.mark.skipif(not SHARED.exists(), reason="needs the published counts of CIFAR-10H in shared/data/cifar10h")
+@pytest.mark.skipif(not CIFAR10H.exists(), reason="needs the published counts of CIFAR-10H in shared/data/cifar10h")
 def test_the_published_counts_are_the_expected_ones():
-    assert not archives.difference(SHARED / "cifar10h-counts.npy", FILES["cifar10h-counts.npy"])
+    assert not archives.difference(CIFAR10H / "cifar10h-counts.npy", FILES["cifar10h-counts.npy"])
 
 
 def test_the_table_is_read_without_numpy_and_the_like():

@@ -34,11 +34,6 @@ def test_lossless_rgb_pixels_and_file_hashes_arrive_unchanged(tmp_path):
     assert hashes == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
 
-def test_grey_fills_three_channels(tmp_path):
-    image = pixels_of(save(tmp_path / "a.png", RGB[..., 0]), tmp_path)
-    np.testing.assert_array_equal(image, np.repeat(RGB[..., :1], 3, axis=2))
-
-
 def test_alpha_is_laid_over_black(tmp_path):
     rgba = np.dstack([RGB, np.full(RGB.shape[:2], 128, np.uint8)])
     image = pixels_of(save(tmp_path / "a.png", rgba), tmp_path)
@@ -52,27 +47,25 @@ def test_a_transparent_palette_entry_becomes_black(tmp_path):
     assert pixels_of(tmp_path / "a.png", tmp_path).tolist() == [[[0, 0, 0], [0, 255, 0]]]
 
 
-def test_the_exif_orientation_is_applied(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown after a quarter turn clockwise
-    image = pixels_of(save(tmp_path / "a.png", RGB, exif=exif), tmp_path)
-    np.testing.assert_array_equal(image, np.rot90(RGB, -1))
+TURNED = Image.Exif()
+TURNED[0x0112] = 6  # shown after a quarter turn clockwise
+BICUBIC = np.asarray(Image.fromarray(RGB).resize((5, 5), Image.Resampling.BICUBIC))
 
 
-def test_crop_keeps_the_centre_square(tmp_path):
-    image = pixels_of(save(tmp_path / "a.png", RGB), tmp_path, 4, "crop")
-    np.testing.assert_array_equal(image, RGB[1:5])
-
-
-def test_pad_keeps_the_whole_image_between_black_bars(tmp_path):
-    image = pixels_of(save(tmp_path / "a.png", RGB), tmp_path, 6, "pad")
-    np.testing.assert_array_equal(image[:, 1:5], RGB)
-    assert not image[:, [0, 5]].any()
-
-
-def test_stretch_is_bicubic(tmp_path):
-    image = pixels_of(save(tmp_path / "a.png", RGB), tmp_path, 5, "stretch")
-    np.testing.assert_array_equal(image, np.asarray(Image.fromarray(RGB).resize((5, 5), Image.Resampling.BICUBIC)))
+@pytest.mark.parametrize(
+    ("array", "exif", "fit", "expected"),
+    [
+        (RGB[..., 0], None, (), np.repeat(RGB[..., :1], 3, axis=2)),
+        (RGB, TURNED, (), np.rot90(RGB, -1)),
+        (RGB, None, (4, "crop"), RGB[1:5]),
+        (RGB, None, (6, "pad"), np.pad(RGB, ((0, 0), (1, 1), (0, 0)))),
+        (RGB, None, (5, "stretch"), BICUBIC),
+    ],
+    ids=["grey fills three channels", "EXIF turns", "crop keeps the centre", "pad is black", "stretch is bicubic"],
+)
+def test_an_image_becomes_rgb_of_the_size_that_is_asked_for(tmp_path, array, exif, fit, expected):
+    image = pixels_of(save(tmp_path / "a.png", array, exif=exif), tmp_path, *fit)
+    np.testing.assert_array_equal(image, expected)
 
 
 def test_several_sizes_name_the_first_other_file_and_the_key(tmp_path):

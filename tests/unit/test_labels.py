@@ -23,11 +23,6 @@ def of_counts(counts):
     return made
 
 
-def of_distribution(p):
-    p = np.array(p)
-    return evidence.Evidence([f"class{k}" for k in range(p.shape[1])], len(p), distribution=p)
-
-
 def read(inputs, votes="all", draw="all", seed=0):
     return evidence.read({"label": {"votes": votes, "seed": seed}, "draw": draw}, inputs)
 
@@ -124,7 +119,7 @@ def test_only_tied_items_under_drop_are_an_error():
 
 def test_an_exact_distribution_is_kept_as_it_is():
     p = np.random.default_rng(0).dirichlet(np.ones(4), 10)
-    table = average.aggregate(of_distribution(p), OPTIONS)
+    table = average.aggregate(evidence.Evidence(["a", "b", "c", "d"], len(p), distribution=p), OPTIONS)
     np.testing.assert_array_equal(table.p, p.astype(np.float32))
     np.testing.assert_array_equal(table.hard, p.argmax(axis=1))
     assert table.votes is None

@@ -153,9 +153,8 @@ BAD = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", BAD)
-def test_a_mistake_is_refused_by_its_place(folder, case):
-    content, message = BAD[case]
+@pytest.mark.parametrize(("content", "message"), BAD.values(), ids=BAD)
+def test_a_mistake_is_refused_by_its_place(folder, content, message):
     assert message in refusal(write(folder, **content))
 
 

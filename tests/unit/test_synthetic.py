@@ -281,18 +281,14 @@ def test_large_clipped_shapes_cover_what_the_public_archive_shows():
 # --- the pixels --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"supersampling": 1},
-        {"supersampling": 3, "colour_path": "rgb_linear"},
-        {"size": "major_axis", "ratio_min": 0.2},
-        DCIC_LIKE,
-        {"radius": [0.01, 0.03]},
-    ],
-    ids=["default", "one sample", "linear colours", "narrow", "clipped", "smaller than a pixel"],
-)
+RENDERED = {
+    "default": {}, "one sample": {"supersampling": 1}, "clipped": DCIC_LIKE,
+    "linear colours": {"supersampling": 3, "colour_path": "rgb_linear"},
+    "narrow": {"size": "major_axis", "ratio_min": 0.2}, "smaller than a pixel": {"radius": [0.01, 0.03]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", RENDERED.values(), ids=RENDERED)
 def test_images_equal_the_definition_byte_for_byte(changes):
     source = options(items=12, pixels=24, **changes)
     items = synthetic.draw_items(source)
@@ -330,13 +326,10 @@ def test_the_label_can_be_read_off_the_pixels():
 
 
 def test_hue_stays_saturated_and_linear_mixing_does_not():
-    u = np.array([0.25, 0.5, 1.5, 2.75])
-    np.testing.assert_allclose(
-        synthetic.colours(u, "hsv_hue"), [[1, 0.5, 0], [1, 1, 0], [0, 1, 1], [1, 0, 0.5]], atol=1e-15
-    )
-    np.testing.assert_allclose(
-        synthetic.colours(u, "rgb_linear"), [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.75, 0, 0.25]], atol=1e-15
-    )
+    saturated = [[1, 0.5, 0], [1, 1, 0], [0, 1, 1], [1, 0, 0.5]]
+    linear = [[0.75, 0.25, 0], [0.5, 0.5, 0], [0, 0.5, 0.5], [0.75, 0, 0.25]]
+    for path, expected in (("hsv_hue", saturated), ("rgb_linear", linear)):
+        np.testing.assert_allclose(synthetic.colours(np.array([0.25, 0.5, 1.5, 2.75]), path), expected, atol=1e-15)
 
 
 def test_noise_has_the_given_spread_and_leaves_the_rest_alone():
@@ -392,20 +385,13 @@ def test_a_voted_reference_is_the_mean_of_the_votes_on_file(tmp_path):
     np.testing.assert_array_equal(io.vector(reference, "votes"), 7)
 
 
-def test_nobody_of_the_pool_votes_twice_on_an_item(tmp_path):
-    paths = written(tmp_path, items=60, pixels=8, votes=4, annotators=6)
-    annotations, _ = io.read_table(paths["annotations"])
-    names = np.array(annotations.column("annotator").to_pylist()).reshape(60, 4)
-    assert all(len(set(row)) == 4 for row in names)
-    assert set(names.ravel()) == {"a000", "a001", "a002", "a003", "a004", "a005"}
-    np.testing.assert_array_equal(io.vector(annotations, "item"), np.repeat(np.arange(60), 4))
-
-
 def test_what_annotators_are_like_is_noted_with_their_votes(tmp_path):
     pool = {"votes": 3, "annotators": 5, "annotator_model": "spammer_hammer"}
-    _, metadata = io.read_table(written(tmp_path, items=10, pixels=8, **pool)["annotations"])
+    votes, metadata = io.read_table(written(tmp_path, items=10, pixels=8, **pool)["annotations"])
+    names = np.array(votes.column("annotator").to_pylist()).reshape(10, 3)
+    assert all(len(set(row)) == 3 for row in names)
     roles = {name: facts["role"] for name, facts in metadata["notes"]["annotators"].items()}
-    assert list(roles) == ["a000", "a001", "a002", "a003", "a004"]
+    assert list(roles) == sorted(set(names.ravel())) == ["a000", "a001", "a002", "a003", "a004"]
     assert sorted(roles.values()) == ["hammer"] * 4 + ["spammer"]
 
 
@@ -422,11 +408,9 @@ def test_votes_of_drifting_annotators_have_times(tmp_path):
     "changes, reference, words",
     [
         ({}, "votes", ["reference", "'votes'"]),
-        ({"votes": 5, "annotators": 3}, "exact", ["source.annotators", "source.votes"]),
         ({"radius": [0.15, 0.55]}, "exact", ["clip", "radius", "ratio_min", "margin"]),
         ({"centre": [0.3, 0.7]}, "exact", ["clip", "centre", "0.300"]),
         ({"pixels": 1024, "supersampling": 32}, "exact", ["pixels times supersampling is 32768", "at most 32767"]),
-        ({"interpolate": "mixed", "mixed_shares": [0, 0, 0]}, "exact", ["mixed_shares"]),
         ({"class_shares": [0.2, 0.6, 0.2]}, "exact", ["class_shares", "expected 6", "bc, be"]),
         ({"classes": "colour", "class_shares": [0.2, 0.6, 0.3]}, "exact", ["class_shares", "1.1", "b, g, r"]),
         ({"classes": "colour", "class_shares": [0.4, 0.6, 0]}, "exact", ["class_shares", "positive"]),

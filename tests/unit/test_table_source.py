@@ -1,18 +1,15 @@
 """Images with a table of votes."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import import_data, label_files, save_images, votes_of
+from data_files import CIFAR10H, assert_same, import_data, label_files, save_images, tables_of, votes_of
 
 from softlabels import io
+from softlabels.datasets.cifar10n import CIFAR10_CLASSES
 from softlabels.errors import UserError
 
-CIFAR10H = Path(__file__).resolve().parents[3] / "shared" / "data" / "cifar10h"
-CIFAR10_CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 VOTES = "item,annotator,label\nb.png,Cem,cat\na.png,Cem,dog\na.png,Bob,cat\na.png,,cat\nsub/c.png,Bob,ant\n"
 
 
@@ -33,12 +30,11 @@ def outputs_of(folder, votes, compare=None, **source):
 
 def create(folder, votes, **source):
     """Import a CSV text or a file; the written tables."""
-    outputs = outputs_of(folder, votes, **source)
-    return {name: io.read_table(outputs[name])[0] for name in ("items", "annotations", "reference")}
+    return tables_of(outputs_of(folder, votes, **source))
 
 
 def remarks(folder, votes, **source):
-    return io.read_table(outputs_of(folder, votes, **source)["annotations"])[1]["notes"]["remarks"]
+    return create(folder, votes, **source)["notes"]["remarks"]
 
 
 def test_votes_become_items_annotations_and_reference(folder):
@@ -63,9 +59,7 @@ def test_names_stay_where_pseudonyms_are_not_wanted(folder):
 
 def test_the_order_of_rows_does_not_matter(folder):
     header, *rows = VOTES.splitlines()
-    first = create(folder, VOTES)
-    second = create(folder, "\n".join([header, *reversed(rows)]))
-    assert all(first[name].equals(second[name]) for name in first)
+    assert_same(create(folder, VOTES), create(folder, "\n".join([header, *reversed(rows)])))
 
 
 def test_parquet_gives_the_same_as_csv(folder):
@@ -73,8 +67,7 @@ def test_parquet_gives_the_same_as_csv(folder):
     cells = zip(*[[cell or None for cell in row] for row in rows], strict=True)
     path = folder.parent / "votes.parquet"
     pq.write_table(pa.table({name: list(column) for name, column in zip(header, cells, strict=True)}), path)
-    first, second = create(folder, VOTES), create(folder, path)
-    assert all(first[name].equals(second[name]) for name in first)
+    assert_same(create(folder, VOTES), create(folder, path))
 
 
 def test_a_group_belongs_to_the_image(folder):

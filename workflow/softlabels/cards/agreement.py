@@ -77,13 +77,10 @@ def confusion(counts: np.ndarray) -> np.ndarray:
 def of_annotators(
     names: list[str], annotator: np.ndarray, item: np.ndarray, label: np.ndarray, counts: np.ndarray
 ) -> Annotators:
-    """How each annotator votes beside the others.
+    """How each of the annotators ``names`` votes beside the others.
 
-    Args:
-        names: of the A annotators.
-        annotator: who gave each vote, int ``[V]``; -1 where unknown: such votes count as votes of others.
-        item, label: of each vote, int ``[V]``.
-        counts: of all these votes.
+    ``annotator``, ``item`` and ``label`` of each vote are int ``[V]``; an annotator of -1 is unknown: such votes count
+    as votes of others. ``counts`` are those of all these votes.
     """
     n_classes = counts.shape[1]
     votes = counts.sum(axis=1)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.special import entr
 
 from .. import io, keyed
@@ -121,13 +122,10 @@ def _whole_histogram(values: np.ndarray) -> list[Facts]:
 
 def annotators(annotations: pa.Table) -> tuple[list[str], np.ndarray]:
     """Names of the annotators, sorted, and who gave each vote, int64 ``[V]`` (-1: unknown)."""
-    column = annotations.column("annotator").combine_chunks()
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    code = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-    written = encoded.dictionary.to_pylist()
-    names = sorted(written[k] for k in np.unique(code[code >= 0]))
-    place = {name: k for k, name in enumerate(names)}
-    return names, np.array([*(place.get(name, -1) for name in written), -1])[code]
+    encoded = annotations.column("annotator").combine_chunks()
+    written = np.array(encoded.dictionary.to_pylist(), object)
+    place = np.append(written.argsort().argsort(), -1)  # among the sorted names
+    return sorted(written), place[encoded.indices.fill_null(-1).to_numpy()]
 
 
 def votes(annotations: pa.Table, counts: np.ndarray) -> Facts:
@@ -210,7 +208,12 @@ def sets_and_splits(
     items: pa.Table, hard: np.ndarray, n_classes: int, names: Sequence[Sequence[Any]], paths: Sequence[Path]
 ) -> Facts:
     """Groups and duplicates, and for each split its parts, their classes, and which sets straddle them."""
-    groups, duplicates = _groups(items), _duplicates(items)
+    groups = _sets(items.column("group"))
+    groups, duplicates = groups if groups[0] else None, None
+    if "duplicate" in items.column_names:  # somebody looked for them
+        item, first = items.column("item"), items.column("duplicate")
+        firsts, of_item = _sets(pc.if_else(pc.is_in(item, first.combine_chunks()), item, first))
+        duplicates = [items.column("name")[each].as_py() for each in firsts], of_item
 
     def facts(name: str, seed: int, part: np.ndarray) -> Facts:
         numbers = enumerate(PARTS)
@@ -246,24 +249,10 @@ def _parts(path: Path, n_items: int) -> np.ndarray:
 Sets = tuple[list[str], np.ndarray]  # names of S sets, and the set of each item, int64 [N] (-1: none)
 
 
-def _groups(items: pa.Table) -> Sets | None:
-    """The groups of the items; None where no item has one."""
-    encoded = items.column("group").combine_chunks().dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    return (names, encoded.indices.fill_null(-1).to_numpy()) if names else None
-
-
-def _duplicates(items: pa.Table) -> Sets | None:
-    """The sets of items with the same pixels, named by their first item; None where nobody looked for any."""
-    if "duplicate" not in items.column_names:
-        return None
-    column = items.column("duplicate").combine_chunks()
-    first = column.fill_null(-1).to_numpy().astype(np.int64)
-    heads = np.unique(first[first >= 0])
-    of_item = np.where(first >= 0, np.searchsorted(heads, first), -1)
-    of_item[heads] = np.arange(len(heads))
-    names = items.column("name").to_pylist()
-    return [names[head] for head in heads], of_item
+def _sets(names: pa.ChunkedArray) -> Sets:
+    """The sets of items with one name; an item without a name is in none."""
+    encoded = names.combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy()
 
 
 def _sizes(sets: Sets | None) -> Facts | None:

@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..drawing import DPI, OKABE_ITO, STYLE
 from .agreement import Annotators
+from .text import percent
 
 Facts = Mapping[str, Any]
 
@@ -111,12 +112,7 @@ def bars(axes: Axes, name: str, votes: str, p: np.ndarray, classes: list[str]) -
         y = NAME / BAR + row + 0.5
         axes.barh(y, 1, height=0.86, color=GROUND)
         axes.barh(y, share, height=0.86, color=PALE)
-        line(axes, y, label, percent(share), edge=0.02, head=0.5)
-
-
-def percent(share: float) -> str:
-    """Whole per cent, and never 0 or 100 where it is not."""
-    return "<1 %" if 0 < share < 0.005 else ">99 %" if 0.995 <= share < 1 else f"{100 * share:.0f} %"
+        line(axes, y, label, percent(share, 0), edge=0.02, head=0.5)
 
 
 def line(axes: Axes, y: float, left: str, right: str, edge: float, head: float = 0, color: str = "black") -> None:

@@ -21,12 +21,7 @@ SHOWN_ANNOTATORS = 10  # lowest agreement, and most votes, where there are more
 
 
 def page(card: Facts, links: Mapping[str, str]) -> Document:
-    """The card as a document.
-
-    Args:
-        card: the content of ``card.json``.
-        links: file names beside it: ``sheet``, ``votes`` (figures) and ``card_json``.
-    """
+    """The card of the facts in ``card.json``; ``links`` are files beside it: ``sheet``, ``votes`` and ``card_json``."""
     parts = [each for each in re.split(r"\n\s*\n", card["source"]["description"] or "") if each.strip()]
     parts += [
         *_glance(card),
@@ -63,13 +58,16 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _percent(share: float) -> str:
-    """One decimal, and never 0 or 100 where it is not."""
-    return "<0.1 %" if 0 < share < 0.0005 else ">99.9 %" if 0.9995 <= share < 1 else f"{100 * share:.1f} %"
+def percent(share: float, decimals: int = 1) -> str:
+    """Per cent, and never 0 or 100 where it is not."""
+    least = 10**-decimals
+    if 0 < share < least / 200:
+        return f"<{least:g} %"
+    return f">{100 - least:g} %" if 1 - least / 200 <= share < 1 else f"{100 * share:.{decimals}f} %"
 
 
 def _of(n: int, total: int, what: str) -> str:
-    return f"{n:,} of {total:,} {what} ({_percent(n / total)})"
+    return f"{n:,} of {total:,} {what} ({percent(n / total)})"
 
 
 def _histogram(bins: Sequence[Facts], header: Sequence[str]) -> Table:
@@ -157,13 +155,12 @@ def _classes(card: Facts) -> Iterator[Any]:
         yield f"The {half} largest and the {half} smallest of {len(classes)} classes:"
     most = max(each["items"] for each in classes)
     rows = [
-        (each["name"], each["items"], _percent(each["share"]), _percent(each["mean_probability"]),
+        (each["name"], each["items"], percent(each["share"]), percent(each["mean_probability"]),
          _bar(each["items"] / most))
         for each in shown
     ]  # fmt: skip
     yield _table(["class", "images", "hard", "soft", ""], rows, " rrr")
-    empty = sum(each["items"] == 0 for each in classes)
-    if empty:
+    if empty := sum(each["items"] == 0 for each in classes):
         yield f"{empty} classes are nobody's most probable class."
 
 
@@ -222,12 +219,12 @@ def _confusion(votes: np.ndarray, classes: list[str]) -> Iterator[Any]:
     off = votes * (1 - np.eye(len(classes), dtype=votes.dtype))
     order = np.argsort(-off, axis=None, kind="stable")[:MOST_CLASSES]
     pairs = [np.unravel_index(cell, off.shape) for cell in order if off.flat[cell]]
-    rows = [(classes[a], classes[b], int(off[a, b]), _percent(share[a, b])) for a, b in pairs]
+    rows = [(classes[a], classes[b], int(off[a, b]), percent(share[a, b])) for a, b in pairs]
     yield _table(["the others say", "one says", "votes", "share"], rows, "  rr")
 
 
 def _share(value: float, diagonal: bool) -> Text:
-    """Per cent with one decimal; nothing where no vote is, bold on the diagonal."""
+    """Per cent; a dot where no vote is, bold on the diagonal."""
     text = "·" if value == 0 else "<0.1" if value < 0.0005 else f"{100 * value:.1f}"
     return Bold(text) if diagonal else text
 
@@ -277,9 +274,9 @@ def _ambiguity(card: Facts) -> Iterator[Any]:
          "nats; the spread of it"),
         (Bold("mean top probability"), _number(found["mean_top_probability"]),
          "how sure the label is of its most probable class"),
-        (Bold("unanimous"), f"{found['unanimous']:,} ({_percent(found['unanimous'] / n)})",
+        (Bold("unanimous"), f"{found['unanimous']:,} ({percent(found['unanimous'] / n)})",
          f"images whose whole label is one class{because}"),
-        (Bold("ties"), f"{found['ties']:,} ({_percent(found['ties'] / n)})",
+        (Bold("ties"), f"{found['ties']:,} ({percent(found['ties'] / n)})",
          "images with several most probable classes, whose hard label is a matter of the tie rule"),
     ]  # fmt: skip
     yield f"Of the reference, which predictions are scored against: here {whole}."
@@ -333,8 +330,7 @@ def _splits(card: Facts) -> Iterator[Any]:
         " " + "r" * 7,
     )  # fmt: skip
     yield "Images of each part, and those of its smallest and its largest hard class."
-    outside = [f"{each['split']} {each['seed']}: {each['in_no_part']:,}" for each in splits if each["in_no_part"]]
-    if outside:
+    if outside := [f"{each['split']} {each['seed']}: {each['in_no_part']:,}" for each in splits if each["in_no_part"]]:
         yield f"In no part: {', '.join(outside)}."
     if len(classes) <= MOST_CLASSES:
         yield f"Images of each hard class ({' / '.join(PARTS)}):"

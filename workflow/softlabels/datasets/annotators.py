@@ -72,10 +72,11 @@ def vote(
     annotator, uniform = cast(n_items, source, stream)
     time = None
     if source["annotator_model"] == "drift":
+        begin, end = source["annotator_accuracy"], source["accuracy_at_end"]
         time = turns(annotator, source)
-        accuracy = drifting_accuracy(annotator, time, source)
-        ends = {"accuracy": source["annotator_accuracy"], "accuracy_at_end": source["accuracy_at_end"]}
-        truths = [ends] * source["annotators"]
+        last = np.maximum(np.bincount(annotator.ravel()) - 1, 1)
+        accuracy = begin + (end - begin) * time / last[annotator]  # a line (of one vote: its beginning)
+        truths = [{"accuracy": begin, "accuracy_at_end": end}] * source["annotators"]
     else:
         matrices, truths = confusions(source, n_classes)
 
@@ -170,10 +171,3 @@ def turns(annotator: np.ndarray, source: Mapping[str, Any]) -> np.ndarray:
         seen = keyed.rng("annotator's order", source["seed"], k).random(len(annotator))[voted.any(axis=1)]
         turn[voted] = seen.argsort().argsort()
     return turn
-
-
-def drifting_accuracy(annotator: np.ndarray, turn: np.ndarray, source: Mapping[str, Any]) -> np.ndarray:
-    """The accuracy at each vote, float64 ``[N, votes]``: a line over an annotator's turns (one turn: its beginning)."""
-    begin, end = source["annotator_accuracy"], source["accuracy_at_end"]
-    last = np.maximum(np.bincount(annotator.ravel()) - 1, 1)
-    return begin + (end - begin) * turn / last[annotator]

@@ -90,17 +90,17 @@ def header(path: Path, separator: str = ",") -> list[str]:
             f"{path}: column {names.index('') + 1} has no name in the header. Name or remove it (row numbers that "
             f"a program wrote beside the data, for example)."
         )
-    repeated = [name for name, times in Counter(names).items() if times > 1]
-    if repeated:
-        raise UserError(f"{path}: the header names column '{repeated[0]}' twice. Rename or remove one of them.")
+    ((name, times),) = Counter(names).most_common(1)
+    if times > 1:
+        raise UserError(f"{path}: the header names column '{name}' twice. Rename or remove one of them.")
     return names
 
 
-def read(path: Path, roles: Mapping[str, str], key: str, problems: Problems, separator: str = ",") -> Cells:
-    """The columns that ``roles`` names, ``{role: column name}``, of a CSV (UTF-8, with a header) or Parquet file.
+def read(path: Path, roles: Mapping[str, str], problems: Problems, separator: str = ",") -> Cells:
+    """The columns that ``roles``, ``{key of source: name}``, lists, of a CSV (UTF-8, with a header) or Parquet file.
 
-    ``key`` is the configuration key that named them, for messages. Lines with too few or too many cells are noted and
-    left out; an unreadable file, a missing column or no rows are a UserError.
+    Lines with too few or too many cells are noted and left out; an unreadable file, a missing column or no rows are a
+    UserError.
     """
     names = header(path, separator)
     missing = {role: name for role, name in roles.items() if name not in names}
@@ -111,9 +111,8 @@ def read(path: Path, roles: Mapping[str, str], key: str, problems: Problems, sep
             f"{other[0]} separates the columns."
         )
     for role, name in missing.items():
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean '{near[0]}'? " if near else ""
-        place = f"{path}: found no column '{name}' ({key}{role}) among {', '.join(names)}"
+        hint = "".join(f"Did you mean '{near}'? " for near in difflib.get_close_matches(name, names, n=1))
+        place = f"{path}: found no column '{name}' (source.{role}) among {', '.join(names)}"
         problems.add(f"{place}. {hint}Correct the key or the header.")
     problems.stop()
     read_columns = read_parquet if path.suffix.lower() == ".parquet" else read_csv

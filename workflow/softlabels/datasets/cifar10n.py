@@ -208,7 +208,7 @@ def workers_of_votes(path: Path, voted: Sequence[str], n: int, problems: Problem
             f"these three, in this order, or source.annotators to null."
         )
     roles = {BATCH: "Image-batch"} | {WORKER.format(j): f"Worker{j}-id" for j in (1, 2, 3)}
-    table = cells.read(path, roles, "source.", problems)
+    table = cells.read(path, roles, problems)
     row = row_of_images(table, n, problems)
     problems.stop()
     place: dict[str, int] = {}

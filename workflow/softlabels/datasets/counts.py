@@ -72,11 +72,16 @@ def classes_of_columns(path: Path, n_columns: int, source: Options, problems: Pr
     return classes
 
 
+def is_count(values: np.ndarray) -> np.ndarray:
+    """Which numbers may count votes."""
+    return (values >= 0) & (values <= MOST_VOTES) & (values == np.floor(values))
+
+
 def read_matrix(path: Path, source: Options, problems: Problems) -> tuple[np.ndarray, list[str]]:
     """Counts int64 ``[N, C]`` of a ``.npy`` file, and the class names."""
     counts = read_array(path, "iu", "integer counts")
     classes = classes_of_columns(path, counts.shape[1], source, problems)
-    for row, column in np.argwhere((counts < 0) | (counts > MOST_VOTES))[: imported.MOST_NAMED]:
+    for row, column in np.argwhere(~is_count(counts))[: imported.MOST_NAMED]:
         problems.add(
             f"{path}: row {row} (counted from 0), column '{classes[column]}': found {counts[row, column]}, expected "
             f"{EXPECTED}. Correct that cell."
@@ -113,15 +118,11 @@ def read_wide(path: Path, source: Options, problems: Problems) -> tuple[cells.Ce
             f"Correct one of them."
         )
     own |= {f"classes.{name}": name for name in classes if name in names}
-    return cells.read(path, own, "source.", problems, source["separator"]), classes
+    return cells.read(path, own, problems, source["separator"]), classes
 
 
 def matrix(table: cells.Cells, classes: Sequence[str], problems: Problems) -> np.ndarray:
     """Counts int64 ``[R, C]`` of the class columns; cells that hold no count are noted."""
-
-    def is_count(values: np.ndarray) -> np.ndarray:
-        return (values >= 0) & (values <= MOST_VOTES) & (values == np.floor(values))
-
     counts = imported.class_columns(table, classes, is_count, EXPECTED, problems)
     problems.stop()
     return counts.astype(np.int64)

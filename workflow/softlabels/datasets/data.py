@@ -43,7 +43,9 @@ def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> It
     with ExitStack() as stack:
         files: dict[str, Any] = dict(inputs)
         if "archive" in files:
-            if found := archives.difference(files["archive"], expected(source["checksum"])):
+            algorithm, _, digest = (source["checksum"] or "").partition(":")  # sha256:HEX or md5:HEX
+            known = archives.Expected(**({algorithm: digest.lower()} if digest else {}))
+            if found := archives.difference(files["archive"], known):
                 raise UserError(
                     f"{files['archive']}: {found}. It is half a download or another file: delete it and download it "
                     f"again, or correct source.checksum."
@@ -71,9 +73,3 @@ def named(folder: Path, archive: Path) -> Iterator[None]:
         yield
     except UserError as error:
         raise UserError(str(error).replace(str(folder), str(archive))) from None
-
-
-def expected(checksum: str | None) -> archives.Expected:
-    """What is known of an archive, from ``sha256:HEX`` or ``md5:HEX``; nothing from None."""
-    algorithm, _, digest = (checksum or "").partition(":")
-    return archives.Expected(**({algorithm: digest.lower()} if digest else {}))

@@ -11,12 +11,11 @@ Names of images may start with a label. It is not the majority of the votes, and
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -56,15 +55,9 @@ REMARK = (
 MADE = "The votes of QualityMRI are made, not given: a score s from 1 to 5 is 5 - s votes for '0' and s - 1 for '1'."
 
 
-class Sizes(NamedTuple):
+def _sizes(classes: str, images: list[int], *folds: int) -> tuple[dict[str, int], tuple[int, ...]]:
     """How many images each class has, by the most votes (lowest index on ties), and folds 1, 2, …."""
-
-    classes: Mapping[str, int]
-    folds: tuple[int, ...]
-
-
-def _sizes(classes: str, images: list[int], *folds: int) -> Sizes:
-    return Sizes(dict(zip(classes.split(), images, strict=True)), folds)
+    return dict(zip(classes.split(), images, strict=True)), folds
 
 
 _LEAVES = "bark bud flower fruit leaf whole_plant"
@@ -101,8 +94,8 @@ def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Conte
         )
     name = sets[0].get("dataset_name") if isinstance(sets[0], dict) else None
     name = name.replace("#", "") if isinstance(name, str) else ""
-    table = annotations(path, sets, source["pseudonymise"], remarks, problems)
-    votes, classes = vote(table, images, source["classes"], problems)
+    table, time = annotations(path, sets, source["pseudonymise"], remarks, problems)
+    votes, classes = vote(table, time, images, source["classes"], problems)
     votes = people(votes, remarks)
     fold = fold_numbers(images)
     if source["published_sizes"] and name in PUBLISHED:
@@ -173,12 +166,12 @@ def place(path: Path, number: int, name: str) -> str:
     return f"{path}: set {number}" + (f" ('{name}')" if ANONYMOUS in name else "")
 
 
-def annotations(path: Path, sets: list[Any], pseudonymise: bool, remarks: list[str], problems: Problems) -> Annotations:
-    """The annotations with a label, in the columns ``image``, ``label``, ``annotator`` ("": unknown) and ``time``."""
-    columns: dict[str, tuple[array, dict[str, int]]] = {
-        role: (array("i"), {}) for role in ("image", "label", "annotator", "time")
-    }
-    numbers, unlabelled = array("i"), 0
+def annotations(
+    path: Path, sets: list[Any], pseudonymise: bool, remarks: list[str], problems: Problems
+) -> tuple[Annotations, np.ndarray]:
+    """The annotations with a label, in the columns ``image``, ``label`` and ``annotator`` ("": unknown), and their
+    times, float64 ``[R]`` (nan: none)."""
+    rows, numbers, times, unlabelled = [], [], [], 0
     for number, name, entries in annotation_sets(path, sets, pseudonymise, problems):
         for count, entry in enumerate(entries, start=1):
             if isinstance(entry, dict) and entry.get("class_label", "") is None:
@@ -187,15 +180,13 @@ def annotations(path: Path, sets: list[Any], pseudonymise: bool, remarks: list[s
                 problems.add(f"{place(path, number, name)}, annotation {count}: {mistake}")
                 imported.stop_early(problems)
             else:
-                time = entry.get("created_at")
-                values = entry["image_path"], entry["class_label"], name, time if isinstance(time, str) else ""
-                for (code, texts), value in zip(columns.values(), values, strict=True):
-                    code.append(texts.setdefault(value, len(texts)))
-                numbers.extend((number, count))
+                rows.append((entry["image_path"], entry["class_label"], name))
+                numbers.append((number, count))
+                times.append(seconds(entry.get("created_at")))
     if unlabelled:
         remarks.append(f"{unlabelled} annotations have no label and were left out.")
-    columns = {role: Column(np.array(code, np.int32), list(texts)) for role, (code, texts) in columns.items()}
-    return Annotations(path, columns, np.array(numbers, np.int32).reshape(-1, 2), "annotation")
+    columns = {role: Column.of([row[k] for row in rows]) for k, role in enumerate(("image", "label", "annotator"))}
+    return Annotations(path, columns, np.array(numbers, np.int32).reshape(-1, 2), "annotation"), np.array(times)
 
 
 def annotation_sets(
@@ -236,7 +227,7 @@ def wrong(entry: Any, keys: Mapping[str, tuple[Callable[[Any], bool], str]]) -> 
 
 
 def vote(
-    table: Annotations, images: Mapping[str, Path], classes: list[str] | None, problems: Problems
+    table: Annotations, time: np.ndarray, images: Mapping[str, Path], classes: list[str] | None, problems: Problems
 ) -> tuple[Votes, list[str]]:
     """The votes, and the classes: those given, or the labels sorted as text."""
     root = table.path.parent
@@ -247,8 +238,6 @@ def vote(
     remedy = f"Write one of {', '.join(classes)}, or add it to source.classes."
     label = imported.lookup(table, "label", known, "label", remedy, problems)
     problems.stop()
-    stamp = table.columns["time"]
-    time = np.array([seconds(text) for text in stamp.texts], np.float64)[stamp.code]
     annotator = imported.annotators(table.columns["annotator"])
     return Votes(item, label, annotator, time=None if np.isnan(time).all() else time), classes
 
@@ -271,11 +260,11 @@ def known_paths(table: Annotations, images: Mapping[str, Path], problems: Proble
     return known
 
 
-def seconds(text: str) -> float:
+def seconds(value: Any) -> float:
     """Seconds since 1970 of a time of the file, read as UTC since it names no zone; nan if it is none."""
     try:
-        return datetime.strptime(text, TIME).replace(tzinfo=UTC).timestamp()
-    except ValueError:
+        return datetime.strptime(value, TIME).replace(tzinfo=UTC).timestamp()
+    except (TypeError, ValueError):
         return np.nan
 
 
@@ -313,11 +302,11 @@ def compare(root: Path, name: str, votes: Votes, classes: list[str], fold: np.nd
     top = counts[voted][:, order].argmax(axis=1)
     sizes = {classes[index]: int((top == place).sum()) for place, index in enumerate(order)}
     folds = dict(zip(*(values.tolist() for values in np.unique(fold[voted], return_counts=True)), strict=True))
-    published = PUBLISHED[name]
+    published_classes, published_folds = PUBLISHED[name]
     for what, found, expected in (
-        ("images with votes", {"all": int(voted.sum())}, {"all": sum(published.folds)}),
-        ("images in the folds", folds, dict(enumerate(published.folds, start=1))),
-        ("images of the classes", sizes, dict(published.classes)),
+        ("images with votes", {"all": int(voted.sum())}, {"all": sum(published_folds)}),
+        ("images in the folds", folds, dict(enumerate(published_folds, start=1))),
+        ("images of the classes", sizes, published_classes),
     ):
         if found != expected:
             shown = [", ".join(f"{key}: {size}" for key, size in sizes.items()) for sizes in (found, expected)]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,13 +44,8 @@ ENTRY = {
 ROUNDING = 1e-9
 EXPECTED = "a number from 0 to 1"
 
-
-class Rows(NamedTuple):
-    """Distributions as a file gives them: float64 ``[R, C]``, the class names, and the table of the rows, if any."""
-
-    p: np.ndarray
-    classes: list[str]
-    table: Cells | None
+# Distributions as a file gives them, float64 [R, C]; the class names; and the table of the rows, if there is one.
+Rows = tuple[np.ndarray, list[str], Cells | None]
 
 
 def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
@@ -121,14 +116,14 @@ def read_matrix(path: Path, source: Options, problems: Problems) -> Rows:
     classes = classes_of_columns(path, given.shape[1], source, problems)
     p = given.astype(np.float64)
     check_shares(p, given, classes, row_of(path), source["tolerance"], problems)
-    return Rows(p, classes, None)
+    return p, classes, None
 
 
 def read_columns(path: Path, source: Options, problems: Problems) -> Rows:
     """The distributions of a table with a column a class."""
     table, classes = read_wide(path, source, problems)
     test = partial(is_share, tolerance=source["tolerance"])
-    return Rows(imported.class_columns(table, classes, test, EXPECTED, problems), classes, table)
+    return imported.class_columns(table, classes, test, EXPECTED, problems), classes, table
 
 
 def read_lists(path: Path, source: Options, problems: Problems) -> Rows:
@@ -141,7 +136,7 @@ def read_lists(path: Path, source: Options, problems: Problems) -> Rows:
         )
     names = cells.header(path)
     known("distribution_column", path, source, names, problems)
-    table = cells.read(path, own_columns(path, names, source, problems), "source.", problems)
+    table = cells.read(path, own_columns(path, names, source, problems), problems)
     with cells.readable_parquet(path) as file:
         column = file.read([name]).column(name)
     is_list = any(test(column.type) for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
@@ -285,7 +280,7 @@ def stacked(values: Sequence[Any], table: Cells, what: str, source: Options, pro
             given[row] = value if kind is list else [value.get(label, 0) for label in classes]
     p = np.array([[as_float(number) for number in row] for row in given]).reshape(len(given), len(classes))
     check_shares(p, given, classes, table.place, source["tolerance"], problems)
-    return Rows(p, classes, table)
+    return p, classes, table
 
 
 def as_float(value: Any) -> float:

@@ -34,6 +34,7 @@ from . import contract
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr", "CMYK")
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # grey values of 16 bits, as Pillow opens them
+# Into a square: other proportions, the centre of the long side alone, or black bars.
 FIT = {"stretch": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
 AHEAD = 4  # images a thread may have ready before they are written
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode() refuses what it is about
@@ -121,8 +122,7 @@ def decoded(
 ) -> Iterator[tuple[np.ndarray, str]]:
     """Pixels uint8 ``[H, W, 3]`` and the file's SHA-256 of each image that can be used, in the order of the paths.
 
-    For arguments see :func:`import_images`; some more images than ``threads`` wait for their turn, so memory is
-    bounded. ``problems`` gets the files that cannot be used.
+    Some more images than ``threads`` wait for their turn, so memory is bounded. ``problems`` gets the other files.
     """
     pixels = options["pixels"]
 
@@ -166,15 +166,9 @@ def import_images(
     """Write ``images.npy`` uint8 ``[N, H, W, 3]``, a few images in memory at a time, and return columns of the items.
 
     These are ``sha256`` of each file's bytes, and ``duplicate``, the first item with the same pixels (null where this
-    is the first). All files that cannot be used are one UserError.
-
-    Args:
-        paths: the N files, in item order.
-        options: ``pixels`` (the side of the square that images are resized to, bicubic; None: all must have the size of
-            the first), ``resize`` (``stretch``: the proportions change, ``crop``: the centre of the long side stays,
-            ``pad``: black) and ``deep``.
-        output: the file to write; None only looks whether that could be done.
-        threads: how many images are decoded at once.
+    is the first). All files that cannot be used are one UserError. With None for the output, it only looks whether it
+    could. ``options`` are ``pixels`` (the side of the square that images are resized to, bicubic; None: all must have
+    the size of the first), ``resize`` (a key of FIT) and ``deep``.
     """
     problems = Problems()
     images = decoded(paths, options, threads, problems)

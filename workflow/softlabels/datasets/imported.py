@@ -32,9 +32,8 @@ def content(
 ) -> Content:  # fmt: skip
     """The content (see :class:`Content`) of a source of N image files by item name; raises all that is wrong.
 
-    Of the options it takes ``pixels``, ``resize``, ``deep`` and, with votes, ``unvoted`` (``refuse`` or ``leave_out``
-    images without a vote) and ``pseudonymise``; ``votes`` have the annotators' own names. ``remarks`` say what the
-    import did to the data, a sentence each.
+    With votes it takes the options ``unvoted`` (``refuse`` or ``leave_out`` images without a vote) and
+    ``pseudonymise``; ``votes`` have the annotators' own names. ``remarks`` say what the import did, a sentence each.
     """
     if len(classes) < 2:
         problems.add(
@@ -52,12 +51,11 @@ def content(
         voted = np.bincount(votes.item, minlength=len(names)) > 0
         if not voted.all():
             if source["unvoted"] == "refuse" or not voted.any():
-                problems.add(
+                raise UserError(
                     f"{images[names[voted.argmin()]]}: found no vote for this image ({len(voted) - voted.sum()} of "
                     f"{len(names)} images have none). Add votes, remove these images, or set source.unvoted to "
                     f"'leave_out'."
                 )
-                problems.stop()
             remarks.append(f"{len(voted) - voted.sum()} of {len(names)} images have no vote and were left out.")
             votes = replace(votes, item=(np.cumsum(voted) - 1)[votes.item])
             names = [name for name, keep in zip(names, voted, strict=True) if keep]

@@ -10,7 +10,6 @@ indices are CIFAR-10's, whose order is another one; so the indices are compared 
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -111,7 +110,7 @@ def read_votes(
     remarks: list[str], problems: Problems,
 ) -> Votes:  # fmt: skip
     """The votes of ``answers``; those on images with a key in ``elsewhere`` are counted in a remark."""
-    item, label, annotator, people = array("i"), array("i"), array("i"), {}
+    votes, people = [], []
     empty = outside = 0
     for key, given in answers.items():
         place = f"{path}: task {imported.shown(key)}"
@@ -129,9 +128,8 @@ def read_votes(
                         f"index of a class, from 0 to {len(classes) - 1}, of an annotator with a name. Correct it."
                     )
                 else:
-                    item.append(keys[key])
-                    label.append(index)
-                    annotator.append(people.setdefault(person, len(people)))
+                    votes.append((keys[key], index))
+                    people.append(person)
         elif key in elsewhere:
             outside += len(given)
         else:
@@ -141,8 +139,8 @@ def read_votes(
         remarks.append(f"{empty} answers are -1 or null, which stands for none, and were left out.")
     if outside:
         remarks.append(f"{outside} answers on images outside of train/ were left out.")
-    who = imported.annotators(Column(np.array(annotator, np.int32), list(people)))
-    return Votes(np.array(item, np.int32), np.array(label, np.int16), who)
+    item, label = np.array(votes, np.int64).reshape(-1, 2).T
+    return Votes(item, label, imported.annotators(Column.of(people)))
 
 
 def compare(

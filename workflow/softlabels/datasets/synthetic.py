@@ -102,6 +102,7 @@ CLASSES = {
 SUM_TOLERANCE = 1e-6  # of shares that are written with few decimals
 MOST_SUBPIXELS = 32767  # along a side: what the rasteriser can count
 CHUNK_BYTES = 16_000_000  # of pixels held at once
+JOINT, COLOUR, SHAPE, PURE = range(4)  # what an item interpolates: both, one, or nothing
 GEOMETRY, TEXTURE, NOISE, VOTES = (), (1,), (2,), (3,)  # an item's streams: SeedSequence children, none shared
 TEXTURE_CELLS = 8  # grid cells along a side of the image
 TEXTURE_MAX = 127.0  # at most half as bright as a shape
@@ -171,11 +172,12 @@ def evenly(n: int, share: Fraction) -> np.ndarray:
     return np.diff(taken) > 0
 
 
-def evenly_shared(n: int, shares: list[Fraction]) -> np.ndarray:
+def evenly_shared(n: int, shares: list[float]) -> np.ndarray:
     """Which of K shares takes each of n things, spread evenly: int ``[n]``; entry k is the same for every n > k."""
     taker, left = np.empty(n, dtype=np.int64), np.arange(n)
+    shares = [Fraction(str(share)) for share in shares]
     for k, share in enumerate(shares):
-        taken = evenly(len(left), share / sum(shares[k:]))
+        taken = evenly(len(left), share and share / sum(shares[k:]))
         taker[left[taken]] = k
         left = left[~taken]
     return taker
@@ -184,13 +186,10 @@ def evenly_shared(n: int, shares: list[Fraction]) -> np.ndarray:
 def kinds(source: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Which items interpolate colour and which shape: two bool ``[N]``; pure items do neither."""
     shares = {"joint": [1, 0, 0], "colour": [0, 1, 0], "shape": [0, 0, 1], "mixed": source["mixed_shares"]}
-    joint, colour, shape = (Fraction(str(share)) for share in shares[source["interpolate"]])
     interpolated = ~evenly(source["items"], Fraction(str(source["pure_share"])))
-    is_joint, is_colour = interpolated.copy(), interpolated.copy()
-    is_joint[interpolated] = evenly(interpolated.sum(), joint / (joint + colour + shape))
-    single = interpolated & ~is_joint
-    is_colour[single] = evenly(single.sum(), colour / (colour + shape) if colour else Fraction(0))
-    return is_colour, is_joint | (single & ~is_colour)
+    does = np.full(source["items"], PURE)
+    does[interpolated] = evenly_shared(interpolated.sum(), shares[source["interpolate"]])
+    return (does == JOINT) | (does == COLOUR), (does == JOINT) | (does == SHAPE)
 
 
 def draw_items(source: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -248,7 +247,7 @@ def shared_cells(colour: np.ndarray, shape: np.ndarray, shares: list[float]) -> 
     cell = np.empty(len(colour), dtype=np.int64)
     for kind in (colour & shape, colour & ~shape, shape & ~colour, ~(colour | shape)):
         items = np.flatnonzero(kind)
-        hard = evenly_shared(len(items), [Fraction(str(share)) for share in shares])
+        hard = evenly_shared(len(items), shares)
         for k in range(len(shares)):
             of_class, cells = items[hard == k], np.flatnonzero(class_of_cell == k)
             cell[of_class] = cells[np.arange(len(of_class)) % len(cells)]

@@ -109,7 +109,7 @@ def open_table(path: Path, source: Options, problems: Problems) -> tuple[Cells, 
         names = cells.header(path, source["separator"])
         classes = classes or [name for name in names if name not in roles.values()]
         roles |= {f"classes.{name}": name for name in classes}
-    return cells.read(path, roles, "source.", problems, source["separator"]), classes
+    return cells.read(path, roles, problems, source["separator"]), classes
 
 
 def chosen(table: Cells, where: Mapping[str, Any], remarks: list[str], problems: Problems) -> Cells:
