@@ -23,7 +23,7 @@ BLOCKS = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", READ
 EXAMPLES = {
     name: {"datasets": {name: dataset}, **{key: block[key] for key in ("splits",) if key in block}}
     for block in BLOCKS
-    for name, dataset in block["datasets"].items()
+    for name, dataset in block.get("datasets", {}).items()
 }
 N = 60
 NUMBERED = [f"{i:05d}.png" for i in range(N)]
@@ -238,3 +238,11 @@ def test_the_votes_of_the_raw_table_are_the_published_ones(tmp_path):
         assert len(content.votes.item) == 5 * N
         assert content.notes["remarks"][-1].endswith(f"0 of {N} items have other counts.")
         assert "2 of 7 annotators passed fewer than 75%" in content.notes["remarks"][0]
+
+
+OTHERS = [block for block in BLOCKS if "datasets" not in block]
+
+
+@pytest.mark.parametrize("block", OTHERS, ids=lambda block: next(iter(block)))
+def test_other_sections_fit_the_first_example(block):
+    Plan({**BLOCKS[0], **block})
