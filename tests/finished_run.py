@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from softlabels import contracts, io, schema
+from softlabels import contracts, io
 from softlabels.commands import COMMANDS
 from softlabels.places import PLACES
 from softlabels.plan import Plan
@@ -67,8 +67,8 @@ def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -
     for command, names in plan.jobs(study, *wanted):
         config, given, outputs = plan.of(command, **names), inputs[command](names), of(command, **names)
         started, code = manifest.now(), {"code": plan.code(command, **names)} if COMMANDS[command].resumes else {}
-        told = schema.restored(config, schema.of_command())
-        facts = importlib.import_module(COMMANDS[command].module).run(told, given, outputs, **code)
+        run = importlib.import_module(COMMANDS[command].module).run
+        facts = run(plan.told(command, **names), given, outputs, **code)
         if PLACES[command].manifest:
             path = Path(plan.path(command, "manifest", **names))
             manifest.write(path, command, config, given, outputs, started, facts or {})

@@ -216,7 +216,7 @@ def test_an_example_is_checked_imported_split_and_described(name, tmp_path):
     }
     data.run(plan.of("data", dataset=name), inputs, files, threads=2)
     for form in ("hard", "soft"):
-        label.run(plan.of("label", label=form, draw="all"), files, {"labels": out / f"{form}.parquet"})
+        label.run(plan.told("label", label=form, draw="all"), files, {"labels": out / f"{form}.parquet"})
         assert io.read_table(out / f"{form}.parquet")[0].num_rows == io.read_table(files["items"])[0].num_rows
     split.run(plan.of("split", split=used[0], seed=0), files, {"split": out / "split.parquet"})
     outputs = {

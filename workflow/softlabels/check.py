@@ -118,15 +118,10 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
 
 
-def _told(plan: Plan, command: str, names: dict[str, Any]) -> dict[str, Any]:
-    """The configuration that a command is given in a run."""
-    return schema.restored(plan.of(command, **names), schema.of_command())
-
-
 def _split(plan: Plan, study: str, names: dict[str, Any], files: dict[str, Path], problems: Problems) -> None:
     """Make a split, below the folder of the files, and look whether its test part is large enough for t-SNE."""
     made = files["items"].parent / places.path("split", "split", **names)
-    split.run(_told(plan, "split", names), files, {"split": made})
+    split.run(plan.told("split", **names), files, {"split": made})
     test, perplexity = len(read_split(made).items("test")), plan.config["studies"][study]["embedding"]["perplexity"]
     if study != ANY_STUDY and plan.embeds(study) and perplexity >= test:
         problems.add(
@@ -146,7 +141,7 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> None:
             inputs[name] = files[name] if name in files else root / places.find(PurePath(path)).path
             if not inputs[name].is_file():
                 return
-    label.run(_told(plan, "label", names), inputs, {"labels": root / "labels.parquet"})
+    label.run(plan.told("label", **names), inputs, {"labels": root / "labels.parquet"})
 
 
 @contextmanager

@@ -267,6 +267,10 @@ class Plan:
         """The configuration of a command for the wildcards of its outputs: just the keys that it reads."""
         return getattr(self, f"_{command}")(**{name: names[name] for name in _wildcards(command)})
 
+    def told(self, command: str, **names: Any) -> dict[str, Any]:
+        """:meth:`of` as the command gets it in a run: with the keys that have their neutral value."""
+        return schema.restored(self.of(command, **names), schema.of_command())
+
     def json(self, command: str, **names: Any) -> str:
         """:meth:`of` as one line: one string, because Snakemake compares parameters without their names."""
         return self._lines(command, names)[0]
