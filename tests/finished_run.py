@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from softlabels import contracts, io
 from softlabels.commands import COMMANDS
@@ -153,3 +157,20 @@ def edit(path: Path, values: dict | None = None, **facts: Any) -> None:
     found = contracts.read_scores(path)
     changed = found.values | {("test", *key): value for key, value in (values or {}).items()}
     contracts.write_scores(path, changed, **{"classes": found.classes, "eps": found.eps, **facts})
+
+
+def edit_json(path: Path, change: Callable[[dict], Any]) -> None:
+    """Change the content of a JSON file."""
+    content = io.read_json(path)
+    change(content)
+    io.write_json(path, content)
+
+
+def edit_table(path: Path, change: Callable[[list[dict]], list[dict] | None], **facts: Any) -> None:
+    """Change the rows of a Parquet file of ours, in place or for others, and its metadata."""
+    table = pq.read_table(path)
+    metadata = json.loads(table.schema.metadata[b"softlabels"]) | facts
+    rows = table.to_pylist()
+    rows = change(rows) or rows
+    metadata.pop("schema_version")
+    io.write_table(path, pa.Table.from_pylist(rows, schema=table.schema), metadata)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterable
+from importlib.util import resolve_name
+from pathlib import Path
 
 from softlabels import closure
 
@@ -28,9 +32,7 @@ def imports(module: str) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")
-            ancestors = parts[: len(parts) - node.level + 1] if node.level else []
-            base = ".".join([*ancestors, *([node.module] if node.module else [])])
+            base = resolve_name("." * node.level + (node.module or ""), package)
             found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return {name for name in found if name.split(".")[0] == "softlabels" and closure.path_of(name)}
 
@@ -45,3 +47,29 @@ def reach(modules: Iterable[str]) -> set[str]:
             found.add(module)
             todo += imports(module)
     return found
+
+
+ALONE = """
+import json, socket, sys
+
+class Blocked:
+    def find_spec(self, name, *_):
+        known = {"numpy", "pyarrow", "softlabels", *sys.stdlib_module_names}
+        if name.split(".")[0] not in known and not name.startswith("_sysconfigdata"):  # the standard library's, too
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+def refuse(*_):
+    raise OSError("no network here")
+
+sys.meta_path.insert(0, Blocked())
+socket.socket.connect = refuse
+"""
+
+
+def with_numpy_and_pyarrow(code: str, folder: Path) -> str:
+    """What a program prints that runs in a folder, without other packages, programs and network."""
+    environment = {"PYTHONPATH": str(closure.PACKAGE.parent), "PATH": ""}
+    program = [sys.executable, "-c", ALONE + code]
+    done = subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

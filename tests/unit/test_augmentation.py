@@ -1,7 +1,5 @@
 """Augmentation of batches."""
 
-from __future__ import annotations
-
 import colorsys
 from collections import Counter
 

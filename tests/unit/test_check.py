@@ -1,6 +1,7 @@
 """`softlabels check`: everything that is wrong with a configuration and its data, in one list and without training."""
 
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -33,38 +34,38 @@ def change(folder, **sections):
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | sections))
 
 
-def check(monkeypatch, capsys, folder, *options):
-    """Run the command: status, what it printed, what it complained of."""
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    monkeypatch.setattr(sys, "argv", ["softlabels", "check", str(folder / "config.yaml"), *options])
-    try:
-        cli.main()
-        status = 0
-    except SystemExit as error:
-        status = error.code
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
-    printed = capsys.readouterr()
-    return status, printed.out, printed.err
+@pytest.fixture
+def check(monkeypatch, capsys, folder):
+    """Runs the command, which must leave all files and end with ``status``: what it printed, and complained of."""
+
+    def run(*options, status=0):
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        monkeypatch.setattr(sys, "argv", ["softlabels", "check", str(folder / "config.yaml"), *options])
+        with pytest.raises(SystemExit) if status else nullcontext() as end:
+            cli.main()
+        assert not status or end.value.code == status
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+        return capsys.readouterr()
+
+    return run
 
 
-def test_what_is_in_order_is_said_in_a_line_a_data_set(monkeypatch, capsys, folder):
-    status, out, complaints = check(monkeypatch, capsys, folder)
-    assert (status, complaints) == (0, "")
+def test_what_is_in_order_is_said_in_a_line_a_data_set(folder, check):
+    out, complaints = check()
+    assert complaints == ""
     assert out.splitlines() == [
         "animals: 60 images, 2 classes (0, 1), 180 votes.",
         f"{folder / 'config.yaml'}: no problem was found.",
     ]
 
 
-def test_mistakes_of_configuration_votes_and_images_are_in_one_list(monkeypatch, capsys, folder):
+def test_mistakes_of_configuration_votes_and_images_are_in_one_list(folder, check):
     counts = np.load(folder / "counts.npy")
     counts[7] = [-1, 4]
     np.save(folder / "counts.npy", counts)
     (folder / "images" / "33.png").write_bytes(b"none")
     change(folder, recipes={"quick": {"network": "compact", "epochs": "ten"}})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    first, *lines = complaints.splitlines()
+    first, *lines = check(status=2).err.splitlines()
     assert first == "softlabels: 3 problems:"
     assert lines[0] == '  - recipes.quick.epochs: found "ten", expected a whole number.'
     assert lines[1].startswith(
@@ -74,111 +75,94 @@ def test_mistakes_of_configuration_votes_and_images_are_in_one_list(monkeypatch,
     assert all(line.rstrip().endswith(".") for line in lines)
 
 
-def test_every_data_set_is_looked_at(monkeypatch, capsys, folder):
+def test_every_data_set_is_looked_at(folder, check):
     source = {"kind": "counts", "images": "images"}
     datasets = {name: {"source": source | {"counts": f"{name}.npy"}} for name in ("counts", "left", "right")}
     study = {"datasets": ["counts"], "recipes": ["quick"], "embedding": {"perplexity": 4}}
     change(folder, datasets=datasets, studies={"one": study})
-    status, out, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
+    out, complaints = check(status=2)
     assert out == "counts: 60 images, 2 classes (0, 1), 180 votes.\n"
     assert [line.split(":")[0] for line in complaints.splitlines()[1:]] == ["  - datasets.left", "  - datasets.right"]
 
 
-def test_a_split_that_cannot_be_made_is_found(monkeypatch, capsys, folder):
+def test_a_split_that_cannot_be_made_is_found(folder, check):
     counts = np.array([[3, 0]] * 58 + [[0, 3]] * 2)
     np.save(folder / "counts.npy", counts)
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert complaints.count("class '1' has no item in part") == 2
-    assert "datasets.animals with splits.random, seed 1: " in complaints
+    told = check(status=2).err
+    assert told.count("class '1' has no item in part") == 2
+    assert "datasets.animals with splits.random, seed 1: " in told
 
 
-def test_labels_that_cannot_be_made_are_found(monkeypatch, capsys, folder):
+def test_labels_that_cannot_be_made_are_found(folder, check):
     np.save(folder / "counts.npy", np.array([[2, 2]] * 60))
     label = {"aggregate": "majority", "form": "hard", "ties": "drop"}
     change(folder, labels={"hard": label, "soft": {"aggregate": "average", "form": "soft"}})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert "datasets.animals with labels.hard: label: no item has a label: all are tied." in complaints
+    assert "datasets.animals with labels.hard: label: no item has a label: all are tied." in check(status=2).err
 
 
-def test_weights_that_are_not_there_are_found(monkeypatch, capsys, folder):
+def test_weights_that_are_not_there_are_found(folder, check):
     change(folder, recipes={"quick": {"network": "compact", "weights": "file", "weights_file": "w.safetensors"}})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert f"recipes.quick.weights_file: {folder}/w.safetensors: no such file" in complaints
+    assert f"recipes.quick.weights_file: {folder}/w.safetensors: no such file" in check(status=2).err
 
 
-def test_a_published_file_that_is_not_there_yet_is_named_with_its_address(monkeypatch, capsys, folder):
+def test_a_published_file_that_is_not_there_yet_is_named_with_its_address(folder, check):
     change(folder, datasets={"animals": {"source": {"kind": "dcic", "archive": "MiceBone.zip"}}})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert f"{folder}/MiceBone.zip: is not there yet" in complaints
-    assert "https://zenodo.org/" in complaints
-    assert "680507926 bytes" in complaints
+    told = check(status=2).err
+    assert f"{folder}/MiceBone.zip: is not there yet" in told
+    assert "https://zenodo.org/" in told
+    assert "680507926 bytes" in told
 
 
-def test_generated_data_are_checked_without_drawing_them(monkeypatch, capsys, folder):
+def test_generated_data_are_checked_without_drawing_them(folder, check):
     source = {"kind": "synthetic", "items": 120, "pixels": 1024, "radius": [0.1, 0.45]}
     change(folder, datasets={"animals": {"source": source}})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert "datasets.animals: source.clip: found false" in complaints
+    assert "datasets.animals: source.clip: found false" in check(status=2).err
     change(folder, datasets={"animals": {"source": source | {"clip": True}}})
-    assert check(monkeypatch, capsys, folder)[0] == 0
+    check()
 
 
-def test_keys_can_be_replaced_on_the_command_line(monkeypatch, capsys, folder):
-    status, _, complaints = check(monkeypatch, capsys, folder, "--config", "data_folder=/nowhere")
-    assert status == 2
-    assert "/nowhere/images: no such folder" in complaints
+def test_keys_can_be_replaced_on_the_command_line(check):
+    assert "/nowhere/images: no such folder" in check("--config", "data_folder=/nowhere", status=2).err
 
 
-def test_what_is_seldom_meant_is_a_warning(monkeypatch, capsys, folder):
+def test_what_is_seldom_meant_is_a_warning(folder, check):
     change(folder, recipes={"quick": {"network": "compact", "class_weight": "per_class"}})
-    status, out, _ = check(monkeypatch, capsys, folder)
-    assert status == 0
-    assert "Warning: recipes.quick: class_weight per_class moves the optimum" in out
+    assert "Warning: recipes.quick: class_weight per_class moves the optimum" in check().out
 
 
-def test_a_perplexity_that_the_test_part_is_too_small_for_is_told(monkeypatch, capsys, folder):
+def test_a_perplexity_that_the_test_part_is_too_small_for_is_told(folder, check):
     study = {"datasets": ["animals"], "recipes": ["quick"], "seeds": [0]}
     change(folder, studies={"one": study})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert "studies.one.embedding.perplexity: found 30 with 12 test items of animals, expected fewer" in complaints
+    told = "studies.one.embedding.perplexity: found 30 with 12 test items of animals, expected fewer"
+    assert told in check(status=2).err
     change(folder, studies={"one": study | {"figures": ["curves"]}})  # nothing is embedded
-    assert check(monkeypatch, capsys, folder)[0] == 0
+    check()
 
 
-def test_more_votes_than_there_are_and_votes_of_none_are_told(monkeypatch, capsys, folder):
+def test_more_votes_than_there_are_and_votes_of_none_are_told(folder, check):
     counts = np.load(folder / "counts.npy")
     counts[7] = [1, 1]
     np.save(folder / "counts.npy", counts)
     few = {"aggregate": "average", "form": "soft", "votes": 3}
     change(folder, labels={"hard": {"aggregate": "majority", "form": "hard"}, "soft": few})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert "labels.soft: label: image '07.png' has 2 votes, expected 3 or more to draw votes from (1 such" in complaints
+    told = "labels.soft: label: image '07.png' has 2 votes, expected 3 or more to draw votes from (1 such"
+    assert told in check(status=2).err
     change(folder, datasets={"animals": {"source": {"kind": "synthetic", "items": 120}}})
-    status, _, complaints = check(monkeypatch, capsys, folder)
-    assert status == 2
-    assert "studies.one: the label soft draws 3 votes, and animals has none" in complaints
+    assert "studies.one: the label soft draws 3 votes, and animals has none" in check(status=2).err
 
 
-def test_labels_of_networks_are_checked_without_training(monkeypatch, capsys, folder):
+def test_labels_of_networks_are_checked_without_training(folder, check):
     (folder / "mine").mkdir()
     shared = {"kind": "aggregate", "about": "", "options": {}, "shared": ["folds", "trained_on", "recipe"]}
     (folder / "mine" / "own_folded.py").write_text(f"ENTRY = {shared}\n\n\ndef folded(evidence, options):\n    pass\n")
 
-    def complaints(**options):
+    def told(status=2, **options):
         aggregate = {"kind": "own_folded:folded", "recipe": "quick"} | options
         labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": aggregate, "form": "soft"}}
         change(folder, labels=labels, modules=str(folder / "mine"))
-        return check(monkeypatch, capsys, folder)
+        return check(status=status).err
 
-    assert complaints() == (0, complaints()[1], "")
-    assert "found 40 folds for the 36 images" in complaints(folds=40)[2]
-    assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in complaints(recipe="quik")[2]
-    assert "trained_on: 'soft' is made of networks' predictions itself" in complaints(trained_on="soft")[2]
+    assert told(status=0) == ""
+    assert "found 40 folds for the 36 images" in told(folds=40)
+    assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in told(recipe="quik")
+    assert "trained_on: 'soft' is made of networks' predictions itself" in told(trained_on="soft")

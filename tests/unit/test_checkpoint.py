@@ -1,7 +1,5 @@
 """Resume: a training that was interrupted ends with the bytes of one that was not."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

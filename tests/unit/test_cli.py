@@ -11,7 +11,7 @@ import pytest
 
 from softlabels import __version__, cli, commands
 from softlabels.errors import UserError
-from softlabels.places import Place
+from softlabels.places import PLACES, Place
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 SUBCOMMANDS = ["run", "check", "status", "predict", "audit", "explain", *commands.COMMANDS]
@@ -35,8 +35,9 @@ def fake(monkeypatch):
     module = types.ModuleType("fake_command")
     module.run = lambda *given: calls.append(given)
     monkeypatch.setitem(sys.modules, "fake_command", module)
-    place, inputs = Place("there", {"result_csv": "result.csv"}), ("many*", "one", "maybe?", "any*?")
-    monkeypatch.setitem(cli.COMMANDS, "chain", commands.Command(place, "fake_command", "do nothing", inputs))
+    inputs = ("many*", "one", "maybe?", "any*?")
+    monkeypatch.setitem(cli.COMMANDS, "chain", commands.Command("fake_command", "do nothing", inputs))
+    monkeypatch.setitem(PLACES, "chain", Place("there", {"result_csv": "result.csv"}))
     return module, calls
 
 
@@ -114,7 +115,7 @@ def test_a_mistake_of_the_code_keeps_its_traceback(monkeypatch, capsys, fake):
 
 def test_no_two_paths_of_a_command_share_an_option():
     for name, command in commands.COMMANDS.items():
-        options = [commands.option(path) for path in (*command.inputs, *command.place.outputs)]
+        options = [commands.option(path) for path in (*command.inputs, *PLACES[name].outputs)]
         assert len(set(options) | {"--config", "--manifest"}) == len(options) + 2, name
 
 

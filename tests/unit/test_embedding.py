@@ -1,7 +1,5 @@
 """The t-SNE embedding of a run's features."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness

@@ -1,7 +1,5 @@
 """Scoring one run: its metrics, its temperature, the structure of its features, and what is refused."""
 
-from __future__ import annotations
-
 import numpy as np
 import pyarrow as pa
 import pytest

@@ -10,12 +10,14 @@ import pytest
 import torch
 import yaml
 from data_files import save_images
+from dcic_files import annotation_set
 
 from softlabels import check, io, registry
 from softlabels.cards import card
 from softlabels.datasets import data
 from softlabels.errors import Problems
 from softlabels.labels import label, split
+from softlabels.places import PLACES
 from softlabels.plan import Plan
 
 README = Path(__file__).resolve().parents[2] / "config" / "README.md"
@@ -121,23 +123,8 @@ def imagefolder(folder: Path) -> None:
 def dcic(folder: Path, name: str) -> None:
     files = [f"fold{i % 5 + 1}/g#{i:03d}.png" for i in range(N)]
     images(folder, files)
-    sets = [
-        {
-            "name": f"INVALID{who}",
-            "dataset_name": name,
-            "user_mail": "INVALID",
-            "annotation_time": -1,
-            "annotations": [
-                {
-                    "image_path": f"{name}/{file}",
-                    "created_at": "08-07-2022-13-05-59",
-                    "class_label": "gnu"[(i // 5) % 3],
-                }
-                for i, file in enumerate(files)
-            ],
-        }
-        for who in (290, 533)
-    ]
+    answers = [(f"{name}/{file}", "gnu"[(i // 5) % 3]) for i, file in enumerate(files)]
+    sets = [annotation_set(who, name, answers) for who in (290, 533)]
     (folder / "annotations.json").write_text(json.dumps(sets))
 
 
@@ -155,25 +142,15 @@ def birds(folder: Path) -> None:
     images(folder / "birds" / "train", [f"{('owl', 'wren')[i % 2]}/bird-{i}.png" for i in range(N)])
     answers = {str(i): {"3": i % 2, "8": (i + (i % 5 == 0)) % 2} for i in range(N)}
     (folder / "birds" / "answers.json").write_text(json.dumps(answers))
-    (folder / "birds" / "metadata.json").write_text(
-        json.dumps({"name": "birds", "n_classes": 2, "n_workers": 9, "n_task": N})
-    )
+    about = {"name": "birds", "n_classes": 2, "n_workers": 9, "n_task": N}
+    (folder / "birds" / "metadata.json").write_text(json.dumps(about))
 
 
+OF_ONE = (my_data, bones, fer_plus, cifar10h_raw, cells, slides, soft, soft_table, imagefolder, cifar10n, birds)
 FILES: dict[str, Callable[[Path], None]] = {
-    "my_data": my_data,
-    "bones": bones,
-    "fer_plus": fer_plus,
-    "cifar10h_raw": cifar10h_raw,
-    "cells": cells,
-    "slides": slides,
-    "soft": soft,
-    "soft_table": soft_table,
-    "imagefolder": imagefolder,
+    **{write.__name__: write for write in OF_ONE},
     "mice_bone": lambda folder: dcic(folder / "MiceBone", "MiceBone"),
     "benthic": lambda folder: dcic(folder / "raw_datasets" / "Benthic", "Benthic"),
-    "cifar10n": cifar10n,
-    "birds": birds,
     "shapes": lambda folder: None,
 }
 # What the small files cannot have: the published archive and its hash, the published numbers of images.
@@ -184,9 +161,8 @@ UNLIKE = {
 
 
 def test_there_is_an_example_of_every_kind_and_small_files_for_every_example():
-    assert {example["datasets"][name]["source"]["kind"] for name, example in EXAMPLES.items()} == set(
-        registry.names("source")
-    )
+    kinds = {example["datasets"][name]["source"]["kind"] for name, example in EXAMPLES.items()}
+    assert kinds == set(registry.names("source"))
     assert set(FILES) == set(EXAMPLES)
 
 
@@ -211,20 +187,13 @@ def test_an_example_is_checked_imported_split_and_described(name, tmp_path):
 
     plan, out = Plan(raw), tmp_path / "out"
     inputs = {key: Path(path) for key, path in plan.source_files(name).items()}
-    files = {key: out / f"{key}.parquet" for key in ("items", "annotations", "reference")} | {
-        "images": out / "images.npy"
-    }
+    files = {name: out / file for name, file in PLACES["data"].outputs.items()}
     data.run(plan.of("data", dataset=name), inputs, files, threads=2)
     for form in ("hard", "soft"):
         label.run(plan.told("label", label=form, draw="all"), files, {"labels": out / f"{form}.parquet"})
         assert io.read_table(out / f"{form}.parquet")[0].num_rows == io.read_table(files["items"])[0].num_rows
     split.run(plan.of("split", split=used[0], seed=0), files, {"split": out / "split.parquet"})
-    outputs = {
-        "card_md": out / "card.md",
-        "card_json": out / "card.json",
-        "sheet": out / "s.png",
-        "votes": out / "v.png",
-    }
+    outputs = {name: out / file for name, file in PLACES["card"].outputs.items()}
     card.run(plan.of("card", dataset=name), {**files, "splits": [out / "split.parquet"]}, outputs)
     assert outputs["card_md"].read_text().startswith(f"# Data card: {name}")
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from finished_run import edit_json
+from import_graph import with_numpy_and_pyarrow
 
 from softlabels import cli, io
 from softlabels.errors import UserError
 from softlabels.provenance import explain as module
-from softlabels.provenance.explain import explain, find, headings_of, render, title
+from softlabels.provenance.explain import explain, find, render, title
+from softlabels.studies.ledger_view import Ledger
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
@@ -38,7 +41,7 @@ def nodes(tree):
 def picked(cells, *question):
     """Words that pick the cell that a question picks."""
     rows = cells.to_pylist()
-    return title(find(rows, *question, headings_of(cells)), rows)
+    return title(find(rows, *question, Ledger(cells).heading), rows)
 
 
 def missing(explained):
@@ -52,7 +55,7 @@ def test_every_number_of_the_ledger_is_explained_without_a_gap(small, cells):
     rows = cells.to_pylist()
     assert {row["kind"] for row in rows} == {"measured", "difference", "reference", "paper"}
     for row in rows:
-        assert find(rows, title(row, rows), "", headings_of(cells)) == row
+        assert find(rows, title(row, rows), "", Ledger(cells).heading) == row
     for row in (row for row in rows if row["statistic"] == "mean"):  # the others have the same chain
         explained = explain(study(small), title(row, rows), "")
         assert explained["cell"] == json.loads(json.dumps({**row, "value": module._number(row["value"])}))
@@ -281,12 +284,6 @@ def test_a_changed_file_and_a_changed_manifest_are_told(broken):
     ]
 
 
-def edit(path, change):
-    document = io.read_json(path)
-    change(document)
-    path.write_text(json.dumps(document))
-
-
 @pytest.mark.parametrize(
     ("path", "change", "told"),
     [
@@ -299,13 +296,13 @@ def edit(path, change):
     ],
 )
 def test_a_file_made_from_itself_and_a_path_out_of_the_folder_end_the_chain(broken, path, change, told):
-    edit(broken / f"{path}.manifest.json", change)
+    edit_json(broken / f"{path}.manifest.json", change)
     assert any(told in text for text in missing(explain(study(broken), "soft", "kl")))
 
 
 def test_it_says_where_a_training_was_resumed(broken):
     attempts = [{"position": [1, 0], "host": "node1", "job": "11"}, {"position": [3, 2], "host": "node7", "job": "12"}]
-    edit(broken / RUN / "model.manifest.json", lambda manifest: manifest["facts"].update(attempts=attempts))
+    edit_json(broken / RUN / "model.manifest.json", lambda manifest: manifest["facts"].update(attempts=attempts))
     told = [node["facts"].get("resumes") for node in nodes(explain(study(broken), "soft", "kl")["tree"])]
     assert "from epoch 3, step 2 on node7 (SLURM job 12)" in told
 
@@ -326,7 +323,7 @@ def test_it_says_where_a_training_was_resumed(broken):
 )
 def test_nonsense_in_a_manifest_is_no_traceback(broken, change):
     for name in ("model", "scores/standard"):
-        edit(broken / RUN / f"{name}.manifest.json", change)
+        edit_json(broken / RUN / f"{name}.manifest.json", change)
     assert missing(explain(study(broken), "soft", "kl"))
 
 
@@ -365,21 +362,7 @@ def test_a_reader_that_stops_early_is_no_error(small):
     assert (process.stderr.read(), process.wait()) == (b"", 0)
 
 
-def test_numpy_and_pyarrow_are_all_that_it_needs(small):
-    program = f"""
-import sys
-
-class Blocked:
-    def find_spec(self, name, *_):
-        known = {{"numpy", "pyarrow", "softlabels", *sys.stdlib_module_names}}
-        if name.split(".")[0] not in known and not name.startswith("_sysconfigdata"):  # the standard library's, too
-            raise ImportError(name)
-
-sys.meta_path.insert(0, Blocked())
-sys.argv = ["softlabels", "explain", {study(small)!r}, "soft", "kl"]
-from softlabels.cli import main
-main()
-"""
-    done = subprocess.run([sys.executable, "-c", program], cwd=WORKFLOW, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "configuration: batch 32 (default 128)" in done.stdout
+def test_numpy_and_pyarrow_are_all_that_it_needs(small, tmp_path):
+    words = ["softlabels", "explain", study(small), "soft", "kl"]
+    printed = with_numpy_and_pyarrow(f"sys.argv = {words}\nfrom softlabels.cli import main\nmain()\n", tmp_path)
+    assert "configuration: batch 32 (default 128)" in printed

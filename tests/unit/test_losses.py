@@ -1,7 +1,5 @@
 """Cross-entropy with distributions as targets, and the weights around it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

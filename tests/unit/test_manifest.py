@@ -38,17 +38,15 @@ def written(results, tmp_path):
     return json.loads(path.read_text())
 
 
-def test_files_in_the_results_folder_are_named_from_there(written):
-    entry = {"path": "data/d/items.parquet", "bytes": 20, "sha256": hashlib.sha256(b"data/d/items.parquet").hexdigest()}
-    assert written["inputs"]["items"] == entry
-    assert written["inputs"]["several"] == [entry]
+def test_files_in_the_results_folder_are_named_from_there_and_others_are_sources(written, tmp_path):
+    def entry(content, **place):
+        return {**place, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    items = entry(b"data/d/items.parquet", path="data/d/items.parquet")
+    counts = entry(b"counts", source=str(tmp_path / "counts.csv"))
+    folder = {"source": str(tmp_path)}
+    assert written["inputs"] == {"items": items, "several": [items], "folder": folder, "counts": counts}
     assert written["outputs"]["split"]["path"] == "splits/d/random/seed3.parquet"
-
-
-def test_files_outside_of_it_are_sources(written, tmp_path):
-    digest = hashlib.sha256(b"counts").hexdigest()
-    assert written["inputs"]["counts"] == {"source": str(tmp_path / "counts.csv"), "bytes": 6, "sha256": digest}
-    assert written["inputs"]["folder"] == {"source": str(tmp_path)}
 
 
 def test_the_job_is_identified(written):

@@ -1,7 +1,5 @@
 """How much memory a training may take, and what it says when that was too little."""
 
-from __future__ import annotations
-
 import re
 import sys
 

@@ -1,7 +1,5 @@
 """The metrics, against independent implementations and cases computed by hand."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

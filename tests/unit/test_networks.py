@@ -1,7 +1,5 @@
 """Networks: pooled features, initial weights, normalisation constants."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

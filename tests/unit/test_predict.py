@@ -1,7 +1,5 @@
 """Predictions of a trained model for new images."""
 
-from __future__ import annotations
-
 import csv
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The reference rows, against published figures, exact labels and a simulation with a known truth."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

@@ -24,19 +24,20 @@ def focal(logits, target, index, state, options):
 '''
 
 
-def raw(folder, loss):
+def raw(folder, loss="cross_entropy", **sections):
     return {
         "modules": str(folder),
         "datasets": {"shapes": {"source": {"kind": "synthetic", "items": 60, "pixels": 16}}},
         "recipes": {"quick": {"network": "compact", "loss": loss}},
         "studies": {"one": {"datasets": ["shapes"], "recipes": ["quick"], "embedding": {"perplexity": 4}}},
+        **sections,
     }
 
 
-def problems_of(folder, loss):
-    """All that `check` says of a configuration with this loss."""
+def problems_of(folder, *loss, **sections):
+    """All that `check` says of a configuration."""
     problems = Problems()
-    list(check.check(raw(folder, loss), problems))
+    list(check.check(raw(folder, *loss, **sections), problems))
     return list(problems.messages)
 
 
@@ -126,9 +127,7 @@ def test_facts_of_an_own_entry_are_checked(folder, kind, facts, words):
         f"ENTRY = {{'kind': '{kind}', 'options': {{}}, {str(facts)[1:]}\n\n\ndef f():\n    pass\n"
     )
     study = {"datasets": ["shapes"], "recipes": ["quick"], f"{kind}s": [*["macro_acc"][: kind == "metric"], "my_own:f"]}
-    problems = Problems()
-    list(check.check(raw(folder, "cross_entropy") | {"studies": {"one": study}}, problems))
-    assert words in "\n".join(problems.messages)
+    assert words in "\n".join(problems_of(folder, studies={"one": study}))
 
 
 def test_two_metrics_of_one_name_are_refused(folder):
@@ -138,7 +137,7 @@ def test_two_metrics_of_one_name_are_refused(folder):
         )
     study = {"datasets": ["shapes"], "recipes": ["quick"], "metrics": ["macro_acc", "my_a__b:c", "my_a:b__c"]}
     with pytest.raises(UserError, match=r"studies\.one\.metrics: two of them are called 'my_a__b__c'"):
-        config.resolve(raw(folder, "cross_entropy") | {"studies": {"one": study}})
+        config.resolve(raw(folder, studies={"one": study}))
 
 
 @pytest.mark.parametrize(
@@ -155,9 +154,7 @@ def test_what_check_finds_in_an_own_aggregate(folder, module, options, body, wor
         f"ENTRY = {{'kind': 'aggregate', 'options': {options}}}\n\n\ndef mean(evidence, options):\n    {body}\n"
     )
     labels = {name: {"aggregate": f"{module}:mean", "form": name} for name in ("hard", "soft")}
-    problems = Problems()
-    list(check.check(raw(folder, "cross_entropy") | {"labels": labels}, problems))
-    assert words in "\n".join(problems.messages)
+    assert words in "\n".join(problems_of(folder, labels=labels))
 
 
 def test_an_own_split_has_the_options_of_every_split(folder):
@@ -169,9 +166,8 @@ def test_an_own_split_has_the_options_of_every_split(folder):
         ({"kind": "my_own:first"}, "has no item in part"),
         ({"kind": "my_own:first", "allow_missing_class": True, "groups": False}, ""),
     ):
-        problems = Problems()
-        list(check.check(raw(folder, "cross_entropy") | {"splits": {"random": split}}, problems))
-        assert words in " ".join(problems.messages) and bool(words) == bool(problems.messages)
+        problems = problems_of(folder, splits={"random": split})
+        assert words in " ".join(problems) and bool(words) == bool(problems)
 
 
 def test_two_values_of_an_option_are_two_metrics_though_one_is_neutral(folder):
@@ -181,7 +177,7 @@ def test_two_values_of_an_option_are_two_metrics_though_one_is_neutral(folder):
     )
     study = {"datasets": ["shapes"], "recipes": ["quick"], "metrics": ["macro_acc", "my_own:top"]}
     study["metrics"].append({"kind": "my_own:top", "k": 1})
-    resolved = config.resolve(raw(folder, "cross_entropy") | {"studies": {"one": study}})
+    resolved = config.resolve(raw(folder, studies={"one": study}))
     assert config.metrics_of(resolved["studies"]["one"]) == {
         "macro_acc": {"kind": "macro_acc"},
         "my_own__top": {"kind": "my_own:top", "k": 2},

@@ -1,7 +1,5 @@
 """Learning rates over time, against torch's own schedulers step by step."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, CosineAnnealingWarmRestarts

@@ -64,21 +64,14 @@ def test_a_cluster_that_does_not_answer_stops_what_needs_it(cluster, tmp_path, c
     assert capsys.readouterr().err.count("does not answer") == slurm.ANSWER_TRIES
 
 
-def test_an_answer_that_fails_once_hides_no_job(cluster, tmp_path, monkeypatch):
+def test_an_answer_that_fails_once_hides_no_job_and_those_that_do_not_end_are_named(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(slurm, "ANSWER_PAUSE_SECONDS", 0)
     flaky = f"[ -e {tmp_path}/asked ] || {{ touch {tmp_path}/asked; exit 1; }}; cat {tmp_path}/listing"
     cancelled = cluster(f"11|rule_train|{tmp_path}", squeue=flaky, scancel=f'echo "$@" >{tmp_path}/cancelled')
     monkeypatch.setattr(slurm, "ENDING_SECONDS", 0)
-    with pytest.raises(UserError, match=r"do not end.*: 11\."):
+    with pytest.raises(UserError, match=r"do not end.*: 11\. See `squeue --jobs 11`"):
         slurm.end_orphans(tmp_path, certain=True)
     assert cancelled.read_text() == "11\n"
-
-
-def test_jobs_that_do_not_end_are_named(cluster, tmp_path, monkeypatch):
-    cluster(f"11|rule_train|{tmp_path}", scancel=":")
-    monkeypatch.setattr(slurm, "ENDING_SECONDS", 0)
-    with pytest.raises(UserError, match=r"do not end.*: 11\. See `squeue --jobs 11`"):
-        slurm.end_orphans(tmp_path, certain=False)
 
 
 @pytest.mark.parametrize("options", [["--executor", "slurm"], ["-e", "slurm"], ["-n", "--workflow-profile=mine"]])

@@ -1,7 +1,5 @@
 """The training loop: what it draws, what a step does, what it writes and what it refuses."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

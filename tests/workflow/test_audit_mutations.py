@@ -5,7 +5,6 @@ Most faults are sealed: all hashes are made again, up to the chain, so that only
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from finished_run import edit_json, edit_table
 
 from softlabels import io
 from softlabels.places import of_study
@@ -83,27 +81,11 @@ def gather(root: Path, **changes) -> None:
     study.run(manifest["config"] | changes, inputs, outputs)
 
 
-def edit_json(path: Path, change: Callable[[dict], None]) -> None:
-    content = io.read_json(path)
-    change(content)
-    io.write_json(path, content)
-
-
 def edit_text(path: Path, pattern: str, replacement: str) -> None:
     text = path.read_text()
     changed = re.sub(pattern, replacement, text, count=1, flags=re.MULTILINE)
     assert changed != text
     path.write_text(changed)
-
-
-def edit_table(path: Path, change: Callable[[list[dict]], list[dict] | None], **facts) -> None:
-    """Change the rows of a Parquet file of ours, and its metadata."""
-    table = pq.read_table(path)
-    metadata = json.loads(table.schema.metadata[b"softlabels"]) | facts
-    rows = table.to_pylist()
-    rows = change(rows) or rows
-    metadata.pop("schema_version")
-    io.write_table(path, pa.Table.from_pylist(rows, schema=table.schema), metadata)
 
 
 def edit_ledger(root: Path, change: Callable[[list[dict]], list[dict] | None], **facts) -> None:
@@ -117,11 +99,6 @@ def edit_ledger(root: Path, change: Callable[[list[dict]], list[dict] | None], *
 
 def row_of(rows: list[dict], **wanted) -> dict:
     return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
-
-
-def all_manifests(root: Path, change: Callable[[dict], None]) -> None:
-    for path in root.rglob("*.manifest.json"):
-        edit_json(path, change)
 
 
 # -- one change of one file, sealed ------------------------------------------------------------------------------------
@@ -250,12 +227,60 @@ def put_number(file: str, change: Callable[[Any], Any], root: Path) -> None:
     gather(root)
 
 
+def more(number: str) -> str:
+    """A number of one digit with the next digit."""
+    return str((int(number) + 1) % 10)
+
+
+# Fault: the checks that must notice it, the file (the first that fits), pattern and replacement of a line of its text.
+TEXTS = {
+    "a_digit_of_table_csv": (
+        "A01 A02 A05", f"{STUDY}/table.csv", r",measured,,0\.(\d)", lambda m: f",measured,,0.{more(m[1])}"),
+    "a_digit_of_table_md": (
+        "A02 A05", f"{STUDY}/table.md", r"(\d)(\*\*)? ±", lambda m: f"{more(m[1])}{m[2] or ''} ±"),
+    "a_digit_of_table_tex": (
+        "A02 A05", f"{STUDY}/table.tex", r"(\d)(\})? \$\\pm", lambda m: f"{more(m[1])}{m[2] or ''} $\\pm"),
+    "the_list_of_items": ("A05", f"{STUDY}/items.csv", "0", "1"),
+    "a_digit_of_a_figures_manifest": ("A06", f"{STUDY}/figures/curves-*.manifest.json", r'"ended": "2', '"ended": "3'),
+    "a_blank_of_an_embeddings_manifest": (
+        "A06", f"{STUDY}/tsne/*.manifest.json", r'^ "command": ', '  "command": '),
+    "a_space_in_a_manifest": ("A06", MODEL, r"\Z", " "),
+    "a_hash_in_the_chain": ("A06", CHAIN, r'"sha256": "\w+"', f'"sha256": "{"0" * 64}"'),
+}  # fmt: skip
+GONE = {  # Fault: the check that must notice it, and the file that is removed.
+    "a_manifest_that_is_gone": ("A06", MODEL),
+    "a_log_that_is_gone": ("A20", f"logs/{SOFT}/train.log"),
+    "a_benchmark_that_is_gone": ("A20", f"benchmarks/{SOFT}/scores/standard.tsv"),
+}
+TRAININGS = f"{RUN}/**/model.manifest.json"
+ALL = {  # Fault: the check that must notice it, and what is changed in which manifests.
+    "all_runs_with_a_package_that_is_not_pinned": (
+        "A09", "**/*.manifest.json", lambda manifest: manifest["environment"]["packages"].update(unknownpackage="1.0")),
+    "no_run_deterministic": (
+        "A11", TRAININGS, lambda manifest: manifest["determinism"].update(deterministic_algorithms=False)),
+    "a_commit_that_git_does_not_know": (
+        "A15", "**/*.manifest.json", lambda manifest: manifest["code"].update(commit="1" * 40)),
+}  # fmt: skip
+
+
+def put_text(file: str, pattern: str, replacement: Any, root: Path) -> None:
+    edit_text(next(root.glob(file)), pattern, replacement)
+
+
+def put_all(files: str, change: Callable[[dict], None], root: Path) -> None:
+    for path in root.glob(files):
+        edit_json(path, change)
+
+
 FAULTS |= {
     name: (partial(put, file, change), set(expected.split()), True)
     for file, changes in CHANGES.items()
     for name, (expected, change) in changes.items()
 }
 FAULTS |= {name: (partial(put_number, *number), {"A04"}, True) for name, number in NUMBERS.items()}
+FAULTS |= {name: (partial(put_text, *text), set(due.split()), False) for name, (due, *text) in TEXTS.items()}
+FAULTS |= {name: (lambda root, file=file: (root / file).unlink(), {due}, False) for name, (due, file) in GONE.items()}
+FAULTS |= {name: (partial(put_all, *change), {due}, True) for name, (due, *change) in ALL.items()}
 
 
 @fault("A15")
@@ -264,34 +289,7 @@ def an_archived_diff_of_other_changes(root):
     io.write_text(root / f"audit/diffs/{'1' * 64}.diff", "something else")
 
 
-@fault("A06", sealed=False)
-def a_digit_of_a_figures_manifest(root):
-    path = next((root / STUDY / "figures").glob("curves-*.manifest.json"))
-    edit_text(path, r'"ended": "2', '"ended": "3')
-
-
-@fault("A06", sealed=False)
-def a_blank_of_an_embeddings_manifest(root):
-    path = next((root / STUDY / "tsne").glob("*.manifest.json"))
-    edit_text(path, r'^ "command": ', '  "command": ')
-
-
 # -- tables and ledger -------------------------------------------------------------------------------------------------
-
-
-@fault("A01", "A02", "A05", sealed=False)
-def a_digit_of_table_csv(root):
-    edit_text(root / STUDY / "table.csv", r",measured,,0\.(\d)", lambda m: f",measured,,0.{(int(m[1]) + 1) % 10}")
-
-
-@fault("A02", "A05", sealed=False)
-def a_digit_of_table_md(root):
-    edit_text(root / STUDY / "table.md", r"(\d)(\*\*)? ±", lambda m: f"{(int(m[1]) + 1) % 10}{m[2] or ''} ±")
-
-
-@fault("A02", "A05", sealed=False)
-def a_digit_of_table_tex(root):
-    edit_text(root / STUDY / "table.tex", r"(\d)(\})? \$\\pm", lambda m: f"{(int(m[1]) + 1) % 10}{m[2] or ''} $\\\\pm")
 
 
 @fault("A01", "A02")
@@ -332,56 +330,15 @@ def an_old_file_restored_with_its_old_time(root):
     os.utime(path, (LONG_AGO, LONG_AGO))
 
 
-@fault("A05", sealed=False)
-def the_list_of_items(root):
-    edit_text(root / STUDY / "items.csv", "0", "1")
-
-
-# -- manifests and chain -----------------------------------------------------------------------------------------------
-
-
-@fault("A06", sealed=False)
-def a_space_in_a_manifest(root):
-    path = root / SOFT / "model.manifest.json"
-    path.write_text(path.read_text() + " ")
-
-
-@fault("A06", sealed=False)
-def a_manifest_that_is_gone(root):
-    (root / SOFT / "model.manifest.json").unlink()
-
-
-@fault("A06", sealed=False)
-def a_hash_in_the_chain(root):
-    edit_json(root / STUDY / "chain.json", lambda chain: chain["manifests"][0].update(sha256="0" * 64))
-
-
 # -- configuration, code, environment, machine -------------------------------------------------------------------------
 
 
 @fault("A07")
 def another_recipe_in_the_study_and_all_its_runs(root):
-    for path in (root / RUN).rglob("model.manifest.json"):
-        edit_json(path, lambda manifest: manifest["config"]["recipe"].update(epochs=200))
+    put_all(TRAININGS, lambda manifest: manifest["config"]["recipe"].update(epochs=200), root)
     path = root / STUDY / "config.manifest.json"
     edit_json(path, lambda manifest: manifest["config"]["recipes"]["tiny_compact"].update(epochs=200))
     gather(root)
-
-
-@fault("A09")
-def all_runs_with_a_package_that_is_not_pinned(root):
-    all_manifests(root, lambda manifest: manifest["environment"]["packages"].update(unknownpackage="1.0"))
-
-
-@fault("A11")
-def no_run_deterministic(root):
-    for path in (root / RUN).rglob("model.manifest.json"):
-        edit_json(path, lambda manifest: manifest["determinism"].update(deterministic_algorithms=False))
-
-
-@fault("A15")
-def a_commit_that_git_does_not_know(root):
-    all_manifests(root, lambda manifest: manifest["code"].update(commit="1" * 40))
 
 
 # -- runs, splits, data ------------------------------------------------------------------------------------------------
@@ -439,16 +396,6 @@ def features_of_another_split(root):
 @fault("A16")
 def a_file_that_nobody_wrote(root):
     (root / SOFT / "model_final_2.safetensors").write_bytes(b"better")
-
-
-@fault("A20")
-def a_log_that_is_gone(root):
-    (root / "logs" / SOFT / "train.log").unlink()
-
-
-@fault("A20")
-def a_benchmark_that_is_gone(root):
-    (root / "benchmarks" / SOFT / "scores/standard.tsv").unlink()
 
 
 # -- the tests ---------------------------------------------------------------------------------------------------------
@@ -535,22 +482,11 @@ def test_a_changed_line_of_metric_code_fails_and_names_the_function(finished):
     assert "→ run again with the code as it is" in printed
 
 
-def test_a_comment_in_the_code_is_no_fault(finished):
-    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", ("from ..aligned", "# more of it\nfrom ..aligned"))
-    assert having(command(finished, "--no-dry-run", status=0), "fail") == set()
-
-
 def test_a_changed_configuration_fails_and_names_the_key(finished):
     finished.edit("config/tiny.yaml", ("batch: 32", "batch: 16"))
     printed = finished.softlabels("audit", "results/tiny/studies/tiny/table.csv", status=1)
     assert "config.recipe.batch: found 32, expected 16" in printed
     assert having(dict(re.findall(r"^(A\d\d)  (\w+)", printed, re.MULTILINE)), "fail") == {"A07", "A16"}
-
-
-def test_snakemakes_records_are_missed(finished):
-    shutil.rmtree(finished.folder / ".snakemake/metadata")
-    (finished.folder / ".snakemake/metadata").mkdir()
-    assert having(command(finished, status=1), "fail") == {"A16"}
 
 
 # -- the target, in Snakemake ------------------------------------------------------------------------------------------
@@ -562,6 +498,6 @@ def test_the_target_audits_every_time_and_keeps_the_report_of_a_failure(finished
         finished.snakemake("audit")
         assert "18 pass, 0 fail, 0 unknown" in report.read_text()
         report.unlink()
-    a_digit_of_table_md(finished.folder / "results/tiny")
+    FAULTS["a_digit_of_table_md"][0](finished.folder / "results/tiny")
     finished.snakemake("audit", status=1)
     assert "A02 | fail" in report.read_text()

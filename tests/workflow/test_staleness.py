@@ -61,24 +61,25 @@ def test_comments_docstrings_and_formatting_rerun_nothing(finished):
     assert finished.planned() == {}
 
 
-def test_a_reworded_error_an_unused_function_and_another_bar_of_progress_rerun_nothing(finished):
-    finished.edit("workflow/softlabels/io.py", ("Delete it and run again to rebuild it.", "Remove it and run again."))
-    finished.edit("workflow/softlabels/training/memory.py", ("Not enough memory", "Too little memory"))
-    finished.edit("workflow/softlabels/progress.py", ("SECONDS = 30", "SECONDS = 60"))
-    for module in ("io", "keyed", "datasets/contract", "training/train", "evaluation/aligned", "studies/study"):
-        path = finished.folder / f"workflow/softlabels/{module}.py"
-        path.write_text(path.read_text() + "\n\ndef unused(path):\n    return path\n")
-    assert finished.planned() == {}
+CODE = "workflow/softlabels"
+EVALUATION = {"evaluate": 4, "study": 1, "chain": 1, "figure": 1}
 
 
-def test_a_changed_function_three_modules_away_reruns_what_reaches_it(finished):
-    finished.edit("workflow/softlabels/keyed.py", ("rng(purpose, *key).integers", "rng(purpose, *key, 0).integers"))
-    assert finished.planned() == AFTER_TRAINING
-
-
-def test_a_changed_constant_reruns_what_reads_it(finished):
-    finished.edit("workflow/softlabels/evaluation/structure.py", ("MAX_PAIRED_ITEMS = 3000", "MAX_PAIRED_ITEMS = 2000"))
-    assert finished.planned() == {"evaluate": 4, "study": 1, "chain": 1, "figure": 1}
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        # a function three modules away, a constant, a loss, a metric, an option
+        (f"{CODE}/keyed.py", "rng(purpose, *key).integers", "rng(purpose, *key, 0).integers", AFTER_TRAINING),
+        (f"{CODE}/evaluation/structure.py", "MAX_PAIRED_ITEMS = 3000", "MAX_PAIRED_ITEMS = 2000", EVALUATION),
+        (f"{CODE}/training/losses/cross_entropy.py", ".sum(dim=1)", ".sum(dim=1) * 2", AFTER_TRAINING),
+        (f"{CODE}/evaluation/metrics/kl.py", ".mean())", ".mean() * 2)", {**EVALUATION, "references": 2}),
+        ("config/tiny.yaml", "perplexity: 10", "perplexity: 12", {"embed": 2, "figure": 1}),
+    ],
+    ids=lambda value: value if str(value).endswith((".py", ".yaml")) else "",
+)
+def test_a_change_reruns_what_reaches_it(finished, file, old, new, expected):
+    finished.edit(file, (old, new))
+    assert finished.planned() == expected
 
 
 def test_a_new_key_at_its_neutral_value_reruns_nothing_and_a_changed_default_retrains(finished):
@@ -99,11 +100,6 @@ def test_integers_written_as_floats_rerun_nothing(finished):
     assert finished.planned() == {}
 
 
-def test_a_changed_perplexity_reruns_the_embeddings_and_their_figure(finished):
-    finished.edit("config/tiny.yaml", ("perplexity: 10", "perplexity: 12"))
-    assert finished.planned() == {"embed": 2, "figure": 1}
-
-
 def test_swapping_two_hyperparameters_retrains(finished):
     # Snakemake compares the set of parameter values, without their names: both swaps leave the set as it was.
     assert yaml.safe_load((finished.folder / "config/tiny.yaml").read_text())["recipes"] == {
@@ -113,11 +109,6 @@ def test_swapping_two_hyperparameters_retrains(finished):
     assert finished.planned(config="config/swap.yaml") == AFTER_TRAINING
     finished.configure("config/swap.yaml", recipes__tiny_compact__rate=0.9, recipes__tiny_compact__momentum=0.05)
     assert finished.planned(config="config/swap.yaml") == AFTER_TRAINING
-
-
-def test_an_edited_metric_evaluates_again_and_retrains_nothing(finished):
-    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", (".mean())", ".mean() * 2)"))
-    assert finished.planned() == {"evaluate": 4, "references": 2, "study": 1, "chain": 1, "figure": 1}
 
 
 TOP_K = """
@@ -160,11 +151,6 @@ def test_a_study_that_adds_a_metric_computes_that_one_and_leaves_another_study_a
     printed = finished.softlabels("explain", "results/tiny/studies/more", "soft", "top_k__k_3")
     assert "metrics/top_k.py" in printed and "scores/top_k__k_3.parquet" in printed
     assert "0 fail" in finished.softlabels("audit", "results/tiny", "--configfile", two)
-
-
-def test_an_edited_loss_retrains(finished):
-    finished.edit("workflow/softlabels/training/losses/cross_entropy.py", (".sum(dim=1)", ".sum(dim=1) * 2"))
-    assert finished.planned() == AFTER_TRAINING
 
 
 def test_one_more_seed_trains_that_seed_only(finished):

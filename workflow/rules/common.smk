@@ -15,7 +15,7 @@ def key(path):
 
 def place(command, output, **fixed):
     """One output of a command, with wildcards but for those that are fixed."""
-    file = COMMANDS[command].place.files[output]
+    file = PLACES[command].files[output]
     return expand(f"{RESULTS}/{file}", **fixed, allow_missing=True)[0]
 
 
@@ -27,16 +27,16 @@ def labels_of(wildcards):
 
 def outputs(command, **shown):
     """All outputs of a command and its manifest; `shown` is what the report says of some of them."""
-    files = {name: place(command, name) for name in COMMANDS[command].place.files}
+    files = {name: place(command, name) for name in PLACES[command].files}
     return {key(name): report(file, **shown[name]) if name in shown else file for name, file in files.items()}
 
 
 def log_of(command):
-    return f"{RESULTS}/{LOGS}/{COMMANDS[command].place.log}.log"
+    return f"{RESULTS}/{LOGS}/{PLACES[command].log}.log"
 
 
 def benchmark_of(command):
-    return f"{RESULTS}/{BENCHMARKS}/{COMMANDS[command].place.log}.tsv"
+    return f"{RESULTS}/{BENCHMARKS}/{PLACES[command].log}.tsv"
 
 
 def tracked(command):
@@ -67,9 +67,9 @@ def call(command, inputs=None):
         f"python -Pm softlabels {command} --config",
         "@<(printf '%s\\n' {params.config:q})" if many else "{params.config:q}",
         inputs or " ".join(f"{option(path)} {files(path)}" for path in about.inputs),
-        *(f"{option(name)} {{output.{key(name)}:q}}" for name in about.place.outputs),
+        *(f"{option(name)} {{output.{key(name)}:q}}" for name in PLACES[command].outputs),
         "--threads {threads}" if about.threads else "",
-        "--manifest {output.manifest:q}" if about.place.manifest else "",
+        "--manifest {output.manifest:q}" if PLACES[command].manifest else "",
         ">{log:q} 2>&1",
     ]
     return " ".join(filter(None, words))

@@ -30,12 +30,7 @@ ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
 
 
 def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
-    """Look at a configuration and its data; yield a line on each data set that is in order.
-
-    Args:
-        raw: the configuration as it is written.
-        problems: gets all mistakes.
-    """
+    """Look at a configuration as it is written, and its data; yield a line on each data set that is in order."""
     plan = None
     with _noted(problems):
         plan = Plan(raw)
@@ -169,11 +164,7 @@ def _is_own(file: Path, folder: Path) -> bool:
 
 
 def command(configfile: Path, overrides: list[str]) -> None:
-    """Check a configuration file and say what was found.
-
-    Raises:
-        UserError: all problems in one list.
-    """
+    """Check a configuration file and say what was found; all problems are one UserError."""
     problems = Problems()
     raw = configuration.overridden(configuration.read(configfile), overrides)
     for line in check(raw, problems):

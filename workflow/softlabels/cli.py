@@ -15,6 +15,7 @@ from typing import Any
 from . import __version__, closure, joblog, schema, stopping
 from .commands import COMMANDS, Command, bare, entries, option
 from .errors import UserError
+from .places import PLACES
 
 # What to do where a file system refuses; no file of ours is left half-written.
 CANNOT_WRITE = {
@@ -38,7 +39,7 @@ def _add_rule_command(commands: Any, name: str, command: Command) -> None:
     many = "s, or @FILE that lists them"
     marks = {"": (None, ""), "*": ("+", many), "?": ("?", ", where there is one"),
              "*?": ("*", f"{many}, where there are any")}  # fmt: skip
-    for kind, paths in (("input", command.inputs), ("output", command.place.outputs)):
+    for kind, paths in (("input", command.inputs), ("output", PLACES[name].outputs)):
         for path in paths:
             if path.endswith("="):  # which there are, the kind of source says
                 about = {"type": _pair, "metavar": "NAME=PATH", "help": f"{kind} file or folder by its name"}

@@ -1,8 +1,8 @@
 """The commands that rules call: what each reads and writes, and which code it runs.
 
 A command is ``run(config, inputs, outputs)`` of its entry module. ``config`` is one JSON value with just the keys that
-the command reads; inputs and outputs are paths by name. The command line, the workflow and the manifests all follow
-this table, and :mod:`softlabels.places`, which says where the outputs lie.
+the command reads; inputs and outputs are paths by name, as this table and :mod:`softlabels.places` (where the outputs
+lie) have them. The command line, the workflow and the manifests all follow these two.
 """
 
 from __future__ import annotations
@@ -11,80 +11,63 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import schema
-from .places import PLACES, Place
 from .registry import location
 
 
 @dataclass(frozen=True)
 class Command:
-    """One command.
+    """One command; its outputs lie where ``PLACES`` says."""
 
-    Attributes:
-        place: where its outputs lie.
-        module: entry module.
-        help: one line.
-        inputs: names of paths; ``name*`` takes several, ``name?`` may be absent, ``name*?`` are as many as there are,
-            ``name=`` are pairs NAME=PATH.
-        runs: the keys of its configuration that name what it runs, in the registry; all else is only noted.
-        always: kind and name of what it runs whatever its configuration says.
-        group: with which small jobs those of this command are put together on a cluster; None: a job each.
-        resumes: whether ``run`` saves state, to go on after a stop: it takes ``code``, the code hash (only that code
-            may load the state), and ``finish``, which writes the manifest before the state is removed.
-        threads: whether ``run`` takes ``threads``, how many it may use (its result does not depend on it).
-    """
-
-    place: Place
-    module: str
-    help: str
+    module: str  # entry module
+    help: str  # one line
+    # Names of paths: ``name*`` takes several, ``name?`` may be absent, ``name*?`` are as many as there are, ``name=``
+    # are pairs NAME=PATH.
     inputs: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
-    always: tuple[tuple[str, str], ...] = ()
-    group: str | None = None
+    runs: tuple[str, ...] = ()  # keys of its configuration that name what it runs, in the registry; the rest is noted
+    always: tuple[tuple[str, str], ...] = ()  # kind and name of what it runs whatever its configuration says
+    group: str | None = None  # of small jobs, with which its own are put together on a cluster; None: a job each
+    # Whether ``run`` saves state, to go on after a stop: it takes ``code``, the code hash (only that code may load the
+    # state), and ``finish``, which writes the manifest before the state is removed.
     resumes: bool = False
-    threads: bool = False
+    threads: bool = False  # whether ``run`` takes ``threads``, how many it may use: its result does not depend on it
 
 
 # In the order in which data flows.
 COMMANDS = {
-    "download": Command(PLACES["download"], "softlabels.datasets.download", "fetch a published file"),
+    "download": Command("softlabels.datasets.download", "fetch a published file"),
     "data": Command(
-        PLACES["data"], "softlabels.datasets.data", "generate or import a data set",
-        ("source=",),
-        runs=("source",), threads=True),
+        "softlabels.datasets.data", "generate or import a data set", ("source=",), runs=("source",), threads=True),
     "card": Command(
-        PLACES["card"], "softlabels.cards.card", "describe a data set: its votes, agreement, classes, splits",
+        "softlabels.cards.card", "describe a data set: its votes, agreement, classes, splits",
         ("images", "items", "annotations", "reference", "splits*"),
         always=(("metric", "kl_dcic"), ("metric", "tvd")), group="report"),
     "label": Command(
-        PLACES["label"], "softlabels.labels.label", "make the labels of one type",
+        "softlabels.labels.label", "make the labels of one type",
         ("annotations", "reference", "items?", "split?", "predictions*?"), runs=("label",), group="preparation"),
     "split": Command(
-        PLACES["split"], "softlabels.labels.split", "split a data set",
-        ("items", "reference"), runs=("split",), group="preparation"),
+        "softlabels.labels.split", "split a data set", ("items", "reference"), runs=("split",), group="preparation"),
     "references": Command(
-        PLACES["references"], "softlabels.evaluation.references",
-        "score what needs no network: uniform, prior, oracles, floors",
+        "softlabels.evaluation.references", "score what needs no network: uniform, prior, oracles, floors",
         ("reference", "split"), runs=("metrics",), group="preparation"),
     "train": Command(
-        PLACES["train"], "softlabels.training.train", "train one network",
+        "softlabels.training.train", "train one network",
         ("images", "split", "labels", "reference", "weights?"),
         runs=("recipe", "delivery"), always=(("delivery", "expected"),), resumes=True),
     "evaluate": Command(
-        PLACES["evaluate"], "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
+        "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
         ("predictions", "features", "reference", "split", "items", "label"), runs=("metrics",), group="evaluation"),
     "embed": Command(
-        PLACES["embed"], "softlabels.embedding", "t-SNE of the pooled features of the test items",
+        "softlabels.embedding", "t-SNE of the pooled features of the test items",
         ("features", "split", "reference"), group="report"),
     "figure": Command(
-        PLACES["figure"], "softlabels.studies.figure", "draw one figure of a study",
+        "softlabels.studies.figure", "draw one figure of a study",
         ("embeddings*?", "items*?", "reference*?", "scores*?", "histories*?", "cells?"),
         runs=("figure",), group="report"),
     "study": Command(
-        PLACES["study"], "softlabels.studies.study", "gather a study: ledger, tables, items",
+        "softlabels.studies.study", "gather a study: ledger, tables, items",
         ("scores*", "predictions*", "references*", "items*", "reference*"), runs=("tables",), group="report"),
     "chain": Command(
-        PLACES["chain"], "softlabels.studies.chain", "list the manifests behind a study's tables",
-        ("manifests*",), group="report"),
+        "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), group="report"),
 }  # fmt: skip
 
 

@@ -51,11 +51,7 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read a configuration file.
-
-    Raises:
-        UserError: no such file, no YAML, or a key that is defined twice.
-    """
+    """Read a configuration file; a UserError where there is none, or no YAML, or a key that is defined twice."""
     try:
         with Path(path).open(encoding="utf-8") as file:
             config = yaml.load(file, _Loader) or {}  # a SafeLoader with one more check
@@ -71,11 +67,7 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
-    """``raw`` with ``key=value`` pairs laid over it: mappings are merged, all else is replaced, as Snakemake does.
-
-    Raises:
-        UserError: a pair without "=", or a value that is not YAML.
-    """
+    """``raw`` with pairs laid over it, merged as Snakemake does; one that is not ``key=YAML`` is a UserError."""
 
     def merge(below: Any, above: Any) -> Any:
         if not (isinstance(below, dict) and isinstance(above, dict)):
@@ -206,17 +198,15 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         inside = [cause for cause in error.context if cause.validator != "type" or cause.relative_path]
         if inside:
             return [problem for cause in inside for problem in _explain(cause, prefix)]
-    expected = {
-        "type": lambda: _type(error.schema),
-        "anyOf": lambda: " or ".join(_type(option) for option in limit),
-        "enum": lambda: f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}",
-    }
-    if error.validator in expected:
-        words = expected[error.validator]()
-    else:  # an own module may ask for any rule of JSON Schema
-        words = LIMITS.get(error.validator, "{rule} {text}").format(
-            limit=limit, rule=error.validator, text=_text(limit)
-        )
+    match error.validator:
+        case "type":
+            words = _type(error.schema)
+        case "anyOf":
+            words = " or ".join(map(_type, limit))
+        case "enum":
+            words = f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}"
+        case rule:  # an own module may ask for any rule of JSON Schema
+            words = LIMITS.get(rule, "{rule} {text}").format(limit=limit, rule=rule, text=_text(limit))
     return [f"{place}: found {_text(error.instance)}, expected {words}."]
 
 
@@ -239,7 +229,7 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
                     yield f"studies.{name}.{table}: '{wanted}' is not defined under {table}; {hint}"
         metrics = metrics_of(study)
         for kind in ("metric", "figure"):
-            names = [entry_name(chosen, schema.defaults(kind, chosen["kind"])) for chosen in study[f"{kind}s"]]
+            names = [name_of(kind, chosen) for chosen in study[f"{kind}s"]]
             for double in sorted({found for found in names if names.count(found) > 1}):
                 yield f"studies.{name}.{kind}s: two of them are called '{double}'. Remove or rename one."
         for table in study["tables"]:
@@ -291,11 +281,15 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
 
 
+def name_of(kind: str, options: Options) -> str:
+    """How results call an entry that a resolved configuration chose: see :func:`softlabels.contracts.entry_name`."""
+    return entry_name(options, schema.defaults(kind, options["kind"]))
+
+
 def metrics_of(study: dict[str, Any]) -> dict[str, Options]:
     """Name to kind and options, as commands are told of them, of the metrics of a study, in its order."""
     wanted = schema.tracked(study["metrics"], schema.of_command()["properties"]["metrics"])
-    names = [entry_name(full, schema.defaults("metric", full["kind"])) for full in study["metrics"]]
-    return dict(zip(names, wanted, strict=True))
+    return {name_of("metric", full): told for full, told in zip(study["metrics"], wanted, strict=True)}
 
 
 def _gives(source: dict[str, Any]) -> list[str]:

@@ -50,11 +50,7 @@ def require_unique(path: Path, item: np.ndarray) -> None:
 
 
 def rows_of(path: Path, item: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The row of each wanted item in a file whose rows are ``item``, int ``[len(wanted)]``.
-
-    Raises:
-        UserError: an item has two rows, or a wanted item has none.
-    """
+    """The row of each wanted item in a file whose rows are ``item``, int ``[len(wanted)]``; one without is an error."""
     require_unique(path, item)
     missing = np.setdiff1d(wanted, item)
     if len(missing):
@@ -97,11 +93,7 @@ class Reference:
 
     @cached_property
     def counts(self) -> np.ndarray | None:
-        """The votes that p is the mean of, int64 ``[N, C]``; None where it is exact.
-
-        Raises:
-            UserError: p is no counts divided by votes.
-        """
+        """The votes that p is the mean of, int64 ``[N, C]``; None where it is exact. Other shares are an error."""
         if self.votes is None:
             return None
         votes = self.p * self.votes[:, None]
@@ -125,16 +117,13 @@ def write_reference(path: Path, p: np.ndarray, votes: np.ndarray | None, classes
             f"Item {row}: found the distribution {p[row].tolist()}, expected {len(classes)} non-negative numbers that "
             f"sum to 1. Correct that row in the source."
         )
-    n = len(p)
-    table = pa.table(
-        {
-            "item": pa.array(np.arange(n, dtype=np.int32)),
-            "p": io.distribution_column(p, pa.float64()),
-            "votes": pa.array([None] * n if votes is None else votes, pa.int32()),
-        }
-    )
+    columns = {
+        "item": pa.array(np.arange(len(p), dtype=np.int32)),
+        "p": io.distribution_column(p, pa.float64()),
+        "votes": pa.array([None] * len(p) if votes is None else votes, pa.int32()),
+    }
     kind = "exact" if votes is None else "votes"
-    io.write_table(path, table, {"classes": classes, "reference": kind, "unit": "probability"})
+    io.write_table(path, pa.table(columns), {"classes": classes, "reference": kind, "unit": "probability"})
 
 
 def read_reference(path: Path) -> Reference:
@@ -168,15 +157,13 @@ def write_split(path: Path, part: np.ndarray, fold: np.ndarray | None, facts: Ma
         facts: JSON values.
     """
     names = (*PARTS, HELD_OUT)
-    table = pa.table(
-        {
-            "item": pa.array(np.arange(len(part), dtype=np.int32)),
-            "split": pa.array(np.array(names, object)[part], pa.string()),
-            "fold": pa.nulls(len(part), pa.int8()) if fold is None else pa.array(fold),
-        }
-    )
+    columns = {
+        "item": pa.array(np.arange(len(part), dtype=np.int32)),
+        "split": pa.array(np.array(names, object)[part], pa.string()),
+        "fold": pa.nulls(len(part), pa.int8()) if fold is None else pa.array(fold),
+    }
     counts = dict(zip(names, np.bincount(part, minlength=len(PARTS)).tolist(), strict=False))
-    io.write_table(path, table, {"counts": counts, **facts})
+    io.write_table(path, pa.table(columns), {"counts": counts, **facts})
 
 
 def read_split(path: Path) -> Split:
@@ -212,17 +199,14 @@ class Labels:
 
 def write_labels(labels: Labels, votes: np.ndarray | None, facts: Mapping[str, Any]) -> None:
     """Write labels, how many votes each is made of (int ``[K]``, or None), and in the metadata how they were made."""
-    n = len(labels.item)
-    table = pa.table(
-        {
-            "item": pa.array(labels.item, pa.int32()),
-            "p": io.distribution_column(labels.p, pa.float32()),
-            "hard": pa.array(labels.hard, pa.int16()),
-            "votes": pa.nulls(n, pa.int32()) if votes is None else pa.array(votes, pa.int32()),
-            "weight": pa.array(labels.weight, pa.float32()),
-        }
-    )
-    io.write_table(labels.path, table, {"classes": labels.classes, **facts})
+    columns = {
+        "item": pa.array(labels.item, pa.int32()),
+        "p": io.distribution_column(labels.p, pa.float32()),
+        "hard": pa.array(labels.hard, pa.int16()),
+        "votes": pa.nulls(len(labels.item), pa.int32()) if votes is None else pa.array(votes, pa.int32()),
+        "weight": pa.array(labels.weight, pa.float32()),
+    }
+    io.write_table(labels.path, pa.table(columns), {"classes": labels.classes, **facts})
 
 
 def read_labels(path: Path) -> Labels:
@@ -256,11 +240,7 @@ class Predictions:
         return np.sort(self.item[self.split == part])
 
     def of(self, part: str, items: np.ndarray, n_classes: int) -> np.ndarray:
-        """The logits of items of a part, float64 ``[len(items), C]``.
-
-        Raises:
-            UserError: an item without a row or with several, one in another part, or another number of classes.
-        """
+        """The logits of items of a part, float64 ``[len(items), C]``; another part or another C is an error."""
         rows = rows_of(self.path, self.item, items)
         other = items[self.split[rows] != part]
         if len(other):
@@ -278,14 +258,12 @@ class Predictions:
 
 def write_predictions(path: Path, item: np.ndarray, split: np.ndarray, logits: np.ndarray, classes: list[str]) -> None:
     """Write logits ``[N, C]`` of items int ``[N]``, each with its part."""
-    table = pa.table(
-        {
-            "item": pa.array(item, pa.int32()),
-            "split": pa.array(split.tolist(), pa.string()),
-            "logits": io.distribution_column(logits, pa.float32()),
-        }
-    )
-    io.write_table(path, table, {"classes": classes})
+    columns = {
+        "item": pa.array(item, pa.int32()),
+        "split": pa.array(split.tolist(), pa.string()),
+        "logits": io.distribution_column(logits, pa.float32()),
+    }
+    io.write_table(path, pa.table(columns), {"classes": classes})
 
 
 def read_predictions(path: Path) -> Predictions:

@@ -25,7 +25,6 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     Args:
         config: ``perplexity``, ``iterations``, ``init`` (pca or random), ``seed`` and ``neighbours`` of the numbers.
         inputs: ``features``, ``split`` and ``reference``.
-        outputs: ``embedding``.
 
     Raises:
         UserError: features of another split or not finite, or a perplexity that is not below the number of items.

@@ -112,11 +112,7 @@ def read_table(path: str | Path, columns: list[str] | None = None) -> tuple[pa.T
 
 
 def read_batches(path: str | Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file piece by piece, with those of ``columns`` that it has; memory does not grow with it.
-
-    Raises:
-        UserError: not a readable Parquet file.
-    """
+    """The rows of a Parquet file piece by piece, with those of ``columns`` that it has: memory does not grow."""
     with _readable(path), pq.ParquetFile(path) as file:
         yield from file.iter_batches(columns=columns)
 

@@ -34,19 +34,12 @@ RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"
 
 @dataclass(frozen=True)
 class Place:
-    """The place of a command's files.
+    """The place of a command's files."""
 
-    Attributes:
-        folder: of the outputs; empty: they lie outside of the results folder.
-        outputs: file of each output in the folder, by the output's name.
-        logged: where log and benchmark lie, without suffix, if not as the first output.
-        manifest: whether a job writes one.
-    """
-
-    folder: str
-    outputs: dict[str, str]
-    logged: str = ""
-    manifest: bool = True
+    folder: str  # of the outputs; empty: they lie outside of the results folder
+    outputs: dict[str, str]  # file of each output in the folder, by the output's name
+    logged: str = ""  # where log and benchmark lie, without suffix, if not as the first output
+    manifest: bool = True  # whether a job writes one
 
     @cached_property
     def stem(self) -> str:

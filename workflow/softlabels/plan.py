@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
-from .contracts import STANDARD, Options, entry_name, of_set, sets
+from .contracts import STANDARD, Options, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
@@ -169,10 +169,7 @@ class Plan:
     def figures(self, study: str) -> dict[str, dict[str, Any]]:
         """What each figure of a study says of itself, with its ``options``, by its name."""
         return {
-            entry_name(options, schema.defaults("figure", options["kind"])): {
-                **entry("figure", options["kind"]),
-                "options": options,
-            }
+            config.name_of("figure", options): {**entry("figure", options["kind"]), "options": options}
             for options in self.config["studies"][study]["figures"]
         }
 
@@ -350,20 +347,14 @@ class Plan:
     def _evaluate(self, metrics: str) -> dict[str, Any]:
         """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
         wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
-        more = {"structure": {"neighbours": NEIGHBOURS}} if metrics == STANDARD else {}
         chosen = of_set(metrics, wanted)
         needs = {name: entry("metric", options["kind"])["needs"] for name, options in chosen.items()}
-        return {
-            "set": metrics,
-            "metrics": chosen,
-            "needs": {name: need for name, need in needs.items() if need},
-            **more,
-        }
+        scored = {"set": metrics, "metrics": chosen, "needs": {name: need for name, need in needs.items() if need}}
+        return scored | ({"structure": {"neighbours": NEIGHBOURS}} if metrics == STANDARD else {})
 
     def _references(self, seed: str, metrics: str) -> dict[str, Any]:
-        scored = self._evaluate(metrics)
-        shared = {key: scored[key] for key in ("set", "metrics", "needs")}
-        return {**shared, "seed": int(seed), "draws": DRAWS}
+        scored = {key: value for key, value in self._evaluate(metrics).items() if key != "structure"}
+        return {**scored, "seed": int(seed), "draws": DRAWS}
 
     def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}

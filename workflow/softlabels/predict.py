@@ -39,11 +39,7 @@ class Model:
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
-    """Load ``model.safetensors`` of a run.
-
-    Raises:
-        UserError: no such file, not a model of this package, or ``cuda`` without a GPU.
-    """
+    """Load ``model.safetensors`` of a run; a UserError where it is none, and for ``cuda`` without a GPU."""
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here. Use --device cpu.")
     try:
@@ -62,13 +58,9 @@ def predict_folder(
 ) -> None:
     """Write a CSV with one row an image below ``folder``: its path there and the probability of each class.
 
-    Args:
-        model: ``model.safetensors`` of a run.
-        resize: how images of another size are brought to the model's: ``stretch``, ``crop`` or ``pad``.
-        deep: how grey values of 16 bits become 8: ``refuse``, ``scale`` or ``stretch``, as for the training images.
-
-    Raises:
-        UserError: no model, no image, or a file that is no image.
+    ``resize`` says how images of another size are brought to the model's: ``stretch``, ``crop`` or ``pad``; ``deep``
+    how grey values of 16 bits become 8: ``refuse``, ``scale`` or ``stretch``, as for the training images. No image,
+    or a file that is none, is a UserError.
     """
     trained = load(model, device)
     named = relative_names(image_files(folder), folder)

@@ -2,7 +2,8 @@
 
 An entry is one module in the room of its kind. Its literal ``ENTRY`` says what it is: it is read, never run, so that a
 plan imports no science, and it is no part of the code hash: only values that a configuration holds are tracked. A
-module of the user's own, outside of this package, is named ``module:function`` and says which kind it is.
+module of the user's own, outside of this package, is named ``module:function`` and says which kind it is. A function
+here that is given a name raises a UserError where there is no such entry or module.
 """
 
 from __future__ import annotations
@@ -71,11 +72,7 @@ def names(kind: str) -> tuple[str, ...]:
 
 
 def location(kind: str, name: str) -> tuple[str, str]:
-    """Module and function of an entry.
-
-    Raises:
-        UserError: there is none of that name; the message lists those there are and the nearest.
-    """
+    """Module and function of an entry; the message about a wrong name lists those there are and the nearest."""
     if OWN.fullmatch(name):
         module, _, function = name.partition(":")
         return module, function
@@ -90,11 +87,7 @@ def location(kind: str, name: str) -> tuple[str, str]:
 
 
 def file_of(kind: str, name: str) -> Path:
-    """The file of an entry's module.
-
-    Raises:
-        UserError: no such entry; or, of the user's own, no such module, or one whose name another module has.
-    """
+    """The file of an entry's module; an error, too, where one of the user's own has the name of another module."""
     parts = location(kind, name)[0].split(".")
     if not OWN.fullmatch(name):
         return PACKAGE.joinpath(*parts[1:]).with_suffix(".py")
@@ -139,8 +132,7 @@ def entry(kind: str, name: str) -> dict[str, Any]:
     """What an entry says of itself: ``about``, ``options`` (JSON Schema by name), ``needs``, and the facts of its kind.
 
     Raises:
-        UserError: no such entry; or, of the user's own, a module without this table, of another kind or without the
-            function.
+        UserError: of the user's own, too, a module without this table, of another kind or without the function.
     """
     path = file_of(kind, name)
     place = f"{kind} '{name}': {path}"
@@ -186,11 +178,7 @@ def use_modules(folder: str | Path) -> None:
 
 
 def load(kind: str, name: str) -> Callable:
-    """The function of an entry, imported now. Own modules come last on the path, so that they hide no other.
-
-    Raises:
-        UserError: no such entry.
-    """
+    """The function of an entry, imported now. Own modules come last on the path, so that they hide no other."""
     file_of(kind, name)
     module, function = location(kind, name)
     if OWN.fullmatch(name) and (folder := str(Path(os.environ.get(FOLDER, ".")).resolve())) not in sys.path:

@@ -44,11 +44,8 @@ def asked_for(options: list[str]) -> bool:
 def end_orphans(folder: Path, *, certain: bool) -> None:
     """Cancel the jobs that Snakemake submitted from ``folder``, and wait until they are gone.
 
-    For a folder in which no Snakemake is at work. A training saves its state when it is cancelled.
-
-    Args:
-        folder: where Snakemake ran.
-        certain: whether jobs may be there, so that SLURM has to answer.
+    For a folder in which no Snakemake is at work. A training saves its state when it is cancelled. Where it is
+    ``certain`` that SLURM was used, it has to answer.
 
     Raises:
         UserError: jobs that do not end, or no answer where there has to be one.

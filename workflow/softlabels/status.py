@@ -29,10 +29,7 @@ SHOWN = 20  # jobs in one list of the printed text
 def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]) -> list[Plan]:
     """The plan of a configuration; without one, of those in ``config/`` that were begun in the results folder.
 
-    Args:
-        results: the folder (default: that of the configuration, or of ``config/config.yaml``).
-        configfile: the configuration.
-        overrides: ``key=value`` pairs that replace keys of it.
+    That is by default the one of the configuration, or of ``config/config.yaml``; ``key=value`` pairs replace keys.
 
     Raises:
         UserError: a wrong configuration, or none that names this folder.

@@ -30,7 +30,6 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
             ``structure: {neighbours}``.
         inputs: ``predictions``, ``features``, ``reference``, ``split``, ``items`` and ``label`` (the label table that
             the run was trained on).
-        outputs: ``scores``.
 
     Raises:
         UserError: an item without a prediction, logits or features that are not finite, or features of another split.
@@ -82,11 +81,7 @@ def own_validation(labels: Path, split: Split, predictions: Predictions) -> tupl
 
 
 def fit_temperature(p: np.ndarray, logits: np.ndarray) -> float:
-    """The temperature T whose ``softmax(logits / T)`` has the least mean cross-entropy (Guo et al. 2017).
-
-    Args:
-        p: labels float64 ``[V, C]``.
-        logits: float64 ``[V, C]``.
+    """The T whose ``softmax(logits / T)`` has the least mean cross-entropy (Guo et al. 2017) from labels ``[V, C]``.
 
     Returns:
         T in [0.01, 100], or NaN without items. The cross-entropy is convex in 1/T, so it has one minimum; where every

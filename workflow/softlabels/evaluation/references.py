@@ -32,7 +32,6 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     Args:
         config: ``set``, ``metrics`` (name to options), their ``needs``, ``seed`` and ``draws`` of the sampling floor.
         inputs: ``reference`` and ``split``.
-        outputs: ``references``.
     """
     reference, split = read_reference(inputs["reference"]), read_split(inputs["split"])
     train, test = (reference.rows(split.items(part)) for part in ("train", "test"))
@@ -73,8 +72,8 @@ def rows(
 
     floor, k = sampling_floor(score, counts, means, train, test, seed, draws)
     first_order = ((votes > 0).sum(axis=1) - 1) / (2 * votes.sum(axis=1))
-    details = {"draws": draws, "first_order_kl": first_order.mean(), "k": k}
-    table["sampling_floor"] = {**floor, **{f"detail.{name}": value for name, value in details.items()}}
+    details = {"detail.draws": draws, "detail.first_order_kl": first_order.mean(), "detail.k": k}
+    table["sampling_floor"] = {**floor, **details}
 
     agreement, directions, n_items = split_half(score, counts, test, seed)
     table["split_half"] = {**agreement, "detail.n_items": n_items}
@@ -127,14 +126,11 @@ def half_panels(counts: np.ndarray, item: np.ndarray, seed: int) -> tuple[np.nda
 def sampling_floor(
     score: Score, counts: np.ndarray, means: np.ndarray, train: np.ndarray, test: np.ndarray, seed: int, draws: int
 ) -> tuple[Scores, float]:
-    """What a perfect model would score, because an item's n votes are a sample.
+    """What a perfect model would score, because an item's n votes are a sample; and the k below.
 
     The perfect model is p~ = (counts + k · class mean) / (n + k); the score is the mean over ``draws`` of p* against
     p~, p* being the shares of n votes drawn from p~. Where k is large it errs upwards, because p~ is smoother than the
     truth; the first-order value (S - 1) / (2n), S being the classes with votes, errs downwards.
-
-    Returns:
-        The scores and k.
     """
     k = best_prior_votes(counts[train], means, train, seed)
     perfect = shrink(counts[test], means[counts[test].argmax(axis=1)], k)
@@ -169,8 +165,7 @@ def best_prior_votes(counts: np.ndarray, means: np.ndarray, item: np.ndarray, se
 def split_half(score: Score, counts: np.ndarray, test: np.ndarray, seed: int) -> tuple[Scores, list[Scores], int]:
     """How well two half panels of the same people agree: an agreement, never a floor.
 
-    Returns:
-        The mean of both directions; each direction; the number of items, which are those with two votes or more.
+    Returns the mean of both directions, each direction, and the number of items: those with two votes or more.
     """
     test = test[counts[test].sum(axis=1) >= 2]
     panels = half_panels(counts[test], test, seed)

@@ -66,14 +66,9 @@ def distance_spearman(points: np.ndarray, reference: np.ndarray) -> float:
 def position_r2(points: np.ndarray, u: np.ndarray, s: np.ndarray) -> float:
     """R² of (cos 2πu/3, sin 2πu/3, s) predicted by ridge regression from standardised points, 5-fold cross-validated.
 
-    Args:
-        points: float64 ``[N, D]``.
-        u: colour position in [0, 3), float ``[N]``.
-        s: shape position in [0, 1], float ``[N]``.
-
-    Returns:
-        The mean over folds and over the three targets. The penalty is D, the mean squared length of a standardised
-        point: with a fixed penalty of 1, R² falls below 0 as D nears the number of items.
+    It is the mean over folds and over the three targets; u ``[N]`` is the colour position in [0, 3), s ``[N]`` the
+    shape position in [0, 1]. The penalty is D, the mean squared length of a standardised point: with a fixed penalty
+    of 1, R² falls below 0 as D nears the number of items.
     """
     if len(points) < 10:  # five folds of at least two items, or R² is not defined
         return np.nan

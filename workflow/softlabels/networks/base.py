@@ -17,16 +17,11 @@ from ..errors import UserError
 
 @dataclass
 class Body:
-    """What a network module builds.
+    """What a network module builds."""
 
-    Attributes:
-        module: images float32 ``[B, 3, H, W]`` to globally average pooled features ``[B, F]``.
-        width: F.
-        mean, std: the normalisation constants of the loaded weights (per channel, of values in 0..1); None without.
-    """
-
-    module: nn.Module
-    width: int
+    module: nn.Module  # images float32 [B, 3, H, W] to globally average pooled features [B, F]
+    width: int  # F
+    # The normalisation constants of the loaded weights (per channel, of values in 0..1); None without.
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
 
@@ -59,13 +54,9 @@ def build(
     weights_file: Path | None = None,
     dropout: float = 0.0,
 ) -> tuple[Classifier, Body]:
-    """A classifier of C classes whose initial weights are keyed by (seed, network).
+    """A classifier of C classes whose initial weights are keyed by (seed, network); its keywords are a recipe's.
 
-    Args:
-        options: the recipe's ``network``.
-        weights: "none" (random), "imagenet" (downloaded by timm) or "file".
-        weights_file: safetensors or PyTorch state of the body, for "file".
-        dropout: share of features dropped before the head in training.
+    ``options`` is the recipe's ``network``, ``weights_file`` safetensors or PyTorch state of the body.
     """
     kind = options["kind"]
     torch.manual_seed(keyed.torch_seed(f"initial weights of {kind}", seed))
@@ -83,11 +74,7 @@ def state_sha256(module: nn.Module) -> str:
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Load a body's weights from a local file; the head's are ignored.
-
-    Raises:
-        UserError: no such file, an unreadable file, or weights of another network.
-    """
+    """Load a body's weights from a local file; the head's are ignored, those of another network a UserError."""
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)
@@ -113,11 +100,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def of_timm(model: str, weights: str, weights_file: Path | None) -> Body:
-    """The body of timm's ``model`` with random, downloaded or local weights.
-
-    Raises:
-        UserError: the weights cannot be downloaded or read; the message says what to do.
-    """
+    """The body of timm's ``model`` with random, downloaded or local weights; a UserError if they cannot be had."""
     import timm
 
     try:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from .. import io
 from ..documents import Bullets, Code, Document, Heading, Table, markdown
 from ..errors import UserError
+from ..places import AUDIT
 from . import checks_code, checks_files, checks_numbers, checks_runs, configured
 from .evidence import Results, study_of
 from .findings import FAIL, NOTE, UNKNOWN, Check, Scope, each, unknown
@@ -158,16 +159,12 @@ def printed(verdicts: list[Verdict]) -> str:
 
 def _shortened(evidence: list[str]) -> list[str]:
     more = len(evidence) - LONGEST_EVIDENCE
-    return evidence[:LONGEST_EVIDENCE] + ([f"and {more} more, in audit/report.json"] if more > 0 else [])
+    return evidence[:LONGEST_EVIDENCE] + ([f"and {more} more, in {AUDIT}/report.json"] if more > 0 else [])
 
 
 def write_report(root: Path, studies: list[str], verdicts: list[Verdict]) -> None:
-    """Write ``audit/report.json`` and ``audit/report.md`` in the results folder.
-
-    Raises:
-        UserError: they cannot be written there.
-    """
-    folder = root.resolve() / "audit"
+    """Write ``audit/report.json`` and ``audit/report.md`` in the results folder; a UserError if that cannot be."""
+    folder = root.resolve() / AUDIT
     if not folder.resolve().is_relative_to(root.resolve()):
         raise UserError(f"{folder}: leads out of the results folder by a link. Remove the link.")
     content = {"studies": studies, "summary": summary(verdicts), "checks": [verdict._asdict() for verdict in verdicts]}
@@ -190,11 +187,7 @@ def write_report(root: Path, studies: list[str], verdicts: list[Verdict]) -> Non
 
 
 def located(path: Path) -> tuple[Path, str | None]:
-    """The results folder, and the study, that a path on the command line means.
-
-    Raises:
-        UserError: neither a results folder, nor a study's, nor a file of a study.
-    """
+    """The results folder, and the study, that a path on the command line means; a UserError for any other path."""
     if study := study_of(path):
         return study
     if (path / "studies").is_dir():

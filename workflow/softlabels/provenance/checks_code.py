@@ -100,8 +100,6 @@ def as_configured_now(scope: Scope, study: str) -> Findings:
 
 # -- A08 ---------------------------------------------------------------------------------------------------------------
 
-NOT_NAMED = "is no code of ours, and was not looked at; name the configuration that has it with --configfile"
-
 
 @each_job()
 def code_is_unchanged(scope: Scope, job: Job) -> Findings:
@@ -115,7 +113,7 @@ def code_is_unchanged(scope: Scope, job: Job) -> Findings:
     if (digest := closure.hash_of(ran)) != code["sha256"]:
         yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its definitions")
     if strangers := scope.strangers(commands.named(command, config)):
-        yield unknown(f"{job.path}: {', '.join(strangers)} {NOT_NAMED}")
+        yield unknown(f"{job.path}: {strangers}")
         return
     now = closure.closure(commands.entries(command, config)).definitions
     now = {place: digest[: closure.DIGITS] for place, digest in now.items()}
@@ -131,8 +129,8 @@ def metric_code_is_unchanged(scope: Scope, study: str) -> Findings:
     options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
         kind = options[metric]["kind"]
-        if scope.strangers([("metric", kind)]):
-            yield unknown(f"{of_study(study, 'cells')}: {kind} {NOT_NAMED}")
+        if strangers := scope.strangers([("metric", kind)]):
+            yield unknown(f"{of_study(study, 'cells')}: {strangers}")
             continue
         now = closure.code_hash([":".join(location("metric", kind))])
         yield from differs(f"{of_study(study, 'cells')} code of {metric}", code, now, " now")

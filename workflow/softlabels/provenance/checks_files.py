@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,13 @@ def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
     due = [(now[name], entry["sha256"]) for name, entry in sources.items() if name != "folder"]
     if "folder" in now:
         folder = now["folder"].resolve()
-        items, _ = scope.results.table(scope.output(job, "items"), ["name", "sha256"])
+        items, _ = scope.results.table(job.file("outputs", "items"), ["name", "sha256"])
         due += [((folder / row["name"]).resolve(), row["sha256"]) for row in items.to_pylist()]
         for path, _ in due[-len(items) :]:
             if not path.is_relative_to(folder):
-                yield fail(scope.output(job, "items"), f"the image {path}", f"images in {folder} only; none was opened")
+                yield fail(
+                    job.file("outputs", "items"), f"the image {path}", f"images in {folder} only; none was opened"
+                )
                 return
     for path, sha256 in due:
         found = f"sha256 {io.sha256(path)}" if path.is_file() else "no file"
@@ -89,18 +92,13 @@ def chain_is_closed(scope: Scope, study: str) -> Findings:
             yield fail(name, f"the study {found!r}", repr(study))
     yield from each(listed.items(), lambda item: scope.same_hash(*item, path), lambda item: item[0])
 
-    reached: set[str] = set()
-    open_jobs: list[tuple[str, tuple[str, ...]]] = [(of_study(study, "manifest"), ())]
+    reached: dict[str, list[str]] = {}  # manifest: those of the jobs whose outputs it read
+    open_jobs = [of_study(study, "manifest")]
     while open_jobs:
-        manifest_path, above = open_jobs.pop()
-        if manifest_path in above:
-            yield fail(
-                path, f"a cycle: {' ← '.join([*above, manifest_path][-3:])}", "every input older than its output"
-            )
-            continue
+        manifest_path = open_jobs.pop()
         if manifest_path in reached:
             continue
-        reached.add(manifest_path)
+        reached[manifest_path] = []
         if manifest_path not in results.manifests:
             yield Finding("fail", results.unreadable.get(manifest_path, f"{manifest_path}: found no such manifest"))
             continue
@@ -116,14 +114,19 @@ def chain_is_closed(scope: Scope, study: str) -> Findings:
                     f"{manifest_path} inputs.{name}", f"{entry['path']} {entry['sha256']}", "what a job here wrote"
                 )
             else:
-                open_jobs.append((producer[0], (*above, manifest_path)))
+                reached[manifest_path].append(producer[0])
+        open_jobs += reached[manifest_path]
+    try:
+        TopologicalSorter(reached).prepare()
+    except CycleError as error:
+        yield fail(path, f"a cycle: {' ← '.join(reversed(error.args[1][-3:]))}", "every input older than its output")
     datasets = results.study_config(study)["datasets"]
     drawn = [job for job in scope.jobs if job.names.get("study") == study and job.path not in listed]
     drawn += [job for job in scope.of("card") if job.names["dataset"] in datasets]
     yield from each(drawn, lambda job: _sealed(scope, job), lambda job: job.path)
-    for extra in sorted(listed.keys() - reached):
+    for extra in sorted(listed.keys() - reached.keys()):
         yield fail(path, extra, "only manifests behind this study's tables")
-    for missing in sorted(reached - listed.keys()):
+    for missing in sorted(reached.keys() - listed.keys()):
         yield fail(path, f"no entry for {missing}", "every manifest behind this study's tables")
 
 

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -21,13 +21,11 @@ from ..errors import UserError
 from ..places import of_study
 from ..studies import ledger_view
 from . import recompute
-from .evidence import LEDGER_COLUMNS
 from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
 from .recompute import KEY
 
 STATISTICS = ("mean", "std", "low", "high")
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
-NOT_IMPORTED = "is no code of ours, and was not imported; name the configuration that has it with --configfile"
 
 
 def _name(key: tuple) -> str:
@@ -92,10 +90,10 @@ def texts_are_rounded(scope: Scope, study: str) -> Findings:
 def tables_are_the_ledger(scope: Scope, study: str) -> Findings:
     """A02: printing the ledger again gives the tables byte for byte."""
     path = of_study(study, "cells")
-    cells, facts = scope.results.table(path, list(LEDGER_COLUMNS))
+    cells, facts = scope.results.table(path, ledger_view.SCHEMA.names)
     texts = dict(ledger_view.TEXTS)
     if strangers := scope.strangers(("table", table["kind"]) for table in facts["tables"]):
-        yield unknown(f"{path}: its tables were not printed again: {', '.join(strangers)} {NOT_IMPORTED}")
+        yield unknown(f"{path}: its tables were not printed again: {strangers}")
         texts = {"table_csv": texts["table_csv"]}
     for output, write in texts.items():
         text = of_study(study, output)
@@ -109,16 +107,13 @@ def _rounded(value: float, decimals: int, signed: bool) -> str:
 
 def _difference(path: str, found: str, expected: str) -> Findings:
     """A fault at the first place where two texts differ."""
-    if found == expected:
-        return
-    lines = zip([*found.splitlines(), "(end)"], [*expected.splitlines(), "(end)"], strict=False)
-    for number, (line, due) in enumerate(lines, start=1):
+    texts = (text.splitlines(keepends=True) for text in (found, expected))
+    for number, (line, due) in enumerate(itertools.zip_longest(*texts, fillvalue="(end)"), start=1):
         if line != due:
             same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(line, due, strict=False))
             start = max(len(list(same)) - 20, 0)
             yield fail(f"{path} line {number}", repr(line[start : start + 50]), repr(due[start : start + 50]))
             return
-    yield fail(path, "other line ends", "those of the ledger's table")
 
 
 # -- A03 ---------------------------------------------------------------------------------------------------------------
@@ -149,7 +144,7 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     files = run_files | draw_files
     expected = recompute.ledger(config, runs, draws)
     path = of_study(study, "cells")
-    cells, facts = results.table(path, list(LEDGER_COLUMNS))
+    cells, facts = results.table(path, ledger_view.SCHEMA.names)
     for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
         yield from differs(f"{path} {name} of the captions", facts.get(name), config[name])
     for run, scored in ((run, scored) for run, of_run in runs.items() for scored in of_run.values()):
@@ -201,7 +196,7 @@ def what_is_computed_again(scope: Scope) -> Findings:
 
 def _reference(scope: Scope, job: Job) -> tuple[np.ndarray, np.ndarray]:
     """Items int ``[N]`` and distributions float64 ``[N, C]`` of a job's reference."""
-    table, _ = scope.results.table(scope.input(job, "reference"), list(REFERENCE))
+    table, _ = scope.results.table(job.file("inputs", "reference"), list(REFERENCE))
     return io.vector(table, "item"), io.matrix(table, "p")
 
 
@@ -214,38 +209,37 @@ def _rows_of(item: np.ndarray, parts: Mapping[int, str], part: str) -> list[int]
 Metrics = list[tuple[str, recompute.Metric, Mapping[str, Any]]]
 
 
-def _second(scope: Scope, job: Job) -> tuple[Metrics, list[Finding]]:
-    """Name, second implementation and options of a job's metrics, and findings about those that have none here.
+def _second(scope: Scope, job: Job) -> Generator[Finding, None, Metrics]:
+    """Return name, second implementation and options of a job's metrics; yield findings about those without one here.
 
     A second implementation is one of ``recompute``, or the function ``again`` beside the first one.
     """
-    metrics, findings = [], []
+    metrics = []
     for name, options in job.manifest["config"]["metrics"].items():
         kind = options["kind"]
-        if scope.strangers([("metric", kind)]):
-            findings.append(unknown(f"{job.path}: {name} was not computed again: {kind} {NOT_IMPORTED}"))
+        if strangers := scope.strangers([("metric", kind)]):
+            yield unknown(f"{job.path}: {name} was not computed again: {strangers}")
             continue
         again = recompute.METRICS.get(kind)
         with suppress(ImportError, AttributeError, UserError):  # it may need what is not here
             again = again or sys.modules[registry.load("metric", kind).__module__].again
         if again is None:
-            findings.append(note(f"{name} has no second implementation"))
+            yield note(f"{name} has no second implementation")
         else:
             metrics.append((name, again, options))
-    return metrics, findings
+    return metrics
 
 
 @each_job("evaluate")
 def metrics_are_right(scope: Scope, job: Job) -> Findings:
     """A04: metrics computed again from predictions, reference and split, by a second implementation."""
-    path = scope.output(job, "scores")
+    path = job.file("outputs", "scores")
     scored = scope.results.scores(path)
     item, p = _reference(scope, job)
-    parts = scope.by_item(scope.input(job, "split"), "split")
-    predictions, _ = scope.results.table(scope.input(job, "predictions"), list(PREDICTIONS))
+    parts = scope.by_item(job.file("inputs", "split"), "split")
+    predictions, _ = scope.results.table(job.file("inputs", "predictions"), list(PREDICTIONS))
     predicted, logits = io.vector(predictions, "item"), io.matrix(predictions, "logits")
-    metrics, findings = _second(scope, job)
-    yield from findings
+    metrics = yield from _second(scope, job)
     for part in ("val", "test"):
         own = p[_rows_of(item, parts, part)]
         of_part = logits[_rows_of(predicted, parts, part)].astype(np.float64)
@@ -269,13 +263,12 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
 @each_job("references")
 def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
     """A04: so are those of the rows that need no network."""
-    path = scope.output(job, "references")
+    path = job.file("outputs", "references")
     rows = scope.results.reference_rows(path)
     item, p = _reference(scope, job)
-    parts = scope.by_item(scope.input(job, "split"), "split")
+    parts = scope.by_item(job.file("inputs", "split"), "split")
     train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
-    metrics, findings = _second(scope, job)
-    yield from findings
+    metrics = yield from _second(scope, job)
     for row, q in recompute.reference_predictions(p, train, test).items():
         with np.errstate(divide="ignore"):
             log_q = np.log(q)

@@ -51,9 +51,9 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
         same: dict[str, dict[str, Job]] = defaultdict(dict)
         for job in trained.values():
             hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
-            hashes |= {"labels": _content(scope, scope.input(job, "labels"))}
+            hashes |= {"labels": _content(scope, job.file("inputs", "labels"))}
             trained_on = io.canonical_json([job.manifest["config"], hashes])
-            same[scope.results.sha256(scope.output(job, name))].setdefault(trained_on, job)
+            same[scope.results.sha256(job.file("outputs", name))].setdefault(trained_on, job)
         yield from _twice(f"{name} file", same.values())
 
 
@@ -97,15 +97,15 @@ def runs_are_paired(scope: Scope) -> Findings:
 def _paired(scope: Scope, job: Job, first: Job) -> Findings:
     for key in ("initial_sha256", "order_sha256"):
         told = {f"{job.path} facts": job.manifest["facts"].get(key)}
-        history = scope.output(job, "history")
+        history = job.file("outputs", "history")
         told[history] = scope.results.table(history, [])[1].get(key)
-        model = scope.output(job, "model")
+        model = job.file("outputs", "model")
         told[model] = json.loads(scope.results.safetensors_metadata(model)["softlabels"]).get(key)
         due = first.manifest["facts"].get(key)
         for file, found in told.items():
             if found is None or found != due:
                 yield fail(f"{file} {key}", found, f"{due} as in {first.path}")
-    splits = [scope.results.sha256(scope.input(run, "split")) for run in (job, first)]
+    splits = [scope.results.sha256(run.file("inputs", "split")) for run in (job, first)]
     recorded = [run.manifest["inputs"]["split"]["sha256"] for run in (job, first)]
     if len({*splits, *recorded}) > 1:
         yield fail(f"{job.path} inputs.split", recorded[0], f"{recorded[1]} as in {first.path}")
@@ -117,9 +117,9 @@ def _paired(scope: Scope, job: Job, first: Job) -> Findings:
 @each_job("split")
 def nothing_leaks(scope: Scope, job: Job) -> Findings:
     """A14: each item is in one part of the split, groups and equal pixels in one only."""
-    path = scope.output(job, "split")
+    path = job.file("outputs", "split")
     part = scope.by_item(path, "split")
-    config, source = job.manifest["config"]["split"], scope.input(job, "items")
+    config, source = job.manifest["config"]["split"], job.file("inputs", "items")
     group = scope.by_item(source, "group")
     if part.keys() != group.keys():
         odd = min(part.keys() ^ group.keys())
@@ -165,8 +165,8 @@ def _straddling(path: str, part: dict[int, str], members: Iterable[tuple[int, st
 
 def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
     """A fail if the parts are not the folds of the items, the one of the seed for validation, the next one for test."""
-    path, config = scope.output(job, "split"), job.manifest["config"]
-    given = scope.by_item(scope.input(job, "items"), config["split"]["column"])
+    path, config = job.file("outputs", "split"), job.manifest["config"]
+    given = scope.by_item(job.file("inputs", "items"), config["split"]["column"])
     numbers = sorted(set(given.values())) * 2  # the turn of the last seed ends at the first fold
     due = dict.fromkeys(numbers, "train")
     due |= {numbers[config["seed"] + 1]: "val", numbers[config["seed"] + 2]: "test"}
@@ -181,16 +181,16 @@ def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
 @each_job("train")
 def splits_are_used(scope: Scope, job: Job) -> Findings:
     """A14: each run used its split."""
-    path = scope.output(job, "predictions")
-    part, used = scope.by_item(scope.input(job, "split"), "split"), scope.by_item(path, "split")
+    path = job.file("outputs", "predictions")
+    part, used = scope.by_item(job.file("inputs", "split"), "split"), scope.by_item(path, "split")
     different = sorted(item for item in part.keys() | used.keys() if part.get(item) != used.get(item))
     if different:
         item = different[0]
         yield fail(path, f"item {item} in {used.get(item)} ({len(different)} such items)", f"in {part.get(item)}")
-    features = scope.results.array(scope.output(job, "features"))
+    features = scope.results.array(job.file("outputs", "features"))
     n_test = sum(name == "test" for name in part.values())
     if features.ndim != 2 or len(features) != n_test:
-        yield fail(scope.output(job, "features"), list(features.shape), f"{n_test} rows, one a test item")
+        yield fail(job.file("outputs", "features"), list(features.shape), f"{n_test} rows, one a test item")
 
 
 # -- A19 ---------------------------------------------------------------------------------------------------------------
@@ -256,14 +256,16 @@ def _drawn(table: pa.Table, n: int, key: tuple[int, ...]) -> list[bool]:
 @each_job("data")
 def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
     """A19: votes and reference agree, and every distribution sums to 1."""
-    path = scope.output(job, "reference")
+    path = job.file("outputs", "reference")
     table, metadata = scope.results.table(path, list(REFERENCE))
     item, p = io.vector(table, "item"), io.matrix(table, "p")
     yield from _distributions(path, item, p, 1e-9)
-    images = scope.results.array(scope.output(job, "images"))
+    images = scope.results.array(job.file("outputs", "images"))
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) != len(item):
-        yield fail(scope.output(job, "images"), f"{images.dtype} {list(images.shape)}", f"uint8 [{len(item)}, H, W, 3]")
-    counts, _ = _votes(scope, scope.output(job, "annotations"), item)
+        yield fail(
+            job.file("outputs", "images"), f"{images.dtype} {list(images.shape)}", f"uint8 [{len(item)}, H, W, 3]"
+        )
+    counts, _ = _votes(scope, job.file("outputs", "annotations"), item)
     if metadata["reference"] == "exact":
         return
     total = counts.sum(axis=1)
@@ -281,7 +283,7 @@ def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
 @each_job("label")
 def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
     """A19: votes and labels agree, and every distribution sums to 1."""
-    path, options = scope.output(job, "labels"), job.manifest["config"]["label"]
+    path, options = job.file("outputs", "labels"), job.manifest["config"]["label"]
     table, metadata = scope.results.table(path, list(LABELS))
     p = io.matrix(table, "p").astype(np.float64)
     yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
@@ -289,12 +291,12 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
     if kind not in ("average", "majority"):
         yield unknown(f"{path}: labels of '{kind}' are not made again here")
         return
-    reference, _ = scope.results.table(scope.input(job, "reference"), ["item", "p"])
+    reference, _ = scope.results.table(job.file("inputs", "reference"), ["item", "p"])
     items = io.vector(reference, "item")
     draw = job.manifest["config"]["draw"]
     seed = () if draw == "all" else (int(draw.removeprefix("seed").partition("-")[0]),)
     key = (options["seed"], *seed)
-    counts, weights = _votes(scope, scope.input(job, "annotations"), items, options.get("votes", "all"), key)
+    counts, weights = _votes(scope, job.file("inputs", "annotations"), items, options.get("votes", "all"), key)
     voted = counts.any()
     weighted = bool(voted and weights is not None)
     yield from differs(f"{path} weighted", metadata.get("weighted", False), weighted, " as in the annotations")

@@ -36,7 +36,7 @@ def _plan(path: Path, results: str | None) -> Plan:
 def own_entries(path: Path) -> list[tuple[str, str]]:
     """Kind and name of the user's own entries that a configuration file names, whose folder is used from here on.
 
-    None where there is nothing to read it with.
+    None of them where there is nothing to read it with.
 
     Raises:
         UserError: a wrong configuration.

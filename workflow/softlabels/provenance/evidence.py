@@ -23,6 +23,7 @@ from ..commands import COMMANDS
 from ..contracts import ROWS, SCORES, Scores, rows_in, scores_of
 from ..errors import UserError
 from ..places import MANIFEST, of_study
+from ..studies.ledger_view import SCHEMA
 
 SCHEMA_VERSION = 1
 LARGEST_JSON = 50_000_000  # bytes
@@ -39,11 +40,6 @@ STUDY_SHAPE = {
     "study": str, **dict.fromkeys(("datasets", "splits", "recipes", "labels", "metric_options"), dict),
     **dict.fromkeys(("seeds", "metrics"), list), "level": float, "ddof": int,
 }  # fmt: skip
-# The columns of a ledger (studies/ledger.py), by which a ledger of another make is refused.
-LEDGER_COLUMNS = (
-    "dataset", "split", "recipe", "label", "metric", "kind", "versus", "statistic", "value", "printed", "decimals",
-    "aggregation", "n", "ddof", "level", "interval", "oracle", "metric_code", "runs", "files", "paper_difference",
-)  # fmt: skip
 
 
 @contextmanager
@@ -66,11 +62,7 @@ def reading(file: str) -> Iterator[None]:
 
 
 def shaped(value: Any, shape: Any, place: str) -> None:
-    """Refuse a JSON value that lacks a key, or has another type than ``shape`` says.
-
-    Raises:
-        TypeError: naming the place.
-    """
+    """Raise a TypeError, which names the place, for a JSON value without a key or of another type than in ``shape``."""
     kind = dict if isinstance(shape, dict) else shape
     if not isinstance(value, kind):
         raise TypeError(f"{place} is {type(value).__name__}, not {kind.__name__}")
@@ -124,11 +116,7 @@ class Results:
     # -- files -----------------------------------------------------------------------------------------------------
 
     def file(self, relative: str) -> Path:
-        """The file at a path of a manifest, chain or ledger.
-
-        Raises:
-            UserError: a path that leaves the results folder, or no file there.
-        """
+        """The file at a path of a manifest, chain or ledger."""
         pure = PurePosixPath(relative if isinstance(relative, str) else "/")
         if pure.is_absolute() or ".." in pure.parts or "\0" in str(pure) or "\\" in str(pure):
             raise UserError(f"{relative!r}: this path leaves the results folder, and was not opened.")
@@ -177,11 +165,7 @@ class Results:
             return json.loads(self.text(relative))
 
     def table(self, relative: str, columns: list[str] | None = None) -> tuple[pa.Table, dict[str, Any]]:
-        """A Parquet file of ours: table and metadata.
-
-        Raises:
-            UserError: not readable, too large, of another schema version, or without one of the columns.
-        """
+        """A Parquet file of ours that has all of the columns: table and metadata."""
         path = self.file(relative)
         with reading(relative):
             about = pq.read_metadata(path)
@@ -295,7 +279,7 @@ class Results:
 
     def cells(self, name: str) -> pa.Table:
         """The ledger of a study."""
-        return self.table(of_study(name, "cells"), list(LEDGER_COLUMNS))[0]
+        return self.table(of_study(name, "cells"), SCHEMA.names)[0]
 
     def chain(self, name: str) -> dict[str, str]:
         """``chain.json`` of a study: path to SHA-256 of every manifest behind its tables."""

@@ -11,19 +11,17 @@ import json
 import math
 import re
 import subprocess
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from .. import closure, registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
-from ..places import BENCHMARKS, LOGS, of_study
-from ..studies.ledger_view import KEY
+from ..places import BENCHMARKS, LOGS, diff, of_study, parse
+from ..studies.ledger_view import KEY, Ledger
 from .evidence import Results, entries, reading, study_of
 
 Row = dict[str, Any]
@@ -31,11 +29,12 @@ Node = dict[str, Any]  # "name", "facts" (label: value), "below" (nodes)
 
 CHOICES = 20  # how many are listed when a cell is ambiguous
 SMALL = 1_000_000  # bytes; larger files are compared by size here, and by content in the audit
-DEEPEST = 20  # files in a row; the workflow has 5
 # From the checkpoint down to votes and images.
-ORDER = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
+DOWN = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
+ORDER = {name: rank for rank, name in enumerate(DOWN)}
 UNMADE = "the manifest of the job that wrote {}"
 SEED = re.compile(r"\bseed\s*(\d+)\b", re.IGNORECASE)
+MINUS = re.compile(r"\s*[-−]\s*|\s+(?:minus|vs|versus)\s+", re.IGNORECASE)
 PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 
 
@@ -45,8 +44,7 @@ PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
 def locate(table: str) -> tuple[Results, str]:
     """Results folder and name of the study that a table's path, a study's folder or a study's name stands for.
 
-    Raises:
-        UserError: no such study; the message lists those there are.
+    A UserError lists those there are if there is none.
     """
     path = Path(table)
     if found := study_of(path):
@@ -65,7 +63,7 @@ def locate(table: str) -> tuple[Results, str]:
     return Results(named[0].parents[1]), table
 
 
-def _nearest(name: str, known: set[str]) -> str:
+def _nearest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
     return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(known)) or 'none'}."
 
@@ -73,13 +71,7 @@ def _nearest(name: str, known: set[str]) -> str:
 # -- which cell ----------------------------------------------------------------------------------------------------
 
 
-def headings_of(cells: pa.Table) -> dict[str, str]:
-    """What the printed tables of a ledger call each metric, such as ``ACC ↑``."""
-    facts = json.loads(cells.schema.metadata[b"softlabels"])
-    return {metric: about["heading"] for metric, about in facts["headings"].items()}
-
-
-def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Row:
+def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) -> Row:
     """The row of the ledger that words for a table's row and column pick.
 
     Args:
@@ -87,21 +79,15 @@ def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Ro
         row, column: in any order, words (data set, split, recipe, label, "soft - hard", a metric or its heading, kind,
             statistic) or ``key=value`` for a column of the ledger. They pick the cell that has all
             of them, and of several the one with the fewest words besides; where nothing is said, mean and measured.
-        headings: see :func:`headings_of`.
+        heading: what the printed tables call a metric, such as ``ACC ↑``.
 
     Raises:
         UserError: an unknown word or key, no such cell, or several, which are listed.
     """
     asked = f"{row} {column}"
-    labels = "|".join(sorted({re.escape(cell["label"]) for cell in rows}, key=len, reverse=True))
-    minus = re.compile(rf"\b({labels})(?:\s*[-−]\s*|\s+(?:minus|vs|versus)\s+)({labels})\b", re.IGNORECASE)
-
-    def words(*texts: str) -> Counter[str]:
-        return Counter(re.findall(r"\w+(?:[.-]\w+)*", minus.sub(r"\1-\2", " ".join(texts)).replace("ε", "eps")))
-
     for key, value in PAIR.findall(asked):
         if key not in rows[0]:
-            raise UserError(f"{key}={value}: the ledger has no column {key}. {_nearest(key, set(rows[0]))}")
+            raise UserError(f"{key}={value}: the ledger has no column {key}. {_nearest(key, rows[0])}")
         there = {str(cell[key]) for cell in rows}
         rows = [cell for cell in rows if str(cell[key]) == value.strip('"')]
         if not rows:
@@ -111,28 +97,33 @@ def find(rows: list[Row], row: str, column: str, headings: dict[str, str]) -> Ro
     described = []  # what a cell may be called, and what need not be said of it
     for cell in rows:
         label, metric = "-".join(filter(None, (cell["label"], cell["versus"]))), cell["metric"]
-        names = [words(label, name) for name in (metric, metric.replace(".", " "), headings.get(metric, metric))]
+        names = [_words(label, name) for name in (metric, metric.replace(".", " "), heading(metric))]
         level = f"{cell['level']:.0%} interval" if cell["level"] else ""
         rest = [cell[name] or text for name, text in places.items()]
-        described.append((names, words(*rest, cell["kind"], cell["statistic"], level)))
+        described.append((names, _words(*rest, cell["kind"], cell["statistic"], level)))
     vocabulary = {word for names, rest in described for counted in (*names, rest) for word in counted}
     spelled = {word.casefold(): word for word in sorted(vocabulary)} | {word: word for word in vocabulary}
     said: Counter[str] = Counter()
-    for word, count in words(PAIR.sub("", asked)).items():
+    for word, count in _words(PAIR.sub("", asked)).items():
         if (spelling := spelled.get(word, spelled.get(word.casefold()))) is None:
             raise UserError(f"'{word}' names no part of a cell of this table. {_nearest(word, vocabulary)}")
         said[spelling] += count
-    fits = []
+    by_fit: dict[tuple, list[Row]] = defaultdict(list)
     for cell, (names, rest) in zip(rows, described, strict=True):
         lacks, besides = min(((said - name - rest).total(), (name - said).total()) for name in names)
-        fits.append((lacks, besides, cell["statistic"] != "mean", cell["kind"] != "measured"))
-    best = min(fits)
-    found = [cell for cell, fit in zip(rows, fits, strict=True) if fit == best]
-    if best[0]:
+        by_fit[lacks, besides, cell["statistic"] != "mean", cell["kind"] != "measured"].append(cell)
+    (lacks, *_), found = min(by_fit.items())
+    if lacks:
         raise UserError(f"'{row}' '{column}': no number is all of this. The nearest:\n{_listed(found, rows)}")
     if len(found) > 1:
         raise UserError(f"'{row}' '{column}' could be {len(found)} numbers. Add a word:\n{_listed(found, rows)}")
     return found[0]
+
+
+def _words(*texts: str) -> Counter[str]:
+    """The words of texts; a difference, such as "soft - hard", is one."""
+    text = MINUS.sub("-", " ".join(texts)).replace("ε", "eps")
+    return Counter(re.findall(r"\w+(?:[.-]\w+)*", text))
 
 
 def title(cell: Row, rows: list[Row]) -> str:
@@ -169,15 +160,16 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
     ledger = of_study(study, "cells")
     with reading(ledger):
         cells = results.cells(study)
-        rows = cells.to_pylist()
+        printed, rows = Ledger(cells), cells.to_pylist()
         if not rows:
             raise UserError(f"{ledger}: found no numbers. Run again to rebuild it.")
         seeds = set(SEED.findall(f"{row} {column}"))
-        cell = find(rows, SEED.sub("", row), SEED.sub("", column), headings_of(cells))
+        cell = find(rows, SEED.sub("", row), SEED.sub("", column), printed.heading)
         behind = _of_seeds(cell, seeds)
         chain = _Chain(results, study)
         below = [*chain.metric(cell, behind), chain.table(), *(chain.run(cell, *run) for run in behind)]
-        facts = _cell_facts(cell, rows, study)
+        beside = printed.aggregates[tuple(cell[name] for name in KEY)].values()
+        facts = _cell_facts(cell, [row for row in beside if row["statistic"] != cell["statistic"]], study)
         if seeds:
             facts["shown below"] = f"{len(behind)} of its {len(cell['runs'])} runs"
         tree = _node(f"{title(cell, rows)} = {cell['printed']}", facts, below)
@@ -213,8 +205,7 @@ def _number(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
-def _cell_facts(cell: Row, rows: list[Row], study: str) -> dict[str, Any]:
-    beside = [row for row in rows if all(row[k] == cell[k] for k in KEY) and row["statistic"] != cell["statistic"]]
+def _cell_facts(cell: Row, beside: list[Row], study: str) -> dict[str, Any]:
     ddof = f", ddof {cell['ddof']}" if cell["ddof"] is not None else ""
     difference = cell["paper_difference"]
     return {
@@ -284,7 +275,7 @@ class _Chain:
 
     def value(self, path: str, cell: Row) -> float | None:
         """A cell's number in one file of scores."""
-        if path.startswith("references/"):
+        if (file := parse(path)) and file.command == "references":
             return self.results.reference_rows(path)[cell["label"]].value(cell["metric"])
         scaling = "temperature" if cell["kind"] == "reference" else "none"
         return self.results.scores(path).value(cell["metric"], scaling)
@@ -294,7 +285,7 @@ class _Chain:
         facts, path = self.facts(entry), entry.get("path")
         if "path" not in entry:
             return _node(name, {**facts, "origin": "outside of the results folder"})
-        if path in above or len(above) > DEEPEST:
+        if path in above:
             return _node(name, {**facts, "missing": f"the origin: {path} is said to be made from itself"})
         if path in self.told:
             return _node(name, {**facts, "missing": None, "see": "(see above)"})
@@ -306,7 +297,8 @@ class _Chain:
         if manifest_path in self.told:
             return _node(name, {**facts, "see": f"(same job as above: {manifest['command']})"})
         self.told.add(manifest_path)
-        below = [self.file(*read, (*above, path)) for read in _ordered(manifest["inputs"])]
+        inputs = sorted(entries(manifest["inputs"]), key=lambda read: ORDER.get(read[0], len(ORDER)))
+        below = [self.file(*read, (*above, path)) for read in inputs]
         if manifest["command"] == "train":
             model = next((file for output, file in entries(manifest["outputs"]) if output == "model"), {})
             self.told.add(model.get("path", ""))
@@ -316,22 +308,18 @@ class _Chain:
         return _node(name, {**facts, **job, "missing": missing or None}, below)
 
     def facts(self, entry: dict[str, Any]) -> dict[str, Any]:
-        """What an entry of a manifest says of its file, and what is wrong with that."""
-        path = entry.get("path") or entry.get("source")
-        return {"file": path, "sha256": entry.get("sha256"), "missing": self.problem(entry)}
-
-    def problem(self, entry: dict[str, Any]) -> str | None:
-        """Why a file is not what the entry says, or None. The audit compares the content of large files, too."""
+        """What an entry of a manifest says of its file, and what is wrong with that (of a large one: its size)."""
+        told = {"file": entry.get("path") or entry.get("source"), "sha256": entry.get("sha256"), "missing": None}
         if "path" not in entry:
-            return None if "source" in entry else "no file is named"
+            return told if "source" in entry else told | {"missing": "no file is named"}
         try:
             size = self.results.file(entry["path"]).stat().st_size
-            same_size = entry.get("bytes", size) == size
-            if same_size and (size > SMALL or self.results.sha256(entry["path"]) == entry.get("sha256")):
-                return None
+            small = size <= SMALL
+            if entry.get("bytes", size) != size or (small and self.results.sha256(entry["path"]) != told["sha256"]):
+                told["missing"] = f"{entry['path']} is not the file that was used: its content has changed"
         except UserError as error:
-            return str(error)
-        return f"{entry['path']} is not the file that was used: its content has changed"
+            told["missing"] = str(error)
+        return told
 
     def job(self, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
         """What a manifest says of its job, in a few lines."""
@@ -382,12 +370,8 @@ class _Chain:
             return None, f"unknown: the job's manifest does not list {place}"
         commit, file = code.get("commit"), _source(place.partition(":")[0] or COMMANDS[manifest["command"]].module)
         link = f"{self.url}/blob/{commit}/{file}" if self.url and commit else f"{file}@{commit or 'unknown commit'}"
-        changes = f", with the uncommitted changes in audit/diffs/{code.get('diff')}.diff" if code.get("dirty") else ""
+        changes = f", with the uncommitted changes in {diff(code.get('diff'))}" if code.get("dirty") else ""
         return digest, f"{link}{changes}, hash {digest}"
-
-
-def _ordered(inputs: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return sorted(entries(inputs), key=lambda read: ORDER.index(read[0]) if read[0] in ORDER else len(ORDER))
 
 
 def _resumes(attempts: list[dict[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from ..registry import OWN
 from .evidence import Results, entries, names_of, reading
 
 FAIL, UNKNOWN, NOTE = "fail", "unknown", "note"
+NOT_LOOKED_AT = "is no code of ours, and was not looked at; name the configuration that has it with --configfile"
 
 
 class Finding(NamedTuple):
@@ -32,6 +33,19 @@ class Job(NamedTuple):
     path: str
     names: dict[str, str]
     manifest: dict[str, Any]
+
+    def file(self, side: str, name: str) -> str:
+        """The path of the only file of a name among the ``inputs`` or ``outputs``.
+
+        Raises:
+            UserError: there are several, or none in the results folder.
+        """
+        found = [entry for key, entry in entries(self.manifest[side]) if key == name]
+        if len(found) != 1 or "path" not in found[0]:
+            raise UserError(
+                f"{self.path}: found {len(found)} {side} named '{name}', expected one in the results folder."
+            )
+        return found[0]["path"]
 
 
 def fail(file: str, found: Any, expected: Any) -> Finding:
@@ -124,12 +138,14 @@ class Scope:
         chain = self.results.chain(study)
         return [job for job in self.of(*commands) if job.path in chain]
 
-    def strangers(self, registered: Iterable[tuple[str, str]]) -> list[str]:
+    def strangers(self, registered: Iterable[tuple[str, str]]) -> str:
         """Of entries (kind and name), those of users' own whose code no configuration that was named here vouches for.
 
-        Files of a results folder may name any module: what they name is neither imported nor looked for.
+        Files of a results folder may name any module: what they name is neither imported nor looked for. This says
+        so; it is empty if there are none.
         """
-        return sorted({name for kind, name in registered if OWN.fullmatch(name) and (kind, name) not in self.own})
+        names = sorted({name for kind, name in registered if OWN.fullmatch(name) and (kind, name) not in self.own})
+        return f"{', '.join(names)} {NOT_LOOKED_AT}" if names else ""
 
     @cached_property
     def by_item(self) -> Callable[[str, str], dict[int, Any]]:
@@ -149,22 +165,7 @@ class Scope:
 
         return column_of
 
-    def input(self, job: Job, name: str) -> str:
-        """The path of a job's only input of a name."""
-        return _only(job, "inputs", name)
-
-    def output(self, job: Job, name: str) -> str:
-        """The path of a job's only output of a name."""
-        return _only(job, "outputs", name)
-
     def same_hash(self, path: str, sha256: str, witness: str) -> Findings:
         """A fault if a file has not the hash that a witness says."""
         if self.results.sha256(path) != sha256:
             yield fail(path, f"sha256 {self.results.sha256(path)}", f"{sha256} as {witness} says")
-
-
-def _only(job: Job, side: str, name: str) -> str:
-    found = [entry for key, entry in entries(job.manifest[side]) if key == name]
-    if len(found) != 1 or "path" not in found[0]:
-        raise UserError(f"{job.path}: found {len(found)} {side} named '{name}', expected one in the results folder.")
-    return found[0]["path"]

@@ -59,7 +59,7 @@ def write(
         facts: what the command itself has to say (hashes of initial weights and order, resumes, times).
     """
     root = places.root_of(path, command)
-    code = _code(command, config, root)
+    code, packages = _code(command, config, root), _packages()
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "command": command,
@@ -67,7 +67,14 @@ def write(
         "code": code,
         "inputs": {name: _describe(value, root) for name, value in inputs.items()},
         "outputs": {name: _describe(value, root) for name, value in outputs.items()},
-        "environment": _environment(code["files"]),
+        "environment": {
+            "python": platform.python_version(),
+            "packages": packages,
+            "origins": {name: sysconfig.get_paths()[key] for name, key in ORIGINS.items()},
+            "pins": _pins(packages),
+            "conda": bool(os.environ.get("CONDA_PREFIX")),
+            "foreign_modules": _foreign_modules(code["files"]),
+        },
         "machine": _machine(),
         "determinism": _determinism(),
         "started": started,
@@ -145,18 +152,6 @@ def _git() -> tuple[str | None, bytes]:
         return commit, b"\n".join(part for part in parts if part)
     except OSError:  # no git here
         return None, b""
-
-
-def _environment(hashed: Collection[str]) -> dict[str, Any]:
-    packages = _packages()
-    return {
-        "python": platform.python_version(),
-        "packages": packages,
-        "origins": {name: sysconfig.get_paths()[key] for name, key in ORIGINS.items()},
-        "pins": _pins(packages),
-        "conda": bool(os.environ.get("CONDA_PREFIX")),
-        "foreign_modules": _foreign_modules(hashed),
-    }
 
 
 def _pins(packages: dict[str, str]) -> dict[str, Any] | None:

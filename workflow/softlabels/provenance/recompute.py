@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..contracts import STANDARD, Scores, file_of
-from ..studies import paper
+from ..studies import ledger_view, paper
 
 EPS = 1e-5  # of kl_dcic
 
-# data set, split, recipe, label, metric, kind, versus, statistic: what names one number of a ledger
-KEY = ("dataset", "split", "recipe", "label", "metric", "kind", "versus", "statistic")
+KEY = (*ledger_view.KEY, "statistic")  # the columns that name one number of a ledger
 
 
 class Number(NamedTuple):
@@ -74,13 +73,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 def recall(p: np.ndarray, log_q: np.ndarray) -> list[float | None]:
     """Share of each class's items that are predicted right; None for a class that is no item's truth."""
     truth, predicted = p.argmax(axis=1), log_q.argmax(axis=1)
-    return [
-        float((predicted[truth == k] == k).mean()) if (truth == k).any() else None for k in range(p.shape[1])
-    ]  # fmt: skip
-
-
-def _macro_acc(p: np.ndarray, log_q: np.ndarray) -> float:
-    return float(np.mean([value for value in recall(p, log_q) if value is not None]))
+    right = [predicted[truth == k] == k for k in range(p.shape[1])]
+    return [float(of_class.mean()) if len(of_class) else None for of_class in right]
 
 
 def _kl(p: np.ndarray, log_q: np.ndarray) -> float:
@@ -103,7 +97,7 @@ def _ce(p: np.ndarray, log_q: np.ndarray) -> float:
 # (references p [N, C], predictions log_q [N, C], options) -> the metric, by its kind; none of these has options
 Metric = Callable[[np.ndarray, np.ndarray, Mapping[str, Any]], float]
 METRICS: dict[str, Metric] = {
-    "macro_acc": lambda p, log_q, _: _macro_acc(p, log_q),
+    "macro_acc": lambda p, log_q, _: float(np.mean([value for value in recall(p, log_q) if value is not None])),
     "acc": lambda p, log_q, _: float((p.argmax(axis=1) == np.exp(log_q).argmax(axis=1)).mean()),
     "kl": lambda p, log_q, _: _kl(p, log_q),
     "kl_dcic": lambda p, log_q, _: _kl_dcic(p, log_q),

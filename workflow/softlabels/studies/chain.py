@@ -11,10 +11,7 @@ from .. import io, places
 def run(config: dict[str, Any], inputs: dict[str, list[Path]], outputs: dict[str, Path]) -> None:
     """Write ``chain.json``: path (from the results folder) and SHA-256 of every manifest, in path order.
 
-    Args:
-        config: ``study``.
-        inputs: ``manifests``, a list.
-        outputs: ``chain`` (``<results>/studies/<study>/chain.json``).
+    ``config`` has the ``study``, ``inputs`` the list ``manifests``.
     """
     root = places.root_of(outputs["chain"], "chain")
     manifests = sorted((path.resolve().relative_to(root).as_posix(), io.sha256(path)) for path in inputs["manifests"])

@@ -17,7 +17,6 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any])
         inputs: what the kind needs: ``embeddings`` (a file a label, in the order of ``labels``, of the first seed),
             ``items``, ``reference``, ``scores`` and ``histories`` (a file a run; their paths say which is which),
             ``cells`` (the ledger).
-        outputs: ``png``, ``pdf``.
 
     Raises:
         UserError: an input that the kind needs is missing, or what the kind finds wrong in them.

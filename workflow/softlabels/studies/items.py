@@ -17,11 +17,7 @@ from .ledger import blocks, run_name
 
 
 def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd.DataFrame:
-    """The test items of one seed.
-
-    Args:
-        items, reference: the data set's tables.
-        predictions: ``predictions.parquet`` by label; all of one split and seed.
+    """The test items of one seed, by the data set's tables and ``predictions.parquet`` of each label.
 
     Returns:
         One row an item, ascending: item, name, votes, ``reference_<class>``, then for each label ``<label>_<class>``

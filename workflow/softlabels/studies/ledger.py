@@ -18,20 +18,8 @@ from ..contracts import COUNTS, STANDARD, Scores, file_of, read_scores
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
-from .ledger_view import STD
+from .ledger_view import SCHEMA, STD
 
-# kind: measured, difference, reference or paper; statistic: mean, std, low or high
-SCHEMA = pa.schema(
-    [
-        *((name, pa.string()) for name in ("dataset", "split", "recipe", "label", "metric", "kind", "versus")),
-        ("statistic", pa.string()), ("value", pa.float64()), ("printed", pa.string()), ("decimals", pa.int32()),
-        ("aggregation", pa.string()), ("n", pa.int32()), ("ddof", pa.int32()), ("level", pa.float64()),
-        ("interval", pa.string()), ("oracle", pa.bool_()), ("metric_code", pa.string()),
-        ("runs", pa.list_(pa.string())),
-        ("files", pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string())]))),
-        ("paper_difference", pa.float64()),
-    ]
-)  # fmt: skip
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
@@ -68,14 +56,12 @@ def reference_name(block: Block, seed: int) -> str:
 
 
 def named(paths: list[Path], folder: str, names: Iterable[str], what: str, skip: int = 0) -> dict[str, Path]:
-    """Files by the name that their place under results/ gives them, such as ``synthetic/random/seed0``.
+    """The files of some names, which their place under results/ gives them, such as ``synthetic/random/seed0``.
 
     Args:
         paths: files under results/.
-        folder: the folder under results/, a key of NAMES.
-        names: of the files that are wanted.
-        what: they are.
-        skip: how many parts of a name are left out at its start.
+        folder: the folder there, a key of NAMES; ``what`` they are is told where one is missing.
+        names: of the files that are wanted, without the first ``skip`` parts.
 
     Raises:
         UserError: a path that does not lie in such a folder, or names without a file; the message lists them all.
@@ -175,7 +161,7 @@ def _over_seeds(
     values = {name: value for name, value in found.items() if value is not None}
     if not values:
         return
-    mean, std, n = summary(list(values.values()), config["ddof"])
+    mean, std = summary(list(values.values()), config["ddof"])
     statistics = {"mean": (mean, "mean over seeds")}
     if std is not None:
         statistics["std"] = (std, _std_text(config["ddof"]))
@@ -186,7 +172,7 @@ def _over_seeds(
     sources = {name: files[name] for name in values}
     oracle = next(iter(sources.values())).content.oracle
     key = (*block, label, metric, kind)
-    yield from _rows(config, key, statistics, n, ddof=config["ddof"], sources=sources, oracle=oracle, **more)
+    yield from _rows(config, key, statistics, len(values), ddof=config["ddof"], sources=sources, oracle=oracle, **more)
 
 
 def _std_text(ddof: int) -> str:
@@ -201,12 +187,6 @@ def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> It
         yield from _over_seeds(config, block, label, metric, "measured", runs)
 
 
-def _temperature(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
-    """A label's networks after temperature scaling: how much of a gap in KL is confidence alone."""
-    for metric in ["temperature", *config["metrics"]]:
-        yield from _over_seeds(config, block, f"{label} + temperature", metric, "reference", runs, "temperature")
-
-
 def _differences(
     config: Config, block: Block, label: str, runs: Evaluations, baseline_runs: Evaluations
 ) -> Iterator[dict[str, Any]]:
@@ -216,16 +196,16 @@ def _differences(
         a, b = ([file.content.value(metric) for file in side.values()] for side in sides)
         if None in a + b:
             continue
-        mean, std, low, high, n = paired_difference(a, b, config["level"])
+        mean, std, interval = paired_difference(a, b, config["level"])
         if math.isnan(mean):  # two infinite divergences have no difference
             continue
         statistics = {"mean": (mean, "mean over seeds of the paired difference")}
-        if std is not None:
+        if interval:
             statistics["std"] = (std, f"{_std_text(1)} of the paired difference")
-            statistics["low"] = (low, "lower end of the paired t interval")
-            statistics["high"] = (high, "upper end of the paired t interval")
+            statistics["low"] = (interval[0], "lower end of the paired t interval")
+            statistics["high"] = (interval[1], "upper end of the paired t interval")
         key, sources = (*block, label, metric, "difference"), sides[0] | sides[1]
-        yield from _rows(config, key, statistics, n, ddof=1, sources=sources, versus=config["baseline"])
+        yield from _rows(config, key, statistics, len(a), ddof=1, sources=sources, versus=config["baseline"])
 
 
 def _references(config: Config, block: Block, references: Evaluations) -> Iterator[dict[str, Any]]:
@@ -260,8 +240,10 @@ def _block(config: Config, block: Block, runs: Evaluations) -> Iterator[dict[str
     for label in of:
         if label != config["baseline"]:
             yield from _differences(config, block, label, of[label], of[config["baseline"]])
-    for label in of:
-        yield from _temperature(config, block, label, of[label])
+    for label in of:  # after temperature scaling: how much of a gap in KL is confidence alone
+        for metric in ["temperature", *config["metrics"]]:
+            row = f"{label} + temperature"
+            yield from _over_seeds(config, block, row, metric, "reference", of[label], "temperature")
 
 
 def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Table:

@@ -22,6 +22,18 @@ COLUMNS = (
     "interval", "level", "oracle",
 )  # fmt: skip
 KEY = COLUMNS[:7]
+# The ledger's file. kind: measured, difference, reference or paper; statistic: mean, std, low or high
+SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in (*KEY, "statistic")),
+        ("value", pa.float64()), ("printed", pa.string()), ("decimals", pa.int32()),
+        ("aggregation", pa.string()), ("n", pa.int32()), ("ddof", pa.int32()), ("level", pa.float64()),
+        ("interval", pa.string()), ("oracle", pa.bool_()), ("metric_code", pa.string()),
+        ("runs", pa.list_(pa.string())),
+        ("files", pa.list_(pa.struct([("path", pa.string()), ("sha256", pa.string())]))),
+        ("paper_difference", pa.float64()),
+    ]
+)  # fmt: skip
 MAIN = ("macro_acc", "kl", "kl_dcic")
 NONE = "–"
 STD = ("population", "sample")  # what a standard deviation is called, by its ddof

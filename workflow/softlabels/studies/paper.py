@@ -67,12 +67,9 @@ def title(name: str) -> str:
 
 
 def differences(dataset: str, here: Mapping[str, Any]) -> list[str]:
-    """What differs from the paper's set-up, such as ``network compact (paper: DenseNet121)``.
+    """What differs from the set-up of a data set of ``SETUP``, such as ``network compact (paper: DenseNet121)``.
 
-    Args:
-        dataset: the data set's name in the paper's tables, a key of ``SETUP``.
-        here: the recipe, with ``items``, ``pixels`` and ``reference`` of the data set; a key that is not there is not
-            compared.
+    ``here`` is the recipe, with ``items``, ``pixels`` and ``reference`` of the data set, as far as there are any.
     """
     return [
         f"{key.replace('_', ' ')} {_text(here[key])} (paper: {_text(value)})"

@@ -27,7 +27,6 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
         inputs: lists ``scores`` (a file a run and set of metrics), ``predictions`` (a file a run), ``references`` (a
             file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a data set). Their
             paths under ``results/`` say which is which.
-        outputs: ``config``, ``table_csv``, ``table_md``, ``table_tex``, ``cells``, ``items_csv``.
 
     Raises:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
@@ -56,11 +55,7 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
 
 def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping[str, Path]) -> dict[str, Any]:
-    """What headings and captions tell besides numbers of the ledger.
-
-    Raises:
-        UserError: runs of one study with different epsilons, or of one data set with different classes.
-    """
+    """What headings and captions tell besides numbers; runs of another epsilon, or of other classes, are an error."""
     truths = {dataset: read_reference(reference[dataset]) for dataset in config["datasets"]}
     files = [(truths[name.split("/")[0]], file) for name, of_run in runs.items() for file in of_run.values()]
     first = files[0][1]

@@ -13,13 +13,7 @@ QUARTER_TURNS = np.array([[0, 0, 0], [0, 1, 1], [1, 1, 0], [1, 0, 1]], dtype=boo
 
 
 def draws(options: dict, items: int, seed: int, epoch: int) -> dict[str, torch.Tensor]:
-    """All draws of one epoch, a row an item.
-
-    Args:
-        options: the recipe's ``augment``.
-        items: number of items N of the data set.
-        seed: seed of the run.
-        epoch: epoch, from 1.
+    """All draws of one epoch (from 1) by the recipe's ``augment``, a row for each of the data set's N ``items``.
 
     Returns:
         ``turn`` bool ``[N, 3]``; and, where asked for, float32 ``[N]``: ``zoom`` (share of the side that is kept),
@@ -50,11 +44,7 @@ def draws(options: dict, items: int, seed: int, epoch: int) -> dict[str, torch.T
 
 
 def apply(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Augment a batch.
-
-    Args:
-        images: uint8 ``[B, H, W, 3]``.
-        draw: the rows of :func:`draws` of these items, on the same device.
+    """Augment images uint8 ``[B, H, W, 3]`` by their rows of :func:`draws`, on the same device.
 
     Returns:
         float32 ``[B, 3, H, W]`` in 0..1, in channels-last memory order.

@@ -40,18 +40,11 @@ def exclusive(folder: Path) -> AbstractContextManager[Callable[[], None]]:
     return locks.held(folder / "lock", "This run is being trained already", remedy, PATIENCE_SECONDS)
 
 
-def save(folder: Path, key: str, state: dict[str, Any]) -> None:
-    """Write the state atomically. ``state`` holds tensors, numbers, strings and containers of them only."""
-    torch.save({"format": FORMAT, "key": key, **state}, buffer := BytesIO())  # torch does not say that a disk is full
-    with io.atomic(folder / "state.pt") as part:
-        part.write_bytes(buffer.getbuffer())
-
-
 class Saver:
-    """Saves the state of one training now and then.
+    """Saves the state of one training now and then: tensors, numbers, strings and containers of them only.
 
     Args:
-        folder, key: see :func:`save`.
+        folder, key: where, and what :func:`load` must be given.
         seconds: it is due this long after the last saving, or 1 / SAVING_SHARE times as long as that took. This is the
             most that a kill without warning loses.
         still_ours: called before each saving; raises if another process trains this run now.
@@ -66,10 +59,12 @@ class Saver:
         return time.monotonic() > self.next
 
     def save(self, state: dict[str, Any]) -> float:
-        """Save now; returns the seconds that it took."""
-        begun = time.monotonic()
+        """Save now, atomically; returns the seconds that it took."""
+        begun, buffer = time.monotonic(), BytesIO()
         self.still_ours()
-        save(self.folder, self.key, state)
+        torch.save({"format": FORMAT, "key": self.key, **state}, buffer)  # torch does not say that a disk is full
+        with io.atomic(self.folder / "state.pt") as part:
+            part.write_bytes(buffer.getbuffer())
         took = time.monotonic() - begun
         self.next = time.monotonic() + max(self.seconds, took / SAVING_SHARE)
         return took

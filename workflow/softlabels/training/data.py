@@ -57,25 +57,15 @@ class Images:
 
 @dataclass
 class Run:
-    """What a run learns from.
+    """What a run learns from."""
 
-    Attributes:
-        classes: names of the C classes.
-        split: ``[N]`` of "train", "val", "test".
-        target: float32 ``[N, C]``, the label of each item (zero where it has none).
-        labelled: bool ``[N]``, whether the item has a label.
-        hard: int64 ``[N]``, the hard class of the label (-1 where it has none).
-        weight: float32 ``[N]``.
-        reference: float32 ``[N, C]``, for the second validation curve only.
-    """
-
-    classes: list[str]
-    split: np.ndarray
-    target: np.ndarray
-    labelled: np.ndarray
-    hard: np.ndarray
-    weight: np.ndarray
-    reference: np.ndarray
+    classes: list[str]  # names of the C classes
+    split: np.ndarray  # [N], of "train", "val", "test"
+    target: np.ndarray  # float32 [N, C], the label of each item (zero where it has none)
+    labelled: np.ndarray  # bool [N], whether the item has a label
+    hard: np.ndarray  # int64 [N], the hard class of the label (-1 where it has none)
+    weight: np.ndarray  # float32 [N]
+    reference: np.ndarray  # float32 [N, C], for the second validation curve only
 
     @property
     def learned(self) -> np.ndarray:
@@ -92,11 +82,7 @@ class Run:
         return (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
 
     def item_weights(self, class_weight: str) -> np.ndarray:
-        """The label file's weights, times that of the item's hard class for ``argmax``; mean 1 over the training items.
-
-        Raises:
-            UserError: they sum to 0.
-        """
+        """The label file's weights, for ``argmax`` times that of the item's hard class; mean 1 over training items."""
         weight = self.weight.copy()
         if class_weight == "argmax":
             weight[self.labelled] *= self.class_weights()[self.hard[self.labelled]]
@@ -107,11 +93,7 @@ class Run:
 
 
 def read_run(labels: Path, split: Path, reference: Path) -> Run:
-    """Read the label, split and reference files of a run.
-
-    Raises:
-        UserError: a target that is no distribution, or no labelled item to train on.
-    """
+    """Read the label, split and reference files of a run; no labelled item to train on is a UserError."""
     label, parts = read_labels(labels), read_split(split).part
     truth = read_reference(reference).p.astype(np.float32)
 

@@ -20,9 +20,7 @@ SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 def free(device: torch.device, root: Path = Path("/")) -> int:
     """Bytes that this process may still take on a device; on the CPU the least of what machine, cgroup and SLURM leave.
 
-    Args:
-        device: CPU or GPU.
-        root: where ``proc`` and ``sys`` are.
+    ``root`` is where ``proc`` and ``sys`` are.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]

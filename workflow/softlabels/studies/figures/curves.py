@@ -34,11 +34,7 @@ def read_histories(config: dict, paths: list[Path]) -> dict[str, History]:
 
 
 def draw(config: dict, inputs: dict) -> Figure:
-    """One panel a quantity, one colour a label, one line a seed.
-
-    Raises:
-        UserError: a label and seed without a history.
-    """
+    """One panel a quantity, one colour a label, one line a seed; one without a history is a UserError."""
     histories = read_histories(config, inputs["histories"])
     names = list(map(drawing.name, config["labels"]))
     columns = min(len(names), max(1, int(10 / (0.6 + 0.08 * max(map(len, names))))))  # of the legend, by its width

@@ -45,11 +45,7 @@ class Panel(NamedTuple):
 
 
 def draw(config: dict, inputs: dict) -> Figure:
-    """The paper's Figure 1 where items have a colour and a shape position (columns ``u`` and ``s``), else its Figure 2.
-
-    Raises:
-        UserError: a label without an embedding or scores, or embeddings that were made differently.
-    """
+    """The paper's Figure 1 where items have a colour and a shape position (``u`` and ``s``), else its Figure 2."""
     panels = read_panels(config, inputs)
     items, _ = io.read_table(inputs["items"])
     if {"u", "s"} <= set(items.column_names):
