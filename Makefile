@@ -3,7 +3,7 @@
 PYTHON ?= python3
 CONFIG ?= config/config.yaml
 CORES ?= all
-# Further options of `softlabels run`, such as ARGS="--config data_folder=../images"
+# Further options of `./softlabels run`, such as ARGS="--config data_folder=../images"
 ARGS ?=
 # Of the tests: two at a time, the longest files first. WORKERS= runs one after the other.
 WORKERS ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -13,7 +13,7 @@ python := .venv/bin/python
 .PHONY: run test bench lint format schema lock
 
 run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and figures.
-	@PYTHONPATH=workflow $(python) -Pm softlabels run --cores $(CORES) --configfile $(CONFIG) $(ARGS)
+	@./softlabels run $(CONFIG) --cores $(CORES) $(ARGS)
 
 test: .venv/installed ## Run the tests; those for a GPU or a SLURM cluster are skipped where there is none.
 	$(python) -m pytest $(WORKERS) $(ARGS) tests/slurm tests/workflow tests/unit tests/gpu

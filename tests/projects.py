@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SOURCES = ("Snakefile", "workflow", "config", "profiles", "envs", "requirements.lock")
+SOURCES = ("Snakefile", "softlabels", "workflow", "config", "profiles", "envs", "requirements.lock")
 TINY = "config/tiny.yaml"
 TARGET_RULES = {"default", "all", "prepare", "total"}
 

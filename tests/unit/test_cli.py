@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from softlabels import __version__, cli, commands
+from softlabels import __version__, cli, commands, launch
+from softlabels import status as status_of
 from softlabels.errors import UserError
-from softlabels.places import PLACES, Place
+from softlabels.places import CONFIG, PLACES, Place
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-SUBCOMMANDS = ["run", "check", "status", "predict", "audit", "explain", *commands.COMMANDS]
+SUBCOMMANDS = ["run", "check", "status", "predict", "audit", "explain", "completion", *commands.COMMANDS]
 
 
 def run(monkeypatch, capsys, *arguments):
@@ -72,6 +73,68 @@ def test_wrong_usage_exits_with_2_and_shows_the_usage(monkeypatch, capsys, words
     assert (status, out) == (2, "")
     assert err.startswith("usage: softlabels")
     assert "Traceback" not in err
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """What `run` was called with, in place of a run."""
+    calls = []
+    monkeypatch.setattr(launch, "run", lambda **arguments: calls.append(arguments))
+    return calls
+
+
+@pytest.mark.parametrize(("words", "configfile", "overrides", "rest"), [
+    ("", str(CONFIG), [], []),
+    ("my.yaml", "my.yaml", [], []),
+    ("--cores 2 my.yaml", "my.yaml", [], []),
+    ("--configfile my.yaml --cores 2", "my.yaml", [], []),
+    ("my.yaml --cores 2 --config a=1 b=2 -- -n --workflow-profile p", "my.yaml", ["a=1", "b=2"],
+     ["-n", "--workflow-profile", "p"]),
+    ("-- --forcerun train -- x", str(CONFIG), [], ["--forcerun", "train", "--", "x"]),
+])  # fmt: skip
+def test_a_run_takes_a_configuration_by_word_or_option_and_passes_on_what_follows_two_dashes(
+    monkeypatch, capsys, launched, words, configfile, overrides, rest
+):
+    assert run(monkeypatch, capsys, "run", *words.split()) == (0, "", "")
+    cores = "2" if "--cores" in words else "all"
+    assert launched == [{"configfile": Path(configfile), "overrides": overrides, "cores": cores, "rest": rest}]
+
+
+@pytest.mark.parametrize("words", ["a.yaml --configfile b.yaml", "--configfile a.yaml b.yaml"])
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_two_configurations_are_refused(monkeypatch, capsys, launched, command, words):
+    status, out, err = run(monkeypatch, capsys, command, *words.split())
+    assert (status, out, launched) == (2, "", [])
+    assert "a.yaml is given, too. Name one configuration." in err
+
+
+def test_a_configuration_after_an_override_is_told_where_to_stand(monkeypatch, capsys):
+    status, _, err = run(monkeypatch, capsys, "check", "--config", "results=x", "my.yaml")
+    assert status == 2
+    assert err.startswith("softlabels: --config my.yaml: expected key=value, such as data_folder=")
+
+
+def test_status_takes_a_results_folder_or_a_configuration(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(status_of, "plans_of", lambda *given: asked.append(given[:2]))
+    monkeypatch.setattr(status_of, "status", lambda plans: {})
+    for words in ("", "out", "my.yaml", "out --configfile my.yaml"):
+        assert run(monkeypatch, capsys, "status", *words.split(), "--json")[0] == 0
+    assert asked == [
+        (None, None), (Path("out"), None), (None, Path("my.yaml")), (Path("out"), Path("my.yaml"))
+    ]  # fmt: skip
+    status, _, err = run(monkeypatch, capsys, "status", "a.yaml", "--configfile", "b.yaml")
+    assert (status, len(asked)) == (2, 4)
+    assert "a.yaml and --configfile b.yaml: these are two configurations" in err
+
+
+def test_a_package_that_the_users_own_module_lacks_keeps_its_traceback(monkeypatch, capsys, fake):
+    def own(*arguments):
+        raise ModuleNotFoundError("No module named 'mine'", name="mine")
+
+    fake[0].run = own
+    with pytest.raises(ModuleNotFoundError):
+        run(monkeypatch, capsys, *NEEDED)
 
 
 def test_a_command_gets_its_configuration_and_paths(monkeypatch, capsys, fake):

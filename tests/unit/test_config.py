@@ -302,6 +302,12 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text, words):
         config.read(write(tmp_path, text))
 
 
+def test_a_ready_configuration_is_named_to_whoever_stands_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=rf"no such configuration file in {tmp_path}\. Did you mean {READY[0]}\?"):
+        config.read(Path("config", READY[0].name))
+
+
 def test_no_file_and_a_folder_are_refused(tmp_path):
     with pytest.raises(UserError, match="no such configuration file"):
         config.read(tmp_path / "none.yaml")

@@ -17,6 +17,7 @@ import yaml
 
 from softlabels import config, launch, locks
 from softlabels.errors import UserError
+from softlabels.places import REPOSITORY
 
 RAW = {
     "about": "About a second.",
@@ -76,13 +77,29 @@ def test_the_announcement_counts_the_trainings_and_names_labels_network_and_devi
 
 
 def test_data_come_first_and_then_everything(folder, capsys):
-    assert launch.run("2", Path("config.yaml"), [], ["--", "-n"]) == 0
+    assert launch.run("2", Path("config.yaml"), [], ["-n"]) == 0
     first, second = folder.lines
-    assert first[1:] == ["-m", "snakemake", "prepare", "-n", "--cores", "2", "--configfile", "config.yaml"]
+    assert first[1:9] == [
+        "-Pm",
+        "snakemake",
+        "prepare",
+        "-n",
+        "--snakefile",
+        str(REPOSITORY / "Snakefile"),
+        "--cores",
+        "2",
+    ]
+    assert first[9:] == ["--configfile", "config.yaml", "--workflow-profile", str(REPOSITORY / "profiles" / "default")]
     assert second == [word for word in first if word != "prepare"]
     err = capsys.readouterr().err
     assert err.startswith("Study one: 8 trainings")
+    assert f"\nResults: {folder.path}/results\n" in err
     assert "results/studies/one/table.md" in err
+
+
+def test_a_profile_that_is_named_is_the_only_one(folder):
+    assert launch.run("2", Path("config.yaml"), [], ["--workflow-profile", "mine"]) == 0
+    assert folder.lines[0].count("--workflow-profile") == 1
 
 
 def test_a_failed_step_ends_the_run_with_its_status_and_the_next_thing_to_do(folder, capsys):

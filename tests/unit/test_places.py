@@ -106,3 +106,17 @@ def test_the_profile_of_slurm_puts_the_small_jobs_of_the_table_together():
     assert profile["groups"] == groups
     assert set(profile["group-components"]) == set(groups.values())
     assert set(COMMANDS) - set(groups) == {"download", "data", "train"}
+
+
+def test_a_run_was_started_in_the_nearest_folder_above_with_records_of_snakemake(tmp_path, monkeypatch):
+    results, inner = tmp_path / "a" / "out" / "tiny", tmp_path / "a"
+    results.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    monkeypatch.setattr(places, "REPOSITORY", tmp_path)
+    assert places.started_in(Path("out/tiny")) == tmp_path  # part of the repository, without records
+    monkeypatch.setattr(places, "REPOSITORY", ROOT)
+    assert places.started_in(Path("out/tiny")) == inner  # where one stands
+    (tmp_path / ".snakemake").mkdir()
+    assert places.started_in(Path("out/tiny")) == tmp_path
+    (inner / ".snakemake").mkdir()
+    assert places.started_in(Path("../a/out/tiny")) == inner

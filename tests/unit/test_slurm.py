@@ -74,7 +74,17 @@ def test_an_answer_that_fails_once_hides_no_job_and_those_that_do_not_end_are_na
     assert cancelled.read_text() == "11\n"
 
 
-@pytest.mark.parametrize("options", [["--executor", "slurm"], ["-e", "slurm"], ["-n", "--workflow-profile=mine"]])
+def test_jobs_that_do_not_end_are_named(cluster, tmp_path, monkeypatch):
+    cluster(f"11|rule_train|{tmp_path}", scancel=":")
+    monkeypatch.setattr(slurm, "ENDING_SECONDS", 0)
+    with pytest.raises(UserError, match=r"do not end.*: 11\. See `squeue --jobs 11`"):
+        slurm.end_orphans(tmp_path, certain=False)
+
+
+@pytest.mark.parametrize("options", [
+    ["--executor", "slurm"], ["-e", "slurm"], ["-n", "--workflow-profile=mine"],
+    ["--workflow-profile", "slurm"],  # the repository's, by its name
+])  # fmt: skip
 def test_a_cluster_that_is_asked_for_must_be_here(tmp_path, monkeypatch, options):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()

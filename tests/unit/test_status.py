@@ -206,24 +206,34 @@ def test_a_terminal_or_a_pipe_hears_nothing(capsys):
 # -- which configuration -----------------------------------------------------------------------------------------------
 
 
+def configurations(folder, monkeypatch):
+    """Stand in a folder whose ``config/`` is that of the repository."""
+    (folder / "config").mkdir()
+    monkeypatch.setattr(status, "CONFIG", folder / "config/config.yaml")
+    monkeypatch.chdir(folder)
+
+
 def test_the_configuration_of_a_results_folder_is_found(tmp_path, monkeypatch):
-    (tmp_path / "config").mkdir()
+    configurations(tmp_path, monkeypatch)
     for name in ("one", "two"):
         (tmp_path / f"config/{name}.yaml").write_text(yaml.safe_dump({**finished_run.CONFIG, "results": f"out/{name}"}))
-    monkeypatch.chdir(tmp_path)
     assert [plan.root for plan in status.plans_of(Path("out/two/"), None, [])] == ["out/two"]
+    (tmp_path / ".snakemake").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert [plan.root for plan in status.plans_of(Path("../out/two"), None, [])] == ["../out/two"]
+    monkeypatch.chdir(tmp_path)
     assert [plan.root for plan in status.plans_of(None, Path("config/one.yaml"), ["results=x"])] == ["x"]
     assert [plan.root for plan in status.plans_of(Path("copy"), Path("config/one.yaml"), [])] == ["copy"]
-    with pytest.raises(UserError, match=r"^other: no configuration in config/ has these results\. Name one"):
+    with pytest.raises(UserError, match=r"^other: no configuration in .*/config has these results\. Name one"):
         status.plans_of(Path("other"), None, [])
 
 
 def test_of_several_configurations_with_the_same_results_those_count_that_were_begun(tmp_path, monkeypatch):
-    (tmp_path / "config").mkdir()
+    configurations(tmp_path, monkeypatch)
     for name in ("another", "config", "third"):
         studies = {name: finished_run.CONFIG["studies"]["small"]}
         (tmp_path / f"config/{name}.yaml").write_text(yaml.safe_dump({**finished_run.CONFIG, "studies": studies}))
-    monkeypatch.chdir(tmp_path)
     root = Path("results")
 
     def shown():

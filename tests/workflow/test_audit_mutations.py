@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 from finished_run import edit_json, edit_table
 
-from softlabels import io
+from softlabels import io, places
 from softlabels.places import of_study
-from softlabels.provenance import configured
 from softlabels.provenance import manifest as manifests
 from softlabels.provenance.audit import CHECKS, audit
 from softlabels.provenance.evidence import entries
@@ -419,7 +418,7 @@ FOLLOWS = {
 @pytest.fixture
 def results(tiny, tmp_path, monkeypatch) -> Iterator[Path]:
     """A copy of the finished results of its own, audited as part of the checkout that they were made in."""
-    monkeypatch.setattr(configured, "REPOSITORY", tiny.folder)
+    monkeypatch.setattr(places, "REPOSITORY", tiny.folder)
     return Path(shutil.copytree(tiny.folder / "results/tiny", tmp_path / "results"))
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import importlib.util
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import __version__, closure, joblog, schema, stopping
+from . import __version__, closure, joblog, places, schema, stopping
 from .commands import COMMANDS, Command, bare, entries, option
 from .errors import UserError
 from .places import PLACES
@@ -85,15 +87,44 @@ def _run_rule_command(name: str, command: Command, arguments: dict[str, Any]) ->
             finish(facts)
 
 
+class _Configuration(argparse.Action):
+    """A configuration: one, as a word of its own or after ``--configfile``."""
+
+    def __call__(self, parser: Any, namespace: Any, value: Any, option: str | None = None) -> None:
+        if value is None:  # the word is left out
+            return
+        if namespace.configfile:
+            raise argparse.ArgumentError(self, f"{namespace.configfile} is given, too. Name one configuration.")
+        namespace.configfile = value
+
+
 def _function(place: str) -> Callable[..., int | None]:
     """The function ``module:name`` as a command for people: imported when it is called."""
     module, _, name = place.partition(":")
     return lambda **arguments: getattr(importlib.import_module(f"softlabels.{module}"), name)(**arguments)
 
 
+def _run(configfile: Path | None, **arguments: Any) -> int:
+    if importlib.util.find_spec("snakemake") is None:
+        raise UserError(_lacking("snakemake"))
+    from .launch import run
+
+    return run(configfile=configfile or places.CONFIG, **arguments)
+
+
+def _check(configfile: Path | None, overrides: list[str]) -> None:
+    from .check import command
+
+    command(configfile or places.CONFIG, overrides)
+
+
 def _status(results: Path | None, configfile: Path | None, overrides: list[str], json_wanted: bool) -> None:
     from .status import plans_of, render, status
 
+    if results and (results.is_file() or results.suffix in (".yaml", ".yml")):
+        if configfile:
+            raise UserError(f"{results} and --configfile {configfile}: these are two configurations. Name one.")
+        results, configfile = None, results
     found = status(plans_of(results, configfile, overrides))
     _print(json.dumps(found, indent=1) if json_wanted else render(found))
 
@@ -103,6 +134,12 @@ def _explain(table: str, row: str, column: str, json_wanted: bool) -> None:
 
     explained = explain(table, row, column)
     _print(json.dumps(explained, indent=1, ensure_ascii=False) if json_wanted else render(explained))
+
+
+def _completion(shell: str) -> None:
+    import argcomplete
+
+    _print(argcomplete.shellcode(["softlabels"], shell=shell))
 
 
 def _print(text: str) -> None:
@@ -119,26 +156,30 @@ def _argument(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, A
 OVERRIDES = _argument(
     "--config", dest="overrides", nargs="+", default=[], metavar="KEY=VALUE", help="replace keys of the configuration"
 )
+CONFIGURATION = [
+    _argument("configfile", type=Path, nargs="?", action=_Configuration, metavar="CONFIG",
+              help="configuration (default: config/config.yaml of the repository)"),
+    _argument("--configfile", type=Path, action=_Configuration, metavar="CONFIG", help="the same"),
+]  # fmt: skip
 # The commands for people: what is called with the arguments, the line in the list of commands, more words, arguments.
 FOR_PEOPLE = {
     "run": (
-        _function("launch:run"), "run the workflow to its tables and figures",
-        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run.", [
-            _argument("--cores", default="all", help="CPU cores to use (default: all)"),
-            _argument("--configfile", type=Path, default=Path("config/config.yaml"), help="configuration"),
-            OVERRIDES,
-            _argument("rest", nargs=argparse.REMAINDER, help="-- and further options of snakemake"),
+        _run, "run the workflow to its tables and figures",
+        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run. What stands "
+        "after -- are further options of snakemake.", [
+            *CONFIGURATION, OVERRIDES, _argument("--cores", default="all", help="CPU cores to use (default: all)"),
         ]),
     "check": (
-        _function("check:command"), "check a configuration and its data, without training",
+        _check, "check a configuration and its data, without training",
         "Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
-        [_argument("configfile", type=Path, metavar="CONFIG", help="configuration"), OVERRIDES]),
+        [*CONFIGURATION, OVERRIDES]),
     "status": (
         _status, "show what is done, running, waiting and failed",
         "Show what is done, running, waiting and failed, from the files of the results folder alone.", [
-            _argument("results", type=Path, nargs="?", metavar="RESULTS", help="results folder (default: results)"),
-            _argument("--configfile", type=Path,
-                      help="configuration (default: those of config/ that were begun in this folder)"),
+            _argument("results", type=Path, nargs="?", metavar="PATH",
+                      help="results folder, or configuration (default: results)"),
+            _argument("--configfile", type=Path, metavar="CONFIG",
+                      help="configuration (default: those of the repository that were begun in this folder)"),
             OVERRIDES,
             _argument("--json", dest="json_wanted", action="store_true", help="the same as JSON, every job listed"),
         ]),
@@ -171,10 +212,14 @@ FOR_PEOPLE = {
                       help="a results folder, a study's folder or one of its tables (default: results)"),
             _argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here"),
             _argument("--configfile", type=Path, nargs="?",
-                      help="configuration of the studies (default: search config/)"),
+                      help="configuration of the studies (default: search those of the repository)"),
             _argument("--no-dry-run", dest="dry_run", action="store_false",
                       help="do not ask Snakemake what it would do"),
         ]),
+    "completion": (
+        _completion, "print what completes this command line in a shell",
+        'Print what completes this command line: eval "$(softlabels completion bash)".',
+        [_argument("shell", choices=["bash", "zsh"])]),
 }  # fmt: skip
 
 
@@ -195,11 +240,25 @@ def parser() -> argparse.ArgumentParser:
 
 def main() -> None:
     """Run one command; a user's mistake is one message and status 2, a request to stop that of ``stopping``."""
-    arguments = vars(parser().parse_args())
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks
+        import argcomplete
+
+        argcomplete.autocomplete(parser())
+    words, more = sys.argv[1:], {}
+    if words[:1] == ["run"]:
+        at = words.index("--") if "--" in words else len(words)
+        words, more = words[:at], {"rest": words[at + 1 :]}
+    arguments = vars(parser().parse_args(words)) | more
     try:
         status = arguments.pop("call")(**arguments)
     except UserError as error:
         _end(str(error), 2)
+    except ModuleNotFoundError as error:
+        importers = [frame.filename for frame in traceback.extract_tb(error.__traceback__) if frame.line]
+        ours = Path(importers[-1]).resolve().is_relative_to(closure.PACKAGE)
+        if not ours or not error.name or error.name.startswith("softlabels"):
+            raise
+        _end(_lacking(error.name), 2)
     except stopping.Stopped as stop:
         _end(f"{stop}. Run again to go on.", stopping.STATUS)
     except KeyboardInterrupt:
@@ -212,6 +271,13 @@ def main() -> None:
         _end(f"{error.filename}: {os.strerror(error.errno)}. {CANNOT_WRITE[error.errno]} Then run again.", 2)
     if status is not None:
         sys.exit(status)
+
+
+def _lacking(package: str) -> str:
+    return (
+        f"{sys.executable} has no package {package}, which this command needs. Run `make .venv/installed` in "
+        f"{places.REPOSITORY}, or activate an environment with the packages of its pyproject.toml."
+    )
 
 
 def _end(message: str, status: int) -> None:

@@ -17,6 +17,7 @@ import yaml
 from . import registry, schema
 from .contracts import Options, entry_name
 from .errors import UserError
+from .places import REPOSITORY
 
 _Checker = jsonschema.Draft202012Validator
 _Validator = jsonschema.validators.extend(
@@ -56,7 +57,9 @@ def read(path: str | Path) -> dict[str, Any]:
         with Path(path).open(encoding="utf-8") as file:
             config = yaml.load(file, _Loader) or {}  # a SafeLoader with one more check
     except FileNotFoundError:
-        raise UserError(f"{path}: no such configuration file. Name one with --configfile.") from None
+        ready = REPOSITORY / path
+        hint = f"Did you mean {ready}?" if ready.is_file() else "Name one, as in `softlabels run my.yaml`."
+        raise UserError(f"{path}: no such configuration file in {Path.cwd()}. {hint}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}). Name a configuration file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -77,7 +80,10 @@ def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     for override in overrides:
         key, equals, value = override.partition("=")
         if not equals:
-            raise UserError(f"--config {override}: expected key=value, such as data_folder=../images.")
+            raise UserError(
+                f"--config {override}: expected key=value, such as data_folder=../images. (The configuration's file is "
+                f"named before --config.)"
+            )
         try:
             raw = merge(raw, {key: yaml.safe_load(value)})
         except yaml.YAMLError:

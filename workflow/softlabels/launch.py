@@ -23,8 +23,8 @@ from .commands import COMMANDS
 from .config import overridden, read, resolve
 from .errors import UserError
 
-LOCKS = Path(".snakemake/locks")
-HEAD = Path(".snakemake/head.json")  # beside the lock: both belong to the folder, whatever `results` says
+LOCKS = Path(places.SNAKEMAKE, "locks")
+HEAD = Path(places.SNAKEMAKE, "head.json")  # beside the lock: both belong to the folder, whatever `results` says
 TERMINATION_SECONDS = 60
 
 
@@ -47,18 +47,19 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
             a lock of another host.
     """
     config = resolve(overridden(read(configfile), overrides))
-    rest = [option for option in rest if option != "--"]
     on_slurm = slurm.asked_for(rest)
     _require_cache()
-    print(announcement(config), file=sys.stderr, flush=True)
+    print(announcement(config), f"Results: {Path(config['results']).resolve()}", sep="\n", file=sys.stderr, flush=True)
     lock = Path(config["results"], places.STATES, "run.lock")
     with locks.held(lock, "A run is at work in this folder already", "Wait until it is done, or stop it."):
         _clear_leftovers(on_slurm)
-        options = ["--cores", cores, "--configfile", str(configfile)]
+        options = ["--snakefile", str(places.SNAKEFILE), "--cores", cores, "--configfile", str(configfile)]
+        if not slurm.profiles_of(rest):  # or Snakemake would take one of the folder where one stands
+            options += ["--workflow-profile", str(places.PROFILE)]
         options += ["--config", *overrides] if overrides else []
         for targets in (["prepare"], []):
             # What takes several values comes last: a target before it is not read as one of them.
-            if status := _snakemake([sys.executable, "-m", "snakemake", *targets, *rest, *options]):
+            if status := _snakemake([sys.executable, "-Pm", "snakemake", *targets, *rest, *options]):
                 # Interrupted, Snakemake cancels the jobs that it has submitted, and submits those that wait for that.
                 slurm.end_orphans(Path.cwd(), certain=on_slurm)
                 print(

@@ -12,6 +12,11 @@ from functools import cache, cached_property
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
 
+# What comes with the package and is found wherever one stands: the Snakefile, profiles, configurations.
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIG = REPOSITORY / "config" / "config.yaml"
+SNAKEFILE, PROFILE = REPOSITORY / "Snakefile", REPOSITORY / "profiles" / "default"
+
 NAME = "[a-z0-9][a-z0-9_]*"
 SEED = r"\d+(?:-fold\d+of\d+)?"  # of a run; of one that leaves a fold of the training items out, and predicts them
 # What each wildcard may be, as a regular expression without groups that capture.
@@ -26,6 +31,7 @@ MANIFEST = ".manifest.json"
 LOGS, BENCHMARKS = "logs", "benchmarks"
 STATES = ".resume"  # of unfinished trainings
 AUDIT = "audit"
+SNAKEMAKE = ".snakemake"  # Snakemake's own records, in the folder where a run was started
 ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT)  # folders of what no manifest lists
 
 SPLIT = "{dataset}/{split}/seed{seed}"
@@ -160,6 +166,17 @@ def parse(path: str) -> File | None:
     """Whose file a path from the results folder is, or None."""
     file = find(PurePosixPath(path))
     return file if file and file.path == path else None
+
+
+def started_in(results: Path) -> Path:
+    """The folder where the run was started that made a results folder: relative paths of its configuration start there.
+
+    The nearest one above with Snakemake's records; without any, the repository that holds the results, else the folder
+    where one stands.
+    """
+    above = results.resolve().parents
+    recorded = (folder for folder in above if (folder / SNAKEMAKE).is_dir())
+    return next(recorded, REPOSITORY if REPOSITORY in above else Path.cwd())
 
 
 def root_of(path: Path, command: str) -> Path:

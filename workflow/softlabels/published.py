@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from . import io, registry, schema
+from . import io, places, registry, schema
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 # Words that JSON Schema does not know.
 EXTENSIONS = ("registry", "entry", "input", "ordered", "moved", "named", "neutral")
 
@@ -119,4 +117,4 @@ FILES = {"workflow/schemas/config.schema.yaml": schema_text, "docs/options.md": 
 
 if __name__ == "__main__":
     for path, text in FILES.items():
-        io.write_text(REPOSITORY / path, text())
+        io.write_text(places.REPOSITORY / path, text())

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .config import read
 from .errors import UserError
+from .places import REPOSITORY
 
 # Snakemake's executor gives each of its jobs a comment that begins so.
 COMMENT = "rule_"
@@ -27,18 +28,29 @@ def asked_for(options: list[str]) -> bool:
     Raises:
         UserError: they do, and there is none here.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--executor", "-e")
-    parser.add_argument("--workflow-profile", type=Path)
-    asked, _ = parser.parse_known_args(options)
-    profile = asked.workflow_profile and asked.workflow_profile / "profile.yaml"
-    executor = asked.executor or (profile and profile.is_file() and read(profile).get("executor"))
+    asked = _asked(options)
+    profile = next((path for path in profiles_of(options) if path.is_file()), None)
+    executor = asked.executor or (profile and read(profile).get("executor"))
     if executor == "slurm" and not shutil.which("sbatch"):
         raise UserError(
             f"{asked.workflow_profile or '--executor slurm'}: submits jobs to SLURM, but there is no sbatch here. Run "
             f"this on a login node of the cluster, or without that option on this machine alone."
         )
     return executor == "slurm"
+
+
+def _asked(options: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--executor", "-e")
+    parser.add_argument("--workflow-profile", type=Path)
+    return parser.parse_known_args(options)[0]
+
+
+def profiles_of(options: list[str]) -> list[Path]:
+    """Where Snakemake looks for the workflow profile that its options name; none where they name none."""
+    named = _asked(options).workflow_profile
+    folders = [named, Path("profiles", named), REPOSITORY / "profiles" / named] if named else []
+    return [folder / "profile.yaml" for folder in folders]
 
 
 def end_orphans(folder: Path, *, certain: bool) -> None:

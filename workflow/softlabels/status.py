@@ -18,18 +18,20 @@ from . import joblog
 from .config import overridden, read
 from .errors import UserError
 from .locks import server_time
-from .places import LOGS, PLACES
+from .places import CONFIG, LOGS, PLACES, started_in
 from .plan import Plan
 
-DEFAULT = Path("config/config.yaml")
 STATES = ("done", "running", "waiting", "failed")
 SHOWN = 20  # jobs in one list of the printed text
 
 
 def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]) -> list[Plan]:
-    """The plan of a configuration; without one, of those in ``config/`` that were begun in the results folder.
+    """The plan of a configuration; without one, of the repository's that were begun in the results folder.
 
-    That is by default the one of the configuration, or of ``config/config.yaml``; ``key=value`` pairs replace keys.
+    Args:
+        results: the folder (default: that of the configuration, or of the repository's ``config/config.yaml``).
+        configfile: the configuration.
+        overrides: ``key=value`` pairs that replace keys of it.
 
     Raises:
         UserError: a wrong configuration, or none that names this folder.
@@ -37,17 +39,18 @@ def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]
     if configfile:
         raw = overridden(read(configfile), overrides)
         return [Plan(raw | ({"results": str(results)} if results else {}))]
-    results = results or Path(Plan(overridden(read(DEFAULT), overrides)).root)
-    files = sorted(DEFAULT.parent.glob("*.yaml"), key=lambda path: (path != DEFAULT, path))
+    results = results or Path(Plan(overridden(read(CONFIG), overrides)).root)
+    folder = started_in(results)
+    files = sorted(CONFIG.parent.glob("*.yaml"), key=lambda path: (path != CONFIG, path))
     plans = []
     for path in files:
         with suppress(UserError):  # a draft
-            plan = Plan(overridden(read(path), overrides))
-            if Path(plan.root).resolve() == results.resolve():
-                plans.append(plan)
+            raw = overridden(read(path), overrides)
+            if (folder / Plan(raw).root).resolve() == results.resolve():
+                plans.append(Plan(raw | {"results": str(results)}))
     if not plans:
         raise UserError(
-            f"{results}: no configuration in {DEFAULT.parent}/ has these results. Name one with --configfile."
+            f"{results}: no configuration in {CONFIG.parent} has these results. Name one with --configfile."
         )
 
     def begun(plan: Plan) -> bool:

@@ -109,7 +109,7 @@ def audit(
     Raises:
         UserError: no results folder, no such study, or no study at all; a wrong configuration.
     """
-    own = configured.own_entries(configfile) if configfile else ()
+    own = configured.own_entries(configfile, root) if configfile else ()
     results = Results(root)
     for study in studies or ():
         if study not in results.studies:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from .. import closure, commands, schema
+from .. import closure, commands, places, schema
 from ..contracts import of_set
 from ..io import canonical_json
 from ..places import diff, of_study
@@ -171,7 +171,7 @@ def packages_are_pinned(scope: Scope, job: Job) -> Findings:
     """A09: the packages that ran are those of the lock file."""
     pins = job.manifest["environment"].get("pins")
     different = dict(pins["different"]) if pins else {}
-    lock = configured.REPOSITORY / LOCK
+    lock = places.REPOSITORY / LOCK
     if lock.is_file():
         different |= unpinned(job.manifest["environment"]["packages"], lock.read_text(encoding="utf-8"))
     elif pins is None:
@@ -235,9 +235,9 @@ def _known(commit: str) -> bool | None:
     """Whether git knows a commit; None without git, or outside of a repository."""
     if not re.fullmatch(r"[0-9a-f]{7,64}", commit):
         return False
-    if not (configured.REPOSITORY / ".git").exists():
+    if not (places.REPOSITORY / ".git").exists():
         return None
-    git = ["git", "-C", str(configured.REPOSITORY), "cat-file", "-e", f"{commit}^{{commit}}"]
+    git = ["git", "-C", str(places.REPOSITORY), "cat-file", "-e", f"{commit}^{{commit}}"]
     try:
         return subprocess.run(git, check=False, capture_output=True).returncode == 0
     except OSError:

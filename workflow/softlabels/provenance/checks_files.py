@@ -6,8 +6,8 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from .. import io
-from ..places import ASIDE, BENCHMARKS, LOGS, PLACES, of_study
+from .. import io, places
+from ..places import ASIDE, BENCHMARKS, LOGS, PLACES, SNAKEMAKE, of_study, started_in
 from . import configured
 from .evidence import entries, names_of
 from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, unknown
@@ -54,7 +54,8 @@ def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
     except configured.Absent as reason:
         yield unknown(f"the sources of {dataset} were not looked at: {reason}")
         return
-    now = {name: configured.REPOSITORY / path for name, path in plan.source_files(dataset).items()}
+    folder = started_in(scope.results.root)
+    now = {name: folder / path for name, path in plan.source_files(dataset).items()}
     absent = [str(path) for path in now.values() if not path.exists()]
     if absent:
         yield unknown(
@@ -157,9 +158,12 @@ def nothing_is_to_be_done(scope: Scope) -> Findings:
     if not scope.dry_run:
         yield unknown("Snakemake was not asked (--no-dry-run)")
         return
-    made_here = scope.results.root.is_relative_to(configured.REPOSITORY)
-    if not made_here or not (configured.REPOSITORY / ".snakemake").is_dir():
-        yield unknown("Snakemake was not asked: these results were not made in this copy of the repository")
+    folder, root = started_in(scope.results.root), scope.results.root
+    if not root.is_relative_to(folder) or not (folder / SNAKEMAKE).is_dir():
+        yield unknown(f"Snakemake was not asked: it has no record of a run ({SNAKEMAKE}) in a folder above {root}")
+        return
+    if folder not in (Path.cwd(), places.REPOSITORY):  # its records there may be anybody's
+        yield unknown(f"Snakemake was not asked: these results were made in {folder}; audit them from there")
         return
     plans: dict[Path, tuple[Any, list[str]]] = {}
     for study in scope.studies:
@@ -170,7 +174,7 @@ def nothing_is_to_be_done(scope: Scope) -> Findings:
             yield unknown(f"Snakemake was not asked about {study}: {reason}")
     for path, (plan, studies) in plans.items():
         try:
-            if todo := configured.dry_run(path, plan, studies):
+            if todo := configured.dry_run(path, plan, studies, folder):
                 yield fail(f"snakemake --dry-run --configfile {path.name}", todo, "nothing to be done")
         except configured.Absent as reason:
             yield unknown(str(reason))

@@ -9,14 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import closure, registry
+from .. import registry
 from ..errors import UserError
+from ..places import CONFIG, PROFILE, SNAKEFILE, started_in
 from .evidence import Results
 
 if TYPE_CHECKING:
     from ..plan import Plan
 
-REPOSITORY = closure.PACKAGE.parents[1]
 SECONDS = 120  # for one dry run
 
 
@@ -25,18 +25,21 @@ class Absent(Exception):
 
 
 @cache
-def _plan(path: Path, results: str | None) -> Plan:
-    """The plan of a configuration file, with another results folder if one is given."""
+def _plan(path: Path, folder: Path, results: str | None) -> Plan:
+    """The plan of a configuration file for a run in a folder, with another results folder if one is given."""
     from ..config import read
     from ..plan import Plan
 
-    return Plan(read(path) | ({"results": results} if results else {}))
+    raw = read(path) | ({"results": results} if results else {})
+    if isinstance(modules := raw.get("modules", "."), str):
+        raw["modules"] = str(folder / modules)
+    return Plan(raw)
 
 
-def own_entries(path: Path) -> list[tuple[str, str]]:
-    """Kind and name of the user's own entries that a configuration file names, whose folder is used from here on.
+def own_entries(path: Path, root: Path) -> list[tuple[str, str]]:
+    """Kind and name of the user's own entries that the configuration of some results names.
 
-    None of them where there is nothing to read it with.
+    Their folder is used from here on. None where there is nothing to read it with.
 
     Raises:
         UserError: a wrong configuration.
@@ -44,7 +47,7 @@ def own_entries(path: Path) -> list[tuple[str, str]]:
     try:
         from .. import schema
 
-        config = _plan(path.resolve(), None).config
+        config = _plan(path.resolve(), started_in(root), None).config
     except ImportError:
         return []
     registry.use_modules(config["modules"])
@@ -61,39 +64,41 @@ def plan_of(results: Results, study: str, configfile: Path | None) -> tuple[Path
     Raises:
         Absent: no such configuration, or nothing to read it with.
     """
-    folder = results.root.relative_to(REPOSITORY).as_posix() if results.root.is_relative_to(REPOSITORY) else None
+    folder = started_in(results.root)
+    here = results.root.relative_to(folder).as_posix() if results.root.is_relative_to(folder) else None
     found = []
     try:
-        for path in [configfile.resolve()] if configfile else sorted((REPOSITORY / "config").glob("*.yaml")):
+        for path in [configfile.resolve()] if configfile else sorted(CONFIG.parent.glob("*.yaml")):
             try:
-                plan = _plan(path, None)
+                plan = _plan(path, folder, None)
             except UserError:
                 continue
             if study in plan.config["studies"]:
-                found.append((plan.root != folder, path))
+                found.append(((folder / plan.root).resolve() != results.root, path))
     except ImportError as error:
         raise Absent(f"the package {error.name} is not installed here") from None
     if not found:
         raise Absent(f"no configuration file here defines the study {study}; name one with --configfile")
     elsewhere, path = min(found)
-    plan = _plan(path, folder if elsewhere else None)
+    plan = _plan(path, folder, here if elsewhere else None)
     registry.use_modules(plan.config["modules"])  # another configuration may have been read since
     return path, plan
 
 
-def dry_run(path: Path, plan: Plan, studies: list[str]) -> str | None:
-    """What Snakemake would do to build the files of some studies, in one line; None for nothing.
+def dry_run(path: Path, plan: Plan, studies: list[str], folder: Path) -> str | None:
+    """What Snakemake would do in a folder to build the files of some studies, in one line; None for nothing.
 
     Raises:
         Absent: Snakemake is not here, or cannot plan these studies.
     """
     registry.use_modules(plan.config["modules"])
     targets = [file for study in studies for file in plan.study_files(study)]
-    options = ["--dry-run", "--configfile", str(path), "--config", f"results={plan.root}"]
+    options = ["--dry-run", "--snakefile", str(SNAKEFILE), "--workflow-profile", str(PROFILE)]
+    options += ["--configfile", str(path), "--config", f"results={plan.root}"]
     try:
         process = subprocess.run(
-            [sys.executable, "-m", "snakemake", *targets, *options],
-            cwd=REPOSITORY, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
+            [sys.executable, "-Pm", "snakemake", *targets, *options],
+            cwd=folder, check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SECONDS,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Absent(f"a dry run of Snakemake did not end ({type(error).__name__})") from None

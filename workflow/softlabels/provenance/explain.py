@@ -57,7 +57,10 @@ def locate(table: str) -> tuple[Results, str]:
     studies = [folder for folder in studies if folder.parents[1].name not in (LOGS, BENCHMARKS)]
     named = [folder for folder in studies if folder.name == table]
     if not named:
-        raise UserError(f"{table}: no such table or study. {_nearest(table, {folder.name for folder in studies})}")
+        raise UserError(
+            f"{table}: no such table, and no such study in {Path('results').resolve()}. "
+            f"{_nearest(table, {folder.name for folder in studies})}"
+        )
     if len(named) > 1:
         raise UserError(f"{table}: found {' and '.join(map(str, named))}. Name the folder.")
     return Results(named[0].parents[1]), table

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from .. import closure, commands, io, places
+from ..places import REPOSITORY
 
 SCHEMA_VERSION = 1
-REPOSITORY = closure.PACKAGE.parents[1]
 LOCK = REPOSITORY / "requirements.lock"
 
 # Where modules come from that are not foreign, besides the package itself.
