@@ -398,9 +398,13 @@ def _printed(options: Options) -> dict[str, Any]:
     about = {"heading": options["kind"], **PRINTED, **entry("metric", options["kind"])}
     defaults = schema.defaults("metric", options["kind"])
     changed = [key for key in about["options"] if key in options and options[key] != defaults.get(key)]
-    chosen = ", ".join(f"{key} {options[key]}" for key in changed)
+    chosen = ", ".join(f"{key} {_text(options[key])}" for key in changed)
     heading = f"{about['heading']} ({chosen})" if chosen else about["heading"]
     return {"heading": heading, **{key: about[key] for key in PRINTED}}
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def paths_of(kind: str) -> dict[str, str]:
