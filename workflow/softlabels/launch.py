@@ -20,8 +20,9 @@ from platformdirs import user_cache_dir
 
 from . import io, locks, places, slurm
 from .commands import COMMANDS
-from .config import overridden, read, resolve
+from .config import overridden, read
 from .errors import UserError
+from .plan import Plan
 
 LOCKS = Path(".snakemake/locks")
 HEAD = Path(".snakemake/head.json")  # beside the lock: both belong to the folder, whatever `results` says
@@ -43,12 +44,14 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     ones; returns its exit status.
 
     Raises:
-        UserError: a wrong configuration, no cluster, a home folder that is full, a workflow that runs here already, or
-            a lock of another host.
+        UserError: a wrong configuration, no cluster, or none with nodes that are large enough, a home folder that is
+            full, a workflow that runs here already, or a lock of another host.
     """
-    config = resolve(overridden(read(configfile), overrides))
+    plan = Plan(overridden(read(configfile), overrides))
+    config = plan.config
     rest = [option for option in rest if option != "--"]
-    on_slurm = slurm.asked_for(rest)
+    if on_slurm := slurm.asked_for(rest):
+        slurm.require_nodes(plan, cores, rest)
     _require_cache()
     print(announcement(config), file=sys.stderr, flush=True)
     lock = Path(config["results"], places.STATES, "run.lock")

@@ -57,7 +57,8 @@ FACTS: dict[str, dict[str, type | tuple[str, ...]]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": int, "needs": ("features", "votes")},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
-    "source": {"gives": ("votes", "exact")},
+    "source": {"gives": ("votes", "exact"), "memory": int},
+    "network": {"parameters": int, "features": int, "multiplications": int, "activations": int},
 }  # fmt: skip
 
 
