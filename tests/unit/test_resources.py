@@ -179,24 +179,24 @@ def test_sizes_of_imported_data_come_from_the_files_that_are_there(tmp_path):
     pq.write_table(pa.table({"item": ["0.png"] * 5000, "label": ["a"] * 5000}), tmp_path / "votes.parquet")
     source = {"kind": "table", "images": "images", "votes": "votes.parquet"}
     raw = {**imported(source), "results": str(tmp_path / "results"), "data_folder": str(tmp_path)}
-    found = resources.Estimates(Plan(raw)).size("d")
+    found = resources.size(Plan(raw), "d")
     assert (found.items, found.area, found.votes) == (7, 1200, 5000)
     source["pixels"] = 16
-    assert resources.Estimates(Plan(raw)).size("d").area == 256
+    assert resources.size(Plan(raw), "d").area == 256
 
 
 def test_a_data_set_that_is_not_there_yet_is_taken_to_be_large(tmp_path):
     raw = {**imported({"kind": "dcic", "archive": "own.zip"}), "data_folder": str(tmp_path)}
-    found = resources.Estimates(Plan(raw)).size("d")
+    found = resources.size(Plan(raw), "d")
     assert (found.items, found.area) == (resources.UNKNOWN_ITEMS, resources.UNKNOWN_SIDE**2)
     with (tmp_path / "own.zip").open("wb") as file:
         file.truncate(3 * resources.MB)
-    assert resources.Estimates(Plan(raw)).size("d").items == 100
+    assert resources.size(Plan(raw), "d").items == 100
 
 
 def test_a_finished_data_set_says_itself_how_large_it_is(small):
     raw = {**imported({"kind": "dcic", "archive": "own.zip"}, "shapes"), "results": str(small), "data_folder": "/none"}
-    found = resources.Estimates(Plan(raw)).size("shapes")
+    found = resources.size(Plan(raw), "shapes")
     assert (found.items, found.area, found.classes) == (120, 144, 6)
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from pyarrow import parquet
 
@@ -128,11 +128,11 @@ class Use(NamedTuple):
     margin: float = TIME_MARGIN
 
 
-class Estimates:
+class _Estimates:
     """The formulas, for one plan; each value is computed once."""
 
     def __init__(self, plan: Plan):
-        self.config, self.plan = plan.config, plan
+        self.config, self.plan = plan.config, proxy(plan)  # or a plan would keep itself alive
         self._uses: dict[tuple[Any, ...], Use] = {}
         self._sizes: dict[str, Size] = {}
 
@@ -326,13 +326,18 @@ class Estimates:
         return Use(IDLE["chain"] + runs * 2000 / MB, 0.5 + runs * 2e-3, runs * 150 / MB + 0.001)
 
 
-_KNOWN: WeakKeyDictionary[Plan, Estimates] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[Plan, _Estimates] = WeakKeyDictionary()
 
 
-def _estimates(plan: Plan) -> Estimates:
+def _estimates(plan: Plan) -> _Estimates:
     if plan not in _KNOWN:
-        _KNOWN[plan] = Estimates(plan)
+        _KNOWN[plan] = _Estimates(plan)
     return _KNOWN[plan]
+
+
+def size(plan: Plan, dataset: str) -> Size:
+    """How large a data set is, or is taken to be."""
+    return _estimates(plan).size(dataset)
 
 
 def expected(plan: Plan, command: str, **names: Any) -> Use:
@@ -377,7 +382,7 @@ def cost(plan: Plan, study: str) -> dict[str, float]:
 @cache
 def _wildcards(command: str) -> tuple[str, ...]:
     """The wildcards that a command's use depends on: the parameters that its formula names."""
-    return tuple(name for name in inspect.signature(getattr(Estimates, f"_{command}")).parameters if name != "self")
+    return tuple(name for name in inspect.signature(getattr(_Estimates, f"_{command}")).parameters if name != "self")
 
 
 def lever(command: str, resource: str, names: Mapping[str, Any]) -> str:
