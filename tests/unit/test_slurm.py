@@ -96,6 +96,15 @@ def test_a_cluster_that_is_asked_for_must_be_here(tmp_path, monkeypatch, options
     assert slurm.asked_for(options)
 
 
+def test_resources_on_the_command_line_keep_jobs_of_a_group_in_turn(tmp_path, monkeypatch):
+    (tmp_path / "sbatch").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"^--resources: .* Add in_turn=1 to the option\.$"):
+        slurm.asked_for(["--executor", "slurm", "--resources", "gpu=4"])
+    assert slurm.asked_for(["--executor", "slurm", "--resources", "gpu=4", "in_turn=1"])
+    assert not slurm.asked_for(["--resources", "gpu=4"])
+
+
 @pytest.mark.parametrize("options", [[], ["--executor", "local"], ["--workflow-profile", "profiles/default"], ["-n"]])
 def test_no_cluster_is_needed_where_none_is_asked_for(tmp_path, monkeypatch, options):
     monkeypatch.setenv("PATH", str(tmp_path))

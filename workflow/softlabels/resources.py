@@ -33,8 +33,8 @@ MB = 2**20
 # -- from what is expected to what is asked for ------------------------------------------------------------------------
 
 MEMORY_MARGIN = 1.2
-# The two Snakemakes above a job of a cluster are in its memory, too: 155 MB each.
-ABOVE = 320
+# What runs above a job of a cluster is in its memory, too: two Snakemakes, a shell, srun.
+ABOVE = 350
 # Slower processors, several jobs that share a memory bus, a cold file system.
 TIME_MARGIN = 3
 GPU_MARGIN = 6  # an older GPU than an H100

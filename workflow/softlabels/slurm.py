@@ -32,6 +32,7 @@ class Options(NamedTuple):
 
     profile: str
     executor: str | None
+    limits: dict[str, Any] | None  # of resources in use at once, if the command line says them
     defaults: dict[str, Any]  # resources of rules that do not say
     set: dict[str, dict[str, Any]]  # resources by rule, in place of what the rule says
 
@@ -43,6 +44,7 @@ def told(options: list[str]) -> Options:
     parser.add_argument("--workflow-profile", type=Path)
     parser.add_argument("--default-resources", "--default-res", nargs="*")
     parser.add_argument("--set-resources", nargs="+")
+    parser.add_argument("--resources", "--res", nargs="*")
     asked, _ = parser.parse_known_args(options)
     file = asked.workflow_profile and asked.workflow_profile / "profile.yaml"
     profile = read(file) if file and file.is_file() else {}
@@ -52,7 +54,9 @@ def told(options: list[str]) -> Options:
         rule, _, name = key.partition(":")
         of_rules.setdefault(rule, {}).update({name: value} if name else dict(_pairs(value)))
     executor = asked.executor or profile.get("executor")
-    return Options(str(asked.workflow_profile or "--executor slurm"), executor, dict(_pairs(defaults)), of_rules)
+    limits = None if asked.resources is None else dict(_pairs(asked.resources))
+    place = str(asked.workflow_profile or "--executor slurm")
+    return Options(place, executor, limits, dict(_pairs(defaults)), of_rules)
 
 
 def _pairs(value: Any) -> list[tuple[str, Any]]:
@@ -67,9 +71,14 @@ def asked_for(options: list[str]) -> bool:
     """Do Snakemake's options ask for SLURM?
 
     Raises:
-        UserError: they do, and there is none here.
+        UserError: they do, and there is none here; or jobs of a group could not follow each other.
     """
     asked = told(options)
+    if asked.executor == "slurm" and asked.limits is not None and "in_turn" not in asked.limits:
+        raise UserError(
+            "--resources: replaces the profile's line, without whose in_turn=1 the small jobs of a group ask for the "
+            "sum of their CPUs and memory. Add in_turn=1 to the option."
+        )
     if asked.executor == "slurm" and not shutil.which("sbatch"):
         raise UserError(
             f"{asked.profile}: submits jobs to SLURM, but there is no sbatch here. Run this on a login node of the "
