@@ -75,10 +75,9 @@ def test_every_command_has_its_place():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_rule_of_a_command_takes_its_places_from_the_table(command):
     block = BLOCKS[command]
-    for helper in ("outputs", "log_of", "benchmark_of", "tracked", "call"):
-        if command != "download" or helper not in ("outputs", "tracked"):
+    for helper in ("outputs", "log_of", "benchmark_of", "tracked", "call", "resources"):
+        if command != "download" or helper not in ("outputs", "tracked", "resources"):
             assert set(re.findall(rf'\b{helper}\(\s*"(\w+)"', block)) == {command}, helper
-    assert command == "download" or "**resources(" in block  # with in_turn, which the groups of a cluster need
 
 
 def test_every_rule_is_that_of_a_command_or_the_audit():

@@ -16,7 +16,7 @@ rule evaluate:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 10),
+        **resources("evaluate"),
     params:
         **tracked("evaluate"),
     message:
@@ -39,7 +39,7 @@ rule references:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("references"),
     params:
         **tracked("references"),
     message:

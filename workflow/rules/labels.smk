@@ -12,7 +12,7 @@ rule split:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("split"),
     params:
         **tracked("split"),
     message:
@@ -36,7 +36,7 @@ rule label:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("label"),
     params:
         **tracked("label"),
     message:

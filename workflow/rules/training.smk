@@ -15,7 +15,7 @@ rule train:
         "../../envs/train.yaml"
     threads: lambda wc: plan.config["recipes"][wc.recipe]["threads"]
     resources:
-        **resources(8000, 240, gpu=lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda")),
+        **resources("train", gpu=lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda")),
     params:
         **tracked("train"),
     message:

@@ -20,8 +20,9 @@ from platformdirs import user_cache_dir
 
 from . import io, locks, places, slurm
 from .commands import COMMANDS
-from .config import overridden, read, resolve
+from .config import overridden, read
 from .errors import UserError
+from .plan import Plan
 
 LOCKS = Path(places.SNAKEMAKE, "locks")
 HEAD = Path(places.SNAKEMAKE, "head.json")  # beside the lock: both belong to the folder, whatever `results` says
@@ -43,11 +44,13 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     ones; returns its exit status.
 
     Raises:
-        UserError: a wrong configuration, no cluster, a home folder that is full, a workflow that runs here already, or
-            a lock of another host.
+        UserError: a wrong configuration, no cluster, or none with nodes that are large enough, a home folder that is
+            full, a workflow that runs here already, or a lock of another host.
     """
-    config = resolve(overridden(read(configfile), overrides))
-    on_slurm = slurm.asked_for(rest)
+    plan = Plan(overridden(read(configfile), overrides))
+    config = plan.config
+    if on_slurm := slurm.asked_for(rest):
+        slurm.require_nodes(plan, cores, rest)
     _require_cache()
     print(announcement(config), f"Results: {Path(config['results']).resolve()}", sep="\n", file=sys.stderr, flush=True)
     lock = Path(config["results"], places.STATES, "run.lock")

@@ -60,7 +60,8 @@ FACTS: dict[str, dict[str, type | tuple[str, ...]]] = {
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
-    "source": {"gives": ("votes", "exact")},
+    "source": {"gives": ("votes", "exact"), "memory": int},
+    "network": {"parameters": int, "features": int, "multiplications": int, "activations": int},
 }  # fmt: skip
 
 
