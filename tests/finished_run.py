@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from softlabels import contracts, io
 from softlabels.commands import COMMANDS
 from softlabels.places import PLACES
-from softlabels.plan import DRAW, Plan
+from softlabels.plan import Plan
 from softlabels.provenance import manifest
 
 SHAPES = {"source": {"kind": "synthetic", "items": 120, "pixels": 12, "seed": 0}, "reference": "exact"}
@@ -29,6 +29,44 @@ CONFIG = {
 }
 
 
+def of(plan: Plan, command: str, *outputs: str, **names: Any) -> dict[str, Path]:
+    """The outputs of a job, all or some of them, by name."""
+    return {name: Path(plan.path(command, name, **names)) for name in outputs or PLACES[command].outputs}
+
+
+def scored(plan: Plan, names: dict) -> dict[str, Path]:
+    """What predictions are scored against."""
+    return of(plan, "data", "reference", **names) | of(plan, "split", **names)
+
+
+def label_of(plan: Plan, names: dict) -> Path:
+    """The label file that a run is trained on."""
+    return of(plan, "label", **names, **plan.labels_of(names["label"], names["split"], names["seed"]))["labels"]
+
+
+# What each command reads, by the names of its inputs: of the plan and the wildcards of a job. In the order of the data.
+READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
+    "data": lambda plan, names: {},
+    "label": lambda plan, names: of(plan, "data", "annotations", "reference", **names),
+    "split": lambda plan, names: of(plan, "data", "items", "reference", **names),
+    "card": lambda plan, names: {**of(plan, "data", **names), "splits": list(map(Path, plan.split_files(**names)))},
+    "references": scored,
+    "train": lambda plan, names: (
+        scored(plan, names) | of(plan, "data", "images", **names) | {"labels": label_of(plan, names)}
+    ),
+    "evaluate": lambda plan, names: (
+        scored(plan, names)
+        | of(plan, "train", "predictions", "features", **names)
+        | of(plan, "data", "items", **names)
+        | {"label": label_of(plan, names)}
+    ),
+    "embed": lambda plan, names: scored(plan, names) | of(plan, "train", "features", **names),
+    "study": lambda plan, names: inputs_of(plan),
+    "figure": lambda plan, names: {k: list(map(Path, found)) for k, found in plan.figure_files(**names).items()},
+    "chain": lambda plan, names: {"manifests": list(map(Path, plan.manifests(**names)))},
+}
+
+
 def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -> Path:
     """Run every command of the study of ``CONFIG``, with logs and benchmarks, and return the results folder.
 
@@ -39,36 +77,13 @@ def build(root: Path, config: dict | None = None, drawn: tuple[str, ...] = ()) -
     """
     plan = Plan({**(config or CONFIG), "results": str(root)})
     (study,) = plan.config["studies"]
-
-    def of(command: str, *outputs: str, **names: Any) -> dict[str, Path]:
-        """The outputs of a job, all or some of them, by name."""
-        return {name: Path(plan.path(command, name, **names)) for name in outputs or PLACES[command].outputs}
-
-    def scored(names: dict) -> dict[str, Path]:
-        return of("data", "reference", **names) | of("split", **names)
-
-    def evaluated(names: dict) -> dict[str, Path]:
-        label = of("label", "labels", **names, draw=DRAW)["labels"]
-        return of("train", "predictions", "features", **names) | of("data", "items", **names) | {"label": label}
-
-    inputs: dict[str, Callable[[dict], dict[str, Any]]] = {
-        "data": lambda names: {},
-        "label": lambda names: of("data", "annotations", "reference", **names),
-        "split": lambda names: of("data", "items", "reference", **names),
-        "card": lambda names: {**of("data", **names), "splits": list(map(Path, plan.split_files(**names)))},
-        "references": scored,
-        "train": lambda names: scored(names) | of("data", "images", **names) | of("label", **names, draw=DRAW),
-        "evaluate": lambda names: scored(names) | evaluated(names),
-        "embed": lambda names: scored(names) | of("train", "features", **names),
-        "study": lambda names: inputs_of(plan),
-        "figure": lambda names: {name: list(map(Path, found)) for name, found in plan.figure_files(**names).items()},
-        "chain": lambda names: {"manifests": list(map(Path, plan.manifests(study)))},
-    }
-    wanted = [command for command in inputs if command in drawn or command not in ("card", "embed", "figure")]
-    for command, names in plan.jobs(study, *wanted):
-        config, given, outputs = plan.of(command, **names), inputs[command](names), of(command, **names)
+    commands = [c for c in READS if c in drawn or c not in ("card", "embed", "figure")]
+    for command, names in plan.jobs(study, *commands):
+        config, outputs = plan.of(command, **names), of(plan, command, **names)
+        given = READS[command](plan, names)
         started, code = manifest.now(), {"code": plan.code(command, **names)} if COMMANDS[command].resumes else {}
-        facts = importlib.import_module(COMMANDS[command].module).run(config, given, outputs, **code)
+        run = importlib.import_module(COMMANDS[command].module).run
+        facts = run(plan.told(command, **names), given, outputs, **code)
         if PLACES[command].manifest:
             path = Path(plan.path(command, "manifest", **names))
             manifest.write(path, command, config, given, outputs, started, facts or {})

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import MEMORY, WORDS
+from cluster import WORDS
 from projects import TINY
 
 DATA = "results/tiny/data/tiny_synthetic/images.npy"
@@ -33,9 +33,24 @@ def test_a_partition_and_an_account_that_do_not_exist_are_named(project, account
 
 
 def test_more_memory_than_any_node_has_is_refused(project):
-    project.profile()
-    project.edit("profiles/here/profile.yaml", (f"mem_mb: {MEMORY}", "mem_mb: attempt * 100000"))
+    project.profile(**{"set-resources": {"data": {"mem_mb": "attempt * 100000"}}})
     assert "Memory specification can not be satisfied" in refused(project)
+    text = project.softlabels("run", "--cores", "2", "--configfile", TINY, "--", *WORDS, status=2)
+    assert re.search(
+        r"Rule data \(dataset tiny_synthetic\) asks for 100000 MB of memory, the largest node of partition main that "
+        r"would do otherwise has \d{4} MB: lower set-resources: data: mem_mb of profiles/here", text,
+    )  # fmt: skip
+    assert project.jobs() == {}
+
+
+def test_a_recipe_that_no_node_can_train_is_refused_with_its_key(project):
+    project.profile()
+    config = project.configure("config/large.yaml", recipes__tiny_compact__network="densenet121",
+                               datasets__tiny_synthetic__source__pixels=512)  # fmt: skip
+    text = project.softlabels("run", "--cores", "2", "--configfile", config, "--", *WORDS, status=2)
+    assert "Rule train (dataset tiny_synthetic, split random, recipe tiny_compact, label hard) asks for" in text
+    assert "lower recipes.tiny_compact.batch or datasets.tiny_synthetic.source.pixels, or name another" in text
+    assert project.jobs() == {}
 
 
 def test_without_slurm_the_missing_command_is_named(project):

@@ -75,3 +75,17 @@ def test_what_the_cluster_made_is_fresh_on_one_machine_and_the_other_way_round(s
     other.profile()
     text = other.python("-m", "snakemake", "--dry-run", *WORDS, "--configfile", TINY)
     assert "Nothing to be done" in text
+
+
+@pytest.mark.slow
+def test_account_and_partition_on_the_command_line_leave_a_group_its_single_request(project):
+    # They replace the profile's default-resources: what keeps jobs of a group in turn must not stand there.
+    project.profile(retries=0)
+    where = ("--default-resources", "slurm_account=testing", "slurm_partition=main")
+    again = ("prepare", "--forcerun", "label", "split")
+    text = project.python("-m", "snakemake", *again, *WORDS, "--configfile", TINY, *where)
+    assert "Error in group" not in text
+    ((wanted, *rest),) = project.accounted("group_*/**/*.log", "ReqTRES,Account,Partition,State")
+    assert rest == ["testing", "main", "COMPLETED"]
+    requested = dict(part.split("=") for part in wanted.split(","))
+    assert (requested["cpu"], requested["mem"]) == ("1", "550M")  # of the largest of four jobs, not their sum

@@ -18,7 +18,7 @@ from finished_run import edit_table
 from import_graph import with_numpy_and_pyarrow
 from scipy import stats
 
-from softlabels import cli, io, registry
+from softlabels import cli, io, registry, schema
 from softlabels.contracts import METRICS, Reference, write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
@@ -140,7 +140,8 @@ def imported(root, command, config, annotations=None, **columns):
     write_reference(files["reference"], np.eye(2)[np.arange(60) // 6 % 2], None, ["cat", "dog"])
     name, place = PLACES[command]
     inputs = {key: files[key] for key in ("reference", "items" if command == "split" else "annotations")}
-    WORK[command](config, inputs, {name: root / place})
+    config = {"draw": "all", **config} if command == "label" else config
+    WORK[command](schema.restored(config, schema.of_command()), inputs, {name: root / place})
     path = (root / place).with_suffix(".manifest.json")
     manifest.write(path, command, config, inputs, {name: root / place}, manifest.now(), {})
     return root / place

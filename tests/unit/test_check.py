@@ -138,3 +138,32 @@ def test_a_perplexity_that_the_test_part_is_too_small_for_is_told(folder, check)
     assert told in check(status=2).err
     change(folder, studies={"one": study | {"figures": ["curves"]}})  # nothing is embedded
     check()
+
+
+def test_more_votes_than_there_are_and_votes_of_none_are_told(folder, check):
+    counts = np.load(folder / "counts.npy")
+    counts[7] = [1, 1]
+    np.save(folder / "counts.npy", counts)
+    few = {"aggregate": "average", "form": "soft", "votes": 3}
+    change(folder, labels={"hard": {"aggregate": "majority", "form": "hard"}, "soft": few})
+    told = "labels.soft: label: image '07.png' has 2 votes, expected 3 or more to draw votes from (1 such"
+    assert told in check(status=2).err
+    change(folder, datasets={"animals": {"source": {"kind": "synthetic", "items": 120}}})
+    assert "studies.one: the label soft draws 3 votes, and animals has none" in check(status=2).err
+
+
+def test_labels_of_networks_are_checked_without_training(folder, check):
+    (folder / "mine").mkdir()
+    shared = {"kind": "aggregate", "about": "", "options": {}, "shared": ["folds", "trained_on", "recipe"]}
+    (folder / "mine" / "own_folded.py").write_text(f"ENTRY = {shared}\n\n\ndef folded(evidence, options):\n    pass\n")
+
+    def told(status=2, **options):
+        aggregate = {"kind": "own_folded:folded", "recipe": "quick"} | options
+        labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": aggregate, "form": "soft"}}
+        change(folder, labels=labels, modules=str(folder / "mine"))
+        return check(status=status).err
+
+    assert told(status=0) == ""
+    assert "found 40 folds for the 36 images" in told(folds=40)
+    assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in told(recipe="quik")
+    assert "trained_on: 'soft' is made of networks' predictions itself" in told(trained_on="soft")

@@ -130,12 +130,9 @@ def test_a_text_is_short_for_a_kind(kind):
 
 def test_keys_that_moved_are_read_where_they_were():
     raw = changed("recipes.quick", {"network": "compact", "momentum": 0.5, "weight_decay": "1e-4"})
-    raw["labels"] = {"hard": {"aggregate": "majority", "form": "hard", "delivery": "expected"}}
-    raw["studies"]["one"]["labels"] = ["hard"]
     resolved = config.resolve(raw)
     assert resolved["recipes"]["quick"]["optimiser"] == {"kind": "sgd", "momentum": 0.5, "weight_decay": 0.0001}
     assert not {"momentum", "weight_decay"} & set(resolved["recipes"]["quick"])
-    assert "delivery" not in resolved["labels"]["hard"]
     raw["recipes"]["quick"]["optimiser"] = {"kind": "sgd", "momentum": 0.5}
     assert "recipes.quick.momentum: is given as optimiser.momentum, too. Remove one." in message_of(raw)
 
@@ -166,7 +163,7 @@ NEW = {"type": "number", "minimum": 0, "default": 0, "neutral": 0, "description"
 
 @pytest.mark.parametrize("place", ["recipe", "loss"])
 def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_command_runs(place, monkeypatch, request):
-    before = Plan(MINIMAL).of("train", recipe="quick", seed="0")
+    before = Plan(MINIMAL).of("train", recipe="quick", label="soft", seed="0")
     if place == "recipe":
         monkeypatch.setitem(schema.RECIPE, "new", NEW)
         for made in (schema.section, schema.of_command):
@@ -179,11 +176,12 @@ def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_com
     key = {"recipe": "recipes.quick.new", "loss": "recipes.quick.loss.new"}[place]
 
     def recipe(value):
-        return Plan(changed(key, value)).of("train", recipe="quick", seed="0")["recipe"]
+        return Plan(changed(key, value)).of("train", recipe="quick", label="soft", seed="0")["recipe"]
 
     assert recipe(0) == before["recipe"]
-    assert Plan(MINIMAL).of("train", recipe="quick", seed="0") == before
+    assert Plan(MINIMAL).of("train", recipe="quick", label="soft", seed="0") == before
     assert recipe(0.5) != before["recipe"]
+    assert "delivery" not in before
     restored = schema.restored({"recipe": before["recipe"], "seed": 0}, schema.of_command())
     assert (restored["recipe"] if place == "recipe" else restored["recipe"]["loss"])["new"] == 0
     assert schema.restored({"recipe": recipe(0.5)}, schema.of_command()) == {"recipe": recipe(0.5)}

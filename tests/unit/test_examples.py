@@ -190,7 +190,7 @@ def test_an_example_is_checked_imported_split_and_described(name, tmp_path):
     files = {name: out / file for name, file in PLACES["data"].outputs.items()}
     data.run(plan.of("data", dataset=name), inputs, files, threads=2)
     for form in ("hard", "soft"):
-        label.run(plan.of("label", label=form, draw="all"), files, {"labels": out / f"{form}.parquet"})
+        label.run(plan.told("label", label=form, draw="all"), files, {"labels": out / f"{form}.parquet"})
         assert io.read_table(out / f"{form}.parquet")[0].num_rows == io.read_table(files["items"])[0].num_rows
     split.run(plan.of("split", split=used[0], seed=0), files, {"split": out / "split.parquet"})
     outputs = {name: out / file for name, file in PLACES["card"].outputs.items()}
@@ -207,3 +207,11 @@ def test_the_votes_of_the_raw_table_are_the_published_ones(tmp_path):
         assert len(content.votes.item) == 5 * N
         assert content.notes["remarks"][-1].endswith(f"0 of {N} items have other counts.")
         assert "2 of 7 annotators passed fewer than 75%" in content.notes["remarks"][0]
+
+
+OTHERS = [block for block in BLOCKS if "datasets" not in block]
+
+
+@pytest.mark.parametrize("block", OTHERS, ids=lambda block: next(iter(block)))
+def test_other_sections_fit_the_first_example(block):
+    Plan({**BLOCKS[0], **block})

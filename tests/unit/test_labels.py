@@ -5,9 +5,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from crowdkit.aggregation import MajorityVote
+from scipy.special import softmax
 
-from softlabels import io
-from softlabels.contracts import write_reference
+from softlabels import io, keyed, registry
+from softlabels.contracts import write_predictions, write_reference, write_split
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.labels import average, evidence, label, majority
@@ -17,7 +18,13 @@ OPTIONS = {"ties": "lowest_index", "seed": 0}
 
 def of_counts(counts):
     counts = np.array(counts)
-    return evidence.Evidence([f"class{k}" for k in range(counts.shape[1])], counts)
+    made = evidence.Evidence([f"class{k}" for k in range(counts.shape[1])], len(counts), annotations="unread")
+    made.__dict__["_sums"] = counts, None  # what reading the file would give
+    return made
+
+
+def read(inputs, votes="all", draw="all", seed=0):
+    return evidence.read({"label": {"votes": votes, "seed": seed}, "draw": draw}, inputs)
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def write_votes(tmp_path, counts, classes):
 
 def make(tmp_path, inputs, aggregate="average", form="soft", ties="lowest_index"):
     path = tmp_path / f"{aggregate}_{form}_{ties}.parquet"
-    options = {"aggregate": {"kind": aggregate}, "form": form, "ties": ties, "seed": 0}
+    options = {"aggregate": {"kind": aggregate}, "form": form, "votes": "all", "ties": ties, "seed": 0}
     label.run({"label": options, "draw": "all"}, inputs, {"labels": path})
     return io.read_table(path)
 
@@ -112,7 +119,7 @@ def test_only_tied_items_under_drop_are_an_error():
 
 def test_an_exact_distribution_is_kept_as_it_is():
     p = np.random.default_rng(0).dirichlet(np.ones(4), 10)
-    table = average.aggregate(evidence.Evidence(["a", "b", "c", "d"], distribution=p), OPTIONS)
+    table = average.aggregate(evidence.Evidence(["a", "b", "c", "d"], len(p), distribution=p), OPTIONS)
     np.testing.assert_array_equal(table.p, p.astype(np.float32))
     np.testing.assert_array_equal(table.hard, p.argmax(axis=1))
     assert table.votes is None
@@ -123,11 +130,11 @@ def test_votes_come_before_the_exact_distribution(tmp_path):
     inputs = write_votes(tmp_path, [[1, 2], [3, 0]], classes)
     p = np.array([[0.9, 0.1], [0.5, 0.5]])
     write_reference(inputs["reference"], p, None, classes)
-    assert evidence.read(**inputs).counts.tolist() == [[1, 2], [3, 0]]
+    assert read(inputs).counts.tolist() == [[1, 2], [3, 0]]
     contract.write_annotations(inputs["annotations"], contract.NO_VOTES, classes)
-    read = evidence.read(**inputs)
-    assert read.counts is None
-    np.testing.assert_array_equal(read.distribution, p)
+    found = read(inputs)
+    assert found.counts is None
+    np.testing.assert_array_equal(found.distribution, p)
     table, _ = make(tmp_path, inputs)
     assert table.column("votes").null_count == 2
 
@@ -201,9 +208,9 @@ def test_weights_are_summed_in_the_order_of_the_rows_wherever_a_piece_ends(tmp_p
     table, _ = io.read_table(inputs["annotations"])
     label, weight = io.vector(table, "label"), io.vector(table, "weight").astype(float)
     expected = [np.add.accumulate(weight[label == k])[-1] for k in range(3)]  # one after the other
-    read = evidence.read(**inputs)
-    assert read.weights.tolist() == [expected]
-    assert read.counts.tolist() == [np.bincount(label).tolist()]
+    found = read(inputs)
+    assert found.weights.tolist() == [expected]
+    assert found.counts.tolist() == [np.bincount(label).tolist()]
 
 
 def test_votes_are_counted_whatever_their_order(tmp_path):
@@ -215,4 +222,115 @@ def test_votes_are_counted_whatever_their_order(tmp_path):
     expected = np.zeros((1000, 3), int)
     for k in range(3):
         expected[:, k] = np.bincount(item[label == k], minlength=1000)
-    np.testing.assert_array_equal(evidence.read(**inputs).counts, expected)
+    np.testing.assert_array_equal(read(inputs).counts, expected)
+
+
+# -- people, draws, out of fold ----------------------------------------------------------------------------------------
+
+
+def write_people(tmp_path, seed=0, n=40):
+    """Votes of five people an item, one of them twice, on three classes; the paths, items included."""
+    rng = np.random.default_rng(seed)
+    item = np.repeat(np.arange(n, dtype=np.int32), 6)
+    person = np.concatenate([np.append(people := rng.choice(9, 5, replace=False), people[0]) for _ in range(n)])
+    annotator = pa.array([f"p{k}" for k in person]).dictionary_encode()
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference", "items")}
+    votes = contract.Votes(item, rng.integers(0, 3, len(item)).astype(np.int16), annotator)
+    contract.write_annotations(inputs["annotations"], votes, ["a", "b", "c"])
+    contract.write_items(inputs["items"], [f"{i}.png" for i in range(n)])
+    write_reference(inputs["reference"], votes.counts(n, 3) / 6, np.full(n, 6), ["a", "b", "c"])
+    return inputs
+
+
+def test_votes_are_read_with_who_gave_them(tmp_path):
+    inputs = write_people(tmp_path)
+    votes, table = read(inputs).votes, io.read_table(inputs["annotations"])[0].to_pydict()
+    assert [votes.people[k] for k in votes.annotator] == table["annotator"]
+    assert (votes.item.tolist(), votes.label.tolist()) == (table["item"], table["label"])
+    assert votes.weight is None
+    assert (read(write_weighted(tmp_path)).votes.annotator == -1).all()
+    assert read(write_weighted(tmp_path)).votes.weight.tolist() == WEIGHT.tolist()
+
+
+@pytest.mark.parametrize("n", [1, 3, 5])
+def test_n_people_of_each_item_are_drawn_without_replacement(tmp_path, n):
+    inputs = write_people(tmp_path)
+    everything, drawn = read(inputs).votes, read(inputs, n, "seed0").votes
+    rows = set(zip(everything.item, everything.annotator, everything.label, strict=True))
+    assert set(zip(drawn.item, drawn.annotator, drawn.label, strict=True)) <= rows
+    for item in range(40):
+        chosen = set(drawn.annotator[drawn.item == item])
+        assert len(chosen) == n
+        both = [everything, drawn]  # all votes of a person come together
+        first, second = ([(v.annotator == k)[v.item == item].sum() for k in chosen] for v in both)
+        assert first == second
+    np.testing.assert_array_equal(
+        read(inputs, n, "seed0").counts, contract.Votes(drawn.item, drawn.label).counts(40, 3)
+    )
+    np.testing.assert_array_equal(read(inputs, n, "seed0").counts, read(inputs, n, "seed0-fold1of5").counts)
+    if n < 5:
+        assert (read(inputs, n, "seed0").counts != read(inputs, n, "seed1").counts).any()
+        assert (read(inputs, n, "seed0").counts != read(inputs, n, "seed0", seed=1).counts).any()
+        assert (
+            read(inputs, n, "seed0").counts <= read(inputs, n + 1, "seed0").counts
+        ).all()  # more are the same, and one
+
+
+def test_anonymous_votes_are_drawn_one_by_one_and_evenly(tmp_path):
+    counts = [[30, 20, 0], [0, 1, 49]] * 200
+    inputs = write_votes(tmp_path, counts, ["a", "b", "c"])
+    drawn = read(inputs, 10, "seed3").counts
+    assert (drawn.sum(axis=1) == 10).all()
+    assert (drawn <= counts).all()
+    mean = drawn.reshape(200, 2, 3).mean(axis=0)
+    np.testing.assert_allclose(mean, [[6, 4, 0], [0, 0.2, 9.8]], atol=0.5)  # hypergeometric: five standard errors
+
+
+def test_more_votes_than_an_image_has_are_refused_by_name(tmp_path):
+    inputs = write_people(tmp_path)
+    with pytest.raises(UserError, match=r"image '0\.png' has 5 annotators, expected 6 .* \(40 such images"):
+        read(inputs, 6, "seed0")
+    contract.write_annotations(inputs["annotations"], contract.NO_VOTES, ["a", "b", "c"])
+    with pytest.raises(UserError, match="votes is 2, but this data set has no votes"):
+        read(inputs, 2, "seed0")
+
+
+def test_ties_of_drawn_votes_are_broken_anew_with_each_seed(tmp_path):
+    inputs = write_votes(tmp_path, [[1, 1]] * 60, ["a", "b"])
+    hard = []
+    for draw in ("seed0", "seed1", "all"):
+        config = {
+            "label": {"aggregate": {"kind": "majority"}, "form": "hard", "votes": "all", "ties": "random", "seed": 0}
+        }
+        label.run(config | {"draw": draw}, inputs, {"labels": tmp_path / f"{draw}.parquet"})
+        hard.append(io.vector(io.read_table(tmp_path / f"{draw}.parquet")[0], "hard"))
+    assert all(0.25 < each.mean() < 0.75 for each in hard)
+    assert (hard[0] != hard[1]).any()
+    assert hard[2].tolist() == [keyed.rng("ties", 0, item).choice([0, 1]) for item in range(60)]
+
+
+def test_an_estimate_is_told_the_training_part_and_predictions_of_networks_that_did_not_learn_from_an_item(tmp_path):
+    inputs = write_people(tmp_path, n=6)
+    assert read(inputs).fit.tolist() == [True] * 6
+    part = np.array([0, 0, 0, 0, 1, 2])
+    inputs["split"] = tmp_path / "split.parquet"
+    write_split(inputs["split"], part, None, {})
+    assert read(inputs, draw="seed0").fit.tolist() == [True] * 4 + [False] * 2
+    logits = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (2, 6))).astype(np.float32)
+    inputs["predictions"] = [tmp_path / f"{k}.parquet" for k in range(2)]
+    for k, path in enumerate(inputs["predictions"]):
+        names = np.array(["train", "train", "train", "train", "val", "test"], object)
+        names[2 * k : 2 * k + 2] = "held_out"
+        write_predictions(path, np.arange(6), names, logits[k], ["a", "b", "c"])
+    q = softmax(logits.astype(float), axis=2)
+    expected = np.concatenate([q[0, :2], q[1, 2:4], q[:, 4:].mean(axis=0)])
+    np.testing.assert_allclose(read(inputs, draw="seed0").out_of_fold, expected, rtol=1e-6)
+
+
+def test_a_label_that_needs_people_is_refused_where_nobody_is_known(tmp_path, monkeypatch):
+    inputs = write_votes(tmp_path, [[1, 2], [3, 0]], ["a", "b"])
+    entry = registry.entry("aggregate", "majority")
+    monkeypatch.setattr(registry, "entry", lambda kind, name: entry | {"needs": ["annotators"]})
+    with pytest.raises(UserError, match="majority needs to know who gave each vote"):
+        make(tmp_path, inputs, "majority", "hard")
+    make(tmp_path, write_people(tmp_path), "majority", "hard")

@@ -15,7 +15,7 @@ RULES = {path.name: path.read_text() for path in sorted((ROOT / "workflow" / "ru
 BLOCKS = {m[1]: m[0] for text in RULES.values() for m in re.finditer(r"^rule (\w+):\n(?:(?:    .*)?\n)+", text, re.M)}
 NAMES = {
     "dataset": "mice_bone", "split": "random", "recipe": "quick", "label": "soft", "seed": "12", "draw": "all",
-    "study": "one", "figure": "curves", "block": "-mice_bone-random-quick", "metrics": "standard",
+    "within": "", "study": "one", "figure": "curves", "block": "-mice_bone-random-quick", "metrics": "standard",
 }  # fmt: skip
 FILES = [(command, output) for command, place in PLACES.items() if place.folder for output in place.files]
 
@@ -27,6 +27,14 @@ def test_a_path_tells_whose_it_is(command, output, tmp_path):
     assert places.parse(path) == places.find(tmp_path / path) == (command, output, names, path)
     assert places.root_of(tmp_path / path, command) == tmp_path
     assert places.parse(f"elsewhere/{path}") is None
+
+
+def test_a_label_that_is_made_for_a_split_lies_below_it(tmp_path):
+    names = NAMES | {"within": "/random", "draw": "seed1-fold0of5"}
+    path = places.path("label", "labels", **names)
+    assert path == "labels/mice_bone/random/soft/seed1-fold0of5.parquet"
+    assert places.parse(path).names == {name: names[name] for name in ("dataset", "within", "label", "draw")}
+    assert places.root_of(tmp_path / path, "label") == tmp_path
 
 
 def test_a_figure_of_a_whole_study_has_no_block():
@@ -67,10 +75,9 @@ def test_every_command_has_its_place():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_rule_of_a_command_takes_its_places_from_the_table(command):
     block = BLOCKS[command]
-    for helper in ("outputs", "log_of", "benchmark_of", "tracked", "call"):
-        if command != "download" or helper not in ("outputs", "tracked"):
+    for helper in ("outputs", "log_of", "benchmark_of", "tracked", "call", "resources"):
+        if command != "download" or helper not in ("outputs", "tracked", "resources"):
             assert set(re.findall(rf'\b{helper}\(\s*"(\w+)"', block)) == {command}, helper
-    assert command == "download" or "**resources(" in block  # with in_turn, which the groups of a cluster need
 
 
 def test_every_rule_is_that_of_a_command_or_the_audit():

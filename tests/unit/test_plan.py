@@ -40,7 +40,7 @@ WILDCARDS = {
     "card": {"dataset": "animals"},
     "data": {"dataset": "animals"},
     "split": {"dataset": "shapes", "split": "other", "seed": "1"},
-    "label": {"dataset": "shapes", "label": "hard", "draw": "all"},
+    "label": {"dataset": "shapes", "within": "", "label": "hard", "draw": "all"},
     "train": RUN,
     "evaluate": RUN | {"metrics": "standard"},
     "references": {"dataset": "shapes", "split": "random", "seed": "1", "metrics": "standard"},
@@ -301,3 +301,82 @@ def test_every_image_is_an_input_so_that_a_changed_one_is_noticed(tmp_path):
         "counts": f"{tmp_path}/votes/matrix.npy",
         "images": [f"{tmp_path}/pics of x/b.png", f"{tmp_path}/pics of x/sub/a.JPG"],
     }
+
+
+# -- which label file a run reads --------------------------------------------------------------------------------------
+
+FITTED = """
+ENTRY = {"kind": "aggregate", "about": "Fitted.", "options": {}, "shared": ["fit_on"]}
+
+def fitted(evidence, options):
+    pass
+"""
+FOLDED = """
+ENTRY = {"kind": "aggregate", "about": "Of networks.", "options": {}, "shared": ["folds", "trained_on", "recipe"]}
+
+def folded(evidence, options):
+    pass
+"""
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """A plan of labels of every sort, on two splits."""
+    (tmp_path / "own_fitted.py").write_text(FITTED)
+    (tmp_path / "own_folded.py").write_text(FOLDED)
+    folded = {"kind": "own_folded:folded", "folds": 2, "trained_on": "fitted", "recipe": "quick"}
+    raw = {
+        "modules": str(tmp_path),
+        "datasets": {"shapes": {"source": {"kind": "synthetic", "items": 60, "votes": 5}}},
+        "splits": {"random": {}, "other": {"train": 0.8, "val": 0.1, "test": 0.1}},
+        "recipes": {"quick": {"network": "compact", "epochs": 1}},
+        "labels": {
+            "soft": {"aggregate": "average", "form": "soft"},
+            "few": {"aggregate": "average", "form": "soft", "votes": 3},
+            "fitted": {"aggregate": "own_fitted:fitted", "form": "soft"},
+            "on_all": {"aggregate": {"kind": "own_fitted:fitted", "fit_on": "all"}, "form": "soft"},
+            "folded": {"aggregate": folded, "form": "soft"},
+        },
+        "studies": {"one": {"datasets": ["shapes"], "splits": ["random", "other"], "recipes": ["quick"],
+                            "labels": ["soft", "few", "fitted", "on_all", "folded"], "seeds": [0, 7]}},
+    }  # fmt: skip
+    return Plan(raw)
+
+
+def test_one_function_decides_which_label_file_a_run_reads(drawn):
+    def file(label, split, seed):
+        return drawn.path("label", "labels", dataset="shapes", label=label, **drawn.labels_of(label, split, seed))
+
+    assert file("soft", "random", 7) == file("soft", "other", 0) == "results/labels/shapes/soft/all.parquet"
+    assert file("few", "random", 7) == file("few", "other", 7) == "results/labels/shapes/few/seed7.parquet"
+    assert file("on_all", "other", 7) == "results/labels/shapes/on_all/all.parquet"
+    for label, split, seed in itertools.product(("fitted", "folded"), ("random", "other"), (0, 7)):
+        assert file(label, split, seed) == f"results/labels/shapes/{split}/{label}/seed{seed}.parquet"
+    assert file("few", "random", "7-fold1of2") == file("few", "random", 7)  # the same votes, whoever learns from them
+    assert file("fitted", "random", "7-fold1of2") == "results/labels/shapes/random/fitted/seed7-fold1of2.parquet"
+    assert len(drawn.files("one", "label", "labels")) == 1 + 2 + 4 + 1 + 4
+
+
+def test_a_label_of_predictions_brings_the_jobs_behind_it(drawn):
+    inputs = drawn.label_inputs("shapes", "/other", "folded", "seed7")
+    runs = [f"results/runs/shapes/other/quick/fitted/seed7-fold{k}of2/predictions.parquet" for k in range(2)]
+    assert inputs == {"items": [], "split": ["results/splits/shapes/other/seed7.parquet"], "predictions": runs}
+    assert set(runs) <= set(drawn.files("one", "train", "predictions", folds=True))
+    assert not set(runs) & set(drawn.files("one", "train", "predictions"))
+    splits = drawn.files("one", "split", "split", folds=True)
+    assert len(splits) == len(set(splits)) == 4 + 8
+    assert drawn.of("split", split="other", seed="7-fold1of2")["fold"] == [1, 2]
+    assert drawn.of("train", recipe="quick", label="fitted", seed="7-fold1of2") == drawn.of(
+        "train", recipe="quick", label="soft", seed=7
+    )
+    assert not any("/folded/" in file or ("fold0" in file and "/runs/" in file) for file in drawn.prepared())
+    assert len(drawn.manifests("one")) == len(set(drawn.manifests("one")))
+
+
+def test_ties_of_drawn_votes_are_broken_at_random_unless_told(drawn):
+    labels = drawn.config["labels"]
+    assert (labels["soft"]["ties"], labels["few"]["ties"]) == ("lowest_index", "random")
+    assert drawn.of("label", label="soft", draw="all") == {
+        "label": {"aggregate": {"kind": "average"}, "form": "soft", "ties": "lowest_index", "seed": 0}, "draw": "all",
+    }  # fmt: skip
+    assert drawn.of("label", label="few", draw="seed7")["label"]["votes"] == 3

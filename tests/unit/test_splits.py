@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from softlabels import io
-from softlabels.contracts import PARTS, write_reference
+from softlabels.contracts import PARTS, read_split, write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.labels import split
@@ -282,3 +282,41 @@ def test_a_fold_without_a_class_is_refused_without_talk_of_shares(tmp_path):
     with pytest.raises(UserError, match=r"class 'dog' has no item in part 'test' \(20 in all\)\. Add items, or set"):
         split_of(inputs, 0, FOLDS)
     assert len(split_of(inputs, 0, FOLDS, allow_missing_class=True)) == 60
+
+
+# -- one part of the training items held out ---------------------------------------------------------------------------
+
+
+def folds_of(inputs, folds, seed=0, **changed):
+    """The part of each item with each fold held out, ``[folds, N]``."""
+    found = []
+    for k in range(folds):
+        path = inputs["items"].parent / f"fold{k}.parquet"
+        split.run({"split": SPLIT | changed, "seed": seed, "fold": [k, folds]}, inputs, {"split": path})
+        assert read_split(path).items("held_out").size == io.read_table(path)[1]["counts"]["held_out"]
+        found.append(io.read_table(path)[0].column("split").to_numpy())
+    return np.array(found)
+
+
+def test_each_training_item_is_held_out_once_and_the_rest_stays(tmp_path):
+    hard = np.repeat([0, 1, 2], [50, 30, 20])
+    inputs = data_set(tmp_path, hard)
+    whole, parts = split_of(inputs), folds_of(inputs, 4)
+    held = parts == "held_out"
+    np.testing.assert_array_equal(held.sum(axis=0), whole == "train")
+    np.testing.assert_array_equal(np.where(held, "train", parts.astype(str)), np.tile(whole.astype(str), (4, 1)))
+    sizes = np.array([np.bincount(hard[each], minlength=3) for each in held])
+    assert (np.ptp(sizes, axis=0) <= 1).all()  # of each class, too
+    assert (folds_of(inputs, 4, seed=1) != parts).any()
+
+
+def test_groups_are_held_out_whole(tmp_path):
+    inputs = data_set(tmp_path, np.arange(90) % 3, groups=[f"g{i // 6}" for i in range(90)])
+    held = folds_of(inputs, 3) == "held_out"
+    assert all(len(set(map(tuple, held[:, start : start + 6].T))) == 1 for start in range(0, 90, 6))
+
+
+def test_more_folds_than_there_are_training_items_are_refused(tmp_path):
+    inputs = data_set(tmp_path, np.arange(90) % 3, groups=[f"g{i // 6}" for i in range(90)])
+    with pytest.raises(UserError, match=r"found 40 folds for the 9 images \(or groups of them\) of the training part"):
+        folds_of(inputs, 40)

@@ -24,6 +24,113 @@ OURS = {
             p = average(evidence)
             return label_table(evidence, (1 - options["alpha"]) * p + options["alpha"] / p.shape[1], options)
         ''',
+    "labels/reliable.py": '''
+        """Votes weighed by their annotators, who are judged on the training part."""
+
+        import numpy as np
+
+        from .evidence import label_table
+
+        ENTRY = {
+            "about": "Votes weighed by how often their annotator agrees with the majority.",
+            "options": {"power": {"type": "number", "minimum": 0, "default": 1, "description": "Of the weight."}},
+            "needs": ["annotators"],
+            "shared": ["fit_on"],
+        }
+
+
+        def aggregate(evidence, options):
+            """Shares of the weights ``((r + 1) / (n + 2)) ** power``; r of n votes are the majority's."""
+            votes, n_people = evidence.votes, len(evidence.votes.people)
+            used = evidence.fit[votes.item]
+            right = used & (votes.label == evidence.counts.argmax(axis=1)[votes.item])
+            r, n = (np.bincount(votes.annotator[chosen], minlength=n_people) for chosen in (right, used))
+            p = np.zeros((evidence.n_items, len(evidence.classes)))
+            np.add.at(p, (votes.item, votes.label), (((r + 1) / (n + 2)) ** options["power"])[votes.annotator])
+            return label_table(evidence, p / p.sum(axis=1, keepdims=True), options)
+        ''',
+    "labels/drawn.py": '''
+        """One class an item, drawn anew with each seed."""
+
+        import numpy as np
+
+        from .. import keyed
+        from .evidence import average, label_table, one_hot
+
+        ENTRY = {
+            "about": "One class an item, drawn from the votes anew with each seed.",
+            "options": {"heat": {"type": "number", "exclusiveMinimum": 0, "default": 1, "description": "Evens out."}},
+            "draws": True,
+        }
+
+
+        def aggregate(evidence, options):
+            """The one-hot of a class drawn with the probabilities ``p ** (1 / heat)``."""
+            p = average(evidence) ** (1 / options["heat"])
+            until = p.cumsum(axis=1) / p.sum(axis=1, keepdims=True)
+            u = keyed.rng("drawn labels", options["seed"], *evidence.seed).random((len(p), 1))
+            return label_table(evidence, one_hot((u >= until[:, :-1]).sum(axis=1), p.shape[1]), options)
+        ''',
+    "labels/folded.py": '''
+        """Votes, and what networks say of items that they did not learn from."""
+
+        from .evidence import average, label_table
+
+        ENTRY = {
+            "about": "The average of the votes, mixed with out-of-fold predictions.",
+            "options": {"share": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5, "description": "Mix."}},
+            "shared": ["folds", "trained_on", "recipe"],
+        }
+
+
+        def aggregate(evidence, options):
+            """``(1 - share) p + share q``."""
+            p = (1 - options["share"]) * average(evidence) + options["share"] * evidence.out_of_fold
+            return label_table(evidence, p, options)
+        ''',
+    "training/deliveries/sampled.py": '''
+        """A class drawn from the label in each epoch."""
+
+        import numpy as np
+
+        from ... import keyed
+
+        ENTRY = {
+            "about": "A class drawn from the label in each epoch.",
+            "options": {"after": {"type": "integer", "minimum": 0, "default": 0, "description": "Epochs before."}},
+        }
+
+
+        def targets(data, epoch, seed, options):
+            """The label itself in the first epochs, then one-hots."""
+            if epoch <= options["after"]:
+                return data.target
+            u = keyed.rng("sampled", seed, epoch).random((len(data.target), 1))
+            drawn = (u >= data.target.cumsum(axis=1)[:, :-1]).sum(axis=1)
+            return np.eye(data.target.shape[1], dtype=np.float32)[drawn]
+        ''',
+    "evaluation/metrics/vote_loss.py": '''
+        """Log loss of single votes."""
+
+        import math
+
+        ENTRY = {
+            "about": "Mean negative log-probability of a vote, every vote counting alike.",
+            "options": {"base": {"type": "number", "exclusiveMinimum": 1, "default": 2, "description": "Of the log."}},
+            "heading": "vote loss",
+            "better": "lower",
+            "unit": "bits",
+            "decimals": 3,
+            "source": "Good 1952",
+            "needs": ["votes"],
+        }
+
+
+        def metric(aligned, options):
+            """In units of the base."""
+            counts = aligned.counts
+            return float(-(counts * aligned.log_prediction).sum() / counts.sum() / math.log(options["base"]))
+        ''',
     "training/losses/elr.py": '''
         """Early-learning regularisation (Liu et al. 2020): a loss with state."""
 
@@ -227,11 +334,22 @@ THEIRS = {
 QUICK = {"epochs": 1, "batch": 32, "rate": 0.05}
 EXTENDED = {
     "modules": "mine",
-    "datasets": {"stripes": {"source": {"kind": "stripes", "items": 80}}},
+    "datasets": {
+        "stripes": {"source": {"kind": "stripes", "items": 80}},
+        "people": {"source": {"kind": "synthetic", "items": 150, "pixels": 16, "votes": 5, "annotators": 9}},
+    },
+    "splits": {"random": {}, "other": {"train": 0.5, "val": 0.2, "test": 0.3}},
     "labels": {
         "hard": {"aggregate": "majority", "form": "hard"},
         "soft": {"aggregate": "average", "form": "soft"},
         "smoothed": {"aggregate": {"kind": "smoothed", "alpha": 0.3}, "form": "soft"},
+        "reliable": {"aggregate": {"kind": "reliable", "power": 2}, "form": "soft"},
+        "drawn": {"aggregate": {"kind": "drawn", "heat": 2}, "form": "soft"},
+        "shown": {"aggregate": "average", "form": "soft", "votes": 3, "delivery": {"kind": "sampled", "after": 1}},
+        "folded": {
+            "aggregate": {"kind": "folded", "folds": 2, "trained_on": "reliable", "recipe": "new"},
+            "form": "soft",
+        },
     },
     "recipes": {
         "new": {
@@ -252,6 +370,22 @@ EXTENDED = {
             "metrics": ["macro_acc", "kl", "kl_dcic", {"kind": "top_k", "k": 3}],
             "tables": ["main", "further", {"kind": "ranking", "metric": "top_k__k_3"}],
             "figures": ["curves", {"kind": "bars", "metric": "kl"}],
+        },
+        "people": {
+            "datasets": ["people"],
+            "splits": ["random", "other"],
+            "recipes": ["new"],
+            "labels": ["reliable", "drawn"],
+            "seeds": [0],
+            "metrics": ["macro_acc", "kl", "kl_dcic", {"kind": "vote_loss", "base": 4}],
+            "figures": [],
+        },
+        "shown": {
+            "datasets": ["people"],
+            "recipes": ["new"],
+            "labels": ["shown", "folded"],
+            "seeds": [0],
+            "figures": [],
         },
         "striped": {"datasets": ["stripes"], "recipes": ["own"], "labels": ["soft"], "seeds": [0], "figures": []},
     },
@@ -279,9 +413,10 @@ def extended(finished):
 
 CONFIG = "config/extended.yaml"
 # Recipe new on two labels, tiny_compact on one more, and own on the stripes; top_k of all runs of the extended study.
+# Of people: four runs with vote_loss, two more, and two that leave a fold out, with a label and a split of their own.
 NEW = {
-    "data": 1, "card": 1, "label": 2, "split": 1, "references": 2, "train": 4, "evaluate": 8, "study": 2, "chain": 2,
-    "figure": 3,
+    "data": 2, "card": 2, "label": 9, "split": 5, "references": 6, "train": 12, "evaluate": 18, "study": 4,
+    "chain": 4, "figure": 3,
 }  # fmt: skip
 
 
@@ -308,6 +443,17 @@ def test_entries_of_every_kind_run_and_everything_knows_them(extended):
         row["label"]: float(row["mean"]) for row in rows if row["metric"] == "top_k__k_3" and row["kind"] == "measured"
     }
     assert set(found) == {"hard", "smoothed"}
+    results = extended.folder / "results/tiny"
+    files = results.glob("labels/people/**/*.parquet")
+    assert {str(path.relative_to(results / "labels/people")) for path in files} == {
+        "random/reliable/seed0.parquet", "other/reliable/seed0.parquet", "drawn/seed0.parquet", "shown/seed0.parquet",
+        "random/folded/seed0.parquet", *(f"random/reliable/seed0-fold{k}of2.parquet" for k in range(2)),
+    }  # fmt: skip
+    assert "vote loss (base 4) ↓" in (results / "studies/people/table.md").read_text()
+    told = extended.softlabels("explain", "results/tiny/studies/people", "reliable other", "vote_loss__base_4")
+    assert "labels/people/other/reliable/seed0.parquet" in told
+    told = extended.softlabels("explain", "results/tiny/studies/shown", "folded", "kl")
+    assert "runs/people/random/new/reliable/seed0-fold1of2" in told
 
     assert "smoothed" in extended.softlabels("explain", "results/tiny/studies/extended", "smoothed new", "top_k__k_3")
     verdicts = extended.softlabels("audit", "results/tiny", "--configfile", CONFIG)
@@ -324,8 +470,10 @@ def test_schema_documents_and_check_know_them(extended):
     assert printed == ""
     options = (extended.folder / "docs/options.md").read_text()
     schema = yaml.safe_load((extended.folder / "workflow/schemas/config.schema.yaml").read_text())
-    kinds = {"aggregate": "smoothed", "loss": "elr", "optimiser": "adamw", "schedule": "steps", "network": "plain",
-             "metric": "top_k", "source": "stripes", "table": "ranking", "figure": "bars"}  # fmt: skip
+    kinds = {
+        "aggregate": "smoothed", "delivery": "sampled", "loss": "elr", "optimiser": "adamw", "schedule": "steps",
+        "network": "plain", "metric": "top_k", "source": "stripes", "table": "ranking", "figure": "bars",
+    }  # fmt: skip
     for kind, name in kinds.items():
         assert f"{kind}_{name}" in schema["$defs"]
         assert f"**`{name}`**" in options

@@ -1,11 +1,13 @@
-def growing(amount):
-    """MB of memory, or minutes: as much again each time that a job is tried again."""
-    return lambda wildcards, attempt: amount * attempt
+def resources(command, gpu=0):
+    """What a job asks for, by its data and settings; as much again each time that it is tried again.
 
+    `in_turn`: on a cluster, the jobs of a group run one after the other.
+    """
 
-def resources(mem_mb, minutes, gpu=0):
-    """What a job asks for. `in_turn`: on a cluster, the jobs of a group run one after the other."""
-    return {"gpu": gpu, "in_turn": 1, "mem_mb": growing(mem_mb), "runtime": growing(minutes)}
+    def growing(resource):
+        return lambda wildcards, attempt: attempt * needs(plan, command, **wildcards)[resource]
+
+    return {"gpu": gpu, "in_turn": 1, "mem_mb": growing("mem_mb"), "runtime": growing("minutes")}
 
 
 def key(path):
@@ -17,6 +19,12 @@ def place(command, output, **fixed):
     """One output of a command, with wildcards but for those that are fixed."""
     file = PLACES[command].files[output]
     return expand(f"{RESULTS}/{file}", **fixed, allow_missing=True)[0]
+
+
+def labels_of(wildcards):
+    """The labels that a run learns from."""
+    names = plan.labels_of(wildcards.label, wildcards.split, wildcards.seed)
+    return plan.path("label", "labels", dataset=wildcards.dataset, label=wildcards.label, **names)
 
 
 def outputs(command, **shown):

@@ -34,7 +34,7 @@ rule data:
         "../../envs/train.yaml"
     threads: lambda wc: plan.data_threads(wc.dataset)
     resources:
-        **resources(8000, 120),
+        **resources("data"),
     params:
         # Where the sources lie is not tracked (it names `input`): moving them changes no result.
         **tracked("data"),
@@ -79,7 +79,7 @@ rule card:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 15),
+        **resources("card"),
     params:
         **tracked("card"),
     message:

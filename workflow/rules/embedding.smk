@@ -13,7 +13,7 @@ rule embed:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 20),
+        **resources("embed"),
     params:
         **tracked("embed"),
     message:

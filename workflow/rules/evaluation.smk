@@ -5,7 +5,7 @@ rule evaluate:
         reference=place("data", "reference"),
         split=place("split", "split"),
         item_table=place("data", "items"),
-        label=place("label", "labels", draw=DRAW),
+        label=labels_of,
     output:
         **outputs("evaluate"),
     log:
@@ -16,7 +16,7 @@ rule evaluate:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 10),
+        **resources("evaluate"),
     params:
         **tracked("evaluate"),
     message:
@@ -39,7 +39,7 @@ rule references:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("references"),
     params:
         **tracked("references"),
     message:

@@ -12,7 +12,7 @@ rule split:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("split"),
     params:
         **tracked("split"),
     message:
@@ -23,6 +23,7 @@ rule split:
 
 rule label:
     input:
+        unpack(lambda wc: {key(name): files for name, files in plan.label_inputs(**wc).items()}),
         annotations=place("data", "annotations"),
         reference=place("data", "reference"),
     output:
@@ -35,10 +36,10 @@ rule label:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("label"),
     params:
         **tracked("label"),
     message:
-        "Making the labels {wildcards.label} of {wildcards.dataset}"
+        "Making the labels {wildcards.label} of {wildcards.dataset}: {wildcards.draw}"
     shell:
         call("label")

@@ -35,7 +35,7 @@ rule study:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 30),
+        **resources("study"),
     params:
         **tracked("study"),
     message:
@@ -57,7 +57,7 @@ rule chain:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("chain"),
     params:
         **tracked("chain"),
     message:
@@ -87,7 +87,7 @@ rule figure:
         "../../envs/analysis.yaml"
     threads: 1
     resources:
-        **resources(2000, 5),
+        **resources("figure"),
     params:
         **tracked("figure"),
     message:

@@ -2,7 +2,7 @@ rule train:
     input:
         images=place("data", "images"),
         split=place("split", "split"),
-        labels=place("label", "labels", draw=DRAW),
+        labels=labels_of,
         reference=place("data", "reference"),
         weights=lambda wc: plan.weights(wc.recipe),
     output:
@@ -15,7 +15,7 @@ rule train:
         "../../envs/train.yaml"
     threads: lambda wc: plan.config["recipes"][wc.recipe]["threads"]
     resources:
-        **resources(8000, 240, gpu=lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda")),
+        **resources("train", gpu=lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda")),
     params:
         **tracked("train"),
     message:

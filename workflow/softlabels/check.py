@@ -11,12 +11,11 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import product
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from . import config as configuration
-from . import registry, schema
+from . import places, registry, schema
 from .contracts import read_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
@@ -24,8 +23,8 @@ from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .labels import label, split
-from .plan import DRAW, Plan, extent
-from .varied import named, used
+from .plan import Plan, extent
+from .varied import named
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
@@ -92,7 +91,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
     if fetched:
         return
     with tempfile.TemporaryDirectory() as scratch:
-        files = {key: Path(scratch, f"{key}.parquet") for key in ("items", "annotations", "reference", "made")}
+        files = {key: Path(scratch, f"{key}.parquet") for key in ("items", "annotations", "reference")}
         with _noted(problems, f"{place}: "), data.opened(plan.of("data", dataset=name), inputs, Path(scratch)) as found:
             contract.write(found, plan.config["datasets"][name]["reference"], {**files, "images": None}, threads)
             made = found
@@ -103,24 +102,44 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                     images = list(relative_names(images, folder).values())
                     import_images(images, plan.config["datasets"][name]["source"], None, threads)
             return
-        for title, study in plan.config["studies"].items():
-            grid = [point for point in plan.config.grids[title] if point.dataset == name]
-            for one in used(grid, "label"):
-                with _noted(problems, f"{place} with {named(f'labels.{one}', origins)}: "):
-                    label.run(plan.of("label", label=one, draw=DRAW), files, {"labels": files["made"]})
-            for one, seed in product(used(grid, "split"), study["seeds"]):
-                with _noted(problems, f"{place} with {named(f'splits.{one}', origins)}, seed {seed}: "):
-                    split.run(plan.of("split", split=one, seed=seed), files, {"split": files["made"]})
-                    test = len(read_split(files["made"]).items("test"))
-                    if title != ANY_STUDY and plan.embeds(title) and study["embedding"]["perplexity"] >= test:
-                        most = max(1, test // 3)
-                        problems.add(
-                            f"studies.{title}.embedding.perplexity: found {study['embedding']['perplexity']:g} with "
-                            f"{test} test items of {name}, expected fewer than those. Lower it to {most} or less."
-                        )
+        for title in plan.config["studies"]:
+            for command, names in plan.jobs(title, "split", "label", dataset=name):
+                made_of = named(f"{command}s.{names[command]}", origins)
+                if command == "label":
+                    with _noted(problems, f"{place} with {made_of}: "):
+                        _label(plan, names, files)
+                    continue
+                with _noted(problems, f"{place} with {made_of}, seed {names['seed']}: "):
+                    _split(plan, title, names, files, problems)
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
+
+
+def _split(plan: Plan, study: str, names: dict[str, Any], files: dict[str, Path], problems: Problems) -> None:
+    """Make a split, below the folder of the files, and look whether its test part is large enough for t-SNE."""
+    made = files["items"].parent / places.path("split", "split", **names)
+    split.run(plan.told("split", **names), files, {"split": made})
+    test, perplexity = len(read_split(made).items("test")), plan.config["studies"][study]["embedding"]["perplexity"]
+    if study != ANY_STUDY and plan.embeds(study) and perplexity >= test:
+        problems.add(
+            f"studies.{study}.embedding.perplexity: found {perplexity:g} with {test} test items of {names['dataset']}, "
+            f"expected fewer than those. Lower it to {max(1, test // 3)} or less."
+        )
+
+
+def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> None:
+    """Make a label, unless it is made of predictions, which are not there yet, or its split could not be made."""
+    root = files["items"].parent
+    inputs = {"annotations": files["annotations"], "reference": files["reference"]}
+    for name, paths in plan.label_inputs(**names).items():
+        for path in paths:
+            if name == "predictions":
+                return
+            inputs[name] = files[name] if name in files else root / places.find(PurePath(path)).path
+            if not inputs[name].is_file():
+                return
+    label.run(plan.told("label", **names), inputs, {"labels": root / "labels.parquet"})
 
 
 @contextmanager

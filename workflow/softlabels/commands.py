@@ -43,7 +43,7 @@ COMMANDS = {
         always=(("metric", "kl_dcic"), ("metric", "tvd")), group="report"),
     "label": Command(
         "softlabels.labels.label", "make the labels of one type",
-        ("annotations", "reference"), runs=("label",), group="preparation"),
+        ("annotations", "reference", "items?", "split?", "predictions*?"), runs=("label",), group="preparation"),
     "split": Command(
         "softlabels.labels.split", "split a data set", ("items", "reference"), runs=("split",), group="preparation"),
     "references": Command(
@@ -51,7 +51,8 @@ COMMANDS = {
         ("reference", "split"), runs=("metrics",), group="preparation"),
     "train": Command(
         "softlabels.training.train", "train one network",
-        ("images", "split", "labels", "reference", "weights?"), runs=("recipe",), resumes=True),
+        ("images", "split", "labels", "reference", "weights?"),
+        runs=("recipe", "delivery"), always=(("delivery", "expected"),), resumes=True),
     "evaluate": Command(
         "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
         ("predictions", "features", "reference", "split", "items", "label"), runs=("metrics",), group="evaluation"),
@@ -84,7 +85,8 @@ def option(path: str) -> str:
 def named(command: str, config: dict[str, Any]) -> list[tuple[str, str]]:
     """Kind and name of what a command runs of the registry."""
     about = COMMANDS[command]
-    return [*about.always, *schema.entries({key: config[key] for key in about.runs}, schema.of_command())]
+    runs = {key: config[key] for key in about.runs if key in config}
+    return [*about.always, *schema.entries(runs, schema.of_command())]
 
 
 def entries(command: str, config: dict[str, Any]) -> tuple[str, ...]:

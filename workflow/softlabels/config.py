@@ -115,13 +115,17 @@ def resolve(raw: dict[str, Any]) -> Configuration:
         raise UserError(f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
     for dataset in config["datasets"].values():
         _finish("datasets", dataset)
+    for label in config["labels"].values():
+        _finish("labels", label)
     return config
 
 
 def _finish(section: str, definition: dict[str, Any]) -> None:
-    """What a definition says that depends on the rest of it: a data set's reference."""
+    """What a definition says that depends on the rest of it: a data set's reference, a label's ties."""
     if section == "datasets" and not definition["reference"]:
         definition["reference"] = "votes" if _has_votes(definition["source"]) else "exact"
+    if section == "labels" and not definition["ties"]:
+        definition["ties"] = "lowest_index" if definition["votes"] == "all" else "random"
 
 
 def _wrong(config: Any, rule: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[str]:
@@ -241,7 +245,7 @@ def _elsewhere(key: str, rule: dict[str, Any]) -> str:
     return f"it is an option of the {kind} {' and '.join(others)}, not of {name}." if others else ""
 
 
-def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
+def _inconsistent(config: Configuration) -> Iterator[str]:
     """What a schema cannot say: names that nothing defines, shares that do not sum to 1, sources without votes."""
     for name, study in config["studies"].items():
         for table in ("datasets", "splits", "recipes", "labels"):
@@ -258,8 +262,26 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
             for metric in set(table.get("metrics") or ()) - set(metrics):
                 hint = _nearest(metric, metrics, "there are")
                 yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
+        pairs = ((point.dataset, label) for point in config.grids[name] for label in point.labels.values())
+        for dataset, label in dict.fromkeys(pairs):
+            source, definition = config["datasets"][dataset]["source"], config["labels"][label]
+            if not _has_votes(source) and (why := _of_votes(definition)):
+                yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
+    for name, label in config["labels"].items():
+        aggregate = label["aggregate"]
+        if "folds" not in aggregate:
+            continue
+        for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
+            if aggregate[key] not in config[table]:
+                hint = _nearest(aggregate[key] or "", config[table], "defined")
+                yield f"labels.{name}.aggregate.{key}: {_text(aggregate[key])} is not defined under {table}; {hint}"
+        if "folds" in config["labels"].get(aggregate["trained_on"], aggregate | {"aggregate": {}})["aggregate"]:
+            yield (
+                f"labels.{name}.aggregate.trained_on: '{aggregate['trained_on']}' is made of networks' predictions "
+                f"itself. Name a label that is made of votes alone."
+            )
     for name, split in config["splits"].items():
         if split["kind"] == "random":
             total = sum(Fraction(str(split[part])) for part in ("train", "val", "test"))  # as they are written
@@ -304,6 +326,13 @@ def _gives(source: dict[str, Any]) -> list[str]:
 def _has_votes(source: dict[str, Any]) -> bool:
     """Whether a source has votes, and not distributions alone."""
     return "votes" in _gives(source) and source.get("votes") != 0
+
+
+def _of_votes(label: dict[str, Any]) -> str:
+    """Why a label can only be made of votes, in words; empty where it need not be."""
+    if label["votes"] != "all":
+        return f"draws {label['votes']} votes"
+    return "needs votes" if set(registry.entry("aggregate", label["aggregate"]["kind"])["needs"]) else ""
 
 
 def warnings(config: Configuration) -> list[str]:

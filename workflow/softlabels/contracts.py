@@ -31,6 +31,7 @@ from . import io
 from .errors import UserError
 
 PARTS = ("train", "val", "test")
+HELD_OUT = "held_out"  # of the training part, in the split of a network that is to predict these items
 REFERENCE = ("item", "p", "votes")  # the columns of a file
 LABELS = ("item", "p", "hard", "votes", "weight")
 PREDICTIONS = ("item", "split", "logits")
@@ -147,14 +148,21 @@ class Split:
 
 
 def write_split(path: Path, part: np.ndarray, fold: np.ndarray | None, facts: Mapping[str, Any]) -> None:
-    """Write the part of each item (int ``[N]``, index into PARTS), its fold (int8 ``[N]``; None where parts are drawn)
-    and, in the metadata, ``facts`` (JSON values) beside the number of items of each part."""
+    """Write the part of each item, its fold and, in the metadata, ``facts`` beside the number of items of each part.
+
+    Args:
+        path: where to.
+        part: int ``[N]``, index into PARTS; after these HELD_OUT.
+        fold: int8 ``[N]``, None where parts are drawn.
+        facts: JSON values.
+    """
+    names = (*PARTS, HELD_OUT)
     columns = {
         "item": pa.array(np.arange(len(part), dtype=np.int32)),
-        "split": pa.array(np.array(PARTS, object)[part], pa.string()),
+        "split": pa.array(np.array(names, object)[part], pa.string()),
         "fold": pa.nulls(len(part), pa.int8()) if fold is None else pa.array(fold),
     }
-    counts = dict(zip(PARTS, np.bincount(part, minlength=len(PARTS)).tolist(), strict=True))
+    counts = dict(zip(names, np.bincount(part, minlength=len(PARTS)).tolist(), strict=False))
     io.write_table(path, pa.table(columns), {"counts": counts, **facts})
 
 
@@ -163,7 +171,7 @@ def read_split(path: Path) -> Split:
     table, _ = io.read_table(path, ["item", "split"])
     item, part = io.vector(table, "item"), io.vector(table, "split")
     require_unique(path, item)
-    other = set(part.tolist()) - set(PARTS)
+    other = set(part.tolist()) - {*PARTS, HELD_OUT}
     if other:
         raise UserError(f"{path}: found the part {other.pop()!r}, expected {', '.join(PARTS)}. Rebuild the file.")
     order = np.argsort(item)
@@ -264,6 +272,21 @@ def read_predictions(path: Path) -> Predictions:
     item, logits = io.vector(table, "item"), io.matrix(table, "logits")
     _require_finite(path, "logits", item, logits)
     return Predictions(path, item, io.vector(table, "split"), logits)
+
+
+def predicted_out_of_fold(paths: Iterable[Path], n_items: int) -> np.ndarray:
+    """Mean probabilities, float64 ``[n_items, C]``, of those networks that did not learn from the item."""
+    total: np.ndarray | float = 0.0
+    count = np.zeros(n_items)
+    for path in paths:
+        found = read_predictions(path)
+        rows = rows_of(path, found.item, np.arange(n_items))
+        unseen = found.split[rows] != "train"
+        logits = found.logits[rows].astype(np.float64)
+        q = np.exp(logits - logits.max(axis=1, keepdims=True))
+        total = total + (q / q.sum(axis=1, keepdims=True)) * unseen[:, None]
+        count += unseen
+    return total / count[:, None]
 
 
 def write_features(path: Path, features: np.ndarray) -> None:

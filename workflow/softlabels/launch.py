@@ -44,12 +44,13 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     ones; returns its exit status.
 
     Raises:
-        UserError: a wrong configuration, no cluster, a home folder that is full, a workflow that runs here already, or
-            a lock of another host.
+        UserError: a wrong configuration, no cluster, or none with nodes that are large enough, a home folder that is
+            full, a workflow that runs here already, or a lock of another host.
     """
     plan = Plan(overridden(read(configfile), overrides))
     config = plan.config
-    on_slurm = slurm.asked_for(rest)
+    if on_slurm := slurm.asked_for(rest):
+        slurm.require_nodes(plan, cores, rest)
     _require_cache()
     print(announcement(plan), f"Results: {Path(config['results']).resolve()}", sep="\n", file=sys.stderr, flush=True)
     lock = Path(config["results"], places.STATES, "run.lock")

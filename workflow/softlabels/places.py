@@ -18,11 +18,13 @@ CONFIG = REPOSITORY / "config" / "config.yaml"
 SNAKEFILE, PROFILE = REPOSITORY / "Snakefile", REPOSITORY / "profiles" / "default"
 
 NAME = "[a-z0-9][a-z0-9_]*"
+SEED = r"\d+(?:-fold\d+of\d+)?"  # of a run; of one that leaves a fold of the training items out, and predicts them
 # What each wildcard may be, as a regular expression without groups that capture.
 WILDCARDS = {
     **dict.fromkeys(("dataset", "split", "recipe", "label", "study", "figure", "metrics"), NAME),
-    "seed": r"\d+",
-    "draw": r"all|seed\d+",
+    "seed": SEED,
+    "within": f"(?:/{NAME})?",  # the split that a label is made for; nothing where it serves all
+    "draw": f"all|seed{SEED}",
     "block": f"(?:-{NAME}-{NAME}-{NAME})?",  # data set, split and recipe of a figure; nothing where it is of a study
 }
 MANIFEST = ".manifest.json"
@@ -88,7 +90,7 @@ PLACES = {
     "card": Place(_DATA, {
         "card_md": "card.md", "card_json": "card.json", "sheet": "card-images.png", "votes": "card-votes.png",
     }, logged="cards/{dataset}"),
-    "label": Place("labels/{dataset}/{label}", {"labels": "{draw}.parquet"}),
+    "label": Place("labels/{dataset}{within}/{label}", {"labels": "{draw}.parquet"}),
     "split": Place("splits/{dataset}/{split}", {"split": "seed{seed}.parquet"}),
     "references": Place(f"references/{SPLIT}", {"references": "{metrics}.parquet"}),
     "train": Place(_RUN, {
@@ -179,4 +181,7 @@ def started_in(results: Path) -> Path:
 
 def root_of(path: Path, command: str) -> Path:
     """The results folder that holds a command's file (its manifest, or an output)."""
-    return path.resolve().parents[PLACES[command].stem.count("/")]
+    path = path.resolve()
+    file = find(path)
+    within = file.path if file and file.command == command else PLACES[command].stem
+    return path.parents[within.count("/")]

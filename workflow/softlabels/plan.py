@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
@@ -19,7 +20,7 @@ from .registry import entry, location
 from .varied import Point, used
 
 BLOCK = ("dataset", "split", "recipe")  # what the labels of a figure share
-DRAW = "all"  # of the labels that networks are trained on: one for all seeds
+DRAW = "all"  # of a label file that serves all seeds
 # What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
 DRAWN_FROM = {
     "embeddings": ("embed", "embedding"), "items": ("data", "items"), "reference": ("data", "reference"),
@@ -31,10 +32,14 @@ BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "s
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
 DRAWS = 20
+FOLD_JOBS = ("label", "split", "train")  # behind the networks that leave a fold out
 # What tables print of a metric that does not say.
 PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None}
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
+
+
+Config = dict[str, Any]
 
 
 class Plan:
@@ -46,22 +51,24 @@ class Plan:
     def __init__(self, raw: dict[str, Any]):
         self.config = config.resolve(raw)
         self.root = Path(self.config["results"]).as_posix()
+        self._draws: dict[str, tuple[bool, bool]] = {}
         self._tracked: dict[tuple, tuple[str, str]] = {}
         self._metrics: dict[str, dict[str, Options]] = {}
         self._grids: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], list[str]]] = {}
 
     # -- which files -----------------------------------------------------------------------------------------------
 
-    def jobs(self, study: str, *wanted: str, **fixed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    def jobs(self, study: str, *wanted: str, folds: bool = True, **fixed: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         """Command and wildcards of every job behind a study, in the order in which data flows.
 
         Args:
             study: its name.
             wanted: these commands only.
+            folds: also those behind the networks that leave a fold out, for labels that need their predictions.
             fixed: only jobs with these values of their wildcards.
         """
         seeds = self.config["studies"][study]["seeds"]
-        axes = {"study": [study], "draw": [DRAW], "metrics": self.sets(study)}
+        axes = {"study": [study], "metrics": self.sets(study)}
         for command in wanted or commands.COMMANDS:
             if command == "download" or (command == "embed" and not self.embeds(study)):
                 continue
@@ -69,15 +76,20 @@ class Plan:
             block = tuple(axis for axis in BLOCK if axis in wildcards)
             first = {name: values for name, values in axes.items() if name in wildcards}
             last = {"seed": seeds[:1] if command == "embed" else seeds, "label": []}
+            if command == "label":
+                yield from ((command, names) for names in self._label_files(study) if _fits(names, fixed))
+                first = {"study": []}
             for more in self._figure_axes(study) if command == "figure" else [{}]:
                 for names in _products(first | more, fixed):
                     for of_block, labels in self._blocks(study, block).items():
                         place = dict(zip(block, of_block, strict=True))
-                        if all(fixed.get(axis, name) == name for axis, name in place.items()):
+                        if _fits(place, fixed):
                             shared = {**names, **place}
                             its = {k: values for k, values in (last | {"label": labels}).items() if k in wildcards}
                             for own in _products(its, fixed):
                                 yield command, {**shared, **own}
+            if folds and command in FOLD_JOBS:
+                yield from ((command, names) for names in self._fold_jobs(study, command) if _fits(names, fixed))
 
     def _blocks(self, study: str, axes: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
         """The labels that run in each data set, split and recipe of a study, or in each of some of these three."""
@@ -95,10 +107,70 @@ class Plan:
         for name, about in self.figures(study).items():
             yield {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
 
-    def files(self, study: str, command: str, output: str, **fixed: Any) -> list[str]:
-        """One output (or ``manifest``) of each job of a command behind a study."""
+    def _drawn(self, study: str) -> Iterator[tuple[str, str, str, int]]:
+        """Data set, split, label and seed of all runs of a study, whatever their recipe."""
+        for (dataset, split), labels in self._blocks(study, BLOCK[:2]).items():
+            yield from itertools.product([dataset], [split], labels, self.config["studies"][study]["seeds"])
+
+    def _label_files(self, study: str) -> list[dict[str, str]]:
+        """Wildcards of every label file that the runs of a study read, each once."""
+        files = {}
+        for dataset, split, label, seed in self._drawn(study):
+            names = {"dataset": dataset, "label": label, **self.labels_of(label, split, seed)}
+            files[tuple(names.values())] = names
+        return list(files.values())
+
+    def _fold_jobs(self, study: str, command: str) -> Iterator[dict[str, Any]]:
+        """Wildcards of the jobs of a command behind the networks that leave a fold out, each once."""
+        files, wildcards, found = self._label_files(study), places.PLACES[command].wildcards, {}
+        for dataset, split, label, seed in self._drawn(study):
+            for run in self.fold_runs(dataset, split, seed, label):
+                of_run = run | self.labels_of(run["label"], run["split"], run["seed"])
+                job = {name: of_run[name] for name in wildcards}
+                if command != "label" or job not in files:  # which the study's own runs read, too
+                    found[tuple(job.values())] = job
+        yield from found.values()
+
+    def labels_of(self, label: str, split: str, seed: Any) -> dict[str, str]:
+        """Which label file a run reads: ``within`` and ``draw`` of its place. This is decided here and nowhere else.
+
+        A file serves all seeds unless something in it is drawn; it is made for one split if it is estimated on the
+        training part, or from networks that were.
+        """
+        if label not in self._draws:
+            definition = self.config["labels"][label]
+            aggregate = definition["aggregate"]
+            drawn = definition["votes"] != "all" or entry("aggregate", aggregate["kind"]).get("draws", False)
+            self._draws[label] = (drawn, aggregate.get("fit_on") == "train" or "folds" in aggregate)
+        drawn, fitted = self._draws[label]
+        if fitted:
+            return {"within": f"/{split}", "draw": f"seed{seed}"}
+        return {"within": "", "draw": f"seed{_seed(seed)}" if drawn else DRAW}
+
+    def fold_runs(self, dataset: str, split: str, seed: Any, label: str) -> list[dict[str, str]]:
+        """The runs that leave a fold out whose predictions a label is made of, as wildcards; none for most labels."""
+        aggregate = self.config["labels"][label]["aggregate"]
+        if "folds" not in aggregate:
+            return []
+        names = {"dataset": dataset, "split": split, "recipe": aggregate["recipe"], "label": aggregate["trained_on"]}
+        return [names | {"seed": f"{seed}-fold{k}of{aggregate['folds']}"} for k in range(aggregate["folds"])]
+
+    def label_inputs(self, dataset: str, within: str, label: str, draw: str) -> dict[str, list[str]]:
+        """What a label file is made of besides votes and reference, by the names of the command's inputs."""
+        split, seed = within.removeprefix("/"), draw.removeprefix("seed")
+        drawn = self.config["labels"][label]["votes"] != "all"
+        runs = self.fold_runs(dataset, split, seed, label) if split else []
+        return {
+            "items": [self.path("data", "items", dataset=dataset)] if drawn else [],
+            "split": [self.path("split", "split", dataset=dataset, split=split, seed=seed)] if split else [],
+            "predictions": [self.path("train", "predictions", **run) for run in runs],
+        }
+
+    def files(self, study: str, command: str, output: str, folds: bool = False, **fixed: Any) -> list[str]:
+        """One output (or ``manifest``) of each job of a command behind a study; ``folds`` as in :meth:`jobs`."""
         file = places.PLACES[command].files[output]
-        return [f"{self.root}/{file.format_map(names)}" for _, names in self.jobs(study, command, **fixed)]
+        jobs = self.jobs(study, command, folds=folds, **fixed)
+        return [f"{self.root}/{file.format_map(names)}" for _, names in jobs]
 
     def path(self, command: str, output: str, **names: Any) -> str:
         """One output (or ``manifest``) of one job."""
@@ -150,14 +222,22 @@ class Plan:
         return [*dict.fromkeys(cards), *(file for study in studies for file in self.study_files(study))]
 
     def prepared(self) -> list[str]:
-        """Data, labels and splits of all studies. Built first, unchanged bytes stop a rebuild of what follows."""
+        """Data, labels and splits of all studies. Built first, unchanged bytes stop a rebuild of what follows.
+
+        Labels that are made of networks' predictions are not among them.
+        """
         outputs = {"data": "images", "label": "labels", "split": "split"}
-        files = [f for study in self.config["studies"] for job in outputs.items() for f in self.files(study, *job)]
+        files = [
+            self.path(command, outputs[command], **names)
+            for study in self.config["studies"]
+            for command, names in self.jobs(study, *outputs)
+            if command != "label" or "folds" not in self.config["labels"][names["label"]]["aggregate"]
+        ]
         return list(dict.fromkeys(files))
 
     def manifests(self, study: str) -> list[str]:
         """The manifests of all jobs that the tables of a study rest on, the study's own included."""
-        return [file for command in BEHIND_TABLES for file in self.files(study, command, "manifest")]
+        return [file for command in BEHIND_TABLES for file in self.files(study, command, "manifest", folds=True)]
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
@@ -207,6 +287,10 @@ class Plan:
         """The configuration of a command for the wildcards of its outputs: just the keys that it reads."""
         return getattr(self, f"_{command}")(**{name: names[name] for name in _wildcards(command)})
 
+    def told(self, command: str, **names: Any) -> dict[str, Any]:
+        """:meth:`of` as the command gets it in a run: with the keys that have their neutral value."""
+        return schema.restored(self.of(command, **names), schema.of_command())
+
     def json(self, command: str, **names: Any) -> str:
         """:meth:`of` as one line: one string, because Snakemake compares parameters without their names."""
         return self._lines(command, names)[0]
@@ -251,10 +335,13 @@ class Plan:
         }
 
     def _split(self, split: str, seed: str) -> dict[str, Any]:
-        return {"split": self.tracked("split", self.config["splits"][split]), "seed": int(seed)}
+        fold = [int(number) for number in re.findall(r"\d+", str(seed).partition("-")[2])]
+        made = {"split": self.tracked("split", self.config["splits"][split]), "seed": _seed(seed)}
+        return made | ({"fold": fold} if fold else {})
 
     def _label(self, label: str, draw: str) -> dict[str, Any]:
-        return {"label": self.tracked("label", self.config["labels"][label]), "draw": draw}
+        definition = {key: value for key, value in self.config["labels"][label].items() if key != "delivery"}
+        return {"label": self.tracked("label", definition), "draw": draw}
 
     def tracked(self, key: str, value: Any) -> Any:
         """What a command is told of a recipe, label …: all but keys at the value that they had before they existed."""
@@ -265,8 +352,10 @@ class Plan:
         recipe = {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
         return self.tracked("recipe", recipe)
 
-    def _train(self, recipe: str, seed: str) -> dict[str, Any]:
-        return {"recipe": self.recipe(recipe), "seed": int(seed)}
+    def _train(self, recipe: str, label: str, seed: str) -> dict[str, Any]:
+        delivery = {"delivery": self.config["labels"][label]["delivery"]}
+        rule = schema.section("label")["properties"]
+        return {"recipe": self.recipe(recipe), "seed": _seed(seed), **schema.tracked(delivery, {"properties": rule})}
 
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
@@ -332,6 +421,11 @@ def extent(plan: Plan, study: str) -> str:
     return f"{len(files):,} trainings" + (f", {new:,} of them new" if new < len(files) else "")
 
 
+def _fits(names: dict[str, Any], fixed: dict[str, Any]) -> bool:
+    """Whether the wildcards of a job have the fixed values."""
+    return all(fixed.get(name, value) == value for name, value in names.items())
+
+
 def _products(axes: dict[str, list[Any]], fixed: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """All combinations of the values of axes, the last varies fastest, that have the fixed values."""
     chosen = ([value for value in values if fixed.get(name, value) == value] for name, values in axes.items())
@@ -349,14 +443,23 @@ def _varied(grid: list[Point]) -> dict[str, Any]:
     return {"varied": list(grid[0].values), "points": points}
 
 
+def _seed(seed: Any) -> int:
+    """The number of a seed, without the fold that a run leaves out."""
+    return int(str(seed).partition("-")[0])
+
+
 def _printed(options: Options) -> dict[str, Any]:
     """What tables print of a metric; options that are not the default are told in its heading."""
     about = {"heading": options["kind"], **PRINTED, **entry("metric", options["kind"])}
     defaults = schema.defaults("metric", options["kind"])
     changed = [key for key in about["options"] if key in options and options[key] != defaults.get(key)]
-    chosen = ", ".join(f"{key} {options[key]}" for key in changed)
+    chosen = ", ".join(f"{key} {_text(options[key])}" for key in changed)
     heading = f"{about['heading']} ({chosen})" if chosen else about["heading"]
     return {"heading": heading, **{key: about[key] for key in PRINTED}}
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def paths_of(kind: str) -> dict[str, str]:

@@ -39,6 +39,7 @@ KINDS = {
     "split": Kind("labels.splits", "parts",
                   "parts(config, items, hard, relations) -> part [N], fold [N] or None, facts"),
     "aggregate": Kind("labels", "aggregate", "aggregate(evidence, options) -> LabelTable"),
+    "delivery": Kind("training.deliveries", "targets", "targets(data, epoch, seed, options) -> float32 [N, C]"),
     "network": Kind("networks", "body", "body(options, weights, weights_file) -> Body"),
     "loss": Kind("training.losses", "loss",
                  "loss(logits [B, C], target [B, C], index [B], state, options) -> float32 [B]"),
@@ -51,14 +52,16 @@ KINDS = {
 
 
 # Options that no entry may have: those that its function is given besides.
-TAKEN = {"aggregate": {"form", "ties", "seed"}}
+TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
 FACTS: dict[str, dict[str, type | tuple[str, ...]]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": int, "needs": ("features", "votes")},
+    "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
-    "source": {"gives": ("votes", "exact")},
+    "source": {"gives": ("votes", "exact"), "memory": int},
+    "network": {"parameters": int, "features": int, "multiplications": int, "activations": int},
 }  # fmt: skip
 
 

@@ -52,6 +52,12 @@ SHARED = {
     "pixels": _key("Side that images are resized to; null demands that all have one size.",
         None, anyOf=[{"type": "integer", "minimum": 8, "maximum": 4096}, {"type": "null"}]),
     "resize": _key("How images that are not square become so.", "stretch", enum=["stretch", "crop", "pad"]),
+    "fit_on": _key("Which items an estimate learns from - those of the training part, or all.",
+        "train", enum=["train", "all"]),
+    "folds": _key("Into how many parts the training items are divided, each to be predicted by a network that did not "
+        "learn from it.", 5, type="integer", minimum=2),
+    "trained_on": _key("Label that these networks learn from.", "hard", type="string"),
+    "recipe": _key("Recipe of these networks (required).", None, type=["string", "null"]),
     "groups": _key("Whether items of one group stay in one part.", True, type="boolean"),
     "allow_missing_class": _key("Accept a part in which a class has no item.", False, type="boolean"),
     "duplicates": _key("Whether images with exactly the same pixels stay in one part.",
@@ -79,10 +85,15 @@ LABEL = {
     "aggregate": _key("How votes become a distribution (required).", registry="aggregate"),
     "form": _key("Whether the network sees the distribution or its most likely class (required).",
         enum=["soft", "hard"]),
-    "ties": _key("Which class wins a tie of votes; `drop` trains without such items. Ties are counted either way.",
-        "lowest_index", enum=["lowest_index", "random", "drop"]),
-    "seed": _key("Seed of `ties: random`.", 0, type="integer", minimum=0),
-    "delivery": _key("Of older configurations; it has one value and says nothing.", enum=["expected"], moved=""),
+    "votes": _key("How many votes of each image the label is made of, drawn anew with each seed of a study; where "
+        "annotators are known, the votes of so many people.",
+        "all", neutral="all", anyOf=[{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["all"]}]),
+    "ties": _key("Which class wins a tie of votes; `drop` trains without such items. Ties are counted either way. Null "
+        "is `lowest_index`, or `random` where votes are drawn.",
+        None, enum=["lowest_index", "random", "drop", None]),
+    "seed": _key("Seed of what is drawn, `ties: random` too.", 0, type="integer", minimum=0),
+    "delivery": _key("What a network is shown of the label in each epoch.",
+        "expected", registry="delivery", neutral={"kind": "expected"}),
 }  # fmt: skip
 
 RECIPE = {
@@ -312,10 +323,6 @@ def _moved(value: dict[str, Any], properties: dict[str, Any]) -> dict[str, Any]:
     for key, rule in properties.items():
         if key not in value or "moved" not in rule:
             continue
-        if not rule["moved"]:  # it says nothing
-            if value[key] in rule["enum"]:
-                del value[key]
-            continue
         target, _, inside = rule["moved"].partition(".")
         there = value.get(target, {})
         there = {"kind": there} if isinstance(there, str) else there
@@ -354,5 +361,5 @@ def of_command() -> dict[str, Any]:
     several = {f"{name}s": {"additionalProperties": rule} for name, rule in ones.items()}
     lists = {f"{kind}s": {"items": {"registry": kind}, "additionalProperties": {"registry": kind}}
              for kind in ("metric", "table", "figure")}  # fmt: skip
-    single = {"source": DATASET["source"], **{kind: {"registry": kind} for kind in ("figure", "table")}}
+    single = {"source": DATASET["source"], **{kind: {"registry": kind} for kind in ("delivery", "figure", "table")}}
     return {"properties": {**single, **ones, **several, **lists}}

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from .. import io, registry
+from .. import io, keyed, registry
 from ..contracts import PARTS, read_reference, write_split
 from ..errors import UserError
 
@@ -57,12 +57,42 @@ def check_classes(part: np.ndarray, hard: np.ndarray, classes: list[str], split:
             )
 
 
+def hold_out(
+    part: np.ndarray, hard: np.ndarray, relations: Mapping[str, np.ndarray], config: Mapping[str, Any]
+) -> None:
+    """Take one fold out of the training part: what belongs together is in one fold, each class in folds of one size.
+
+    Args:
+        part: int ``[N]``, changed in place: the fold becomes the part HELD_OUT.
+        hard: int ``[N]``, the hard class.
+        relations: see :func:`joined`.
+        config: ``seed``, and ``fold``: its number from 0, and how many there are.
+
+    Raises:
+        UserError: more folds than there is to divide.
+    """
+    number, folds = config["fold"]
+    train = np.flatnonzero(part == PARTS.index("train"))
+    block = blocks(relations, len(part))[train] if relations else train
+    _, first, block = np.unique(block, return_index=True, return_inverse=True)
+    if folds > len(first):
+        raise UserError(
+            f"split: found {folds} folds for the {len(first)} images (or groups of them) of the training part, "
+            f"expected no more folds than those. Lower aggregate.folds of the label."
+        )
+    order = np.lexsort((keyed.rng("folds", config["seed"], folds).random(len(first)), hard[train[first]]))
+    fold = np.empty(len(first), int)
+    fold[order] = np.arange(len(first)) % folds
+    part[train[fold[block] == number]] = len(PARTS)
+
+
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
     """Write one split.
 
     Args:
-        config: ``seed``, and ``split`` with ``kind`` and its options, ``groups`` (keep them whole), ``duplicates``
-            (items with the same pixels ``together``, or ``apart`` as it comes) and ``allow_missing_class``.
+        config: ``seed``; ``fold`` (its number from 0, and how many) where a network is trained without one part of the
+            training items, to predict them; and ``split`` with ``kind`` and its options, ``groups`` (keep them whole),
+            ``duplicates`` (items with the same pixels ``together``, or ``apart`` as it comes), ``allow_missing_class``.
         inputs: ``items``, ``reference`` (its argmax, lowest index first, is the hard class).
         outputs: ``split``.
     """
@@ -76,4 +106,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     if "duplicates" in relations:
         again = relations["duplicates"] != np.arange(len(part))
         facts["duplicate_blocks"] = len(np.unique(blocks(relations, len(part))[again]))
+    if "fold" in config:
+        hold_out(part, hard, relations, config)
+        facts["fold"] = config["fold"]
     write_split(outputs["split"], part, fold, {"seed": config["seed"], **facts})

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from .. import closure, commands, places
+from .. import closure, commands, places, schema
 from ..contracts import of_set
 from ..io import canonical_json
 from ..places import diff, of_study
@@ -34,14 +34,31 @@ def _differences(place: str, found: Any, expected: Any) -> Findings:
 # What a study's ``config.json`` says of a job's configuration, by command; of some it says only these keys.
 DEFINED: dict[str, Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]] = {
     "data": lambda config, names: config["datasets"][names["dataset"]]["description"],
-    "split": lambda config, names: {"split": config["splits"][names["split"]], "seed": int(names["seed"])},
-    "label": lambda config, names: {"label": config["labels"][names["label"]], "draw": names["draw"]},
-    "train": lambda config, names: {"recipe": config["recipes"][names["recipe"]], "seed": int(names["seed"])},
+    "split": lambda config, names: {"split": config["splits"][names["split"]], "seed": _seed(names)},
+    "label": lambda config, names: {"label": _without(_label(config, names)), "draw": names["draw"]},
+    "train": lambda config, names: (
+        {"recipe": config["recipes"][names["recipe"]], "seed": _seed(names)}
+        | {key: value for key, value in _label(config, names).items() if key == "delivery"}
+    ),
     "evaluate": lambda config, names: _scored(config, names),
     "references": lambda config, names: _scored(config, names) | {"seed": int(names["seed"])},
     "study": lambda config, names: config,
 }
-IN_PART = ("evaluate", "references")
+IN_PART = ("evaluate", "references", "split")
+
+
+def _seed(names: dict[str, str]) -> int:
+    return int(names["seed"].partition("-")[0])
+
+
+def _label(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """A label as commands are told of it."""
+    return schema.tracked(config["labels"][names["label"]], schema.section("label"))
+
+
+def _without(label: dict[str, Any]) -> dict[str, Any]:
+    """A label without its delivery, which is the training's."""
+    return {key: value for key, value in label.items() if key != "delivery"}
 
 
 def _scored(config: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
@@ -54,8 +71,13 @@ def as_the_study_says(scope: Scope, study: str) -> Findings:
     config = scope.results.study_config(study)
     for job in scope.of_study(study, *DEFINED):
         command, ran = job.manifest["command"], job.manifest["config"]
+        if any(name not in config[f"{axis}s"] for axis, name in job.names.items() if axis in ("recipe", "label")):
+            continue  # behind a label that is made of networks' predictions; what is configured now is compared below
         due = DEFINED[command](config, job.names)
-        yield from _differences(f"{job.path} config", ran, ran | due if command in IN_PART else due)
+        ran, due = (
+            schema.restored(told, schema.of_command()) for told in (ran, ran | due if command in IN_PART else due)
+        )
+        yield from _differences(f"{job.path} config", ran, due)
 
 
 @each_study("config")

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import io, keyed
-from ..contracts import LABELS, PARTS, REFERENCE
+from ..contracts import HELD_OUT, LABELS, PARTS, REFERENCE
 from ..places import of_study
 from . import recompute
 from .findings import Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
@@ -33,6 +33,7 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
     trained = {tuple(job.names.values()): job for job in scope.of_study(study, "train")}
     named = itertools.product(recompute.points(config), config["seeds"])
     due = list(dict.fromkeys((*p.ran, label, str(seed)) for p, seed in named for label in p.labels.values()))
+    due += _fold_runs(config)
     for names in due:
         if names not in trained:
             yield fail(of_study(study, "chain"), f"no training of {'/'.join(names[:4])}, seed {names[4]}", "one")
@@ -43,29 +44,41 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
         seeds: dict[tuple, dict[str, Job]] = defaultdict(dict)
         for job in trained.values():
             block = tuple(job.names[name] for name in ("dataset", "split", "recipe"))
-            seeds[*block, job.manifest["facts"].get(key)].setdefault(job.names["seed"], job)
+            seed = job.names["seed"].partition("-")[0]  # a run that leaves a fold out shares what its seed has
+            seeds[*block, job.manifest["facts"].get(key)].setdefault(seed, job)
         yield from _twice(what, seeds.values())
     for name in ("model", "predictions"):
         same: dict[str, dict[str, Job]] = defaultdict(dict)
         for job in trained.values():
-            same[scope.results.sha256(job.file("outputs", name))].setdefault(job.path, job)
-        different = ({_trained_on(scope, job): job for job in jobs.values()} for jobs in same.values() if len(jobs) > 1)
-        yield from _twice(f"{name} file", different)
+            hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
+            del hashes["reference"]  # which is only looked at
+            hashes |= {"labels": _content(scope, job)}
+            trained_on = io.canonical_json([job.manifest["config"], hashes])
+            same[scope.results.sha256(job.file("outputs", name))].setdefault(trained_on, job)
+        yield from _twice(f"{name} file", same.values())
 
 
-def _trained_on(scope: Scope, job: Job) -> str:
-    """What a network follows from: the reference is only looked at, and of labels the distributions and weights count.
+def _fold_runs(config: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The trainings that leave a fold out, for labels that are made of their predictions."""
+    found: dict[tuple[str, ...], None] = {}
+    for point, seed in itertools.product(recompute.points(config), config["seeds"]):
+        made = (config["labels"][label]["aggregate"] for label in point.labels.values())
+        for of in (aggregate for aggregate in made if "folds" in aggregate):
+            run = (*point.ran[:2], of["recipe"], of["trained_on"])
+            found |= {(*run, f"{seed}-fold{k}of{of['folds']}"): None for k in range(of["folds"])}
+    return list(found)
 
-    Studies vary keys, also those that change no network, such as how ties of soft labels are broken.
+
+def _content(scope: Scope, job: Job) -> str:
+    """A hash of what a network learns from, whatever the label file says of how it was made.
+
+    Studies vary keys, also those that change no network, such as how ties of soft labels are broken: hard classes count
+    where the loss is weighted by them.
     """
-    config = job.manifest["config"]
-    hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
-    unused = {"reference", "labels"}
-    columns = ["item", "weight"] + ["hard"] * (config["recipe"]["class_weight"] != "none")
-    labels, _ = scope.results.table(job.file("inputs", "labels"), [*columns, "p"])
-    content = [io.vector(labels, name) for name in columns] + [io.matrix(labels, "p")]
-    digest = hashlib.sha256(b"".join(values.tobytes() for values in content)).hexdigest()
-    return io.canonical_json([config, {k: sha256 for k, sha256 in hashes.items() if k not in unused}, digest])
+    table, _ = scope.results.table(job.file("inputs", "labels"), list(LABELS))
+    weighted = job.manifest["config"]["recipe"]["class_weight"] != "none"
+    parts = [io.matrix(table, "p"), *(io.vector(table, name) for name in ("item", "weight", *["hard"] * weighted))]
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
 def _twice(what: str, groups: Any) -> Findings:
@@ -118,11 +131,12 @@ def nothing_leaks(scope: Scope, job: Job) -> Findings:
     if part.keys() != group.keys():
         odd = min(part.keys() ^ group.keys())
         yield fail(path, f"item {odd} {'without a part' if odd in group else 'of no data set'}", "every item once")
-    for name in sorted(set(part.values()) - set(PARTS), key=str):
-        yield fail(path, f"the part {name!r}", ", ".join(PARTS))
+    parts = (*PARTS, HELD_OUT) if "fold" in job.manifest["config"] else PARTS
+    for name in sorted(set(part.values()) - set(parts), key=str):
+        yield fail(path, f"the part {name!r}", ", ".join(parts))
     counted = Counter(part.values())
     recorded = scope.results.table(path, [])[1].get("counts")
-    yield from differs(f"{path} counts", recorded, {name: counted[name] for name in PARTS})
+    yield from differs(f"{path} counts", recorded, {name: counted[name] for name in parts})
     if config["kind"] == "folds":
         yield from _rotation(scope, job, part)
     if config["groups"]:
@@ -201,10 +215,17 @@ def _distributions(path: str, item: np.ndarray, p: np.ndarray, tolerance: float)
         yield fail(f"{path} item {item[row]}", p[row].tolist(), f"a distribution ({count} items)")
 
 
-def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Votes per item (row) and class, int64 ``[N, C]``, and the sums of their weights, float64 ``[N, C]``, or None."""
+def _votes(
+    scope: Scope, annotations: str, items: np.ndarray, n: Any = "all", key: tuple[int, ...] = ()
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Votes per item (row) and class, int64 ``[N, C]``, and the sums of their weights, float64 ``[N, C]``, or None.
+
+    Of all people, or of ``n`` an item that are drawn with the key of the label.
+    """
     weight = ["weight"] if "weight" in _columns(scope, annotations) else []
-    table, metadata = scope.results.table(annotations, ["item", "label", *weight])
+    table, metadata = scope.results.table(annotations, ["item", "label", *weight, *(["annotator"] if key else [])])
+    if n != "all":
+        table = table.filter(pa.array(_drawn(table, n, key)))
     shape = len(items), len(metadata["classes"])
     numbers = [("label", "count"), *((name, number) for name in weight for number in ("sum", "min"))]
     cells = table.group_by(["item", "label"], use_threads=False).aggregate(numbers)  # one thread adds in row order
@@ -222,6 +243,21 @@ def _votes(scope: Scope, annotations: str, items: np.ndarray) -> tuple[np.ndarra
     weights = np.zeros(shape)
     weights[row.to_numpy(), label] = io.vector(cells, "weight_sum")
     return counts, weights
+
+
+def _drawn(table: pa.Table, n: int, key: tuple[int, ...]) -> list[bool]:
+    """Which votes count where those of ``n`` people an item are drawn, one item after the other."""
+    votes = list(zip(table.column("item").to_pylist(), table.column("annotator").to_pylist(), strict=True))
+    people: list[int] = []  # of each vote, its person's place among all (item, person)
+    for k, (item, annotator) in enumerate(votes):
+        same = k > 0 and annotator is not None and votes[k - 1] == (item, annotator)
+        people.append(people[-1] if same else people[-1] + 1 if people else 0)
+    numbers = keyed.rng("votes", *key).random(people[-1] + 1)
+    of_item: dict[int, set[int]] = {}
+    for (item, _), person in zip(votes, people, strict=True):
+        of_item.setdefault(item, set()).add(person)
+    chosen = {person for mine in of_item.values() for person in sorted(mine, key=lambda k: numbers[k])[:n]}
+    return [person in chosen for person in people]
 
 
 @each_job("data")
@@ -264,7 +300,10 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
         return
     reference, _ = scope.results.table(job.file("inputs", "reference"), ["item", "p"])
     items = io.vector(reference, "item")
-    counts, weights = _votes(scope, job.file("inputs", "annotations"), items)
+    draw = job.manifest["config"]["draw"]
+    seed = () if draw == "all" else (int(draw.removeprefix("seed").partition("-")[0]),)
+    key = (options["seed"], *seed)
+    counts, weights = _votes(scope, job.file("inputs", "annotations"), items, options.get("votes", "all"), key)
     voted = counts.any()
     weighted = bool(voted and weights is not None)
     yield from differs(f"{path} weighted", metadata.get("weighted", False), weighted, " as in the annotations")
@@ -275,7 +314,7 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
     hard = top.argmax(axis=1)
     if options["ties"] == "random":
         for row in np.flatnonzero(tied):
-            draw = keyed.rng("ties", options["seed"], int(items[row]))
+            draw = keyed.rng("ties", options["seed"], int(items[row]), *seed)
             hard[row] = draw.choice(np.flatnonzero(top[row]))
     labelled = np.flatnonzero((total > 0) & ~(tied & (options["ties"] == "drop")))
     labelled = labelled[np.argsort(items[labelled])]

@@ -49,8 +49,10 @@ UNSTATED = ("select", "momentum", "warmup_epochs", "dropout", "class_weight", "h
 def role(label: Mapping[str, Any]) -> str | None:
     """Which of the paper's two labels a definition is, whatever it is called and however it breaks ties; None: neither.
 
-    Hard is the one-hot majority vote, soft the average of the votes.
+    Hard is the one-hot majority vote, soft the average of the votes: of all votes, and shown as it is.
     """
+    if label.get("votes", "all") != "all" or label.get("delivery", {"kind": "expected"}) != {"kind": "expected"}:
+        return None
     return {("majority", "hard"): "hard", ("average", "soft"): "soft"}.get((label["aggregate"]["kind"], label["form"]))
 
 

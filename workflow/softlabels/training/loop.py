@@ -23,11 +23,14 @@ from . import augmentation
 from .checkpoint import Saver
 from .data import Images, Run
 
+EXPECTED = {"kind": "expected"}  # the delivery of a label that names none
+
 
 class Trainer:
     """One training of a recipe (see the schema); ``model`` has its initial weights, and is on ``device``."""
 
-    def __init__(self, recipe: dict, seed: int, data: Run, images: Images, model: nn.Module, device: torch.device):
+    def __init__(self, recipe: dict, seed: int, data: Run, images: Images, model: nn.Module, device: torch.device,
+                 delivery: dict = EXPECTED):  # fmt: skip
         self.recipe, self.seed, self.data, self.images, self.model, self.device = (
             recipe, seed, data, images, model, device,
         )  # fmt: skip
@@ -35,7 +38,9 @@ class Trainer:
         self.loss, self.schedule, optimiser = (registry.load(kind, name) for kind, name in kinds.items())
         self.optimiser = optimiser(model.parameters(), recipe["rate"], recipe["optimiser"])
         self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
-        self.target = torch.from_numpy(data.target).to(device)
+        self.delivery, self.delivered = registry.load("delivery", delivery["kind"]), delivery
+        self.shown: np.ndarray | None = None
+        self.deliver(1)
         self.weight = torch.from_numpy(data.item_weights(recipe["class_weight"])).to(device)
         per_class = recipe["class_weight"] == "per_class"
         self.class_weight = torch.from_numpy(data.class_weights()).to(device) if per_class else None
@@ -104,6 +109,7 @@ class Trainer:
         draws = augmentation.draws(self.recipe["augment"], len(self.images), self.seed, epoch)
         draws = {name: draw.to(self.device) for name, draw in draws.items()}
         order = torch.from_numpy(self.order(epoch)).to(self.device)
+        self.deliver(epoch)
         begun, saving = time.monotonic(), 0.0
         self.model.train()
         for step in range(self.position[1], self.steps):
@@ -117,6 +123,19 @@ class Trainer:
         seconds = time.monotonic() - begun - saving
         self.end_epoch(epoch, mean_loss)
         return seconds
+
+    def deliver(self, epoch: int) -> None:
+        """Set the targets of an epoch, ``target``, float32 ``[N, C]`` on the device."""
+        shown = self.delivery(self.data, epoch, self.seed, self.delivered)
+        if shown is self.shown:
+            return
+        learned, shape = self.data.learned, self.data.target.shape
+        if np.shape(shown) != shape or not np.isfinite(shown[learned]).all():
+            raise UserError(
+                f"The delivery {self.delivered['kind']} gave targets {list(np.shape(shown))} in epoch {epoch}, "
+                f"expected finite numbers {list(shape)}. Correct it."
+            )
+        self.shown, self.target = shown, torch.from_numpy(np.asarray(shown, np.float32)).to(self.device)
 
     def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> None:
         """One optimiser step."""

@@ -17,7 +17,7 @@ from ..errors import UserError
 from ..networks import base as networks
 from . import checkpoint, memory
 from .data import Images, read_run
-from .loop import Trainer
+from .loop import EXPECTED, Trainer
 from .outputs import write
 
 
@@ -49,7 +49,7 @@ def run(
     """
     folder = checkpoint.folder_of(outputs["model"])
     with memory.explained(config["recipe"]):
-        trainer = _trainer(config["recipe"], config["seed"], inputs)
+        trainer = _trainer(config["recipe"], config["seed"], config.get("delivery", EXPECTED), inputs)
         key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
         key = hashlib.sha256(key.encode()).hexdigest()
         with checkpoint.exclusive(folder) as still_ours:
@@ -65,7 +65,7 @@ def run(
     return facts
 
 
-def _trainer(recipe: dict[str, Any], seed: int, inputs: dict[str, Path]) -> Trainer:
+def _trainer(recipe: dict[str, Any], seed: int, delivery: dict[str, Any], inputs: dict[str, Path]) -> Trainer:
     """A training that has not begun: inputs read and checked, the network built, all of it on the device."""
     device = _device(recipe)
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
@@ -92,7 +92,8 @@ def _trainer(recipe: dict[str, Any], seed: int, inputs: dict[str, Path]) -> Trai
         mean, std = images.statistics(np.flatnonzero(data.split == "train"))
         model.mean.copy_(mean)
         model.std.copy_(std)
-    return Trainer(recipe, seed, data, images, model.to(device, memory_format=torch.channels_last), device)
+    model = model.to(device, memory_format=torch.channels_last)
+    return Trainer(recipe, seed, data, images, model, device, delivery)
 
 
 def _device(recipe: dict[str, Any]) -> torch.device:

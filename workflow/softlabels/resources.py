@@ -1,0 +1,440 @@
+"""What jobs take, before they run: memory and time from the configuration, and from files that lie there already.
+
+One formula a command gives what is expected of a job (:class:`Use`). What a job asks for (:func:`of`) and what a study
+costs (:func:`cost`) both follow from it. The constants were measured, on one thread of an EPYC with AVX-512 and on an
+H100, with PyTorch 2.11. MB are 2**20 bytes, as SLURM counts.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary, proxy
+
+from pyarrow import parquet
+
+from .contracts import STANDARD
+from .datasets.contract import read_images
+from .datasets.synthetic import CHUNK_BYTES
+from .errors import UserError
+from .io import read_table
+from .places import PLACES
+from .plan import Plan
+from .registry import OWN, entry
+
+MB = 2**20
+
+# -- from what is expected to what is asked for ------------------------------------------------------------------------
+
+MEMORY_MARGIN = 1.2
+# What runs above a job of a cluster is in its memory, too: two Snakemakes, a shell, srun.
+ABOVE = 350
+# Slower processors, several jobs that share a memory bus, a cold file system.
+TIME_MARGIN = 3
+GPU_MARGIN = 6  # an older GPU than an H100
+# No job asks for less, however small: nodes start slowly, and a file system may stall.
+LEAST_MINUTES = 5
+STEP_MB = 50  # requests are rounded up to a multiple
+
+# -- what is assumed where nobody knows --------------------------------------------------------------------------------
+
+# Of a source without a folder of images and without an option `items`: an archive that is not there yet.
+UNKNOWN_ITEMS, UNKNOWN_SIDE, UNKNOWN_CLASSES, UNKNOWN_VOTES = 20_000, 256, 10, 50
+ARCHIVE_MB_OF_IMAGE = 0.03  # of an archive that is there
+# Of a table or a JSON file with votes; a Parquet file says how many rows it has.
+FILE_BYTES_OF_VOTE = 15
+# Of a network that does not say: more than those that are here.
+UNKNOWN_NETWORK = {"parameters": 100_000_000, "features": 2048, "multiplications": 150_000, "activations": 1000}
+OWN_FACTOR = 4  # of the work, and of the memory for it, of an own source, aggregate, metric or figure
+
+# What to do where a job of a command asks for too much of a resource (or, "", of any).
+_GRID = "lower the number of studies.{study}.seeds or recipes"
+LEVERS = {
+    ("train", "mem_mb"): "lower recipes.{recipe}.batch or datasets.{dataset}.source.pixels",
+    ("train", "minutes"): "lower recipes.{recipe}.epochs",
+    ("train", "threads"): "lower recipes.{recipe}.threads",
+    ("train", "gpu"): "set recipes.{recipe}.device: cpu",
+    ("data", "threads"): "lower --cores",
+    ("evaluate", ""): "lower splits.{split}.test or datasets.{dataset}.source.items",
+    ("embed", ""): "lower studies.{study}.embedding.iterations or splits.{split}.test",
+    ("study", ""): _GRID,
+    ("figure", ""): _GRID,
+    ("chain", ""): _GRID,
+}
+
+# -- measured ----------------------------------------------------------------------------------------------------------
+
+# MB of a command that has hardly anything to do: the interpreter and its libraries.
+IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 810, "evaluate": 215, "embed": 215,
+        "study": 220, "card": 250, "figure": 295, "chain": 65}  # fmt: skip
+CUDA = 3000  # MB of main memory that the libraries of a GPU take; estimated, not measured
+MOST_HELD = 8000  # MB of images: beyond it they are read from their file, batch by batch
+SECONDS_OF_MULTIPLICATION = 1.2e-10  # forward and backward, one thread
+SECONDS_OF_ACTIVATION = 2.2e-11  # the same on a GPU, which waits for its memory
+SECONDS_OF_STEP = 0.0065  # the least on a GPU
+PIPELINE, COLOURED = 45, 45  # float32 numbers a pixel of a batch in augmentation; as many again where colours change
+FORWARD = 1 / 3  # of a step, for images that are only predicted
+PAIRED = 3000  # test items of which all pairs are compared
+
+
+class Size(NamedTuple):
+    """What a data set is like, as far as is known before it is made.
+
+    Attributes:
+        items: number of images.
+        area: pixels of each.
+        classes: how many.
+        votes: in all; 0 where there are none.
+        given: MB of the files with votes, or of the archive.
+        decoded: pixels of each image file; 0 where images are generated.
+    """
+
+    items: int
+    area: int
+    classes: int
+    votes: int
+    given: float
+    decoded: int
+
+    @property
+    def images(self) -> float:
+        """MB of ``images.npy``."""
+        return self.items * self.area * 3 / MB
+
+    def numbers(self, each: float) -> float:
+        """MB of so many bytes an item and class."""
+        return self.items * self.classes * each / MB
+
+
+class Use(NamedTuple):
+    """What is expected of a job.
+
+    Attributes:
+        mb: peak memory of the command.
+        seconds: on the clock, on its threads.
+        disk: MB of all that it leaves, with manifest, log and benchmark.
+        margin: how much longer it may take elsewhere.
+    """
+
+    mb: float
+    seconds: float
+    disk: float
+    margin: float = TIME_MARGIN
+
+
+class _Estimates:
+    """The formulas, for one plan; each value is computed once."""
+
+    def __init__(self, plan: Plan):
+        self.config, self.plan = plan.config, proxy(plan)  # or a plan would keep itself alive
+        self._uses: dict[tuple[Any, ...], Use] = {}
+        self._sizes: dict[str, Size] = {}
+
+    def use(self, command: str, names: dict[str, Any]) -> Use:
+        """What is expected of a job with these wildcards."""
+        key = (command, *(names[name] for name in _wildcards(command)))
+        if key not in self._uses:
+            self._uses[key] = getattr(self, f"_{command}")(*key[1:])
+        return self._uses[key]
+
+    # -- sizes -----------------------------------------------------------------------------------------------------
+
+    def size(self, dataset: str) -> Size:
+        """From the options ``items``, ``pixels``, ``votes``, ``classes``, and from files that are there already."""
+        if dataset not in self._sizes:
+            self._sizes[dataset] = self._imported(dataset) if self.plan.source_files(dataset) else self._made(dataset)
+        return self._sizes[dataset]
+
+    def _made(self, dataset: str) -> Size:
+        source = self.config["datasets"][dataset]["source"]
+        items = _whole(source.get("items"), UNKNOWN_ITEMS)
+        side, votes = _whole(source.get("pixels"), UNKNOWN_SIDE), _whole(source.get("votes"), 0)
+        return Size(items, side**2, _classes(source), items * votes, 0, 0)
+
+    def _imported(self, dataset: str) -> Size:
+        source, files = self.config["datasets"][dataset]["source"], self.plan.data_inputs(dataset)
+        images = files.pop("images", None)
+        there = [path for path in map(Path, files.values()) if path.is_file()]
+        given = sum(path.stat().st_size for path in there) / MB
+        archive = "archive" in files
+        items = len(images or ()) or (math.ceil(given / ARCHIVE_MB_OF_IMAGE) if archive else 0) or UNKNOWN_ITEMS
+        decoded = (_area_of(images[0]) if images else None) or UNKNOWN_SIDE**2
+        listed = 0 if archive else sum(map(_rows_of, there))
+        area = _whole(source.get("pixels"), 0) ** 2 or decoded
+        found = Size(items, area, _classes(source), max(listed, items * UNKNOWN_VOTES), given, decoded)
+        return self._finished(dataset, found) or found
+
+    def _finished(self, dataset: str, found: Size) -> Size | None:
+        """The size of a data set that has been made, or None; it may be made anew, but seldom in another size."""
+        at = {name: Path(self.plan.path("data", name, dataset=dataset)) for name in PLACES["data"].outputs}
+        if not all(path.is_file() for path in at.values()):
+            return None
+        try:
+            items, height, width, _ = read_images(at["images"]).shape
+            votes, metadata = read_table(at["annotations"], [])
+        except (UserError, ValueError, OSError):
+            return None
+        return found._replace(items=items, area=height * width, classes=len(metadata["classes"]), votes=votes.num_rows)
+
+    def parts(self, dataset: str, split: str) -> tuple[int, int, int]:
+        """Items for training, validation and test: of a rotation over folds as of five."""
+        shares = self.config["splits"][split]
+        items = self.size(dataset).items
+        return tuple(math.ceil(items * shares.get(part, share))
+                     for part, share in (("train", 0.6), ("val", 0.2), ("test", 0.2)))  # fmt: skip
+
+    def blocks(self, study: str) -> list[tuple[str, str, str]]:
+        """Data set, split and recipe of every point of a study."""
+        return [point[:3] for point in self.config.grids[study]]
+
+    def network(self, recipe: str) -> dict[str, int]:
+        """What a recipe's network says of its size."""
+        about = entry("network", self.config["recipes"][recipe]["network"]["kind"])
+        return {fact: about.get(fact, unknown) for fact, unknown in UNKNOWN_NETWORK.items()}
+
+    # -- formulas --------------------------------------------------------------------------------------------------
+
+    def _data(self, dataset: str) -> Use:
+        size, source = self.size(dataset), self.config["datasets"][dataset]["source"]
+        factor = _factor(source["kind"])
+        table = size.items * 100 + size.votes * 4 + size.numbers(8) * MB
+        disk = size.images + table / MB + 0.01
+        held = size.numbers(40) + size.items * 1500 / MB + size.votes * 60 / MB
+        if not size.decoded:
+            fine = math.sqrt(size.area) * _whole(source.get("supersampling"), 1)  # sub-pixels along a side
+            at_once = min(size.items, max(1, CHUNK_BYTES // (3 * size.area)))
+            chunk = at_once * (6 * size.area + 24 * fine) / MB
+            seconds = 1 + size.items * (5e-5 + size.area * 3e-8) + size.votes * 1e-5
+            return Use(IDLE["data"] + factor * (held + chunk), factor * seconds, disk)
+        threads = self.plan.data_threads(dataset)
+        held += size.given * 10 + threads * 5 * size.decoded * 12 / MB
+        seconds = 1 + size.given * 0.5 + size.items * (1e-3 + size.decoded * 5e-8) / threads
+        more = 60 + entry("source", source["kind"]).get("memory", 0)
+        return Use(IDLE["data"] + more + factor * held, factor * seconds, disk)
+
+    def _card(self, dataset: str) -> Use:
+        size, seeds = self.size(dataset), len(self.plan.card_splits(dataset))
+        held = size.numbers(150) + size.votes * 60 / MB + size.area * 3 * 200 / MB
+        return Use(IDLE["card"] + held, 3 + size.items * 2e-5 + size.votes * 1.5e-5 + seeds * 0.01, 0.2)
+
+    def _label(self, dataset: str, label: str) -> Use:
+        size = self.size(dataset)
+        factor = _factor(self.config["labels"][label]["aggregate"]["kind"])
+        held = size.numbers(90) + min(size.votes, 1_000_000) * 60 / MB
+        disk = size.items * (2 * size.classes + 3) / MB  # compressed
+        return Use(IDLE["label"] + factor * held, 1 + factor * (size.votes * 1e-7 + size.items * 1e-5), disk + 0.01)
+
+    def _split(self, dataset: str) -> Use:
+        size = self.size(dataset)
+        return Use(
+            IDLE["split"] + size.numbers(24) + size.items * 1200 / MB, 1 + size.items * 2e-5, size.items * 2 / MB + 0.01
+        )
+
+    def _references(self, dataset: str, split: str, metrics: str) -> Use:
+        size, tested = self.size(dataset), self.parts(dataset, split)[2]
+        held = size.numbers(40) + tested * size.classes * 40 * 10 / MB
+        return Use(IDLE["references"] + held, 1 + size.items * (1e-4 if size.votes else 1e-5), 0.02)
+
+    def _train(self, dataset: str, split: str, recipe: str) -> Use:
+        size, settings, network = self.size(dataset), self.config["recipes"][recipe], self.network(recipe)
+        train, val, test = self.parts(dataset, split)
+        batch, area, augment = min(settings["batch"], train), size.area, settings["augment"]
+        coloured = bool(augment["hue"] or augment["brightness"] or augment["zoom"] < 1
+                        or augment["saturation"] != [1, 1] or augment["contrast"] != [1, 1])  # fmt: skip
+        on_gpu = settings["device"] == "cuda"
+        each = 1.3 * network["activations"] + PIPELINE + coloured * COLOURED
+        held = size.items * (700 + 8 * network["features"]) / MB + size.numbers(60)
+        if on_gpu:  # images are in the file's pages, and on the GPU
+            memory = IDLE["train"] + CUDA + min(size.images, MOST_HELD) + held
+        else:
+            memory = IDLE["train"] + 2 * min(size.images, MOST_HELD) + held + batch * area * 4 * each / MB
+        memory += network["parameters"] * 4 * (5 + (settings["select"] == "best_validation")) / MB
+        learned = settings["epochs"] * train  # images that a step learns from, and those that are only predicted
+        shown = settings["epochs"] * val + size.items
+        if on_gpu:
+            of_image, steps = area * network["activations"] * SECONDS_OF_ACTIVATION, (learned + shown) / batch
+            seconds = 20 + steps * SECONDS_OF_STEP
+        else:
+            of_image, seconds = 3e-5 + area * network["multiplications"] * SECONDS_OF_MULTIPLICATION, 5
+        seconds += (
+            (learned * (1 + 0.4 * coloured) + shown * FORWARD) * of_image / _speedup(on_gpu or settings["threads"])
+        )
+        disk = (
+            (network["parameters"] + network["features"] * size.classes) * 4
+            + size.items * (size.classes * 4 + 6)
+            + test * network["features"] * 4
+            + settings["epochs"] * 60
+        )
+        return Use(memory, seconds, disk / MB + 0.02, GPU_MARGIN if on_gpu else TIME_MARGIN)
+
+    def _evaluate(self, dataset: str, split: str, recipe: str, metrics: str) -> Use:
+        size, width, tested = self.size(dataset), self.network(recipe)["features"], self.parts(dataset, split)[2]
+        held, seconds = size.numbers(60), 2 + size.items * size.classes * 2e-6
+        if metrics != STANDARD:  # one further metric, perhaps of the features, perhaps the user's own
+            factor = max(
+                _factor(options["kind"]) for options in self.plan.of("evaluate", metrics=metrics)["metrics"].values()
+            )
+            return Use(IDLE["evaluate"] + factor * held + tested * width * 24 / MB, factor * seconds, 0.02)
+        pairs, compared = min(tested, PAIRED) ** 2, tested**2
+        held += max(pairs * 58 / MB, min(1024, compared * 8 / MB)) + tested * width * 24 / MB
+        seconds += pairs * 5e-7 + compared * (2e-8 + width * 5e-11) + compared * 1e-8
+        return Use(IDLE["evaluate"] + held, seconds, 0.02)
+
+    def _embed(self, study: str, dataset: str, split: str, recipe: str) -> Use:
+        options, tested = self.config["studies"][study]["embedding"], self.parts(dataset, split)[2]
+        width = self.network(recipe)["features"]
+        steps = options["iterations"] * tested * max(1, math.log2(max(tested, 2)) / 11.5)
+        seconds = 2.5 + steps * 4e-6 * max(1, options["perplexity"] / 30) + tested**2 * (1.1e-7 + width * 1e-10)
+        held = tested**2 * 24 / MB + tested * (width * 24 + options["perplexity"] * 3 * 40) / MB
+        return Use(IDLE["embed"] + held, seconds, tested * 12 / MB + 0.01)
+
+    def _figure(self, study: str, figure: str, block: str) -> Use:
+        about = self.plan.figures(study)[figure]
+        factor, grid = _factor(about["options"]["kind"]), self.config["studies"][study]
+        blocks = [names for names in self.blocks(study) if not block or list(names) == block.split("-")[1:]]
+        items = sum(self.parts(dataset, split)[2] * len(grid["labels"]) for dataset, split, _ in blocks)
+        rows = (
+            sum(self.config["recipes"][recipe]["epochs"] for *_, recipe in blocks)
+            * len(grid["labels"])
+            * len(grid["seeds"])
+        )
+        return Use(
+            IDLE["figure"] + factor * (items + rows) * 2000 / MB,
+            factor * (4 + (items + rows) * 2e-4),
+            0.25 + items * 150 / MB,
+        )
+
+    def _study(self, study: str) -> Use:
+        grid = self.config["studies"][study]
+        runs = len(self.blocks(study)) * len(grid["labels"]) * len(grid["seeds"])
+        numbers = runs * len(self.plan.sets(study))
+        lines, widest = 0, 0
+        for dataset, split, _ in self.blocks(study):
+            tested, columns = self.parts(dataset, split)[2], self.size(dataset).classes * (len(grid["labels"]) + 1)
+            lines += tested * len(grid["seeds"]) * (30 + columns * 9)
+            widest = max(
+                widest, tested * len(grid["seeds"]) * (4000 + columns * 250) + self.size(dataset).numbers(40) * MB
+            )
+        return Use(
+            IDLE["study"] + (widest + numbers * 60_000) / MB, 2 + numbers * 0.05 + lines * 3e-7, lines / MB + 0.05
+        )
+
+    def _chain(self, study: str) -> Use:
+        runs = sum(1 for _ in self.plan.manifests(study))
+        return Use(IDLE["chain"] + runs * 2000 / MB, 0.5 + runs * 2e-3, runs * 150 / MB + 0.001)
+
+
+_KNOWN: WeakKeyDictionary[Plan, _Estimates] = WeakKeyDictionary()
+
+
+def _estimates(plan: Plan) -> _Estimates:
+    if plan not in _KNOWN:
+        _KNOWN[plan] = _Estimates(plan)
+    return _KNOWN[plan]
+
+
+def size(plan: Plan, dataset: str) -> Size:
+    """How large a data set is, or is taken to be."""
+    return _estimates(plan).size(dataset)
+
+
+def expected(plan: Plan, command: str, **names: Any) -> Use:
+    """What a job is expected to take, without any margin.
+
+    Args:
+        plan: the grid.
+        command: any but ``download``.
+        names: the wildcards of the job's outputs, all or those that matter.
+    """
+    return _estimates(plan).use(command, names)
+
+
+def of(plan: Plan, command: str, **names: Any) -> dict[str, int]:
+    """What a job asks for in its first attempt: ``mem_mb`` (of 2**20 bytes) and ``minutes``.
+
+    The memory holds the two Snakemakes above a job of a cluster; no job asks for less than 5 minutes.
+    """
+    use = expected(plan, command, **names)
+    memory = math.ceil((use.mb * MEMORY_MARGIN + ABOVE) / STEP_MB) * STEP_MB
+    return {"mem_mb": memory, "minutes": max(LEAST_MINUTES, math.ceil(use.seconds * use.margin / 60))}
+
+
+def cost(plan: Plan, study: str) -> dict[str, float]:
+    """What a study takes from nothing: what it shares with other studies counts, too.
+
+    Returns:
+        ``runs`` (trainings), ``cpu_hours`` (of all jobs: seconds times threads), ``gpu_hours`` (of the trainings that
+        use one), ``disk_mb``; expected values, without the margins of :func:`of`.
+    """
+    total = {"runs": 0, "cpu_hours": 0.0, "gpu_hours": 0.0, "disk_mb": 0.0}
+    for command, names in plan.jobs(study):
+        use = expected(plan, command, **names)
+        recipe = plan.config["recipes"][names["recipe"]] if command == "train" else None
+        total["runs"] += recipe is not None
+        total["cpu_hours"] += use.seconds * (recipe["threads"] if recipe else 1) / 3600
+        total["gpu_hours"] += use.seconds * (recipe is not None and recipe["device"] == "cuda") / 3600
+        total["disk_mb"] += use.disk
+    return total
+
+
+@cache
+def _wildcards(command: str) -> tuple[str, ...]:
+    """The wildcards that a command's use depends on: the parameters that its formula names."""
+    return tuple(name for name in inspect.signature(getattr(_Estimates, f"_{command}")).parameters if name != "self")
+
+
+def lever(command: str, resource: str, names: Mapping[str, Any]) -> str:
+    """What to change, by the key of the configuration, where a job asks for too much.
+
+    Args:
+        command: of the job.
+        resource: ``mem_mb``, ``minutes``, ``threads`` or ``gpu``.
+        names: the job's wildcards.
+    """
+    key = LEVERS.get((command, resource)) or LEVERS.get(
+        (command, ""), "lower datasets.{dataset}.source.pixels or items"
+    )
+    return key.format_map(names)
+
+
+def _whole(value: Any, unknown: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else unknown
+
+
+def _classes(source: dict[str, Any]) -> int:
+    classes = source.get("classes")
+    return len(classes) if isinstance(classes, list) else UNKNOWN_CLASSES
+
+
+def _factor(kind: str) -> int:
+    """How much more an entry may take of what grows: the user's own may do anything."""
+    return OWN_FACTOR if OWN.fullmatch(kind) else 1
+
+
+def _speedup(threads: int) -> float:
+    """How much faster a training is on so many threads."""
+    return 1 + 0.6 * (threads - 1)
+
+
+def _rows_of(path: Path) -> int:
+    """About how many votes a file may hold."""
+    if path.suffix.lower() == ".parquet":
+        with suppress(OSError, ValueError):
+            return parquet.read_metadata(path).num_rows
+    return int(path.stat().st_size / FILE_BYTES_OF_VOTE)
+
+
+def _area_of(path: str) -> int:
+    """Pixels of an image, from the head of its file; 0 where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.width * image.height
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return 0
