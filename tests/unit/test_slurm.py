@@ -205,4 +205,4 @@ def test_a_run_asks_before_it_submits(require, tmp_path, monkeypatch):
     (tmp_path / "tiny.json").write_text(str(TINY).replace("'", '"'))
     (tmp_path / "profile.yaml").write_text("executor: slurm")
     with pytest.raises(UserError, match=rf"asks for {TRAIN} MB of memory"):
-        launch.run("1", tmp_path / "tiny.json", [], ["--", "--workflow-profile", "."])
+        launch.run("1", tmp_path / "tiny.json", [], ["--workflow-profile", "."])
