@@ -55,6 +55,7 @@ def test_what_is_in_order_is_said_in_a_line_a_data_set(folder, check):
     assert complaints == ""
     assert out.splitlines() == [
         "animals: 60 images, 2 classes (0, 1), 180 votes.",
+        "Study one: 4 trainings.",
         f"{folder / 'config.yaml'}: no problem was found.",
     ]
 

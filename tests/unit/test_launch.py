@@ -15,9 +15,10 @@ import psutil
 import pytest
 import yaml
 
-from softlabels import config, launch, locks
+from softlabels import launch, locks
 from softlabels.errors import UserError
 from softlabels.places import REPOSITORY
+from softlabels.plan import Plan
 
 RAW = {
     "about": "About a second.",
@@ -70,10 +71,10 @@ def pids(processes):
 
 
 def test_the_announcement_counts_the_trainings_and_names_labels_network_and_device():
-    text = launch.announcement(config.resolve(RAW))
+    text = launch.announcement(Plan(RAW))
     assert "Study one: 8 trainings (hard and soft labels of shapes, 4 seeds; compact for 3 epochs on cpu)" in text
     assert text.endswith("\nAbout a second.")
-    assert not launch.announcement(config.resolve(RAW | {"about": ""})).endswith("\n")
+    assert not launch.announcement(Plan(RAW | {"about": ""})).endswith("\n")
 
 
 def test_data_come_first_and_then_everything(folder, capsys):

@@ -23,7 +23,8 @@ from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .labels import label, split
-from .plan import Plan
+from .plan import Plan, extent
+from .varied import named
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
@@ -34,8 +35,8 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
     plan = None
     with _noted(problems):
         plan = Plan(raw)
-    broken = _own_modules(raw, problems)
-    datasets = raw.get("datasets")
+    broken = _own_modules(plan.config if plan else raw, problems)
+    datasets = plan.config["datasets"] if plan else raw.get("datasets")
     for name in datasets if isinstance(datasets, dict) and not broken else ():
         alone = plan or _alone(raw, name)
         if alone:
@@ -43,7 +44,8 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
     for recipe in plan.config["recipes"] if plan else ():
         for path in plan.weights(recipe):
             if not Path(path).is_file():
-                problems.add(f"recipes.{recipe}.weights_file: {path}: no such file. Correct the path, or data_folder.")
+                place = named(f"recipes.{recipe}.weights_file", plan.config.origins)
+                problems.add(f"{place}: {path}: no such file. Correct the path, or data_folder.")
 
 
 def _own_modules(raw: dict[str, Any], problems: Problems) -> bool:
@@ -78,16 +80,16 @@ def _alone(raw: dict[str, Any], name: str) -> Plan | None:
 
 def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
     """Open a data set, and make its labels and splits."""
-    inputs = {key: Path(path) for key, path in plan.source_files(name).items()}
+    inputs, origins = {key: Path(path) for key, path in plan.source_files(name).items()}, plan.config.origins
+    place, threads, made = named(f"datasets.{name}", origins), plan.data_threads(name), None
     fetched = [path for path in inputs.values() if path.name in FILES and not path.exists()]
     for path in fetched:
         problems.add(
-            f"datasets.{name}: {path}: is not there yet, so the data were not looked at. A run fetches it; or put "
+            f"{place}: {path}: is not there yet, so the data were not looked at. A run fetches it; or put "
             f"{described(FILES[path.name])} there."
         )
     if fetched:
         return
-    place, threads, made = f"datasets.{name}", plan.data_threads(name), None
     with tempfile.TemporaryDirectory() as scratch:
         files = {key: Path(scratch, f"{key}.parquet") for key in ("items", "annotations", "reference")}
         with _noted(problems, f"{place}: "), data.opened(plan.of("data", dataset=name), inputs, Path(scratch)) as found:
@@ -102,12 +104,13 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             return
         for title in plan.config["studies"]:
             for command, names in plan.jobs(title, "split", "label", dataset=name):
-                if command == "label":
-                    with _noted(problems, f"{place} with labels.{names['label']}: "):
+                where = named(f"{SECTIONS[command]}.{names[command]}", origins)
+                where += f", seed {names['seed']}" if command == "split" else ""
+                with _noted(problems, f"{place} with {where}: "):
+                    if command == "split":
+                        _split(plan, title, names, files, problems)
+                    else:
                         _label(plan, names, files)
-                    continue
-                with _noted(problems, f"{place} with splits.{names['split']}, seed {names['seed']}: "):
-                    _split(plan, title, names, files, problems)
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
@@ -170,6 +173,9 @@ def command(configfile: Path, overrides: list[str]) -> None:
     for line in check(raw, problems):
         print(line, flush=True)
     problems.stop()
-    for warning in configuration.warnings(configuration.resolve(raw)):
+    plan = Plan(raw)
+    for warning in configuration.warnings(plan.config):
         print(f"Warning: {warning}.")
+    for study in plan.config["studies"]:
+        print(f"Study {study}: {extent(plan, study)}.")
     print(f"{configfile}: no problem was found.")

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
-from . import registry, schema
+from . import registry, schema, varied
 from .contracts import Options, entry_name
 from .errors import UserError
 from .places import REPOSITORY
+from .varied import Configuration, Point
 
 _Checker = jsonschema.Draft202012Validator
 _Validator = jsonschema.validators.extend(
@@ -91,7 +92,7 @@ def overridden(raw: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     return raw
 
 
-def resolve(raw: dict[str, Any]) -> dict[str, Any]:
+def resolve(raw: dict[str, Any]) -> Configuration:
     """Check a configuration and complete it with every default.
 
     Numbers become what the schema says (10 and 10.0 and "1e-4" where a number is due), and a kind becomes a mapping
@@ -104,21 +105,34 @@ def resolve(raw: dict[str, Any]) -> dict[str, Any]:
     registry.use_modules(modules if isinstance(modules, str) else "")
     rule = schema.section("")
     config = schema.complete(raw, rule)
-    if problems := list(dict.fromkeys(_wrong(config, rule))) or list(_inconsistent(config)):
+    problems = list(dict.fromkeys(_wrong(config, rule)))
+    if not problems:
+        config = Configuration(config)
+        problems = varied.expand(config, _wrong, _finish)
+        problems += [varied.named(problem, config.origins) for problem in _inconsistent(config)]
+    if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
         raise UserError(f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
     for dataset in config["datasets"].values():
-        dataset["reference"] = dataset["reference"] or ("votes" if _has_votes(dataset["source"]) else "exact")
+        _finish("datasets", dataset)
     for label in config["labels"].values():
-        label["ties"] = label["ties"] or ("lowest_index" if label["votes"] == "all" else "random")
+        _finish("labels", label)
     return config
 
 
-def _wrong(config: Any, rule: dict[str, Any]) -> Iterator[str]:
+def _finish(section: str, definition: dict[str, Any]) -> None:
+    """What a definition says that depends on the rest of it: a data set's reference, how a label breaks ties."""
+    if section == "datasets" and not definition["reference"]:
+        definition["reference"] = "votes" if _has_votes(definition["source"]) else "exact"
+    if section == "labels" and not definition["ties"]:
+        definition["ties"] = "lowest_index" if definition["votes"] == "all" else "random"
+
+
+def _wrong(config: Any, rule: dict[str, Any], path: tuple[Any, ...] = ()) -> Iterator[str]:
     """What the schema refuses: of the sections, then of each kind's options, where they stand."""
     for error in _Validator(rule).iter_errors(config):
-        yield from _explain(error, ())
-    yield from _wrong_inside(config, rule, ())
+        yield from _explain(error, path)
+    yield from _wrong_inside(config, rule, path)
 
 
 def _wrong_inside(value: Any, rule: dict[str, Any], path: tuple[Any, ...]) -> Iterator[str]:
@@ -143,7 +157,7 @@ def _wrong_kind(value: Any, kind: str, path: tuple[Any, ...]) -> Iterator[str]:
     else:
         try:
             rule = schema.options(kind, value["kind"])
-            _Checker.check_schema(rule)
+            _require_rule(json.dumps(rule, default=str))
         except UserError as error:
             yield f"{_key(path)}: {error}"
         except jsonschema.SchemaError as error:  # of an own module: ours are tested
@@ -155,6 +169,12 @@ def _wrong_kind(value: Any, kind: str, path: tuple[Any, ...]) -> Iterator[str]:
         else:
             for error in _Validator(rule).iter_errors(value):
                 yield from _explain(error, path)
+
+
+@cache
+def _require_rule(text: str) -> None:
+    """Refuse what is no rule of JSON Schema; once, as a study may make thousands of definitions with one."""
+    _Checker.check_schema(json.loads(text))
 
 
 def _key(path: Any) -> str:
@@ -225,7 +245,7 @@ def _elsewhere(key: str, rule: dict[str, Any]) -> str:
     return f"it is an option of the {kind} {' and '.join(others)}, not of {name}." if others else ""
 
 
-def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
+def _inconsistent(config: Configuration) -> Iterator[str]:
     """What a schema cannot say: names that nothing defines, shares that do not sum to 1, sources without votes."""
     for name, study in config["studies"].items():
         for table in ("datasets", "splits", "recipes", "labels"):
@@ -242,11 +262,11 @@ def _inconsistent(config: dict[str, Any]) -> Iterator[str]:
             for metric in set(table.get("metrics") or ()) - set(metrics):
                 hint = _nearest(metric, metrics, "there are")
                 yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
-        for dataset, label in itertools.product(study["datasets"], study["labels"]):
-            if dataset in config["datasets"] and label in config["labels"]:
-                source, definition = config["datasets"][dataset]["source"], config["labels"][label]
-                if not _has_votes(source) and (why := _of_votes(definition)):
-                    yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
+        pairs = dict.fromkeys((p.dataset, label) for p in config.grids[name] for label in p.labels.values())
+        for dataset, label in pairs:
+            why = _of_votes(config["labels"][label])
+            if why and not _has_votes(config["datasets"][dataset]["source"]):
+                yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
     for name, label in config["labels"].items():
@@ -315,15 +335,16 @@ def _of_votes(label: dict[str, Any]) -> str:
     return "needs votes" if set(registry.entry("aggregate", label["aggregate"]["kind"])["needs"]) else ""
 
 
-def warnings(config: dict[str, Any]) -> list[str]:
+def warnings(config: Configuration) -> list[str]:
     """What is allowed but seldom meant, for the studies of a resolved configuration."""
-    return list(dict.fromkeys(text for study in config["studies"].values() for text in _seldom_meant(config, study)))
+    told = dict.fromkeys(text for grid in config.grids.values() for text in _seldom_meant(config, grid))
+    return [varied.named(text, config.origins) for text in told]
 
 
-def _seldom_meant(config: dict[str, Any], study: dict[str, Any]) -> Iterator[str]:
+def _seldom_meant(config: Configuration, grid: list[Point]) -> Iterator[str]:
     from .training.schedules.warm_restarts import ends_mid_cycle
 
-    for name in study["recipes"]:
+    for name in varied.used(grid, "recipe"):
         recipe = config["recipes"][name]
         epochs, schedule = recipe["epochs"], recipe["schedule"]
         if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs - recipe["warmup_epochs"], schedule):
@@ -332,7 +353,7 @@ def _seldom_meant(config: dict[str, Any], study: dict[str, Any]) -> Iterator[str
             yield f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
         unchanged = {"hue": 0, "saturation": [1, 1], "zoom": 1}
         moved = [key for key, neutral in unchanged.items() if recipe["augment"][key] != neutral]
-        for dataset in study["datasets"]:
+        for dataset in varied.used(grid, "dataset"):
             if moved and config["datasets"][dataset]["source"]["kind"] == "synthetic":
                 yield (
                     f"recipes.{name}: augment.{' and augment.'.join(moved)} can make the labels of {dataset} wrong: "

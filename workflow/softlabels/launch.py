@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import signal
@@ -22,7 +21,8 @@ from . import io, locks, places, slurm
 from .commands import COMMANDS
 from .config import overridden, read
 from .errors import UserError
-from .plan import Plan
+from .plan import Plan, extent
+from .varied import values_of
 
 LOCKS = Path(places.SNAKEMAKE, "locks")
 HEAD = Path(places.SNAKEMAKE, "head.json")  # beside the lock: both belong to the folder, whatever `results` says
@@ -52,7 +52,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
     if on_slurm := slurm.asked_for(rest):
         slurm.require_nodes(plan, cores, rest)
     _require_cache()
-    print(announcement(config), f"Results: {Path(config['results']).resolve()}", sep="\n", file=sys.stderr, flush=True)
+    print(announcement(plan), f"Results: {Path(config['results']).resolve()}", sep="\n", file=sys.stderr, flush=True)
     lock = Path(config["results"], places.STATES, "run.lock")
     with locks.held(lock, "A run is at work in this folder already", "Wait until it is done, or stop it."):
         _clear_leftovers(on_slurm)
@@ -107,17 +107,17 @@ def _require_cache() -> None:
         ) from None
 
 
-def announcement(config: dict[str, Any]) -> str:
-    """What a resolved configuration will run, and about how long (its ``about``)."""
-    lines = []
+def announcement(plan: Plan) -> str:
+    """What a configuration will run, and about how long (its ``about``)."""
+    lines, config = [], plan.config
     for name, study in config["studies"].items():
-        total = math.prod(len(study[key]) for key in ("datasets", "splits", "recipes", "labels", "seeds"))
         shown = "{network[kind]} for {epochs} epochs on {device}"
         recipes = ", ".join(shown.format(**config["recipes"][recipe]) for recipe in study["recipes"])
+        varied = "".join(f"; {key} {', '.join(values)}" for key, values in values_of(config.grids[name]).items())
         lines.append(
-            f"Study {name}: {total} trainings ({' and '.join(study['labels'])} labels of "
-            f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}), then evaluation, t-SNE, "
-            f"tables and figures. What is finished already is not run again."
+            f"Study {name}: {extent(plan, name)} ({' and '.join(study['labels'])} labels of "
+            f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}{varied}), then evaluation, "
+            f"{'t-SNE, ' if plan.embeds(name) else ''}tables and figures. What is finished already is not run again."
         )
     return "\n".join([*lines, config["about"]] if config["about"] else lines)
 

@@ -6,7 +6,7 @@ import inspect
 import itertools
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
 from .registry import entry, location
+from .varied import Point, used
 
-AXES = ("dataset", "split", "recipe", "seed", "label")  # of a study's grid, the last varies fastest
-BLOCK = AXES[:3]  # what the labels of a figure share
+BLOCK = ("dataset", "split", "recipe")  # what the labels of a figure share
 DRAW = "all"  # of a label file that serves all seeds
 # What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
 DRAWN_FROM = {
@@ -54,6 +54,7 @@ class Plan:
         self._draws: dict[str, tuple[bool, bool]] = {}
         self._tracked: dict[tuple, tuple[str, str]] = {}
         self._metrics: dict[str, dict[str, Options]] = {}
+        self._grids: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], list[str]]] = {}
 
     # -- which files -----------------------------------------------------------------------------------------------
 
@@ -66,50 +67,68 @@ class Plan:
             folds: also those behind the networks that leave a fold out, for labels that need their predictions.
             fixed: only jobs with these values of their wildcards.
         """
-        grid = self.config["studies"][study]
+        seeds = self.config["studies"][study]["seeds"]
         axes = {"study": [study], "metrics": self.sets(study)}
-        axes |= {axis: grid[f"{axis}s"] for axis in AXES}
-        blocks = ["".join(f"-{name}" for name in block) for block in itertools.product(*(axes[axis] for axis in BLOCK))]
         for command in wanted or commands.COMMANDS:
             if command == "download" or (command == "embed" and not self.embeds(study)):
                 continue
-            its = {name: values for name, values in axes.items() if name in places.PLACES[command].wildcards}
-            if command == "embed":
-                its["seed"] = grid["seeds"][:1]
-            several = [its]
+            yield from ((command, names) for names in self._fold_jobs(study, command) if folds and _has(names, fixed))
             if command == "label":
-                several = [its | names for names in self._label_files(grid)]
-            if command == "figure":
-                several = [its | {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
-                           for name, about in self.figures(study).items()]  # fmt: skip
-            for its in several:
-                chosen = [[v for v in values if fixed.get(name, v) == v] for name, values in its.items()]
-                for values in itertools.product(*chosen):
-                    yield command, dict(zip(its, values, strict=True))
-            if folds and command in FOLD_JOBS:
-                for names in self._fold_jobs(grid, command):
-                    if all(names.get(name, value) == value for name, value in fixed.items()):
-                        yield command, names
+                yield from ((command, names) for names in self._label_jobs(study) if _has(names, fixed))
+                continue
+            wildcards = places.PLACES[command].wildcards
+            block = tuple(axis for axis in BLOCK if axis in wildcards)
+            first = {name: values for name, values in axes.items() if name in wildcards}
+            last = {"seed": seeds[:1] if command == "embed" else seeds, "label": []}
+            for more in self._figure_axes(study) if command == "figure" else [{}]:
+                for names in _products(first | more, fixed):
+                    for of_block, labels in self._blocks(study, block).items():
+                        place = dict(zip(block, of_block, strict=True))
+                        if _has(place, fixed):
+                            shared = {**names, **place}
+                            its = {k: values for k, values in (last | {"label": labels}).items() if k in wildcards}
+                            for own in _products(its, fixed):
+                                yield command, {**shared, **own}
 
-    def _label_files(self, grid: Config) -> list[dict[str, list[str]]]:
-        """Label, ``within`` and ``draw`` of every label file that the runs of a study's grid read."""
-        files = {
-            (label, *self.labels_of(label, split, seed).values()): None
-            for label, split, seed in itertools.product(grid["labels"], grid["splits"], grid["seeds"])
-        }
-        return [{"label": [label], "within": [within], "draw": [draw]} for label, within, draw in files]
+    def _blocks(self, study: str, axes: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
+        """The labels that run in each data set, split and recipe of a study, or in each of some of these three."""
+        if (study, axes) not in self._grids:
+            found: dict[tuple[str, ...], dict[str, None]] = {}
+            for point in self.config.grids[study]:
+                names = tuple(getattr(point, axis) for axis in axes)
+                found.setdefault(names, {}).update(dict.fromkeys(point.labels.values()))
+            self._grids[study, axes] = {names: list(labels) for names, labels in found.items()}
+        return self._grids[study, axes]
 
-    def _fold_jobs(self, grid: Config, command: str) -> Iterator[dict[str, Any]]:
+    def _figure_axes(self, study: str) -> Iterator[dict[str, list[str]]]:
+        """Name and blocks of each figure of a study."""
+        blocks = ["".join(f"-{name}" for name in block) for block in self._blocks(study, BLOCK)]
+        for name, about in self.figures(study).items():
+            yield {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
+
+    def _runs(self, study: str) -> Iterator[tuple[str, str, str, int]]:
+        """Data set, split, label and seed of every run of a study, once for each of its recipes."""
+        for point in self.config.grids[study]:
+            for label, seed in itertools.product(point.labels.values(), self.config["studies"][study]["seeds"]):
+                yield point.dataset, point.split, label, seed
+
+    def _label_jobs(self, study: str) -> Iterator[dict[str, Any]]:
+        """Wildcards of the jobs that make the labels which the runs of a study read, each once."""
+        return _once("label", (
+            {"dataset": dataset, "label": label, **self.labels_of(label, split, seed)}
+            for dataset, split, label, seed in self._runs(study)
+        ))  # fmt: skip
+
+    def _fold_jobs(self, study: str, command: str) -> Iterator[dict[str, Any]]:
         """Wildcards of the jobs of a command behind the networks that leave a fold out, each once."""
-        axes = (grid["datasets"], grid["splits"], grid["seeds"], grid["labels"])
-        files = {(names["label"][0], names["draw"][0]) for names in self._label_files(grid)}
-        wildcards, found = places.PLACES[command].wildcards, {}
-        for run in (run for block in itertools.product(*axes) for run in self.fold_runs(*block)):
-            of_run = run | self.labels_of(run["label"], run["split"], run["seed"])
-            job = {name: of_run[name] for name in wildcards}
-            if command != "label" or (job["label"], job["draw"]) not in files:  # which the study's own runs read, too
-                found[tuple(job.values())] = job
-        yield from found.values()
+        labels = used(self.config.grids[study], "label")
+        if command not in FOLD_JOBS or not any("folds" in self.config["labels"][k]["aggregate"] for k in labels):
+            return iter(())
+        runs = (run for dataset, split, label, seed in self._runs(study)
+                for run in self.fold_runs(dataset, split, seed, label))  # fmt: skip
+        jobs = _once(command, (run | self.labels_of(run["label"], run["split"], run["seed"]) for run in runs))
+        of_study = [*self._label_jobs(study)] if command == "label" else []
+        return (names for names in jobs if names not in of_study)  # whose own runs may read the same label
 
     def labels_of(self, label: str, split: str, seed: Any) -> dict[str, str]:
         """Which label file a run reads: ``within`` and ``draw`` of its place. This is decided here and nowhere else.
@@ -158,8 +177,11 @@ class Plan:
 
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
-        studies = [study for study in self.config["studies"].values() if dataset in study["datasets"]]
-        return sorted({(split, seed) for study in studies for split in study["splits"] for seed in study["seeds"]})
+        found = set()
+        for name, study in self.config["studies"].items():
+            splits = {split for of_data, split in self._blocks(name, BLOCK[:2]) if of_data == dataset}
+            found |= set(itertools.product(splits, study["seeds"]))
+        return sorted(found)
 
     def split_files(self, dataset: str) -> list[str]:
         """The files of :meth:`card_splits`."""
@@ -360,29 +382,32 @@ class Plan:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}
 
     def _study(self, study: str) -> dict[str, Any]:
-        grid, metrics = self.config["studies"][study], self.metrics(study)
+        grid, points, metrics = self.config["studies"][study], self.config.grids[study], self.metrics(study)
         return {
             "study": study, **{key: grid[key] for key in ("seeds", "ddof", "level")}, "baseline": grid["labels"][0],
             "datasets": {
                 name: {"paper": self.config["datasets"][name]["paper"], "description": self._data(name)}
-                for name in grid["datasets"]
+                for name in used(points, "dataset")
             },
-            "splits": {name: self.tracked("split", self.config["splits"][name]) for name in grid["splits"]},
-            "recipes": {name: self.recipe(name) for name in grid["recipes"]},
-            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in grid["labels"]},
+            "splits": {name: self.tracked("split", self.config["splits"][name]) for name in used(points, "split")},
+            "recipes": {name: self.recipe(name) for name in used(points, "recipe")},
+            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in used(points, "label")},
             "metrics": list(metrics), "metric_options": metrics,
             "metric_facts": {name: _printed(options) for name, options in metrics.items()},
             "metric_code": {
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
+            **_varied(points),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:
         grid = self.config["studies"][study]
         options = self.tracked("figure", self.figures(study)[figure]["options"])
-        of_study = {"study": study, "labels": grid["labels"], "seeds": grid["seeds"]}
-        return {**of_study, "figure": options, "block": block.split("-")[1:] or None}
+        place = tuple(block.split("-")[1:])
+        labels = self._blocks(study, BLOCK)[place] if place else grid["labels"]
+        of_study = {"study": study, "labels": labels, "seeds": grid["seeds"]}
+        return {**of_study, "figure": options, "block": list(place) or None}
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
@@ -391,6 +416,42 @@ class Plan:
 def _seed(seed: Any) -> int:
     """The number of a seed, without the fold that a run leaves out."""
     return int(str(seed).partition("-")[0])
+
+
+def extent(plan: Plan, study: str) -> str:
+    """How much a study is, in words, before it runs: its trainings, and how many of them are not done."""
+    files = plan.files(study, "train", "manifest")
+    new = sum(not Path(file).is_file() for file in files)
+    return f"{len(files):,} trainings" + (f", {new:,} of them new" if new < len(files) else "")
+
+
+def _has(names: dict[str, Any], fixed: dict[str, Any]) -> bool:
+    """Whether wildcards have the fixed values."""
+    return all(fixed.get(name, value) == value for name, value in names.items())
+
+
+def _once(command: str, jobs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The wildcards of a command's jobs, each job once."""
+    wildcards = places.PLACES[command].wildcards
+    found = {tuple(job[name] for name in wildcards): None for job in jobs}
+    return (dict(zip(wildcards, values, strict=True)) for values in found)
+
+
+def _products(axes: dict[str, list[Any]], fixed: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """All combinations of the values of axes, the last varies fastest, that have the fixed values."""
+    chosen = ([value for value in values if fixed.get(name, value) == value] for name, values in axes.items())
+    yield from (dict(zip(axes, values, strict=True)) for values in itertools.product(*chosen))
+
+
+def _varied(grid: list[Point]) -> dict[str, Any]:
+    """What the command ``study`` is told of the points of a study that varies something."""
+    if not grid[0].values:
+        return {}
+    points = [
+        {"base": list(p.base), "names": [p.dataset, p.split, p.recipe], "labels": p.labels, "values": p.values}
+        for p in grid
+    ]
+    return {"varied": list(grid[0].values), "points": points}
 
 
 def _printed(options: Options) -> dict[str, Any]:

@@ -153,7 +153,14 @@ STUDY = {
     "tables": _key("Tables, in order.",
         ["main", "differences", "references", "paper", "further", "recall", "structure"], type="array",
         items={"registry": "table"}, minItems=1, uniqueItems=True),
-    "figures": _key("Figures.", ["embedding", "curves"], type="array", items={"registry": "figure"}, uniqueItems=True),
+    "figures": _key("Figures; null: `embedding` and `curves`, and of a study that varies something `over` alone.",
+        None, anyOf=[{"type": "array", "items": {"registry": "figure"}, "uniqueItems": True}, {"type": "null"}]),
+    "vary": _key("Values of keys of the study's data sets, splits, recipes or labels, such as `recipe.epochs: [5, 10]` "
+        "(`source.votes` is short for `dataset.source.votes`): the study runs all combinations.", {}, type="object",
+        additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True}),
+    "points": _key("In place of `vary`, the combinations themselves, each a mapping of keys to values.", [],
+        type="array", items={"type": "object"}),
+    "limit": _key("How many trainings a study that varies something may ask for.", 1000, type="integer", minimum=1),
 }  # fmt: skip
 
 TOP = {
@@ -246,6 +253,11 @@ def branches(value: Any, rule: dict[str, Any]) -> list[dict[str, Any]]:
 def _properties(rules: list[dict[str, Any]]) -> dict[str, Any]:
     """The rules of all keys; where several rules know one, the first says what it is."""
     return {key: sub for rule in reversed(rules) for key, sub in rule.get("properties", {}).items()}
+
+
+def properties(value: Any, rule: dict[str, Any]) -> dict[str, Any]:
+    """The rules of the keys that a mapping may have."""
+    return _properties(branches(value, rule))
 
 
 def parts(value: Any, rule: dict[str, Any]) -> Iterator[tuple[Any, Any, dict[str, Any]]]:

@@ -28,5 +28,10 @@ def paired_difference(
     mean, std = summary([x - y for x, y in zip(a, b, strict=True)], ddof=1)
     if std is None:
         return mean, None, None
-    half = float(stdtrit(len(a) - 1, (1 + level) / 2)) * std / math.sqrt(len(a))
+    half = half_width(std, len(a), level)
     return mean, std, (mean - half, mean + half)
+
+
+def half_width(std: float, n: int, level: float) -> float:
+    """Half of the t interval of a mean of ``n`` numbers with the sample standard deviation ``std``."""
+    return float(stdtrit(n - 1, (1 + level) / 2)) * std / math.sqrt(n)

@@ -9,11 +9,12 @@ import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from .. import io, places, registry
 from ..contracts import ALL, PREDICTIONS, REFERENCE, STANDARD, file_of, sets
@@ -22,7 +23,6 @@ from ..places import of_study
 from ..studies import ledger_view
 from . import recompute
 from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
-from .recompute import KEY
 
 STATISTICS = ("mean", "std", "low", "high")
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
@@ -32,8 +32,10 @@ def _name(key: tuple) -> str:
     return "/".join("–" if part is None else str(part) for part in key)
 
 
-def _key(row: Mapping[str, Any]) -> tuple:
-    return tuple(row[name] for name in KEY)
+def _rows(cells: pa.Table) -> list[tuple[tuple, dict[str, Any]]]:
+    """Key and row of every number of a ledger."""
+    names = [*ledger_view.key_of(cells), "statistic"]
+    return [(tuple(row[name] for name in names), row) for row in cells.to_pylist()]
 
 
 # -- A01 ---------------------------------------------------------------------------------------------------------------
@@ -43,17 +45,18 @@ def _key(row: Mapping[str, Any]) -> tuple:
 def csv_is_the_ledger(scope: Scope, study: str) -> Findings:
     """A01: every number of table.csv has one row of the ledger, and every row of the ledger is in the table."""
     path = of_study(study, "table_csv")
-    rows = scope.results.cells(study).to_pylist()
-    counts = Counter(map(_key, rows))
+    cells = scope.results.cells(study)
+    rows = _rows(cells)
+    counts = Counter(key for key, _ in rows)
     for key in (key for key, count in counts.items() if count > 1):
         yield fail(of_study(study, "cells"), f"{counts[key]} rows for {_name(key)}", "one")
     table = {}
     for line in csv.DictReader(text_io.StringIO(scope.results.text(path))):
-        place = tuple(line[name] or None for name in KEY[:-1])
+        place = tuple(line[name] or None for name in ledger_view.key_of(cells))
         for statistic in STATISTICS:
             if line[statistic]:
                 table[*place, statistic] = line[statistic]
-    ledger = {_key(row): repr(row["value"]) for row in rows}
+    ledger = {key: repr(row["value"]) for key, row in rows}
     for key in sorted(table.keys() | ledger.keys(), key=_name):
         found, due = table.get(key, "no number"), ledger.get(key, "no number (not in the ledger)")
         yield from differs(f"{path} {_name(key)}", found, due)
@@ -62,10 +65,13 @@ def csv_is_the_ledger(scope: Scope, study: str) -> Findings:
 @each_study("table_csv")
 def decimals_are_printed(scope: Scope, study: str) -> Findings:
     """A01: every decimal number in the rows of table.md and table.tex is one that the ledger prints."""
-    rows = scope.results.cells(study).to_pylist()
+    cells = scope.results.cells(study)
+    rows = cells.to_pylist()
     texts = [row["printed"] for row in rows]
     texts += [f"{row['paper_difference']:.{row['decimals']}f}" for row in rows if row["paper_difference"] is not None]
     printed = {text.lstrip("+-") for text in texts}
+    values = {row[name] or "" for row in rows for name in ledger_view.varied(cells)}
+    printed |= {number for value in values for number in DECIMAL.findall(value)}
     for output, start in (("table_md", "|"), ("table_tex", None)):
         path = of_study(study, output)
         for number, line in enumerate(scope.results.text(path).splitlines(), start=1):
@@ -80,17 +86,17 @@ def decimals_are_printed(scope: Scope, study: str) -> Findings:
 @each_study("cells")
 def texts_are_rounded(scope: Scope, study: str) -> Findings:
     """A02: each printed text of the ledger is its value, rounded."""
-    for row in scope.results.cells(study).to_pylist():
+    for key, row in _rows(scope.results.cells(study)):
         signed = row["kind"] == "difference" and row["statistic"] != "std"
         expected = repr(_rounded(row["value"], row["decimals"], signed))
-        yield from differs(f"{of_study(study, 'cells')} {_name(_key(row))}", repr(row["printed"]), expected)
+        yield from differs(f"{of_study(study, 'cells')} {_name(key)}", repr(row["printed"]), expected)
 
 
 @each_study("cells")
 def tables_are_the_ledger(scope: Scope, study: str) -> Findings:
     """A02: printing the ledger again gives the tables byte for byte."""
     path = of_study(study, "cells")
-    cells, facts = scope.results.table(path, ledger_view.SCHEMA.names)
+    cells, facts = scope.results.ledger(study)
     texts = dict(ledger_view.TEXTS)
     if strangers := scope.strangers(("table", table["kind"]) for table in facts["tables"]):
         yield unknown(f"{path}: its tables were not printed again: {strangers}")
@@ -125,18 +131,19 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     results, config = scope.results, scope.results.study_config(study)
     wanted = sets(config["metrics"])
 
-    def files_of(pattern: str, command: str, output: str, **axes: Any) -> dict[str, dict[str, str]]:
+    def files_of(pattern: str, command: str, output: str, named: Iterable[str]) -> dict[str, dict[str, str]]:
         """Path by set of metrics, by name of the run or draw."""
-        jobs = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+        found = {name: re.fullmatch(places.regex(pattern), name).groupdict() for name in named}
         return {
-            pattern.format_map(names): {key: places.path(command, output, **names, metrics=key) for key in wanted}
-            for names in jobs
+            name: {key: places.path(command, output, **names, metrics=key) for key in wanted}
+            for name, names in found.items()
         }
 
-    drawn = {"dataset": config["datasets"], "split": config["splits"], "seed": config["seeds"]}
-    trained = drawn | {"recipe": config["recipes"], "label": config["labels"]}
-    run_files = files_of(places.RUN, "evaluate", "scores", **trained)
-    draw_files = files_of(places.SPLIT, "references", "references", **drawn)
+    grid = recompute.points(config)
+    trained = (run for point in grid for label in point.labels for run in recompute.run_names(config, point, label))
+    run_files = files_of(places.RUN, "evaluate", "scores", trained)
+    draws = (draw for point in grid for draw in recompute.draw_names(config, point))
+    draw_files = files_of(places.SPLIT, "references", "references", draws)
     runs, draws = (
         {name: {key: read(path) for key, path in sets_.items()} for name, sets_ in named.items()}
         for named, read in ((run_files, results.scores), (draw_files, results.reference_rows))
@@ -144,13 +151,13 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     files = run_files | draw_files
     expected = recompute.ledger(config, runs, draws)
     path = of_study(study, "cells")
-    cells, facts = results.table(path, ledger_view.SCHEMA.names)
+    cells, facts = results.ledger(study)
     for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
         yield from differs(f"{path} {name} of the captions", facts.get(name), config[name])
     for run, scored in ((run, scored) for run, of_run in runs.items() for scored in of_run.values()):
         if facts["eps"] != scored.eps or facts["datasets"][run.split("/")[0]]["classes"] != scored.classes:
             yield fail(f"{path} classes and eps of the captions", [facts["datasets"], facts["eps"]], f"those of {run}")
-    rows = {_key(row): row for row in cells.to_pylist()}
+    rows = dict(_rows(cells))
     for key in sorted(expected.keys() | rows.keys(), key=_name):
         if key not in rows:
             yield fail(f"{path} {_name(key)}", "no row", expected[key].value)

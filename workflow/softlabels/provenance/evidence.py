@@ -279,7 +279,14 @@ class Results:
 
     def cells(self, name: str) -> pa.Table:
         """The ledger of a study."""
-        return self.table(of_study(name, "cells"), SCHEMA.names)[0]
+        return self.ledger(name)[0]
+
+    def ledger(self, name: str) -> tuple[pa.Table, dict[str, Any]]:
+        """The ledger of a study, with the columns of what it varies, and its facts."""
+        path = of_study(name, "cells")
+        with reading(path):
+            names = pq.read_schema(self.file(path)).names
+        return self.table(path, [*SCHEMA.names, *(column for column in names if "." in column)])
 
     def chain(self, name: str) -> dict[str, str]:
         """``chain.json`` of a study: path to SHA-256 of every manifest behind its tables."""

@@ -21,7 +21,8 @@ from .. import closure, registry, schema
 from ..commands import COMMANDS
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, diff, of_study, parse
-from ..studies.ledger_view import KEY, Ledger
+from ..studies.ledger_view import PLACE, Ledger, key_of
+from ..varied import heads
 from .evidence import Results, entries, reading, study_of
 
 Row = dict[str, Any]
@@ -35,7 +36,7 @@ ORDER = {name: rank for rank, name in enumerate(DOWN)}
 UNMADE = "the manifest of the job that wrote {}"
 SEED = re.compile(r"\bseed\s*(\d+)\b", re.IGNORECASE)
 MINUS = re.compile(r"\s*[-−]\s*|\s+(?:minus|vs|versus)\s+", re.IGNORECASE)
-PAIR = re.compile(r'(\w+)=("[^"]*"|\S+)')
+PAIR = re.compile(r'([\w.]+)=("[^"]*"|\S+)')
 
 
 # -- which study ---------------------------------------------------------------------------------------------------
@@ -79,31 +80,34 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
 
     Args:
         rows: the ledger.
-        row, column: in any order, words (data set, split, recipe, label, "soft - hard", a metric or its heading, kind,
-            statistic) or ``key=value`` for a column of the ledger. They pick the cell that has all
-            of them, and of several the one with the fewest words besides; where nothing is said, mean and measured.
+        row, column: in any order, words (data set, split, recipe, the value of a varied key, label, "soft - hard", a
+            metric or its heading, kind, statistic) or ``key=value`` for a column of the ledger, such as ``epochs=10``.
+            They pick the cell that has all of them, and of several the one with the fewest words besides; where nothing
+            is said, mean and measured.
         heading: what the printed tables call a metric, such as ``ACC ↑``.
 
     Raises:
         UserError: an unknown word or key, no such cell, or several, which are listed.
     """
-    asked = f"{row} {column}"
-    for key, value in PAIR.findall(asked):
-        if key not in rows[0]:
-            raise UserError(f"{key}={value}: the ledger has no column {key}. {_nearest(key, rows[0])}")
-        there = {str(cell[key]) for cell in rows}
-        rows = [cell for cell in rows if str(cell[key]) == value.strip('"')]
+    asked, of_varied = f"{row} {column}", _varied(rows)
+    columns = {name: name for name in rows[0]} | {head: name for name, head in of_varied.items()}
+    for name, value in PAIR.findall(asked):
+        if name not in columns:
+            raise UserError(f"{name}={value}: the ledger has no column {name}. {_nearest(name, columns)}")
+        there = {str(cell[columns[name]]) for cell in rows}
+        rows = [cell for cell in rows if str(cell[columns[name]]) == value.strip('"')]
         if not rows:
-            raise UserError(f"{key}={value}: no number is this. {_nearest(value, there)}")
+            raise UserError(f"{name}={value}: no number is this. {_nearest(value, there)}")
     # A number that does not depend on the recipe or split belongs to all of them.
-    places = {name: " ".join({cell[name] for cell in rows if cell[name]}) for name in ("dataset", "split", "recipe")}
+    places = {name: " ".join({cell[name] for cell in rows if cell[name]}) for name in (*PLACE, *of_varied)}
+    ends = " ".join(of_varied.values())
     described = []  # what a cell may be called, and what need not be said of it
     for cell in rows:
         label, metric = "-".join(filter(None, (cell["label"], cell["versus"]))), cell["metric"]
         names = [_words(label, name) for name in (metric, metric.replace(".", " "), heading(metric))]
         level = f"{cell['level']:.0%} interval" if cell["level"] else ""
         rest = [cell[name] or text for name, text in places.items()]
-        described.append((names, _words(*rest, cell["kind"], cell["statistic"], level)))
+        described.append((names, _words(*rest, ends, cell["kind"], cell["statistic"], level)))
     vocabulary = {word for names, rest in described for counted in (*names, rest) for word in counted}
     spelled = {word.casefold(): word for word in sorted(vocabulary)} | {word: word for word in vocabulary}
     said: Counter[str] = Counter()
@@ -129,12 +133,23 @@ def _words(*texts: str) -> Counter[str]:
     return Counter(re.findall(r"\w+(?:[.-]\w+)*", text))
 
 
+def _varied(rows: list[Row]) -> dict[str, str]:
+    """The columns of what the study varies, and what they may be called for short."""
+    columns = [name for name in rows[0] if "." in name]
+    return dict(zip(columns, heads(columns), strict=True))
+
+
 def title(cell: Row, rows: list[Row]) -> str:
-    """Words that pick a cell; data set, split and recipe only where the ledger has several."""
-    place = [cell[k] for k in ("dataset", "split", "recipe") if cell[k] and len({r[k] for r in rows if r[k]}) > 1]
+    """Words that pick a cell; data set, split, recipe and varied keys only where the ledger has several."""
+    place = [cell[k] for k in PLACE if cell[k] and len({r[k] for r in rows if r[k]}) > 1]
+    place += [f"{head}={_quoted(cell[k])}" for k, head in _varied(rows).items() if cell[k] is not None]
     kind = cell["kind"] if cell["kind"] in ("reference", "paper") else ""
     label = " - ".join(filter(None, (cell["label"], cell["versus"])))
     return " ".join(filter(None, [*place, kind, label, cell["metric"], cell["statistic"]]))
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if re.search(r"\s", text) else text
 
 
 def _listed(cells: list[Row], rows: list[Row]) -> str:
@@ -171,7 +186,7 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
         behind = _of_seeds(cell, seeds)
         chain = _Chain(results, study)
         below = [*chain.metric(cell, behind), chain.table(), *(chain.run(cell, *run) for run in behind)]
-        beside = printed.aggregates[tuple(cell[name] for name in KEY)].values()
+        beside = printed.aggregates[tuple(cell[name] for name in key_of(cells))].values()
         facts = _cell_facts(cell, [row for row in beside if row["statistic"] != cell["statistic"]], study)
         if seeds:
             facts["shown below"] = f"{len(behind)} of its {len(cell['runs'])} runs"
@@ -219,7 +234,8 @@ def _cell_facts(cell: Row, beside: list[Row], study: str) -> dict[str, Any]:
         "interval": f"{cell['interval']}, level {cell['level']:g}" if cell["interval"] else None,
         "here − paper": f"{difference:+.{cell['decimals']}f}" if difference is not None else None,
         "kind": f"{cell['kind']}, an oracle: it uses the truth of the test item" if cell["oracle"] else cell["kind"],
-        "of": " / ".join(cell[name] for name in ("dataset", "split", "recipe") if cell[name]),
+        "of": " / ".join(cell[name] for name in PLACE if cell[name]),
+        "varied": ", ".join(f"{name} {cell[name]}" for name in _varied([cell]) if cell[name] is not None) or None,
         "table": f"{of_study(study, 'table_md')}, row of {of_study(study, 'cells')}",
         "source": f"Table 1 of Grossmann, Schmarje and Koch (2022), kept in {_source('softlabels.studies.paper')}"
         if cell["kind"] == "paper"
@@ -272,7 +288,8 @@ class _Chain:
         """One evaluation behind the cell, with its own value, and all that it came from."""
         facts: dict[str, Any] = {}
         if cell["kind"] == "difference":
-            facts["side"] = cell["label"] if name.split("/")[-2] == cell["label"] else f"{cell['versus']} (subtracted)"
+            ours = cell["runs"][: len(cell["runs"]) // 2]  # then those that are subtracted
+            facts["side"] = cell["label"] if name in ours else f"{cell['versus']} (subtracted)"
         facts |= _told(path, lambda: {"value": _number(self.value(path, cell))})
         return _node(f"run {name}", facts, [self.file("evaluation", {"path": path, "sha256": sha256})])
 

@@ -14,11 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..contracts import STANDARD, Scores, file_of
-from ..studies import ledger_view, paper
+from ..studies import paper
 
 EPS = 1e-5  # of kl_dcic
-
-KEY = (*ledger_view.KEY, "statistic")  # the columns that name one number of a ledger
 
 
 class Number(NamedTuple):
@@ -131,18 +129,45 @@ Runs = Mapping[str, Mapping[str, Scores]]  # by name of the run, and by set of m
 Draws = Mapping[str, Mapping[str, Mapping[str, Scores]]]  # by name of the draw of a split, set of metrics, and row
 
 
-def blocks(config: Config) -> list[tuple[str, str, str]]:
-    """Every (data set, split, recipe) of a study."""
-    return list(itertools.product(config["datasets"], config["splits"], config["recipes"]))
+class Point(NamedTuple):
+    """A point of a study's grid: what rows call it, data set, split and recipe that ran, and labels by their base."""
+
+    block: tuple[str | None, ...]
+    ran: tuple[str, ...]
+    labels: Mapping[str, str]
 
 
-def run_names(config: Config, block: tuple[str, ...], label: str) -> list[str]:
+def points(config: Config) -> list[Point]:
+    """Every point of a study: those that it lists, or all combinations."""
+    if "points" not in config:
+        same = {label: label for label in config["labels"]}
+        grid = itertools.product(config["datasets"], config["splits"], config["recipes"])
+        return [Point(names, names, same) for names in grid]
+    return [
+        Point((*point["base"], *map(point["values"].get, config["varied"])), tuple(point["names"]), point["labels"])
+        for point in config["points"]
+    ]
+
+
+def run_names(config: Config, point: Point, label: str) -> list[str]:
     """The runs of a label, a seed each, such as ``synthetic/random/compact/soft/seed0``."""
-    return ["/".join([*block, label, f"seed{seed}"]) for seed in config["seeds"]]
+    return ["/".join([*point.ran, point.labels[label], f"seed{seed}"]) for seed in config["seeds"]]
+
+
+def draw_names(config: Config, point: Point) -> list[str]:
+    """The draws of a split, a seed each, such as ``synthetic/random/seed0``."""
+    return ["/".join([*point.ran[:2], f"seed{seed}"]) for seed in config["seeds"]]
+
+
+def _part(config: Config, point: Point, names: int, *heads: str) -> tuple[str | None, ...]:
+    """A block with nothing but its first names and the values of keys that begin with one of these words."""
+    kept = [k < names or (k >= 3 and config["varied"][k - 3].startswith(heads)) for k in range(len(point.block))]
+    return tuple(value if keep else None for value, keep in zip(point.block, kept, strict=True))
 
 
 def ledger(config: Config, runs: Runs, references: Draws) -> dict[tuple, Number]:
-    """Every number that the ledger of a study should hold, by ``KEY``.
+    """Every number that the ledger of a study should hold, by block, label, metric, kind, versus and
+    statistic.
 
     Args:
         config: ``config.json`` of the study.
@@ -151,35 +176,36 @@ def ledger(config: Config, runs: Runs, references: Draws) -> dict[tuple, Number]
     """
     numbers: dict[tuple, Number] = {}
     metrics, ddof, baseline = config["metrics"], config["ddof"], config["baseline"]
-    for block, label in itertools.product(blocks(config), config["labels"]):
-        names, published = run_names(config, block, label), _published(config, block[0], label)
+    grid = points(config)
+    for point, label in ((each, label) for each in grid for label in each.labels):
+        block, names, published = point.block, run_names(config, point, label), _published(config, point, label)
         measured = {name: _measured(runs[name], metrics) for name in names}
         scaled = {name: _values(runs[name], ("temperature", *metrics), "temperature") for name in names}
         numbers |= _over_seeds((*block, label), "measured", measured, ddof, published)
         numbers |= _over_seeds((*block, f"{label} + temperature"), "reference", scaled, ddof)
         if label != baseline:
             for metric in metrics:
-                sides = ({name: runs[name] for name in run_names(config, block, side)} for side in (label, baseline))
+                sides = ({name: runs[name] for name in run_names(config, point, side)} for side in (label, baseline))
                 key = (*block, label, metric, "difference", baseline)
                 numbers |= _difference(key, *sides, config["level"])
-    for dataset, split in itertools.product(config["datasets"], config["splits"]):
-        draws = {name: references[name] for name in (f"{dataset}/{split}/seed{seed}" for seed in config["seeds"])}
+    for block, point in {_part(config, point, 2, "dataset.", "source.", "split."): point for point in grid}.items():
+        draws = {name: references[name] for name in draw_names(config, point)}
         for row in dict.fromkeys(row for sets in draws.values() for row in sets[STANDARD]):
             rows = {name: {key: of_set[row] for key, of_set in sets.items()}
                     for name, sets in draws.items() if row in sets[STANDARD]}  # fmt: skip
             values = {name: _values(of_row, (*metrics, *of_row[STANDARD].metrics("detail.")))
                       for name, of_row in rows.items()}  # fmt: skip
-            numbers |= _over_seeds((dataset, split, None, row), "reference", values, ddof)
-    for dataset, label in itertools.product(config["datasets"], config["labels"]):
-        for metric, pair in _published(config, dataset, label).items():
+            numbers |= _over_seeds((*block, row), "reference", values, ddof)
+    for point, label in ((each, label) for each in grid for label in each.labels):
+        for metric, pair in _published(config, point, label).items():
             if metric in metrics:
-                key = (dataset, None, None, label, metric, "paper", None)
+                key = (*_part(config, point, 1, "label."), label, metric, "paper", None)
                 numbers |= {(*key, "mean"): Number(pair[0], paper.SPLITS), (*key, "std"): Number(pair[1], paper.SPLITS)}
     return numbers
 
 
-def _published(config: Config, dataset: str, label: str) -> Mapping[str, tuple[float, float]]:
-    return paper.numbers(config["datasets"][dataset]["paper"], config["labels"][label])
+def _published(config: Config, point: Point, label: str) -> Mapping[str, tuple[float, float]]:
+    return paper.numbers(config["datasets"][point.ran[0]]["paper"], config["labels"][point.labels[label]])
 
 
 def _values(sets: Mapping[str, Scores], names: Iterable[str], scaling: str = "none") -> dict[str, float | None]:
@@ -219,7 +245,7 @@ def _difference(
     key: tuple, ours: Mapping[str, Mapping[str, Scores]], theirs: Mapping[str, Mapping[str, Scores]], level: float
 ) -> dict[tuple, Number]:
     """Mean, deviation and interval of the paired differences; none where one of them is not defined."""
-    metric = key[4]
+    metric = key[-3]
     sides = [[file_of(sets, metric).value(metric) for sets in side.values()] for side in (ours, theirs)]
     if None in sides[0] + sides[1]:
         return {}

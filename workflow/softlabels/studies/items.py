@@ -13,7 +13,8 @@ from scipy.special import log_softmax
 from .. import io
 from ..contracts import read_predictions, read_reference, rows_of
 from ..evaluation.divergence import kl_items
-from .ledger import blocks, run_name
+from .ledger import points
+from .ledger_view import PLACE
 
 
 def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd.DataFrame:
@@ -42,28 +43,33 @@ def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd
 def frames(
     config: Mapping[str, Any], items: Mapping[str, Path], reference: Mapping[str, Path], predictions: Mapping[str, Path]
 ) -> Iterator[pd.DataFrame]:
-    """Every test item of every seed, the worst mean KL over labels first: a table a data set, split and recipe.
+    """Every test item of every seed, the worst mean KL over labels first: a table a point of the grid.
 
     Args:
         config: the resolved study.
         items, reference: the tables of each data set, by its name.
-        predictions: ``predictions.parquet`` of every run, by ``run_name``.
+        predictions: ``predictions.parquet`` of every run, by its name.
     """
-    for block in blocks(config):
-        parts = []
+    for point in points(config):
+        parts, dataset = [], point.names[0]
         for seed in config["seeds"]:
-            of_label = {label: predictions[run_name(block, label, seed)] for label in config["labels"]}
-            part = of_seed(items[block[0]], reference[block[0]], of_label)
-            place = dict(zip(("dataset", "split", "recipe", "seed"), (*block, seed), strict=True))
+            of_label = {label: predictions[point.runs(label, [seed])[0]] for label in point.labels}
+            part = of_seed(items[dataset], reference[dataset], of_label)
+            place = dict(zip(_place(config), (*point.block, seed), strict=True))
             parts.append(pd.concat([pd.DataFrame(place, index=part.index), part], axis=1))
         frame = pd.concat(parts, ignore_index=True)
-        mean = frame[[f"kl_{label}" for label in config["labels"]]].mean(axis=1)
+        mean = frame[[f"kl_{label}" for label in point.labels]].mean(axis=1)
         yield frame.loc[np.lexsort([frame["item"], frame["seed"], -mean])]
 
 
-def columns(labels: Iterable[str], classes: Iterable[list[str]]) -> list[str]:
+def _place(config: Mapping[str, Any]) -> list[str]:
+    """The columns that tell which test part an item is of."""
+    return [*PLACE, *config.get("varied", ()), "seed"]
+
+
+def columns(config: Mapping[str, Any], classes: Iterable[list[str]]) -> list[str]:
     """The columns of all tables, for the classes of each data set: they differ in these only."""
-    names = dict.fromkeys(["dataset", "split", "recipe", "seed", "item", "name", "votes"])
+    names, labels = dict.fromkeys([*_place(config), "item", "name", "votes"]), points(config)[0].labels
     for own in classes:
         names |= dict.fromkeys(f"reference_{c}" for c in own)
         for label in labels:

@@ -18,12 +18,40 @@ from ..contracts import COUNTS, STANDARD, Scores, file_of, read_scores
 from ..errors import UserError
 from ..evaluation.statistics import paired_difference, summary
 from . import paper
-from .ledger_view import SCHEMA, STD
+from .ledger_view import OF_BLOCK, PLACE, SCHEMA, STD, Block
 
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
-Block = tuple[str, str | None, str | None]  # data set, split, recipe (null where a number does not depend on one)
+
+
+class Point(NamedTuple):
+    """One point of a study's grid.
+
+    Attributes:
+        block: data set, split and recipe as the study names them, and the value of each varied key as text.
+        names: data set, split and recipe that ran.
+        labels: the label that ran, by what the study calls it.
+    """
+
+    block: Block
+    names: tuple[str, str, str]
+    labels: Mapping[str, str]
+
+    def runs(self, label: str, seeds: Iterable[int]) -> list[str]:
+        """The names of a label's runs, such as ``synthetic/random/compact/hard/seed0``."""
+        place = dict(zip(PLACE, self.names, strict=True), label=self.labels[label])
+        return [places.RUN.format(**place, seed=seed) for seed in seeds]
+
+    def draws(self, seeds: Iterable[int]) -> list[str]:
+        """The names of files of reference rows, such as ``synthetic/random/seed0`` (no network, so no recipe)."""
+        return [places.SPLIT.format(dataset=self.names[0], split=self.names[1], seed=seed) for seed in seeds]
+
+    def depends(self, config: Config, *kinds: str, on: int = 0) -> Block:
+        """The block of numbers that depend on the first ``on`` names and the varied keys of these kinds only."""
+        varied = zip(config.get("varied", ()), self.block[3:], strict=True)
+        values = (value if key.partition(".")[0] in kinds else None for key, value in varied)
+        return (*self.block[:on], *(None,) * (3 - on), *values)
 
 
 class Evaluation(NamedTuple):
@@ -38,21 +66,21 @@ Config = Mapping[str, Any]
 Evaluations = Mapping[str, Mapping[str, Evaluation]]  # by name of the run (or draw), and by set of metrics
 
 
-def blocks(config: Config) -> list[Block]:
-    """Every (data set, split, recipe) of the study, in the order of its configuration."""
-    return list(itertools.product(config["datasets"], config["splits"], config["recipes"]))
+def points(config: Config) -> list[Point]:
+    """The points of the study in the order of its configuration; of one that varies nothing, all combinations."""
+    if "points" in config:
+        return [
+            Point((*p["base"], *(p["values"][key] for key in config["varied"])), tuple(p["names"]), p["labels"])
+            for p in config["points"]
+        ]
+    labels = {label: label for label in config["labels"]}
+    names = itertools.product(config["datasets"], config["splits"], config["recipes"])
+    return [Point(block, block, labels) for block in names]
 
 
-def run_name(block: Block, label: str, seed: int) -> str:
-    """The name of a run, such as ``synthetic/random/compact/hard/seed0``."""
-    dataset, split, recipe = block
-    return places.RUN.format(dataset=dataset, split=split, recipe=recipe, label=label, seed=seed)
-
-
-def reference_name(block: Block, seed: int) -> str:
-    """The name of a file of reference rows, such as ``synthetic/random/seed0`` (no network, so no recipe)."""
-    dataset, split, _ = block
-    return places.SPLIT.format(dataset=dataset, split=split, seed=seed)
+def labels_of(config: Config) -> list[str]:
+    """What the study calls its labels, the baseline first."""
+    return sorted(points(config)[0].labels, key=lambda label: label != config["baseline"])
 
 
 def named(paths: list[Path], folder: str, names: Iterable[str], what: str, skip: int = 0) -> dict[str, Path]:
@@ -105,9 +133,9 @@ def printed(value: float, decimals: int, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{decimals}f}"
 
 
-def _paper_value(config: Config, block: Block, label: str, metric: str) -> tuple[float, float] | None:
-    """The paper's (mean, std) for a data set that plays one of its two, or None."""
-    return paper.numbers(config["datasets"][block[0]]["paper"], config["labels"][label]).get(metric)
+def _published(config: Config, point: Point, label: str) -> Mapping[str, tuple[float, float]]:
+    """The paper's (mean, std) by metric, for a label on a data set that plays one of its two."""
+    return paper.numbers(config["datasets"][point.names[0]]["paper"], config["labels"][point.labels[label]])
 
 
 def _rows(
@@ -129,7 +157,8 @@ def _rows(
     ddof, difference = more.pop("ddof", None), more.pop("paper_difference", None)
     for statistic, (value, aggregation) in statistics.items():
         yield {
-            **dict(zip(SCHEMA.names, (*block, label, metric, kind), strict=False)),
+            **dict(zip((*PLACE, *config.get("varied", ())), block, strict=True)),
+            **dict(zip(OF_BLOCK, (label, metric, kind), strict=False)),
             "statistic": statistic,
             "value": value,
             "printed": printed(value, decimals, signed=kind == "difference" and statistic != "std"),
@@ -153,7 +182,14 @@ def _holding(runs: Evaluations, metric: str) -> dict[str, Evaluation]:
 
 
 def _over_seeds(
-    config: Config, block: Block, label: str, metric: str, kind: str, runs: Evaluations, scaling: str = "none"
+    config: Config,
+    block: Block,
+    label: str,
+    metric: str,
+    kind: str,
+    runs: Evaluations,
+    scaling: str = "none",
+    published: tuple[float, float] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Mean and std over the seeds that have the number; no row for a number that there is not."""
     files = _holding(runs, metric)
@@ -166,7 +202,6 @@ def _over_seeds(
     if std is not None:
         statistics["std"] = (std, _std_text(config["ddof"]))
     more = {"decimals": 0 if mean == round(mean) else 1} if metric in COUNTS else {}
-    published = _paper_value(config, block, label, metric) if kind == "measured" else None
     if published:
         more["paper_difference"] = mean - published[0]
     sources = {name: files[name] for name in values}
@@ -179,12 +214,13 @@ def _std_text(ddof: int) -> str:
     return f"{STD[ddof]} std (ddof {ddof}) over seeds"
 
 
-def _measured(config: Config, block: Block, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
+def _measured(config: Config, point: Point, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
     """What one label's networks scored, and the facts of their test splits."""
     standard: Scores = next(iter(runs.values()))[STANDARD].content
     more = [*(f"recall.{name}" for name in sorted(standard.classes)), *sorted(standard.metrics("structure."))]
     for metric in [*config["metrics"], *more, "n_items", "n_classes_present", "ties", "tie_credit_acc"]:
-        yield from _over_seeds(config, block, label, metric, "measured", runs)
+        published = _published(config, point, label).get(metric)
+        yield from _over_seeds(config, point.block, label, metric, "measured", runs, published=published)
 
 
 def _differences(
@@ -220,30 +256,29 @@ def _references(config: Config, block: Block, references: Evaluations) -> Iterat
             yield from _over_seeds(config, block, label, metric, "reference", of_row)
 
 
-def _paper(config: Config, block: Block) -> Iterator[dict[str, Any]]:
+def _paper(config: Config, points: list[Point]) -> Iterator[dict[str, Any]]:
     """The paper's own numbers for this data set; its kind of std is unstated, so ddof stays null."""
-    for label, metric in itertools.product(config["labels"], config["metrics"]):
-        published = _paper_value(config, block, label, metric)
-        if published:
-            statistics = {"mean": (published[0], TABLE_1), "std": (published[1], TABLE_1)}
+    told = {(point.depends(config, "label", on=1), label): point for point in points for label in point.labels}
+    for (block, label), point in told.items():
+        published = _published(config, point, label)
+        for metric in filter(published.get, config["metrics"]):
+            mean, std = published[metric]
+            statistics = {"mean": (mean, TABLE_1), "std": (std, TABLE_1)}
             yield from _rows(config, (*block, label, metric, "paper"), statistics, paper.SPLITS)
 
 
-def _block(config: Config, block: Block, runs: Evaluations) -> Iterator[dict[str, Any]]:
-    """Everything that depends on the networks of one data set, split and recipe."""
-    of = {
-        label: {name: runs[name] for name in (run_name(block, label, seed) for seed in config["seeds"])}
-        for label in config["labels"]
-    }
+def _point(config: Config, point: Point, runs: Evaluations) -> Iterator[dict[str, Any]]:
+    """Everything that depends on the networks of one point of the grid."""
+    of = {label: {name: runs[name] for name in point.runs(label, config["seeds"])} for label in point.labels}
     for label in of:
-        yield from _measured(config, block, label, of[label])
+        yield from _measured(config, point, label, of[label])
     for label in of:
         if label != config["baseline"]:
-            yield from _differences(config, block, label, of[label], of[config["baseline"]])
+            yield from _differences(config, point.block, label, of[label], of[config["baseline"]])
     for label in of:  # after temperature scaling: how much of a gap in KL is confidence alone
         for metric in ["temperature", *config["metrics"]]:
             row = f"{label} + temperature"
-            yield from _over_seeds(config, block, row, metric, "reference", of[label], "temperature")
+            yield from _over_seeds(config, point.block, row, metric, "reference", of[label], "temperature")
 
 
 def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Table:
@@ -251,18 +286,22 @@ def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Tabl
 
     Args:
         config: the resolved study, and ``headings``: what the tables tell of each metric.
-        runs: the scores of every run, by ``run_name`` and set of metrics.
-        references: the reference rows of every data set, split and seed, by ``reference_name`` and set of metrics.
+        runs: the scores of every run, by its name (``Point.runs``) and set of metrics.
+        references: the reference rows of every data set, split and seed, by name (``Point.draws``) and set of metrics.
 
     Returns:
-        A table of ``SCHEMA``; rows in the order of the configuration.
+        A table of ``SCHEMA`` with a column for each varied key after the recipe; rows as the configuration has them.
     """
+    of_dataset: dict[str, list[Point]] = {}
+    for point in points(config):
+        of_dataset.setdefault(point.block[0], []).append(point)
     rows: list[dict[str, Any]] = []
-    for dataset in config["datasets"]:
-        for block in (block for block in blocks(config) if block[0] == dataset):
-            rows += _block(config, block, runs)
-        for split in config["splits"]:
-            names = [reference_name((dataset, split, None), seed) for seed in config["seeds"]]
-            rows += _references(config, (dataset, split, None), {name: references[name] for name in names})
-        rows += _paper(config, (dataset, None, None))
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    for own in of_dataset.values():
+        for point in own:
+            rows += _point(config, point, runs)
+        for block, point in {point.depends(config, "dataset", "source", "split", on=2): point for point in own}.items():
+            rows += _references(config, block, {name: references[name] for name in point.draws(config["seeds"])})
+        rows += _paper(config, own)
+    varied = [pa.field(key, pa.string()) for key in config.get("varied", ())]
+    fields = list(SCHEMA)
+    return pa.Table.from_pylist(rows, schema=pa.schema([*fields[: len(PLACE)], *varied, *fields[len(PLACE) :]]))

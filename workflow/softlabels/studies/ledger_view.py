@@ -15,17 +15,17 @@ import pyarrow as pa
 
 from .. import documents, registry
 from ..documents import Document, Table
+from ..varied import heads
 from . import paper
 
-COLUMNS = (
-    "dataset", "split", "recipe", "label", "metric", "kind", "versus", "mean", "std", "n", "ddof", "low", "high",
-    "interval", "level", "oracle",
-)  # fmt: skip
-KEY = COLUMNS[:7]
+PLACE = ("dataset", "split", "recipe")  # and what the study varies
+OF_BLOCK = ("label", "metric", "kind", "versus")
+NUMBERS = ("mean", "std", "n", "ddof", "low", "high", "interval", "level", "oracle")
+Block = tuple[str | None, ...]  # PLACE and values; null where a number does not depend on one
 # The ledger's file. kind: measured, difference, reference or paper; statistic: mean, std, low or high
 SCHEMA = pa.schema(
     [
-        *((name, pa.string()) for name in (*KEY, "statistic")),
+        *((name, pa.string()) for name in (*PLACE, *OF_BLOCK, "statistic")),
         ("value", pa.float64()), ("printed", pa.string()), ("decimals", pa.int32()),
         ("aggregation", pa.string()), ("n", pa.int32()), ("ddof", pa.int32()), ("level", pa.float64()),
         ("interval", pa.string()), ("oracle", pa.bool_()), ("metric_code", pa.string()),
@@ -40,6 +40,16 @@ STD = ("population", "sample")  # what a standard deviation is called, by its dd
 WIDE = 3  # up to so many labels stand side by side as in the paper; more stand below each other
 
 
+def varied(cells: pa.Table) -> list[str]:
+    """The columns of what the study varies, such as ``recipe.epochs``: their names have a dot, no other's has."""
+    return [name for name in cells.column_names if "." in name]
+
+
+def key_of(cells: pa.Table) -> list[str]:
+    """The columns that tell an aggregate from all others: its block, and what it is of it."""
+    return [*PLACE, *varied(cells), *OF_BLOCK]
+
+
 class Ledger:
     """The ledger by key: ``aggregates[key]`` maps a statistic to its row; ``facts`` are the file's metadata."""
 
@@ -48,11 +58,18 @@ class Ledger:
         self.labels: list[str] = self.facts["labels"]
         self.metrics: list[str] = self.facts["metrics"]
         self.aggregates: dict[tuple, dict[str, dict[str, Any]]] = {}
+        self.varied = varied(cells)
+        names = key_of(cells)
         for row in cells.to_pylist():
-            self.aggregates.setdefault(tuple(row[name] for name in KEY), {})[row["statistic"]] = row
-        self.blocks = list(dict.fromkeys(key[:3] for key in self.aggregates if key[5] == "measured"))
+            self.aggregates.setdefault(tuple(row[name] for name in names), {})[row["statistic"]] = row
+        self.blocks: list[Block] = list(dict.fromkeys(key[:-4] for key in self.aggregates if key[-2] == "measured"))
 
-    def get(self, block: tuple, label: str, metric: str, kind: str = "measured", versus: str | None = None) -> dict:
+    def classes(self, block: Block) -> list[str]:
+        """The names of the classes of a block's data set, which the names of its runs begin with."""
+        (run, *_) = self.get(block, self.facts["baseline"], "n_items")["mean"]["runs"]
+        return self.facts["datasets"][run.split("/")[0]]["classes"]
+
+    def get(self, block: Block, label: str, metric: str, kind: str = "measured", versus: str | None = None) -> dict:
         """Statistic to row of one aggregate; empty where there is no such number."""
         return self.aggregates.get((*block, label, metric, kind, versus), {})
 
@@ -72,13 +89,26 @@ class Ledger:
     def place_header(self) -> list[str]:
         """Headings of the columns that tell a block from the others."""
         several = [name for k, name in ((1, "split"), (2, "recipe")) if len({block[k] for block in self.blocks}) > 1]
-        return ["data set", *several]
+        return ["data set", *several, *heads(self.varied)]
 
-    def place(self, block: tuple) -> list[str]:
+    def place(self, block: Block) -> list[str]:
         """The cells below ``place_header``."""
-        dataset, split, recipe = block
-        cells = {"data set": paper.title(dataset), "split": split or NONE, "recipe": recipe or NONE}
-        return [cells[name] for name in self.place_header()]
+        dataset, split, recipe, *values = block
+        cells = {"data set": paper.title(dataset), "split": split, "recipe": recipe}
+        shown = [cells[name] for name in self.place_header()[: -len(values) or None]]
+        return [NONE if text is None else text for text in [*shown, *values]]
+
+    def name(self, block: Block) -> str:
+        """What a sentence calls a block, such as ``Synthetic, epochs 10``."""
+        varied = len(self.varied)
+        cells = self.place(block)
+        named = zip(self.place_header()[len(cells) - varied :], cells[len(cells) - varied :], strict=True)
+        return ", ".join([*cells[: len(cells) - varied], *(f"{head} {value}" for head, value in named)])
+
+    def of_paper(self, block: Block) -> Block:
+        """Where the paper's numbers for a block stand: they depend on data set and label alone."""
+        of_label = (v if name.startswith("label.") else None for name, v in zip(self.varied, block[3:], strict=True))
+        return (block[0], None, None, *of_label)
 
 
 def spread(aggregate: dict[str, dict[str, Any]]) -> str:
@@ -112,14 +142,16 @@ def render_csv(cells: pa.Table) -> str:
     """``table.csv``: one row an aggregate, full precision; an empty field where there is no number."""
     target = text_io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for key, aggregate in Ledger(cells).aggregates.items():
+    names = key_of(cells)
+    columns = [*names, *NUMBERS]
+    writer.writerow(columns)
+    for place, aggregate in Ledger(cells).aggregates.items():
         row = aggregate["mean"]
         values = {name: repr(aggregate[name]["value"]) for name in ("mean", "std", "low", "high") if name in aggregate}
         shared = {name: row[name] for name in ("n", "ddof", "interval", "level")}
         oracle = {"oracle": "true" if row["oracle"] else "false"}
-        fields = {**dict(zip(KEY, key, strict=True)), **values, **shared, **oracle}
-        writer.writerow(["" if fields.get(name) is None else fields[name] for name in COLUMNS])
+        fields = {**dict(zip(names, place, strict=True)), **values, **shared, **oracle}
+        writer.writerow(["" if fields.get(name) is None else fields[name] for name in columns])
     return target.getvalue()
 
 

@@ -11,8 +11,9 @@ from ..contracts import Reference, read_reference, read_rows, sets
 from ..errors import UserError
 from ..evaluation.structure import FACTS
 from . import items, ledger, ledger_view, paper
-from .ledger import Evaluations, blocks, evaluations, named, reference_name, run_name
+from .ledger import Evaluations, evaluations, named
 
+SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
@@ -23,7 +24,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
         config: ``study``, ``datasets`` (name: ``paper`` and ``description``), ``splits``, ``recipes`` and ``labels``
             (name: definition), ``seeds``, ``metrics`` (names), ``metric_facts`` (what tables print of each: heading,
             better, unit, decimals, source), ``metric_code`` (hash of the code of each), ``ddof``, ``level``,
-            ``baseline``, ``tables`` (kind and options of each).
+            ``baseline``, ``tables`` (kind and options of each); of a study that varies something ``varied`` (the keys)
+            and ``points`` (of each ``base`` and ``names``: data set, split and recipe as the study names them and as
+            they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text).
         inputs: lists ``scores`` (a file a run and set of metrics), ``predictions`` (a file a run), ``references`` (a
             file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a data set). Their
             paths under ``results/`` say which is which.
@@ -31,11 +34,10 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     Raises:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
     """
-    seeds, datasets = config["seeds"], list(config["datasets"])
-    run_names = [
-        run_name(block, label, seed) for block in blocks(config) for label in config["labels"] for seed in seeds
-    ]
-    split_names = dict.fromkeys(reference_name(block, seed) for block in blocks(config) for seed in seeds)
+    seeds, datasets, points = config["seeds"], list(config["datasets"]), ledger.points(config)
+    named_runs = (run for point in points for label in point.labels for run in point.runs(label, seeds))
+    run_names = list(dict.fromkeys(named_runs))
+    split_names = dict.fromkeys(draw for point in points for draw in point.draws(seeds))
     predictions = named(inputs["predictions"], "runs", run_names, "predictions.parquet")
     tables = named(inputs["items"], "data", datasets, "items.parquet")
     reference = named(inputs["reference"], "data", datasets, "reference.parquet")
@@ -44,7 +46,7 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     references = evaluations(inputs["references"], "references", list(split_names), wanted, read_rows)
     facts = study_facts(config, runs, reference)
     cells = ledger.build({**config, "headings": facts["headings"]}, runs, references)
-    columns = items.columns(config["labels"], [about["classes"] for about in facts["datasets"].values()])
+    columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
     io.write_table(outputs["cells"], cells, facts)
@@ -73,7 +75,7 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
     printed = config["metric_facts"] | {f"structure.{name}": {"source": None, **about} for name, about in FACTS.items()}
     return {
         "study": config["study"],
-        "labels": sorted(config["labels"], key=lambda label: label != config["baseline"]),  # the baseline first
+        "labels": ledger.labels_of(config),
         "headings": {
             name: {**about, "heading": about["heading"] + ARROWS.get(about["better"], "")}
             for name, about in printed.items()
@@ -81,24 +83,42 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
         "structure": [f"structure.{name}" for name in FACTS],
         "eps": first.content.eps,
         "datasets": {dataset: {"classes": truth.classes} for dataset, truth in truths.items()},
-        "setup": [line for dataset, truth in truths.items() for line in _setup(config, dataset, truth)],
+        "setup": list(_setup(config, truths)),
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
 
 
-def _setup(config: Mapping[str, Any], dataset: str, truth: Reference) -> Iterator[str]:
+def _setup(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:
     """What differs from the paper's set-up of a data set, and how many votes its reference is made of."""
-    definition, title = config["datasets"][dataset], paper.title(dataset)
-    for recipe, settings in config["recipes"].items() if definition["paper"] else ():
-        settings = {**settings, **settings["optimiser"]}
-        here = {
-            **settings,
-            "items": len(truth.item),
-            "pixels": definition["description"]["source"].get("pixels"),
-            "reference": "exact" if truth.votes is None else "votes",
-        }
-        differing = "; ".join(paper.differences(definition["paper"], here)) or "nothing that it states"
-        yield f"{title}, recipe {recipe} differs from the paper in: {differing}."
-        yield f"{title}, recipe {recipe}, where the paper says nothing: {'; '.join(paper.unstated(settings))}."
-    if truth.votes is not None:
-        yield f"{title}: the reference is made of {truth.votes.mean():.1f} votes an item on average."
+    groups: dict[str, dict[str, list[ledger.Point]]] = {}
+    for point in ledger.points(config):
+        groups.setdefault(point.block[0], {}).setdefault(point.block[2], []).append(point)
+    for dataset, recipes in groups.items():
+        for recipe, points in recipes.items():
+            name = f"{paper.title(dataset)}, recipe {recipe}"
+            compared = zip(*(_compared(config, point, truths) for point in points), strict=True)
+            for said, texts in zip(SETUP, compared, strict=True):
+                common = [text for text in texts[0] or () if all(text in of_point for of_point in texts)]
+                if texts[0] is not None:
+                    yield said.format(name=name, texts="; ".join(common) or "nothing that it states")
+        for used in dict.fromkeys(point.names[0] for points in recipes.values() for point in points):
+            if (votes := truths[used].votes) is not None:
+                yield f"{paper.title(used)}: the reference is made of {votes.mean():.1f} votes an item on average."
+
+
+def _compared(
+    config: Mapping[str, Any], point: ledger.Point, truths: Mapping[str, Reference]
+) -> tuple[list[str] | None, list[str] | None]:
+    """What of a point differs from the paper, and what the paper does not say; nothing of another data set."""
+    dataset, _, recipe = point.names
+    definition, truth, settings = config["datasets"][dataset], truths[dataset], config["recipes"][recipe]
+    if not definition["paper"]:
+        return None, None
+    settings = {**settings, **settings["optimiser"]}
+    here = {
+        **settings,
+        "items": len(truth.item),
+        "pixels": definition["description"]["source"].get("pixels"),
+        "reference": "exact" if truth.votes is None else "votes",
+    }
+    return paper.differences(definition["paper"], here), paper.unstated(settings)

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from ...documents import Bold, Table
-from ..ledger_view import STD, WIDE, Ledger, spread
+from ..ledger_view import STD, WIDE, Block, Ledger, spread
 
 ENTRY = {
     "about": "Comparison of labels in the main metrics, the best in bold.",
@@ -20,6 +20,9 @@ ENTRY = {
     },
     "needs": [],
 }
+
+PLACES = 5  # blocks that a note lists of those that it holds for
+NOTES = 40  # about single blocks; the numbers of all are in table.csv
 
 
 def table(ledger: Ledger, options: dict) -> Table:
@@ -40,7 +43,7 @@ def table(ledger: Ledger, options: dict) -> Table:
     return Table(f"Comparison of labels: {', '.join(labels)}", place + header, rows, _notes(ledger), keys=keys)
 
 
-def _cell(ledger: Ledger, block: tuple, label: str, metric: str) -> str:
+def _cell(ledger: Ledger, block: Block, label: str, metric: str) -> str:
     aggregates = {each: ledger.get(block, each, metric) for each in ledger.labels}
     means = {each: aggregate["mean"]["value"] for each, aggregate in aggregates.items() if aggregate}
     best = {"higher": max, "lower": min}.get(ledger.facts["headings"][metric]["better"])
@@ -63,23 +66,31 @@ def _notes(ledger: Ledger) -> list[str]:
     else:
         notes.append(f"Mean ± {STD[facts['ddof']]} standard deviation (ddof {facts['ddof']}) over {seeds} seeds.")
         notes.append("Seeds share items: repeated splits of one data set are not independent data.")
-    return notes + list(itertools.chain.from_iterable(_test_split(ledger, block) for block in ledger.blocks))
+    told: dict[str, list[str]] = {}
+    for block in ledger.blocks:
+        for text in _test_split(ledger, block):
+            told.setdefault(text, []).append(ledger.name(block))
+    lines = [f"{'; '.join(_cut(places, PLACES))}: {text}" for text, places in told.items()]
+    return notes + _cut(lines, NOTES)
 
 
-def _test_split(ledger: Ledger, block: tuple) -> Iterator[str]:
+def _cut(texts: list[str], most: int) -> list[str]:
+    return [*texts[:most], *[f"and {len(texts) - most} more"] * (len(texts) > most)]
+
+
+def _test_split(ledger: Ledger, block: Block) -> Iterator[str]:
     """What the test split of a block is made of."""
     n_items, present, ties = (
         ledger.get(block, ledger.facts["baseline"], name)["mean"]["printed"]
         for name in ("n_items", "n_classes_present", "ties")
     )
-    classes = len(ledger.facts["datasets"][block[0]]["classes"])
-    place = ", ".join(ledger.place(block))
+    classes = len(ledger.classes(block))
     yield (
-        f"{place}: {n_items} test items; {present} of {classes} classes present; {ties} items whose reference has a "
+        f"{n_items} test items; {present} of {classes} classes present; {ties} items whose reference has a "
         "tie for its largest class."
     )
     if float(present) < classes:
-        yield f"{place}: ACC is the mean over the classes that are present."
+        yield "ACC is the mean over the classes that are present."
     if float(ties) > 0:
         credit = (f"{label} {spread(ledger.get(block, label, 'tie_credit_acc'))}" for label in ledger.labels)
-        yield f"{place}: plain accuracy that accepts any tied class: {', '.join(credit)}."
+        yield f"plain accuracy that accepts any tied class: {', '.join(credit)}."

@@ -15,7 +15,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     """One row a block, label and metric that the paper prints."""
     rows = []
     for block, label, metric in itertools.product(ledger.blocks, ledger.labels, ledger.metrics):
-        theirs = ledger.get((block[0], None, None), label, metric, "paper")
+        theirs = ledger.get(ledger.of_paper(block), label, metric, "paper")
         if theirs:
             ours = ledger.get(block, label, metric)
             difference = f"{ours['mean']['paper_difference']:+.{ours['mean']['decimals']}f}"

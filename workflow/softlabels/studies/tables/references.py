@@ -13,8 +13,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     metrics, rows, oracle = ledger.main, [], False
     groups: dict[tuple, list[str]] = {}
     for key in ledger.aggregates:
-        if key[5] == "reference":
-            groups.setdefault(key[:4], []).append(key[4])
+        if key[-2] == "reference":
+            groups.setdefault(key[:-3], []).append(key[-3])
     for (*block, label), names in groups.items():
         aggregates = {name: ledger.get(block, label, name, "reference") for name in names}
         is_oracle = any(a["mean"]["oracle"] for a in aggregates.values())
@@ -33,7 +33,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     ]
     if oracle:
         notes.append("† oracle: it uses the truth of the test item, so no network could print it.")
-    named = {key[3] for key in groups}
+    named = {key[-1] for key in groups}
     if "sampling_floor" in named:
         notes.append(
             "sampling_floor is about what a perfect model would score, because the reference is a sample of votes: its "
