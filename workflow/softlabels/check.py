@@ -24,7 +24,7 @@ from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .labels import label, split
 from .plan import Plan, extent
-from .varied import named
+from .varied import SECTIONS, named
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
