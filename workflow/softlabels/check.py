@@ -23,7 +23,8 @@ from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .labels import label, split
-from .plan import Plan, extent
+from .plan import Plan
+from .resources import extent
 from .varied import SECTIONS, named
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.

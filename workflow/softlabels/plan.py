@@ -418,13 +418,6 @@ def _seed(seed: Any) -> int:
     return int(str(seed).partition("-")[0])
 
 
-def extent(plan: Plan, study: str) -> str:
-    """How much a study is, in words, before it runs: its trainings, and how many of them are not done."""
-    files = plan.files(study, "train", "manifest")
-    new = sum(not Path(file).is_file() for file in files)
-    return f"{len(files):,} trainings" + (f", {new:,} of them new" if new < len(files) else "")
-
-
 def _has(names: dict[str, Any], fixed: dict[str, Any]) -> bool:
     """Whether wildcards have the fixed values."""
     return all(fixed.get(name, value) == value for name, value in names.items())
