@@ -20,8 +20,7 @@ ORDER = [
     "errors", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "schema", "varied", "places",
     "closure", "documents", "drawing", "contracts", "datasets", "labels", "networks", "training", "evaluation",
     "embedding", "cards", "studies", "commands", "config", "plan", "resources", "provenance", "predict", "check",
-    "status", "slurm",
-    "launch", "published", "cli", "__main__",
+    "status", "slurm", "launch", "published", "cli", "__main__",
 ]  # fmt: skip
 ROOMS = ["datasets", "labels", "networks", "training", "evaluation", "cards", "studies", "provenance"]
 

@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from softlabels import config, io, registry, varied
 from softlabels.errors import UserError
 from softlabels.places import NAME, REPOSITORY
-from softlabels.plan import Plan, extent
+from softlabels.plan import Plan
 from softlabels.provenance import audit, manifest
 from softlabels.provenance.explain import explain
+from softlabels.resources import extent
 
 RAW = {
     "datasets": {"shapes": {"source": {"kind": "synthetic", "items": 60, "votes": 3}}},
@@ -131,7 +132,7 @@ def test_the_example_of_the_readme_is_a_study_of_the_default():
     readme = (REPOSITORY / "config/README.md").read_text()
     text = re.search(r"## Vary anything.*?```yaml\n(.*?)```", readme, re.DOTALL)[1]
     raw = config.read(REPOSITORY / "config/config.yaml") | yaml.safe_load(text)
-    assert extent(Plan(raw | {"results": "nowhere"}), "budget") == "72 trainings"
+    assert extent(Plan(raw | {"results": "nowhere"}), "budget").startswith("72 trainings, about ")
 
 
 def test_points_need_not_be_a_product_and_a_key_that_one_leaves_out_is_the_base_s():
@@ -382,7 +383,7 @@ def test_a_figure_shows_each_metric_in_rows_of_the_other_keys(made):
 
 def test_what_is_done_is_counted(made):
     plan = Plan({**STUDY, "results": str(made)})
-    assert extent(plan, "s") == "12 trainings, 0 of them new"
+    assert extent(plan, "s").startswith("12 trainings, 0 of them new")
     more = copy.deepcopy(STUDY)
     more["studies"]["s"]["points"].append({"recipe.epochs": 3})
-    assert extent(Plan({**more, "results": str(made)}), "s") == "16 trainings, 4 of them new"
+    assert extent(Plan({**more, "results": str(made)}), "s").startswith("16 trainings, 4 of them new, about ")

@@ -23,8 +23,9 @@ from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .labels import label, split
-from .plan import Plan, extent
-from .varied import named
+from .plan import Plan
+from .resources import extent
+from .varied import SECTIONS, named
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
@@ -104,13 +105,13 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             return
         for title in plan.config["studies"]:
             for command, names in plan.jobs(title, "split", "label", dataset=name):
-                made_of = named(f"{command}s.{names[command]}", origins)
-                if command == "label":
-                    with _noted(problems, f"{place} with {made_of}: "):
+                where = named(f"{SECTIONS[command]}.{names[command]}", origins)
+                where += f", seed {names['seed']}" if command == "split" else ""
+                with _noted(problems, f"{place} with {where}: "):
+                    if command == "split":
+                        _split(plan, title, names, files, problems)
+                    else:
                         _label(plan, names, files)
-                    continue
-                with _noted(problems, f"{place} with {made_of}, seed {names['seed']}: "):
-                    _split(plan, title, names, files, problems)
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."

@@ -121,7 +121,7 @@ def resolve(raw: dict[str, Any]) -> Configuration:
 
 
 def _finish(section: str, definition: dict[str, Any]) -> None:
-    """What a definition says that depends on the rest of it: a data set's reference, a label's ties."""
+    """What a definition says that depends on the rest of it: a data set's reference, how a label breaks ties."""
     if section == "datasets" and not definition["reference"]:
         definition["reference"] = "votes" if _has_votes(definition["source"]) else "exact"
     if section == "labels" and not definition["ties"]:
@@ -262,10 +262,10 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             for metric in set(table.get("metrics") or ()) - set(metrics):
                 hint = _nearest(metric, metrics, "there are")
                 yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
-        pairs = ((point.dataset, label) for point in config.grids[name] for label in point.labels.values())
-        for dataset, label in dict.fromkeys(pairs):
-            source, definition = config["datasets"][dataset]["source"], config["labels"][label]
-            if not _has_votes(source) and (why := _of_votes(definition)):
+        pairs = dict.fromkeys((p.dataset, label) for p in config.grids[name] for label in p.labels.values())
+        for dataset, label in pairs:
+            why = _of_votes(config["labels"][label])
+            if why and not _has_votes(config["datasets"][dataset]["source"]):
                 yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."

@@ -21,7 +21,8 @@ from . import io, locks, places, slurm
 from .commands import COMMANDS
 from .config import overridden, read
 from .errors import UserError
-from .plan import Plan, extent
+from .plan import Plan
+from .resources import extent
 from .varied import values_of
 
 LOCKS = Path(places.SNAKEMAKE, "locks")

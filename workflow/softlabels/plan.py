@@ -6,7 +6,7 @@ import inspect
 import itertools
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -72,24 +72,23 @@ class Plan:
         for command in wanted or commands.COMMANDS:
             if command == "download" or (command == "embed" and not self.embeds(study)):
                 continue
+            yield from ((command, names) for names in self._fold_jobs(study, command) if folds and _has(names, fixed))
+            if command == "label":
+                yield from ((command, names) for names in self._label_jobs(study) if _has(names, fixed))
+                continue
             wildcards = places.PLACES[command].wildcards
             block = tuple(axis for axis in BLOCK if axis in wildcards)
             first = {name: values for name, values in axes.items() if name in wildcards}
             last = {"seed": seeds[:1] if command == "embed" else seeds, "label": []}
-            if command == "label":
-                yield from ((command, names) for names in self._label_files(study) if _fits(names, fixed))
-                first = {"study": []}
             for more in self._figure_axes(study) if command == "figure" else [{}]:
                 for names in _products(first | more, fixed):
                     for of_block, labels in self._blocks(study, block).items():
                         place = dict(zip(block, of_block, strict=True))
-                        if _fits(place, fixed):
+                        if _has(place, fixed):
                             shared = {**names, **place}
                             its = {k: values for k, values in (last | {"label": labels}).items() if k in wildcards}
                             for own in _products(its, fixed):
                                 yield command, {**shared, **own}
-            if folds and command in FOLD_JOBS:
-                yield from ((command, names) for names in self._fold_jobs(study, command) if _fits(names, fixed))
 
     def _blocks(self, study: str, axes: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
         """The labels that run in each data set, split and recipe of a study, or in each of some of these three."""
@@ -107,29 +106,29 @@ class Plan:
         for name, about in self.figures(study).items():
             yield {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
 
-    def _drawn(self, study: str) -> Iterator[tuple[str, str, str, int]]:
-        """Data set, split, label and seed of all runs of a study, whatever their recipe."""
-        for (dataset, split), labels in self._blocks(study, BLOCK[:2]).items():
-            yield from itertools.product([dataset], [split], labels, self.config["studies"][study]["seeds"])
+    def _runs(self, study: str) -> Iterator[tuple[str, str, str, int]]:
+        """Data set, split, label and seed of every run of a study, once for each of its recipes."""
+        for point in self.config.grids[study]:
+            for label, seed in itertools.product(point.labels.values(), self.config["studies"][study]["seeds"]):
+                yield point.dataset, point.split, label, seed
 
-    def _label_files(self, study: str) -> list[dict[str, str]]:
-        """Wildcards of every label file that the runs of a study read, each once."""
-        files = {}
-        for dataset, split, label, seed in self._drawn(study):
-            names = {"dataset": dataset, "label": label, **self.labels_of(label, split, seed)}
-            files[tuple(names.values())] = names
-        return list(files.values())
+    def _label_jobs(self, study: str) -> Iterator[dict[str, Any]]:
+        """Wildcards of the jobs that make the labels which the runs of a study read, each once."""
+        return _once("label", (
+            {"dataset": dataset, "label": label, **self.labels_of(label, split, seed)}
+            for dataset, split, label, seed in self._runs(study)
+        ))  # fmt: skip
 
     def _fold_jobs(self, study: str, command: str) -> Iterator[dict[str, Any]]:
         """Wildcards of the jobs of a command behind the networks that leave a fold out, each once."""
-        files, wildcards, found = self._label_files(study), places.PLACES[command].wildcards, {}
-        for dataset, split, label, seed in self._drawn(study):
-            for run in self.fold_runs(dataset, split, seed, label):
-                of_run = run | self.labels_of(run["label"], run["split"], run["seed"])
-                job = {name: of_run[name] for name in wildcards}
-                if command != "label" or job not in files:  # which the study's own runs read, too
-                    found[tuple(job.values())] = job
-        yield from found.values()
+        labels = used(self.config.grids[study], "label")
+        if command not in FOLD_JOBS or not any("folds" in self.config["labels"][k]["aggregate"] for k in labels):
+            return iter(())
+        runs = (run for dataset, split, label, seed in self._runs(study)
+                for run in self.fold_runs(dataset, split, seed, label))  # fmt: skip
+        jobs = _once(command, (run | self.labels_of(run["label"], run["split"], run["seed"]) for run in runs))
+        of_study = [*self._label_jobs(study)] if command == "label" else []
+        return (names for names in jobs if names not in of_study)  # whose own runs may read the same label
 
     def labels_of(self, label: str, split: str, seed: Any) -> dict[str, str]:
         """Which label file a run reads: ``within`` and ``draw`` of its place. This is decided here and nowhere else.
@@ -414,16 +413,21 @@ class Plan:
         return {"study": study}
 
 
-def extent(plan: Plan, study: str) -> str:
-    """How much a study is, in words, before it runs: its trainings, and how many of them are not done."""
-    files = plan.files(study, "train", "manifest")
-    new = sum(not Path(file).is_file() for file in files)
-    return f"{len(files):,} trainings" + (f", {new:,} of them new" if new < len(files) else "")
+def _seed(seed: Any) -> int:
+    """The number of a seed, without the fold that a run leaves out."""
+    return int(str(seed).partition("-")[0])
 
 
-def _fits(names: dict[str, Any], fixed: dict[str, Any]) -> bool:
-    """Whether the wildcards of a job have the fixed values."""
+def _has(names: dict[str, Any], fixed: dict[str, Any]) -> bool:
+    """Whether wildcards have the fixed values."""
     return all(fixed.get(name, value) == value for name, value in names.items())
+
+
+def _once(command: str, jobs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The wildcards of a command's jobs, each job once."""
+    wildcards = places.PLACES[command].wildcards
+    found = {tuple(job[name] for name in wildcards): None for job in jobs}
+    return (dict(zip(wildcards, values, strict=True)) for values in found)
 
 
 def _products(axes: dict[str, list[Any]], fixed: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -441,11 +445,6 @@ def _varied(grid: list[Point]) -> dict[str, Any]:
         for p in grid
     ]
     return {"varied": list(grid[0].values), "points": points}
-
-
-def _seed(seed: Any) -> int:
-    """The number of a seed, without the fold that a run leaves out."""
-    return int(str(seed).partition("-")[0])
 
 
 def _printed(options: Options) -> dict[str, Any]:

@@ -364,8 +364,13 @@ def of(plan: Plan, command: str, **names: Any) -> dict[str, int]:
     return {"mem_mb": memory, "minutes": max(LEAST_MINUTES, math.ceil(use.seconds * use.margin / 60))}
 
 
-def cost(plan: Plan, study: str) -> dict[str, float]:
+def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
     """What a study takes from nothing: what it shares with other studies counts, too.
+
+    Args:
+        plan: the grid.
+        study: its name.
+        left: only of the jobs that are not done.
 
     Returns:
         ``runs`` (trainings), ``cpu_hours`` (of all jobs: seconds times threads), ``gpu_hours`` (of the trainings that
@@ -373,6 +378,8 @@ def cost(plan: Plan, study: str) -> dict[str, float]:
     """
     total = {"runs": 0, "cpu_hours": 0.0, "gpu_hours": 0.0, "disk_mb": 0.0}
     for command, names in plan.jobs(study):
+        if left and Path(plan.root, PLACES[command].last.format_map(names)).is_file():
+            continue
         use = expected(plan, command, **names)
         recipe = plan.config["recipes"][names["recipe"]] if command == "train" else None
         total["runs"] += recipe is not None
@@ -380,6 +387,19 @@ def cost(plan: Plan, study: str) -> dict[str, float]:
         total["gpu_hours"] += use.seconds * (recipe is not None and recipe["device"] == "cuda") / 3600
         total["disk_mb"] += use.disk
     return total
+
+
+def extent(plan: Plan, study: str) -> str:
+    """How much a study is, in words, before it runs: its trainings, how many are not done, what all of it will take."""
+    runs, left = cost(plan, study)["runs"], cost(plan, study, left=True)
+    text = f"{runs:,} trainings" + (f", {left['runs']:,} of them new" if left["runs"] < runs else "")
+    if not left["cpu_hours"]:
+        return text
+    hours, megabytes = left["cpu_hours"], left["disk_mb"]
+    time = f"{60 * hours:.0f} minutes" if hours < 1.5 else f"{hours:,.1f} hours"
+    gpu = f", {left['gpu_hours']:,.1f} hours with a GPU" if left["gpu_hours"] else ""
+    disk = f"{megabytes:,.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
+    return f"{text}, about {time} of one CPU{gpu} and {disk} of disk"
 
 
 @cache

@@ -50,35 +50,35 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
     for name in ("model", "predictions"):
         same: dict[str, dict[str, Job]] = defaultdict(dict)
         for job in trained.values():
-            hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
-            del hashes["reference"]  # which is only looked at
-            hashes |= {"labels": _content(scope, job)}
-            trained_on = io.canonical_json([job.manifest["config"], hashes])
-            same[scope.results.sha256(job.file("outputs", name))].setdefault(trained_on, job)
-        yield from _twice(f"{name} file", same.values())
+            same[scope.results.sha256(job.file("outputs", name))].setdefault(job.path, job)
+        different = ({_trained_on(scope, job): job for job in jobs.values()} for jobs in same.values() if len(jobs) > 1)
+        yield from _twice(f"{name} file", different)
+
+
+def _trained_on(scope: Scope, job: Job) -> str:
+    """What a network follows from: the reference is only looked at, and of labels the distributions and weights count.
+
+    Studies vary keys, also those that change no network, such as how ties of soft labels are broken.
+    """
+    config = job.manifest["config"]
+    hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
+    unused = {"reference", "labels"}
+    columns = ["item", "weight"] + ["hard"] * (config["recipe"]["class_weight"] != "none")
+    labels, _ = scope.results.table(job.file("inputs", "labels"), [*columns, "p"])
+    content = [io.vector(labels, name) for name in columns] + [io.matrix(labels, "p")]
+    digest = hashlib.sha256(b"".join(values.tobytes() for values in content)).hexdigest()
+    return io.canonical_json([config, {k: sha256 for k, sha256 in hashes.items() if k not in unused}, digest])
 
 
 def _fold_runs(config: dict[str, Any]) -> list[tuple[str, ...]]:
     """The trainings that leave a fold out, for labels that are made of their predictions."""
-    found: dict[tuple[str, ...], None] = {}
+    found = {}
     for point, seed in itertools.product(recompute.points(config), config["seeds"]):
-        made = (config["labels"][label]["aggregate"] for label in point.labels.values())
-        for of in (aggregate for aggregate in made if "folds" in aggregate):
-            run = (*point.ran[:2], of["recipe"], of["trained_on"])
-            found |= {(*run, f"{seed}-fold{k}of{of['folds']}"): None for k in range(of["folds"])}
+        for of in (config["labels"][label]["aggregate"] for label in point.labels.values()):
+            for k in range(of.get("folds", 0)):
+                run = (*point.ran[:2], of["recipe"], of["trained_on"], f"{seed}-fold{k}of{of['folds']}")
+                found[run] = None
     return list(found)
-
-
-def _content(scope: Scope, job: Job) -> str:
-    """A hash of what a network learns from, whatever the label file says of how it was made.
-
-    Studies vary keys, also those that change no network, such as how ties of soft labels are broken: hard classes count
-    where the loss is weighted by them.
-    """
-    table, _ = scope.results.table(job.file("inputs", "labels"), list(LABELS))
-    weighted = job.manifest["config"]["recipe"]["class_weight"] != "none"
-    parts = [io.matrix(table, "p"), *(io.vector(table, name) for name in ("item", "weight", *["hard"] * weighted))]
-    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
 
 
 def _twice(what: str, groups: Any) -> Findings:
