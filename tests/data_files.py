@@ -79,9 +79,6 @@ def label_files(outputs, folder):
     made = {}
     for aggregate, form in (("majority", "hard"), ("average", "soft")):
         made[form] = folder / f"{form}.parquet"
-        config = {
-            "label": {"aggregate": {"kind": aggregate}, "form": form, "ties": "lowest_index", "seed": 0},
-            "draw": "all",
-        }
-        label.run(config, outputs, {"labels": made[form]})
+        options = {"aggregate": {"kind": aggregate}, "form": form, "votes": "all", "ties": "lowest_index", "seed": 0}
+        label.run({"label": options, "draw": "all"}, outputs, {"labels": made[form]})
     return made

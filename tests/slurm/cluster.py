@@ -18,7 +18,7 @@ WORDS = ("--workflow-profile", PROFILE)
 MEMORY = 1350  # MB that a small training asks for: it, and the two Snakemakes above it; two such jobs fit a node
 
 
-def wait_for(what, seconds: float = 120):
+def wait_for(what, seconds: float = 400):
     """The first true value of ``what()``."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -121,7 +121,7 @@ def test_cifar10h_has_its_known_numbers(tmp_path):
     assert (p.max(axis=1) == 1).sum() == 4_393
     entropy = -np.sum(p * np.log(np.where(p > 0, p, 1)), axis=1)
     assert entropy.mean() == pytest.approx(0.154, abs=5e-4)
-    options = {"aggregate": {"kind": "majority"}, "form": "hard", "ties": "lowest_index", "seed": 0}
+    options = {"aggregate": {"kind": "majority"}, "form": "hard", "votes": "all", "ties": "lowest_index", "seed": 0}
     labels = tmp_path / "labels.parquet"
     label.run({"label": options, "draw": "all"}, outputs, {"labels": labels})
     table, metadata = io.read_table(labels)

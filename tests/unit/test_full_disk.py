@@ -116,7 +116,7 @@ def test_a_used_up_quota_and_a_lack_of_rights_say_what_to_do(monkeypatch, capsys
 
 
 def test_other_errors_of_the_system_are_no_mistakes_of_the_user(monkeypatch):
-    def broken(**arguments):
+    def broken(*arguments):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(sys, "argv", ["softlabels", "check", "config.yaml"])

@@ -17,9 +17,9 @@ TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()
 
 # In the order in which data flows: a room, and a module outside of rooms, imports from those before it only.
 ORDER = [
-    "errors", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "schema", "varied", "places",
-    "closure", "documents", "drawing", "contracts", "datasets", "labels", "networks", "training", "evaluation",
-    "embedding", "cards", "studies", "commands", "config", "plan", "resources", "provenance", "predict", "check",
+    "errors", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "columns", "schema", "varied",
+    "places", "closure", "documents", "drawing", "contracts", "datasets", "labels", "networks", "training",
+    "evaluation", "embedding", "cards", "studies", "commands", "config", "plan", "resources", "provenance", "predict", "check",
     "status", "slurm", "launch", "published", "cli", "__main__",
 ]  # fmt: skip
 ROOMS = ["datasets", "labels", "networks", "training", "evaluation", "cards", "studies", "provenance"]

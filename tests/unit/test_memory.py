@@ -127,7 +127,7 @@ def test_other_errors_are_left_alone():
 
 def test_too_little_memory_in_any_command_is_one_message(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["softlabels", "check", "config.yaml"])
-    monkeypatch.setattr(check, "command", lambda **arguments: numpy_has_too_little())
+    monkeypatch.setattr(check, "command", lambda *arguments: numpy_has_too_little())
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert end.value.code == 2

@@ -322,9 +322,9 @@ def folded(evidence, options):
 @pytest.fixture
 def drawn(tmp_path):
     """A plan of labels of every sort, on two splits."""
-    (tmp_path / "own_fitted.py").write_text(FITTED)
-    (tmp_path / "own_folded.py").write_text(FOLDED)
-    folded = {"kind": "own_folded:folded", "folds": 2, "trained_on": "fitted", "recipe": "quick"}
+    (tmp_path / "fits_on_train.py").write_text(FITTED)
+    (tmp_path / "mixes_folds.py").write_text(FOLDED)
+    folded = {"kind": "mixes_folds:folded", "folds": 2, "trained_on": "fitted", "recipe": "quick"}
     raw = {
         "modules": str(tmp_path),
         "datasets": {"shapes": {"source": {"kind": "synthetic", "items": 60, "votes": 5}}},
@@ -333,8 +333,8 @@ def drawn(tmp_path):
         "labels": {
             "soft": {"aggregate": "average", "form": "soft"},
             "few": {"aggregate": "average", "form": "soft", "votes": 3},
-            "fitted": {"aggregate": "own_fitted:fitted", "form": "soft"},
-            "on_all": {"aggregate": {"kind": "own_fitted:fitted", "fit_on": "all"}, "form": "soft"},
+            "fitted": {"aggregate": "fits_on_train:fitted", "form": "soft"},
+            "on_all": {"aggregate": {"kind": "fits_on_train:fitted", "fit_on": "all"}, "form": "soft"},
             "folded": {"aggregate": folded, "form": "soft"},
         },
         "studies": {"one": {"datasets": ["shapes"], "splits": ["random", "other"], "recipes": ["quick"],

@@ -55,7 +55,7 @@ def taken_over(folder):
         (Trainer, "step", 6, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 2]]),
         (Trainer, "step", 6, "SIGINT", " in epoch 2 of 3; the state is saved", [[2, 2]]),
         (Trainer, "validate", 2, "SIGTERM", " in epoch 2 of 3; the state is saved", [[2, 4]]),
-        (checkpoint, "save", 3, "SIGTERM", " in epoch 1 of 3; the state is saved", [[1, 4]]),
+        (checkpoint.Saver, "save", 3, "SIGTERM", " in epoch 1 of 3; the state is saved", [[1, 4]]),
         (train, "write", 1, "SIGTERM", "", [[4, 0]]),
         (io, "write_table", 2, "SIGUSR1", "", [[4, 0]]),  # between two outputs
         (manifest, "write", 1, "SIGTERM", "", [[4, 0]]),
@@ -197,6 +197,6 @@ def test_saving_that_is_slow_happens_less_often(monkeypatch, tmp_path, inputs):
     for module in (loop, checkpoint):
         monkeypatch.setattr(module, "time", Clock)
     monkeypatch.setattr(Trainer, "step", slow_step)
-    monkeypatch.setattr(checkpoint, "save", slow_save)
+    monkeypatch.setattr(checkpoint.torch, "save", slow_save)
     fit(tmp_path, inputs, RECIPE | {"epochs": 4}, checkpoint_seconds=2)
     assert saves == pytest.approx([3, 8.09, 13.18, 16.27])  # after 2 s, then each 0.09 s / 0.02 = 4.5 s, and at the end

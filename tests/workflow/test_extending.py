@@ -377,7 +377,7 @@ EXTENDED = {
             "recipes": ["new"],
             "labels": ["reliable", "drawn"],
             "seeds": [0],
-            "metrics": ["macro_acc", "kl", "kl_dcic", {"kind": "vote_loss", "base": 4}],
+            "metrics": ["macro_acc", "kl", "kl_dcic", {"kind": "vote_loss", "base": 2.5}],
             "figures": [],
         },
         "shown": {
@@ -449,8 +449,8 @@ def test_entries_of_every_kind_run_and_everything_knows_them(extended):
         "random/reliable/seed0.parquet", "other/reliable/seed0.parquet", "drawn/seed0.parquet", "shown/seed0.parquet",
         "random/folded/seed0.parquet", *(f"random/reliable/seed0-fold{k}of2.parquet" for k in range(2)),
     }  # fmt: skip
-    assert "vote loss (base 4) ↓" in (results / "studies/people/table.md").read_text()
-    told = extended.softlabels("explain", "results/tiny/studies/people", "reliable other", "vote_loss__base_4")
+    assert "vote loss (base 2.5) ↓" in (results / "studies/people/table.md").read_text()
+    told = extended.softlabels("explain", "results/tiny/studies/people", "reliable other", "vote_loss__base_2p5")
     assert "labels/people/other/reliable/seed0.parquet" in told
     told = extended.softlabels("explain", "results/tiny/studies/shown", "folded", "kl")
     assert "runs/people/random/new/reliable/seed0-fold1of2" in told

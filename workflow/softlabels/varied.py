@@ -13,11 +13,12 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from . import registry, schema
+from .columns import heads, number
 
 SECTIONS = {"dataset": "datasets", "split": "splits", "recipe": "recipes", "label": "labels"}
 SHORT = {"source": "dataset.source"}
@@ -67,21 +68,6 @@ class Key(NamedTuple):
     text: str
     kind: str
     path: tuple[str, ...]
-
-
-def heads(keys: Sequence[str]) -> list[str]:
-    """What columns of varied keys are called: the last part, or the whole key where two end alike."""
-    last = [key.rpartition(".")[2] for key in keys]
-    return [end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)]
-
-
-def number(text: str | None) -> float | None:
-    """The finite number that a value is, or None for a word such as ``all``."""
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
 
 
 def used(grid: list[Point], axis: str) -> list[str]:

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import closure, registry, schema
+from ..columns import heads
 from ..commands import COMMANDS
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, diff, of_study, parse
 from ..studies.ledger_view import PLACE, Ledger, key_of
-from ..varied import heads
 from .evidence import Results, entries, reading, study_of
 
 Row = dict[str, Any]

@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from .. import documents, registry
+from ..columns import heads
 from ..documents import Document, Table
-from ..varied import heads
 from . import paper
 
 PLACE = ("dataset", "split", "recipe")  # and what the study varies

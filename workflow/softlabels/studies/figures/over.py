@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ... import drawing, io
+from ...columns import heads, number
 from ...evaluation.statistics import half_width
-from ...varied import heads, number
 from ..ledger_view import Block, Ledger
 
 ENTRY = {

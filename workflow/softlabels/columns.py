@@ -1,0 +1,21 @@
+"""Varied keys and their values as tables and figures show them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def heads(keys: Sequence[str]) -> list[str]:
+    """What columns of varied keys are called: the last part, or the whole key where two end alike."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)]
+
+
+def number(text: str | None) -> float | None:
+    """The finite number that a value is, or None for a word such as ``all``."""
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
