@@ -136,6 +136,16 @@ def test_a_definition_is_that_of_a_study_which_writes_it_down():
     assert plan.config["datasets"]["shapes__votes_7"]["source"]["votes"] == 7
 
 
+def test_a_varied_kind_brings_its_own_defaults():
+    recipes = {"quick": {"network": "compact", "schedule": "warm_restarts"}}
+    varied_kind = grid({"recipes": recipes}, vary={"recipe.schedule.kind": ["warm_restarts", "constant"]})
+    assert [point.recipe for point in varied_kind] == ["quick", "quick__schedule_kind_constant"]
+    assert [point.split for point in grid(vary={"split.kind": ["random", "folds"]})] == ["random", "random__kind_folds"]
+    recipes["quick"]["schedule"] = {"kind": "warm_restarts", "first_cycle": 3}
+    (told,) = problems({"recipes": recipes}, vary={"recipe.schedule.kind": ["constant"]})
+    assert "unknown key 'first_cycle'; it is an option of the schedule warm_restarts" in told
+
+
 def test_studies_share_the_runs_at_the_value_of_the_base():
     plain, varying = Plan(raw_of()), Plan(raw_of(vary={"recipe.epochs": [2, 4]}))
     shared = {

@@ -258,6 +258,10 @@ class _Expansion:
                 self.problem(f"{self.place}: '{key.text}': unknown key '{there.rest[0]}' of {where}; {hint}")
                 return None
             inside = _find(definition, key._replace(path=key.path[:-1]))
+            if key.path[-1] == "kind" and "registry" in inside.rule:  # the defaults of another kind are not its own
+                defaults = schema.complete({"kind": inside.value["kind"]}, inside.rule)
+                for option in [name for name, value in inside.value.items() if defaults.get(name, ...) == value]:
+                    del inside.value[option]
             inside.value[key.path[-1]] = copy.deepcopy(changes[key])
             definition = schema.complete(definition, rule)
         wrong = list(self.wrong(definition, rule, (origin,)))
