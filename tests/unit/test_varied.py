@@ -5,6 +5,7 @@ import csv
 import json
 import re
 import shutil
+import textwrap
 import time
 
 import finished_run
@@ -100,6 +101,32 @@ def test_long_names_are_cut_and_texts_that_no_name_can_hold_stay_apart():
     assert all(re.fullmatch(NAME, found.recipe) for found in grid(points=files))
 
 
+OWN = {
+    "module": """
+        def loss(logits, target, index, state, options):
+            return logits.sum(dim=1)
+
+        ENTRY = {"kind": "loss", "about": "Any.", "options": {"gamma": {"type": "number", "default": 2}}}
+        """,
+    "other": """
+        def schedule(epoch, epochs, options):
+            return 1.0
+
+        ENTRY = {"kind": "schedule", "about": "Any.", "options": {"gamma": {"type": "number", "default": 2}}}
+        """,
+}
+
+
+def test_a_key_is_named_wholly_where_another_of_its_definition_ends_alike(tmp_path):
+    for name, text in OWN.items():
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(text))
+    recipe = {"network": "compact", "loss": "module:loss", "schedule": "other:schedule"}
+    sections = {"modules": str(tmp_path), "recipes": {"quick": recipe}}
+    points = [{"recipe.loss.gamma": 1}, {"recipe.schedule.gamma": 1}, {"recipe.optimiser.momentum": 0.5}]
+    names = [point.recipe for point in grid(sections, points=points)]
+    assert names == ["quick__loss_gamma_1", "quick__schedule_gamma_1", "quick__momentum_0p5"]
+
+
 def test_a_definition_is_that_of_a_study_which_writes_it_down():
     plan = Plan(raw_of(vary={"recipe.epochs": [4, 9], "source.votes": [3, 7]}))
     recipe = {"network": "compact", "epochs": 9}
@@ -107,6 +134,16 @@ def test_a_definition_is_that_of_a_study_which_writes_it_down():
     names = {"dataset": "shapes", "split": "random", "recipe": "quick__epochs_9", "label": "soft", "seed": "1"}
     assert plan.json("train", **names) == written.json("train", **names)
     assert plan.config["datasets"]["shapes__votes_7"]["source"]["votes"] == 7
+
+
+def test_a_varied_kind_brings_its_own_defaults():
+    recipes = {"quick": {"network": "compact", "schedule": "warm_restarts"}}
+    varied_kind = grid({"recipes": recipes}, vary={"recipe.schedule.kind": ["warm_restarts", "constant"]})
+    assert [point.recipe for point in varied_kind] == ["quick", "quick__schedule_kind_constant"]
+    assert [point.split for point in grid(vary={"split.kind": ["random", "folds"]})] == ["random", "random__kind_folds"]
+    recipes["quick"]["schedule"] = {"kind": "warm_restarts", "first_cycle": 3}
+    (told,) = problems({"recipes": recipes}, vary={"recipe.schedule.kind": ["constant"]})
+    assert "unknown key 'first_cycle'; it is an option of the schedule warm_restarts" in told
 
 
 def test_studies_share_the_runs_at_the_value_of_the_base():
@@ -193,6 +230,7 @@ def test_by_default_a_figure_is_drawn_over_each_key_with_numbers_and_nothing_is_
         ({"vary": {"recipe.schedule.first_cycle": [1]}}, ["'first_cycle' of recipes.quick.schedule"]),
         ({"vary": {"network.x": [1]}}, ["'network.x'", "Did you mean 'recipe.network.x'?"]),
         ({"vary": {"recipes.epochs": [1]}}, ["Did you mean 'recipe.epochs'?"]),
+        ({"vary": {"recipe..epochs": [1]}}, ["Did you mean 'recipe.epochs'?"]),
         ({"vary": {"dataset.paper": ["mice_bone"]}}, ["'dataset.paper' changes no result"]),
         ({"vary": {"recipe.epochs": 5}}, ["studies.s.vary.recipe.epochs: found 5, expected a list"]),
         ({"vary": {"recipe.epochs": []}}, ["studies.s.vary.recipe.epochs: found [], expected 1 entries or more"]),
@@ -203,6 +241,7 @@ def test_by_default_a_figure_is_drawn_over_each_key_with_numbers_and_nothing_is_
         ({"points": [{}]}, ["studies.s.points: found no key"]),
         ({"vary": {"recipe.epochs": [5]}, "points": [{"recipe.epochs": 5}]}, ["gives 'vary' and 'points'"]),
         ({"vary": {"source.votes": [5], "dataset.source.votes": [6]}}, ["are the same key"]),
+        ({"vary": {"recipe.momentum": [0.5], "recipe.optimiser.momentum": [0.5]}}, ["are the same key"]),
         ({"vary": {"recipe.epochs": [5, "ten"], "recipe.rate": [0.1, 0.2]}},
          ['studies.s, point 3 (recipe.epochs ten, recipe.rate 0.1): recipes.quick.epochs: found "ten", expected']),
         ({"points": [{"split.train": 0.5}]},

@@ -63,7 +63,7 @@ class Configuration(dict):
 
 
 class Key(NamedTuple):
-    """A varied key: as it is written, the kind of definition, and the path inside."""
+    """A varied key: as it is written, the kind of definition, and the path inside, of a short key where it belongs."""
 
     text: str
     kind: str
@@ -174,10 +174,13 @@ class _Expansion:
             if any(whole == key or whole.startswith(f"{key}.") for key in SAYS_NOTHING):
                 self.problem(f"{self.place}: '{text}' changes no result, so that it cannot be varied. Remove it.")
                 return None
+            if moved := schema.section(kind).get("properties", {}).get(path[0], {}).get("moved"):
+                path[:1] = moved.split(".")
             return Key(text, kind, tuple(path))
         owners = [kind for kind in SECTIONS if head in schema.section(kind).get("properties", {})]
         near = [f"{kind}.{text}" for kind in owners]
-        near += [f"{kind}.{rest or '…'}" for kind in difflib.get_close_matches(head, [*SECTIONS, *SHORT], n=1)]
+        rest = ".".join(filter(None, rest.split("."))) or "…"
+        near += [f"{kind}.{rest}" for kind in difflib.get_close_matches(head, [*SECTIONS, *SHORT], n=1)]
         hint = f" Did you mean '{near[0]}'?" if near else ""
         self.problem(
             f"{self.place}: found the key '{text}', expected one that begins with {', '.join(SECTIONS)} or source, "
@@ -233,18 +236,19 @@ class _Expansion:
         written = ", ".join(f"{key.text} {_flow(value)}" for key, value in changes.items())
         origin = f"{self.place}, point {k} ({written}): {section}.{base}"
         for key in sorted(changes, key=lambda key: len(key.path)):  # a kind comes before its options
-            there = _find(definition, key)
-            if there.rest:
+            if (there := _find(definition, key)).rest:
                 known = schema.properties(there.value, there.rule)
                 near = difflib.get_close_matches(there.rest[0], known, n=1)
                 hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(sorted(known)) or 'none'}."
                 where = ".".join((section, base, *there.path))
                 self.problem(f"{self.place}: '{key.text}': unknown key '{there.rest[0]}' of {where}; {hint}")
                 return None
-            parent = definition
-            for part in there.path[:-1]:
-                parent = parent[part]
-            parent[there.path[-1]] = copy.deepcopy(changes[key])
+            inside = _find(definition, key._replace(path=key.path[:-1]))
+            if key.path[-1] == "kind" and "registry" in inside.rule:  # the defaults of another kind are not its own
+                defaults = schema.complete({"kind": inside.value["kind"]}, inside.rule)
+                for option in [name for name, value in inside.value.items() if defaults.get(name, ...) == value]:
+                    del inside.value[option]
+            inside.value[key.path[-1]] = copy.deepcopy(changes[key])
             definition = schema.complete(definition, rule)
         wrong = list(self.wrong(definition, rule, (origin,)))
         for text in wrong:
@@ -280,15 +284,13 @@ class _Found(NamedTuple):
 
 
 def _find(definition: dict[str, Any], key: Key) -> _Found:
-    value, rule, path = definition, schema.section(key.kind), key.path
-    if moved := schema.properties(value, rule).get(path[0], {}).get("moved"):
-        path = (*moved.split("."), *path[1:])
-    for n, part in enumerate(path):
+    value, rule = definition, schema.section(key.kind)
+    for n, part in enumerate(key.path):
         known = schema.properties(value, rule)
         if part not in known or "moved" in known[part]:
-            return _Found(path[:n], path[n:], value, rule)
+            return _Found(key.path[:n], key.path[n:], value, rule)
         value, rule = value.get(part) if isinstance(value, dict) else None, known[part]
-    return _Found(path, (), value, rule)
+    return _Found(key.path, (), value, rule)
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
@@ -364,15 +366,26 @@ def _said(found: _Found) -> str | None:
 
 
 def _name(base: str, definition: dict[str, Any], was: dict[str, Any], changes: Iterable[Key]) -> str:
-    """The base and what differs from it, in the order of the keys, so that it is the same in every study."""
-    changed = {}
+    """The base and what differs from it, in the order of the keys, so that it is the same in every study.
+
+    A key is called by its last part, or wholly where another key of the definition, varied or not, ends alike.
+    """
+    ends = [*_ends(definition, schema.section(next(iter(changes)).kind))]
+    words = [base]
     for key in sorted(changes, key=lambda key: key.path):
         now, before = _find(definition, key), _find(was, key)
         if now.value != before.value or now.rest != before.rest:
-            changed[".".join(key.path)] = _token(_chosen(now.value, now.rule))
-    words = (head.replace(".", "_") for head in heads([*changed]))
-    text = "__".join([base, *(f"{word}_{token}" for word, token in zip(words, changed.values(), strict=True))])
+            head = "_".join(key.path) if ends.count(key.path[-1]) > 1 else key.path[-1]
+            words.append(f"{head}_{_token(_chosen(now.value, now.rule))}")
+    text = "__".join(words)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 9].rstrip('_')}_{_digest(text)}"
+
+
+def _ends(value: Any, rule: dict[str, Any]) -> Iterator[str]:
+    """What the keys of a definition end with."""
+    for key, sub, subrule in schema.parts(value, rule) if isinstance(value, dict) else ():
+        yield key
+        yield from _ends(sub, subrule)
 
 
 def _token(value: Any) -> str:
