@@ -161,9 +161,10 @@ def test_labels_of_networks_are_checked_without_training(folder, check):
         aggregate = {"kind": "own_folded:folded", "recipe": "quick"} | options
         labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": aggregate, "form": "soft"}}
         change(folder, labels=labels, modules=str(folder / "mine"))
-        return check(status=status).err
+        found = check(status=status)
+        return found.err or found.out
 
-    assert told(status=0) == ""
+    assert "Label soft: is made of networks' predictions, so it was not tried." in told(status=0)
     assert "found 40 folds for the 36 images" in told(folds=40)
     assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in told(recipe="quik")
     assert "trained_on: 'soft' is made of networks' predictions itself" in told(trained_on="soft")

@@ -145,6 +145,26 @@ def test_what_a_job_asks_for_grows_with_what_it_has_to_do(command, resource, mor
     assert of(command, plan(**more))[resource] > of(command)[resource]
 
 
+def test_a_study_asks_for_what_its_largest_point_needs_and_for_all_of_its_runs():
+    study = {"datasets": ["d"], "recipes": ["r"], "seeds": [0], "figures": []}
+    one, many = (
+        use("study", plan(studies={"s": study | {"vary": {"source.items": items}}}))
+        for items in ([60_000], [300, 600, 60_000])
+    )
+    assert many.mb >= one.mb > 1.5 * use("study").mb
+    assert many.seconds > one.seconds and many.disk > one.disk
+
+
+def test_a_label_whose_votes_are_drawn_holds_all_of_them():
+    source = {"kind": "synthetic", "items": 60_000, "pixels": 32, "votes": 50}
+    three = {"aggregate": "average", "form": "soft", "votes": 3}
+    grid = plan(datasets={"d": {"source": source, "reference": "votes"}},
+                labels={"three": three, "soft": {**three, "votes": "all"}},
+                studies={"s": {"datasets": ["d"], "recipes": ["r"], "labels": ["soft", "three"]}})  # fmt: skip
+    # 344 MB were measured for three of 3 million votes, 190 MB for all of them.
+    assert use("label", grid, label="three").mb > 344 > use("label", grid).mb > 190
+
+
 def test_more_threads_and_a_gpu_shorten_a_training():
     long = {"recipe": {"epochs": 200}, "source": {"items": 15_000}}
     one = use("train", plan(**long)).seconds

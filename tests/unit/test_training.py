@@ -317,3 +317,19 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_two(tmp_path, own)
     assert done.returncode == 2
     assert done.stderr.startswith("softlabels: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_delivery_is_looked_at_in_each_epoch_even_where_it_fills_one_array(inputs):
+    made = trainer(inputs, recipe())
+    shown = made.data.target.copy()
+    made.delivery = lambda data, epoch, seed, options: np.multiply(data.target, epoch, out=shown)
+    for epoch in (1, 2):
+        made.deliver(epoch)
+        np.testing.assert_array_equal(made.target.numpy(), made.data.target * epoch)
+    shown[:] = np.nan
+    made.delivery = lambda data, epoch, seed, options: shown
+    with pytest.raises(UserError, match=r"The delivery expected gave targets \[\d+, \d+\] in epoch 3, expected finite"):
+        made.deliver(3)
+    made.delivery = lambda data, epoch, seed, options: shown[:3]
+    with pytest.raises(UserError, match="expected finite numbers"):
+        made.deliver(3)

@@ -175,6 +175,9 @@ def command(configfile: Path, overrides: list[str]) -> None:
         print(line, flush=True)
     problems.stop()
     plan = Plan(raw)
+    for name, definition in plan.config["labels"].items():
+        if "folds" in definition["aggregate"]:
+            print(f"Label {name}: is made of networks' predictions, so it was not tried.")
     for warning in configuration.warnings(plan.config):
         print(f"Warning: {warning}.")
     for study in plan.config["studies"]:

@@ -82,7 +82,7 @@ class Plan:
             last = {"seed": seeds[:1] if command == "embed" else seeds, "label": []}
             for more in self._figure_axes(study) if command == "figure" else [{}]:
                 for names in _products(first | more, fixed):
-                    for of_block, labels in self._blocks(study, block).items():
+                    for of_block, labels in self.blocks(study, block).items():
                         place = dict(zip(block, of_block, strict=True))
                         if _has(place, fixed):
                             shared = {**names, **place}
@@ -90,7 +90,7 @@ class Plan:
                             for own in _products(its, fixed):
                                 yield command, {**shared, **own}
 
-    def _blocks(self, study: str, axes: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
+    def blocks(self, study: str, axes: tuple[str, ...]) -> dict[tuple[str, ...], list[str]]:
         """The labels that run in each data set, split and recipe of a study, or in each of some of these three."""
         if (study, axes) not in self._grids:
             found: dict[tuple[str, ...], dict[str, None]] = {}
@@ -102,7 +102,7 @@ class Plan:
 
     def _figure_axes(self, study: str) -> Iterator[dict[str, list[str]]]:
         """Name and blocks of each figure of a study."""
-        blocks = ["".join(f"-{name}" for name in block) for block in self._blocks(study, BLOCK)]
+        blocks = ["".join(f"-{name}" for name in block) for block in self.blocks(study, BLOCK)]
         for name, about in self.figures(study).items():
             yield {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
 
@@ -179,7 +179,7 @@ class Plan:
         """The splits of a data set, and their seeds, that any study uses."""
         found = set()
         for name, study in self.config["studies"].items():
-            splits = {split for of_data, split in self._blocks(name, BLOCK[:2]) if of_data == dataset}
+            splits = {split for of_data, split in self.blocks(name, BLOCK[:2]) if of_data == dataset}
             found |= set(itertools.product(splits, study["seeds"]))
         return sorted(found)
 
@@ -405,7 +405,7 @@ class Plan:
         grid = self.config["studies"][study]
         options = self.tracked("figure", self.figures(study)[figure]["options"])
         place = tuple(block.split("-")[1:])
-        labels = self._blocks(study, BLOCK)[place] if place else grid["labels"]
+        labels = self.blocks(study, BLOCK)[place] if place else grid["labels"]
         of_study = {"study": study, "labels": labels, "seeds": grid["seeds"]}
         return {**of_study, "figure": options, "block": list(place) or None}
 

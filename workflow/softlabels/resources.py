@@ -24,7 +24,7 @@ from .datasets.synthetic import CHUNK_BYTES
 from .errors import UserError
 from .io import read_table
 from .places import PLACES
-from .plan import Plan
+from .plan import BLOCK, Plan
 from .registry import OWN, entry
 
 MB = 2**20
@@ -188,10 +188,6 @@ class _Estimates:
         return tuple(math.ceil(items * shares.get(part, share))
                      for part, share in (("train", 0.6), ("val", 0.2), ("test", 0.2)))  # fmt: skip
 
-    def blocks(self, study: str) -> list[tuple[str, str, str]]:
-        """Data set, split and recipe of every point of a study."""
-        return [point[:3] for point in self.config.grids[study]]
-
     def network(self, recipe: str) -> dict[str, int]:
         """What a recipe's network says of its size."""
         about = entry("network", self.config["recipes"][recipe]["network"]["kind"])
@@ -223,9 +219,11 @@ class _Estimates:
         return Use(IDLE["card"] + held, 3 + size.items * 2e-5 + size.votes * 1.5e-5 + seeds * 0.01, 0.2)
 
     def _label(self, dataset: str, label: str) -> Use:
-        size = self.size(dataset)
-        factor = _factor(self.config["labels"][label]["aggregate"]["kind"])
-        held = size.numbers(90) + min(size.votes, 1_000_000) * 60 / MB
+        size, definition = self.size(dataset), self.config["labels"][label]
+        kind = definition["aggregate"]["kind"]
+        one_by_one = definition["votes"] != "all" or "annotators" in entry("aggregate", kind)["needs"]
+        factor = _factor(kind)
+        held = size.numbers(90) + (size.votes if one_by_one else min(size.votes, 1_000_000)) * 60 / MB
         disk = size.items * (2 * size.classes + 3) / MB  # compressed
         return Use(IDLE["label"] + factor * held, 1 + factor * (size.votes * 1e-7 + size.items * 1e-5), disk + 0.01)
 
@@ -294,15 +292,11 @@ class _Estimates:
         return Use(IDLE["embed"] + held, seconds, tested * 12 / MB + 0.01)
 
     def _figure(self, study: str, figure: str, block: str) -> Use:
-        about = self.plan.figures(study)[figure]
-        factor, grid = _factor(about["options"]["kind"]), self.config["studies"][study]
-        blocks = [names for names in self.blocks(study) if not block or list(names) == block.split("-")[1:]]
-        items = sum(self.parts(dataset, split)[2] * len(grid["labels"]) for dataset, split, _ in blocks)
-        rows = (
-            sum(self.config["recipes"][recipe]["epochs"] for *_, recipe in blocks)
-            * len(grid["labels"])
-            * len(grid["seeds"])
-        )
+        options, seeds = self.plan.figures(study)[figure]["options"], self.config["studies"][study]["seeds"]
+        factor, of_block = _factor(options["kind"]), self.plan.blocks(study, BLOCK)
+        shown = [tuple(block.split("-")[1:])] if block else list(of_block)
+        items = sum(self.parts(*place[:2])[2] * len(of_block[place]) for place in shown)
+        rows = sum(self.config["recipes"][place[2]]["epochs"] * len(of_block[place]) for place in shown) * len(seeds)
         return Use(
             IDLE["figure"] + factor * (items + rows) * 2000 / MB,
             factor * (4 + (items + rows) * 2e-4),
@@ -310,16 +304,15 @@ class _Estimates:
         )
 
     def _study(self, study: str) -> Use:
-        grid = self.config["studies"][study]
-        runs = len(self.blocks(study)) * len(grid["labels"]) * len(grid["seeds"])
-        numbers = runs * len(self.plan.sets(study))
+        points, seeds = self.config.grids[study], len(self.config["studies"][study]["seeds"])
+        numbers = sum(len(point.labels) for point in points) * seeds * len(self.plan.sets(study))
         lines, widest = 0, 0
-        for dataset, split, _ in self.blocks(study):
-            tested, columns = self.parts(dataset, split)[2], self.size(dataset).classes * (len(grid["labels"]) + 1)
-            lines += tested * len(grid["seeds"]) * (30 + columns * 9)
-            widest = max(
-                widest, tested * len(grid["seeds"]) * (4000 + columns * 250) + self.size(dataset).numbers(40) * MB
-            )
+        for point in points:
+            size = self.size(point.dataset)
+            tested = self.parts(point.dataset, point.split)[2] * seeds
+            columns = size.classes * (len(point.labels) + 1)
+            lines += tested * (30 + columns * 9)
+            widest = max(widest, tested * (4000 + columns * 250) + size.numbers(40) * MB)
         return Use(
             IDLE["study"] + (widest + numbers * 60_000) / MB, 2 + numbers * 0.05 + lines * 3e-7, lines / MB + 0.05
         )

@@ -160,7 +160,8 @@ STUDY = {
         additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True}),
     "points": _key("In place of `vary`, the combinations themselves, each a mapping of keys to values.", [],
         type="array", items={"type": "object"}),
-    "limit": _key("How many trainings a study that varies something may ask for.", 1000, type="integer", minimum=1),
+    "limit": _key("How many trainings a study that varies something may ask for, without those that leave a "
+        "fold out.", 1000, type="integer", minimum=1),
 }  # fmt: skip
 
 TOP = {

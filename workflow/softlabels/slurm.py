@@ -20,6 +20,7 @@ from .config import read
 from .errors import Problems, UserError
 from .places import REPOSITORY
 from .plan import Plan
+from .varied import SECTIONS, named
 
 # Snakemake's executor gives each of its jobs a comment that begins so.
 COMMENT = "rule_"
@@ -178,6 +179,8 @@ def require_nodes(plan: Plan, cores: str, options: list[str]) -> None:
             key = "runtime" if resource == "minutes" else resource
             here = f"lower set-resources: {command}: {key} of {asked.profile}"
             change = here if resource in replaced else resources.lever(command, resource, names)
+            for section, name in ((SECTIONS.get(axis), name) for axis, name in names.items()):
+                change = change.replace(f"{section}.{name}.", f"{named(f'{section}.{name}', plan.config.origins)}.")
             job = ", ".join(f"{axis} {value}" for axis, value in names.items() if axis not in ("seed", "draw"))
             problems.add(
                 f"Rule {command} ({job}) asks for {wanted.format(f'{amount:g}')}, the largest node of {where} that "

@@ -43,7 +43,7 @@ class Evidence:
     annotations: Path | None = None  # the file of the votes; None where there are none
     kept: np.ndarray | None = None  # bool, of each row of that file whether it counts; None: all do
     distribution: np.ndarray | None = None  # probabilities, float64 [N, C]: there just where votes are not
-    seed: tuple[int, ...] = ()  # of the run, to key what is drawn; empty where one draw serves all seeds
+    seed: tuple[int, ...] = ()  # of the run, to key what is drawn; empty where one file serves all seeds
     part: np.ndarray | None = None  # [N], the part of each item in the split that the label is made for
     # Mean probabilities, float64 [N, C], of the networks that did not learn from the item; None where not asked for.
     out_of_fold: np.ndarray | None = None
@@ -195,8 +195,8 @@ def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any
     The top is compared in whole votes where there are votes, so that rounding makes and breaks no tie. Where these have
     weights, their sums, made in float64 in the order of the rows, are compared exactly: weights such as 0.1 may differ
     in the last bit where they tie on paper. The option ``ties`` breaks ties by ``lowest_index``, at ``random`` (by
-    item, ``seed``, and the seed of the run where a label is drawn) or leaves the item out (``drop``), as one without a
-    vote is; if none is left, that is a UserError.
+    item, ``seed``, and the seed of the run where there is a file a seed) or leaves the item out (``drop``), as one
+    without a vote is; if none is left, that is a UserError.
     """
     score = evidence.score
     top = score == score.max(axis=1, keepdims=True)

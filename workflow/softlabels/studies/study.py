@@ -95,7 +95,8 @@ def _setup(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterat
         groups.setdefault(point.block[0], {}).setdefault(point.block[2], []).append(point)
     for dataset, recipes in groups.items():
         for recipe, points in recipes.items():
-            name = f"{paper.title(dataset)}, recipe {recipe}"
+            everywhere = " (at every point)" if len(points) > 1 and config.get("varied") else ""
+            name = f"{paper.title(dataset)}, recipe {recipe}{everywhere}"
             compared = zip(*(_compared(config, point, truths) for point in points), strict=True)
             for said, texts in zip(SETUP, compared, strict=True):
                 common = [text for text in texts[0] or () if all(text in of_point for of_point in texts)]

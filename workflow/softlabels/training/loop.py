@@ -39,7 +39,7 @@ class Trainer:
         self.optimiser = optimiser(model.parameters(), recipe["rate"], recipe["optimiser"])
         self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
         self.delivery, self.delivered = registry.load("delivery", delivery["kind"]), delivery
-        self.shown: np.ndarray | None = None
+        self.shown = False  # whether the targets are the labels themselves
         self.deliver(1)
         self.weight = torch.from_numpy(data.item_weights(recipe["class_weight"])).to(device)
         per_class = recipe["class_weight"] == "per_class"
@@ -127,7 +127,7 @@ class Trainer:
     def deliver(self, epoch: int) -> None:
         """Set the targets of an epoch, ``target``, float32 ``[N, C]`` on the device."""
         shown = self.delivery(self.data, epoch, self.seed, self.delivered)
-        if shown is self.shown:
+        if self.shown and shown is self.data.target:
             return
         learned, shape = self.data.learned, self.data.target.shape
         if np.shape(shown) != shape or not np.isfinite(shown[learned]).all():
@@ -135,7 +135,8 @@ class Trainer:
                 f"The delivery {self.delivered['kind']} gave targets {list(np.shape(shown))} in epoch {epoch}, "
                 f"expected finite numbers {list(shape)}. Correct it."
             )
-        self.shown, self.target = shown, torch.from_numpy(np.asarray(shown, np.float32)).to(self.device)
+        self.shown = shown is self.data.target  # one that fills the same array anew is looked at in each epoch
+        self.target = torch.from_numpy(np.array(shown, np.float32)).to(self.device)
 
     def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> None:
         """One optimiser step."""
