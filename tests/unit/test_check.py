@@ -168,3 +168,40 @@ def test_labels_of_networks_are_checked_without_training(folder, check):
     assert "found 40 folds for the 36 images" in told(folds=40)
     assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in told(recipe="quik")
     assert "trained_on: 'soft' is made of networks' predictions itself" in told(trained_on="soft")
+
+
+GIVES_NO_LABELS = """
+from softlabels.labels.evidence import average, label_table
+
+ENTRY = {"kind": "aggregate", "about": "", "options": {"how": {"type": "string"}}}
+
+
+def label(evidence, options):
+    if options["how"] == "nothing":
+        return None
+    if options["how"] == "exit":
+        raise SystemExit(3)
+    p = average(evidence)
+    other = {"narrow": p[:, :1], "double": 2 * p, "unknown": p * float("nan")}
+    return label_table(evidence, other[options["how"]], options)
+"""
+
+
+def test_an_aggregate_of_ones_own_that_gives_no_labels_is_named(folder, check):
+    (folder / "mine").mkdir()
+    (folder / "mine/own_wrong.py").write_text(GIVES_NO_LABELS)
+    told = {
+        "nothing": "the aggregate own_wrong:label returned NoneType, expected what label_table() returns",
+        "exit": "own_wrong.py, line 11: SystemExit: 3. Correct your own code.",
+        "narrow": "the aggregate own_wrong:label gave labels [60, 1], expected [60, 2]",
+        "double": "gave item 0 the label [2.0, 0.0], expected a distribution that sums to 1 (60 such items)",
+        "unknown": "gave item 0 the label [nan, nan]",
+    }
+    labels = {how: {"aggregate": {"kind": "own_wrong:label", "how": how}, "form": "soft"} for how in told}
+    study = {"datasets": ["animals"], "recipes": ["quick"], "labels": [*labels], "figures": []}
+    change(folder, labels=labels, studies={"one": study}, modules=str(folder / "mine"))
+    complaints = check(status=2).err.splitlines()[1:]
+    assert len(complaints) == len(told)
+    for line, (how, text) in zip(complaints, told.items(), strict=True):
+        assert line.startswith(f"  - datasets.animals with labels.{how}: ")
+        assert text in line

@@ -17,6 +17,7 @@ from softlabels.errors import UserError
 from softlabels.networks.base import Body, Classifier
 from softlabels.training import augmentation, checkpoint, memory, train
 from softlabels.training.data import Images
+from softlabels.training.deliveries import expected
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"flips": "none", "quarter_turns": False}  # no augmentation
@@ -273,6 +274,38 @@ def test_a_target_that_is_no_distribution_names_the_item(tmp_path, own, row):
         fit(tmp_path, own, recipe())
 
 
+DELIVERED = {
+    "nothing": (lambda target, epoch: None, "gave NoneType as targets of epoch 1"),
+    "lists": (lambda target, epoch: target.tolist(), "gave list as targets"),
+    "narrow": (lambda target, epoch: target[:, 1:], r"gave an array \[60, 2\] as targets .*finite numbers \[60, 3\]"),
+    "text": (lambda target, epoch: target.astype(str), r"gave an array \[60, 3\] as targets"),
+    "unknown": (lambda target, epoch: target * np.nan, "gave numbers that are not finite as targets"),
+}
+
+
+@pytest.mark.parametrize("how", DELIVERED)
+def test_targets_that_are_no_finite_numbers_for_each_item_are_refused(monkeypatch, inputs, how):
+    give, told = DELIVERED[how]
+    monkeypatch.setattr(expected, "targets", lambda data, epoch, seed, options: give(data.target, epoch))
+    with pytest.raises(UserError, match=told):
+        trainer(inputs, recipe())
+
+
+def test_targets_that_change_in_place_are_learned_from_and_labels_cannot_be_changed(monkeypatch, inputs):
+    kept = np.zeros((60, 3), np.float32)
+
+    def targets(data, epoch, seed, options):
+        kept[:] = epoch
+        return kept
+
+    monkeypatch.setattr(expected, "targets", targets)
+    training = trainer(inputs, recipe())
+    training.deliver(2)
+    assert (training.target == 2).all()
+    with pytest.raises(ValueError, match="read-only"):
+        training.data.target[:] = 0
+
+
 def test_labels_of_no_training_item_are_refused(tmp_path, own):
     write_labels(own["labels"], distributions(own), np.arange(3, 60, 5))
     with pytest.raises(UserError, match=r"no item of the training part of .*split\.parquet has a label"):
@@ -317,19 +350,3 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_two(tmp_path, own)
     assert done.returncode == 2
     assert done.stderr.startswith("softlabels: ")
     assert done.stderr.count("\n") == 1
-
-
-def test_a_delivery_is_looked_at_in_each_epoch_even_where_it_fills_one_array(inputs):
-    made = trainer(inputs, recipe())
-    shown = made.data.target.copy()
-    made.delivery = lambda data, epoch, seed, options: np.multiply(data.target, epoch, out=shown)
-    for epoch in (1, 2):
-        made.deliver(epoch)
-        np.testing.assert_array_equal(made.target.numpy(), made.data.target * epoch)
-    shown[:] = np.nan
-    made.delivery = lambda data, epoch, seed, options: shown
-    with pytest.raises(UserError, match=r"The delivery expected gave targets \[\d+, \d+\] in epoch 3, expected finite"):
-        made.deliver(3)
-    made.delivery = lambda data, epoch, seed, options: shown[:3]
-    with pytest.raises(UserError, match="expected finite numbers"):
-        made.deliver(3)

@@ -152,7 +152,7 @@ def _noted(problems: Problems, place: str = "") -> Iterator[None]:
         first, *listed = str(error).split("\n  - ")
         for problem in listed or [first]:
             problems.add(place + problem)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         folder = Path(os.environ.get(registry.FOLDER, ".")).resolve()
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(Path(frame.filename), folder)]
         if not own:

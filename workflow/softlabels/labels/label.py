@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import registry
 from ..contracts import Labels, write_labels
 from ..errors import UserError
 from . import evidence as evidence_files
-from .evidence import one_hot
+from .evidence import LabelTable, one_hot
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
@@ -35,7 +37,29 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             f"Take another aggregate, or a source with annotators."
         )
     labels = registry.load("aggregate", options["aggregate"]["kind"])(evidence, {**options, **options["aggregate"]})
+    _require_labels(options["aggregate"]["kind"], labels, len(evidence.classes))
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
     made = Labels(outputs["labels"], labels.item, p, labels.hard, labels.weight, evidence.classes)
     write_labels(made, labels.votes, facts)
+
+
+def _require_labels(kind: str, labels: Any, n_classes: int) -> None:
+    """Refuse what is no distribution for each item: an aggregate may be the user's own."""
+    if not isinstance(labels, LabelTable):
+        raise UserError(
+            f"label: the aggregate {kind} returned {type(labels).__name__}, expected what label_table() returns. "
+            f"Correct it."
+        )
+    if np.shape(labels.p) != (len(labels.item), n_classes):
+        raise UserError(
+            f"label: the aggregate {kind} gave labels {list(np.shape(labels.p))}, expected "
+            f"{[len(labels.item), n_classes]}, a distribution for each item with votes. Correct it."
+        )
+    bad = ~((labels.p >= 0).all(axis=1) & (np.abs(labels.p.sum(axis=1) - 1) < 1e-4))  # negated, so that NaN is bad
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise UserError(
+            f"label: the aggregate {kind} gave item {labels.item[row]} the label {labels.p[row].tolist()}, expected a "
+            f"distribution that sums to 1 ({int(bad.sum())} such items). Correct it."
+        )

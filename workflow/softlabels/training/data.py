@@ -104,6 +104,7 @@ def read_run(labels: Path, split: Path, reference: Path) -> Run:
 
     target, labelled = of_all(label.p, 0, np.float32), of_all(True, False, bool)
     hard, weight = of_all(label.hard, -1, np.int64), of_all(label.weight, 1, np.float32)
+    target.flags.writeable = False  # a delivery that wrote into it would change the label of all later epochs
     run = Run(label.classes, parts, target, labelled, hard, weight, truth)
     if not run.learned.any():
         raise UserError(f"{labels}: no item of the training part of {split} has a label. Check the label's options.")

@@ -39,7 +39,7 @@ class Trainer:
         self.optimiser = optimiser(model.parameters(), recipe["rate"], recipe["optimiser"])
         self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
         self.delivery, self.delivered = registry.load("delivery", delivery["kind"]), delivery
-        self.shown = False  # whether the targets are the labels themselves
+        self.shown: np.ndarray | None = None
         self.deliver(1)
         self.weight = torch.from_numpy(data.item_weights(recipe["class_weight"])).to(device)
         per_class = recipe["class_weight"] == "per_class"
@@ -127,16 +127,18 @@ class Trainer:
     def deliver(self, epoch: int) -> None:
         """Set the targets of an epoch, ``target``, float32 ``[N, C]`` on the device."""
         shown = self.delivery(self.data, epoch, self.seed, self.delivered)
-        if self.shown and shown is self.data.target:
+        if shown is self.shown and shown is self.data.target:  # any other may have been changed in place
             return
         learned, shape = self.data.learned, self.data.target.shape
-        if np.shape(shown) != shape or not np.isfinite(shown[learned]).all():
+        found = f"an array {list(shown.shape)}" if isinstance(shown, np.ndarray) else type(shown).__name__
+        if right := isinstance(shown, np.ndarray) and shown.shape == shape and shown.dtype.kind in "fiub":
+            found = "numbers that are not finite"
+        if not right or not np.isfinite(shown[learned]).all():
             raise UserError(
-                f"The delivery {self.delivered['kind']} gave targets {list(np.shape(shown))} in epoch {epoch}, "
-                f"expected finite numbers {list(shape)}. Correct it."
+                f"The delivery {self.delivered['kind']} gave {found} as targets of epoch {epoch}, expected an array of "
+                f"finite numbers {list(shape)}. Correct it."
             )
-        self.shown = shown is self.data.target  # one that fills the same array anew is looked at in each epoch
-        self.target = torch.from_numpy(np.array(shown, np.float32)).to(self.device)
+        self.shown, self.target = shown, torch.from_numpy(np.array(shown, np.float32)).to(self.device)
 
     def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> None:
         """One optimiser step."""
