@@ -70,8 +70,10 @@ def decimals_are_printed(scope: Scope, study: str) -> Findings:
     texts = [row["printed"] for row in rows]
     texts += [f"{row['paper_difference']:.{row['decimals']}f}" for row in rows if row["paper_difference"] is not None]
     printed = {text.lstrip("+-") for text in texts}
-    values = {row[name] or "" for row in rows for name in ledger_view.varied(cells)}
-    printed |= {number for value in values for number in DECIMAL.findall(value)}
+    words = {row[name] or "" for row in rows for name in ledger_view.varied(cells)}
+    headings = scope.results.table(of_study(study, "cells"), [])[1]["headings"]  # which tell options
+    words |= {about["heading"] for about in headings.values()}
+    printed |= {number for text in words for number in DECIMAL.findall(text)}
     for output, start in (("table_md", "|"), ("table_tex", None)):
         path = of_study(study, output)
         for number, line in enumerate(scope.results.text(path).splitlines(), start=1):
