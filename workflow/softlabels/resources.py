@@ -383,8 +383,8 @@ def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
 
 
 def extent(plan: Plan, study: str) -> str:
-    """How much a study is, in words, before it runs: its trainings, how many are not done, what all of it will take."""
-    runs, left = cost(plan, study)["runs"], cost(plan, study, left=True)
+    """How much a study is, in words, before it runs: its trainings, how many are not done, what is left to do."""
+    runs, left = sum(1 for _ in plan.jobs(study, "train")), cost(plan, study, left=True)
     text = f"{runs:,} trainings" + (f", {left['runs']:,} of them new" if left["runs"] < runs else "")
     if not left["cpu_hours"]:
         return text
