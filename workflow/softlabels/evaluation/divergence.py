@@ -7,7 +7,7 @@ log-softmax of logits, or the log of a distribution; -inf where a predictor give
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import xlogy
+from scipy.special import entr, xlogy
 
 EPS = 1e-5  # kl_dcic: the value that the DCIC benchmark (Schmarje et al. 2022) clips probabilities with
 
@@ -26,3 +26,15 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Jensen-Shannon divergence in nats, in [0, ln 2], of distributions ``[..., C]``: not its square root."""
     middle = (p + q) / 2
     return (xlogy(p, p) / 2 + xlogy(q, q) / 2 - xlogy(middle, middle)).sum(axis=-1).clip(min=0)
+
+
+def entropy(p: np.ndarray) -> np.ndarray:
+    """Shannon entropy in nats, in [0, ln C], of distributions ``[..., C]``."""
+    return entr(p).sum(axis=-1)
+
+
+def relative_differences(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
+    """``|p_k - q_k| / (p_k + q_k)`` of every class, float64 ``[N, C]`` in [0, 1]; 0 where both are 0, as in SciPy."""
+    q = np.exp(log_prediction)
+    total = reference + q
+    return np.divide(np.abs(reference - q), total, where=total > 0, out=np.zeros_like(total))

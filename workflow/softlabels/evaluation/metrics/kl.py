@@ -1,5 +1,7 @@
 """Kullback-Leibler divergence without an epsilon."""
 
+import numpy as np
+
 from ..aligned import Aligned
 from ..divergence import kl_items
 
@@ -7,9 +9,10 @@ ENTRY = {
     "about": "Kullback-Leibler divergence of the prediction from the reference, without an epsilon.",
     "heading": "KL", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Kullback and Leibler (1951)",
+    "aliases": {"excess_cross_entropy": "KL"},
 }  # fmt: skip
 
 
-def metric(aligned: Aligned, options: dict) -> float:
-    """Mean KL(reference || prediction) in nats; inf where a prediction gives 0 to a class that has mass."""
-    return float(kl_items(aligned.reference, aligned.log_prediction).mean())
+def metric(aligned: Aligned, options: dict) -> np.ndarray:
+    """KL(reference || prediction) in nats; inf where a prediction gives 0 to a class that has mass."""
+    return kl_items(aligned.reference, aligned.log_prediction)

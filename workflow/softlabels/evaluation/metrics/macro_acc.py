@@ -3,11 +3,13 @@
 import numpy as np
 
 from ..aligned import Aligned
+from ..influence import mean_ratio
 
 ENTRY = {
     "about": "Recall, averaged over the classes that are the truth of at least one item.",
     "heading": "ACC", "better": "higher", "unit": None, "decimals": 4, "needs": [],
     "source": None,
+    "aliases": {"balanced_accuracy": "ACC"},
 }  # fmt: skip
 
 
@@ -24,6 +26,9 @@ def recall(reference: np.ndarray, log_prediction: np.ndarray) -> np.ndarray:
     return np.divide(hits, present, where=present > 0, out=np.full(n_classes, np.nan))
 
 
-def metric(aligned: Aligned, options: dict) -> float:
-    """Mean recall over the classes that are the truth of at least one item."""
-    return float(np.nanmean(recall(aligned.reference, aligned.log_prediction)))
+def metric(aligned: Aligned, options: dict) -> np.ndarray:
+    """Mean recall over the classes that are the truth of at least one item, as one value an item."""
+    truth = aligned.reference.argmax(axis=1)
+    right = truth == aligned.log_prediction.argmax(axis=1)
+    of_class = truth[:, None] == np.arange(aligned.reference.shape[1])
+    return mean_ratio(of_class & right[:, None], of_class)

@@ -1,0 +1,248 @@
+"""Every metric once more, by a second implementation: plain NumPy and ``math``, nothing of ``evaluation/``.
+
+``evaluation/metrics`` says where each formula comes from; here they are written again in other terms, so that a mistake
+in one of the two shows. All take references p and logarithms of predictions log_q, float64 ``[N, C]``, the metric's
+options, and the votes behind the references, int64 ``[N, C]`` or None; they give None where a metric is not defined.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import keyed
+
+EPS = 1e-5  # of kl_dcic
+BINS = 15  # of calibration errors
+SAME = 1e-12  # confidences this little below the lower end of a bin are in it, entropies this close are equal
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithms of the predicted distributions, float64 ``[N, C]``."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def recall(p: np.ndarray, log_q: np.ndarray) -> list[float | None]:
+    """Share of each class's items that are predicted right; None for a class that is no item's truth."""
+    truth, predicted = p.argmax(axis=1), log_q.argmax(axis=1)
+    right = [predicted[truth == k] == k for k in range(p.shape[1])]
+    return [float(of_class.mean()) if len(of_class) else None for of_class in right]
+
+
+def _mean(values: list[float]) -> float | None:
+    return math.fsum(values) / len(values) if values else None
+
+
+# -- classes -----------------------------------------------------------------------------------------------------------
+
+
+def _acc(p, log_q, *_):
+    return float((p.argmax(axis=1) == np.exp(log_q).argmax(axis=1)).mean())
+
+
+def _macro_acc(p, log_q, *_):
+    return float(np.mean([value for value in recall(p, log_q) if value is not None]))
+
+
+def _vote_acc(p, log_q, *_):
+    return _mean([float(row[k]) for row, k in zip(p, log_q.argmax(axis=1), strict=True)])
+
+
+def _confusion(p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """Items of each truth (row) and prediction (column), int64 ``[C, C]``."""
+    n_classes = p.shape[1]
+    pair = p.argmax(axis=1) * n_classes + log_q.argmax(axis=1)
+    return np.bincount(pair, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def _macro_f1(p, log_q, *_):
+    """Harmonic mean of precision and recall of each class."""
+    table = _confusion(p, log_q).tolist()
+    scores = []
+    for k, row in enumerate(table):
+        truth, predicted = sum(row), sum(other[k] for other in table)
+        if truth or predicted:
+            precision, found = row[k] / max(predicted, 1), row[k] / max(truth, 1)
+            scores.append(2 * precision * found / (precision + found) if row[k] else 0.0)
+    return _mean(scores)
+
+
+def _soft_macro_f1(p, log_q, *_):
+    """The sum of two numbers minus their distance is twice the smaller one."""
+    q = np.exp(log_q)
+    total, apart = (p + q).sum(axis=0), np.abs(p - q).sum(axis=0)
+    return _mean([1 - b / a for a, b in zip(total.tolist(), apart.tolist(), strict=True) if a > 0])
+
+
+def _three(p: np.ndarray) -> np.ndarray:
+    """The largest three masses of each item in descending order, float64 ``[N, 3]``; of two classes the third is 0."""
+    return np.sort(np.pad(p, ((0, 0), (0, 1))), axis=1)[:, :-4:-1]
+
+
+def _first_two(log_q: np.ndarray) -> np.ndarray:
+    """The two most probable classes, int ``[N, 2]``; of equal ones the lower comes first."""
+    return np.argsort(-log_q, axis=1, kind="stable")[:, :2]
+
+
+def _second_best_acc(p, log_q, *_):
+    first, second, third = _three(p).T
+    told = (first > second) & (second > third)
+    right = (p[told] == second[told, None]).argmax(axis=1) == _first_two(log_q[told])[:, 1]
+    return _mean(right.tolist())
+
+
+def _top2_set(p, log_q, *_):
+    _, second, third = _three(p).T
+    told = second > third
+    in_set = p[told] >= second[told, None]
+    return _mean(np.take_along_axis(in_set, _first_two(log_q[told]), axis=1).mean(axis=1).tolist())
+
+
+# -- distances ---------------------------------------------------------------------------------------------------------
+
+
+def _kl(p, log_q, *_):
+    mass = p > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_p = np.where(mass, np.log(p), 0.0)
+        return float(np.where(mass, p * (log_p - log_q), 0.0).sum(axis=1).mean())
+
+
+def _kl_dcic(p, log_q, *_):
+    p, q = np.clip(p, EPS, 1 - EPS), np.clip(np.exp(log_q), EPS, 1 - EPS)
+    return float((p * np.log(p / q)).sum(axis=1).mean())
+
+
+def _ce(p, log_q, *_):
+    with np.errstate(invalid="ignore"):
+        return float(-np.where(p > 0, p * log_q, 0.0).sum(axis=1).mean())
+
+
+def _tvd(p, log_q, *_):
+    return float(np.abs(p - np.exp(log_q)).sum(axis=1).mean() / 2)
+
+
+def _js(p, log_q, *_):
+    """The mean of the Kullback-Leibler divergences to the middle."""
+    q = np.exp(log_q)
+    with np.errstate(divide="ignore"):
+        log_middle = np.log((p + q) / 2)
+        return (_kl(p, log_middle) + _kl(q, log_middle)) / 2
+
+
+def _brier(p, log_q, *_):
+    return float(np.linalg.norm(p - np.exp(log_q)) ** 2 / len(p))
+
+
+def _brier_unbiased(p, log_q, options, counts=None):
+    """The squared distance from the votes' shares, less the variance of these, which n - 1 votes tell."""
+    votes = counts.sum(axis=1)
+    counts, q, votes = counts[votes > 1], np.exp(log_q[votes > 1]), votes[votes > 1, None]
+    shares = counts / votes
+    score = (q - shares) ** 2 - shares * (1 - shares) / (votes - 1)
+    return float(score.sum() / len(votes)) if len(votes) else None
+
+
+def _chebyshev(p, log_q, *_):
+    return float(np.linalg.norm(np.exp(log_q) - p, ord=np.inf, axis=1).mean())
+
+
+def _relative(p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
+    """Difference over sum of each class, float64 ``[N, C]``; 0 where a class has no mass in either."""
+    q = np.exp(log_q)
+    return (p - q) / np.where((p > 0) | (q > 0), p + q, 1)
+
+
+def _clark(p, log_q, *_):
+    return float(np.linalg.norm(_relative(p, log_q), axis=1).mean())
+
+
+def _canberra(p, log_q, *_):
+    return float(np.linalg.norm(_relative(p, log_q), ord=1, axis=1).mean())
+
+
+def _cosine(p, log_q, *_):
+    p, q = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (p, np.exp(log_q)))
+    return float(np.einsum("nk,nk->n", p, q).mean())
+
+
+# -- confidence --------------------------------------------------------------------------------------------------------
+
+
+def _entropies(p: np.ndarray) -> np.ndarray:
+    return -(p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
+
+
+def _entropy_difference(p, log_q, *_):
+    return float(_entropies(np.exp(log_q)).mean() - _entropies(p).mean())
+
+
+def _entropy_correlation(p, log_q, *_):
+    pair = np.stack([_entropies(p), _entropies(np.exp(log_q))])
+    if (pair.max(axis=1) - pair.min(axis=1)).min() <= SAME:
+        return None
+    return float(np.corrcoef(pair)[0, 1])
+
+
+def _calibration_error(confidence: np.ndarray, accuracy: np.ndarray) -> float:
+    """Mean accuracy against mean confidence of the items in each bin ``[k / 15, (k + 1) / 15)``; 1 has its own."""
+    error = 0.0
+    number = np.floor((confidence + SAME) * BINS).astype(int)
+    for k in np.unique(number):
+        inside = number == k
+        error += inside.mean() * abs(accuracy[inside].mean() - confidence[inside].mean())
+    return float(error)
+
+
+def _confidence(log_q: np.ndarray) -> np.ndarray:
+    return np.minimum(np.exp(log_q).max(axis=1), 1)
+
+
+def _ece(p, log_q, *_):
+    return _calibration_error(_confidence(log_q), p.argmax(axis=1) == log_q.argmax(axis=1))
+
+
+def _soft_ece(p, log_q, *_):
+    chosen = np.eye(p.shape[1])[log_q.argmax(axis=1)]
+    return _calibration_error(_confidence(log_q), (p * chosen).sum(axis=1))
+
+
+def _soft_ece_calibrated(p, log_q, _, counts=None):
+    confidence, votes = _confidence(log_q), np.ones(len(p), int) if counts is None else counts.sum(axis=1)
+    rng = keyed.rng("calibrated votes", 0)
+    errors = []
+    for _ in range(20):
+        errors.append(_calibration_error(confidence, rng.binomial(votes, confidence) / votes))
+    return _mean(errors)
+
+
+# (references, predictions, options, votes or None) -> the metric, or None; by its kind
+Metric = Callable[..., float | None]
+METRICS: dict[str, Metric] = {
+    "acc": _acc,
+    "brier": _brier,
+    "brier_unbiased": _brier_unbiased,
+    "canberra": _canberra,
+    "ce": _ce,
+    "chebyshev": _chebyshev,
+    "clark": _clark,
+    "cosine": _cosine,
+    "ece": _ece,
+    "entropy_correlation": _entropy_correlation,
+    "entropy_difference": _entropy_difference,
+    "js": _js,
+    "kl": _kl,
+    "kl_dcic": _kl_dcic,
+    "macro_acc": _macro_acc,
+    "macro_f1": _macro_f1,
+    "second_best_acc": _second_best_acc,
+    "soft_ece": _soft_ece,
+    "soft_ece_calibrated": _soft_ece_calibrated,
+    "soft_macro_f1": _soft_macro_f1,
+    "top2_set": _top2_set,
+    "tvd": _tvd,
+    "vote_acc": _vote_acc,
+}
