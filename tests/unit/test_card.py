@@ -63,7 +63,6 @@ def make(root, *, splits=(), **config):
         "reference": "votes",
         "splits": [["random", seed] for seed in range(len(splits))],
         "seed": 0,
-        "draws": 3,
     }
     card.run({**standard, **config}, inputs, {name: root / file for name, file in outputs.items()})
     return json.loads((root / "card.json").read_text()), (root / "card.md").read_text()
@@ -392,7 +391,7 @@ def test_cifar10h_has_its_known_numbers(tmp_path):
         with Image.open(CIFAR10H / "images" / f"{item:05d}.jpg") as image:
             images[item] = np.asarray(image)
     np.save(tmp_path / "images.npy", images)
-    found, page = make(tmp_path, draws=20)
+    found, page = make(tmp_path)
     assert found["votes"]["n"] == 511_000 and found["votes"]["an_item"]["min"] == 47
     assert found["reference"]["ties"] == 3 and found["reference"]["unanimous"] == 4393
     assert found["reference"]["entropy"]["mean"] == pytest.approx(0.154, abs=5e-4)
@@ -402,4 +401,6 @@ def test_cifar10h_has_its_known_numbers(tmp_path):
     assert sampling["split_half"]["tvd"] == pytest.approx(0.037, abs=5e-4)
     assert sampling["eps"] == 1e-5 and "ε = 1e-05" in page
     assert sampling["floor"]["first_order_kl"] == pytest.approx(0.009, abs=5e-4)
-    assert sampling["floor"]["k"] == pytest.approx(16, abs=2)
+    assert sampling["floor"]["k"] == pytest.approx(21, abs=1)
+    assert sampling["floor"]["items"] == 10_000
+    assert sampling["floor"]["upper_kl"] == pytest.approx(0.0359, abs=0.001)

@@ -11,6 +11,7 @@ from typing import Any
 from .. import documents, drawing, io
 from ..contracts import read_reference
 from ..datasets.contract import Votes, read_images
+from ..evaluation.left_out import read_panels
 from ..io import json_number
 from . import agreement, facts, sheet, text
 
@@ -21,7 +22,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
     Args:
         config: ``dataset``; ``about`` (``description``, ``licence``, ``citation``, ``homepage``, each a text or null);
             ``source`` (its ``kind`` and options); ``reference`` (``votes`` or ``exact``); ``splits`` (name and seed of
-            each file of ``inputs["splits"]``); ``seed`` and ``draws`` of the sampling floor.
+            each file of ``inputs["splits"]``); ``seed`` of the half panels.
         inputs: ``images``, ``items``, ``annotations``, ``reference``, and ``splits`` (a list, which may be absent).
         outputs: ``card_md``, ``card_json``, ``sheet`` and ``votes`` (figures, PNG).
     """
@@ -33,11 +34,13 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
     hard = p.argmax(axis=1)
     entropy = facts.entropy(p)
 
-    counts = annotators = None
+    counts = annotators = panels = None
     if annotations.num_rows:
         item, label = io.vector(annotations, "item"), io.vector(annotations, "label")
         counts = Votes(item, label).counts(len(p), len(classes))
         people, annotator = facts.annotators(annotations)
+        if reference.votes is not None:
+            panels = read_panels(inputs["annotations"], reference)
         if people:
             annotators = agreement.of_annotators(people, annotator, item, label, counts)
 
@@ -57,7 +60,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
             "confusion": agreement.confusion(counts).tolist(),
         },
         "annotators": None if annotators is None else facts.of_annotators(annotators),
-        "sampling": facts.sampling(config, classes, counts),
+        "sampling": facts.sampling(config, classes, panels),
         **facts.sets_and_splits(items, hard, len(classes), config["splits"], inputs.get("splits") or []),
     }
     names = items.column("name").to_pylist()

@@ -17,13 +17,14 @@ from ..contracts import PARTS, read_split
 from ..errors import UserError
 from ..evaluation import references
 from ..evaluation.divergence import EPS
+from ..evaluation.left_out import Panels
 from ..io import json_number
 from .agreement import Annotators
 
 BINS = 12  # at most so many rows in a table
 METRICS = ("kl_dcic", "tvd")
 MOST_ITEMS = 20_000  # of the sampling floor and the split half, whose KL then has a standard error of 0.002 (CIFAR-10H)
-MOST_NUMBERS = 16_000_000  # and no more items than these fit in, by draws and classes: 128 MB
+MOST_NUMBERS = 16_000_000  # and no more items than these fit in, by classes: 128 MB
 NAMED = 5  # so many sets that straddle a split are named
 
 Facts = dict[str, Any]
@@ -170,36 +171,45 @@ def of_annotators(found: Annotators) -> Facts:
     }
 
 
-def sampling(config: Facts, classes: list[str], counts: np.ndarray | None) -> Facts:
-    """Sampling floor and split half of the votes (``evaluation.references``); null, and why, where there is none."""
+def sampling(config: Facts, classes: list[str], panels: Panels | None) -> Facts:
+    """Sampling floor and split half of the votes (``evaluation.references``); null, and why, where there is none.
+
+    The floor is that of the items with votes of enough people, and null without any.
+    """
     nothing = {"floor": None, "split_half": None}
     if config["reference"] == "exact":
         return nothing | {
             "why_not": "The reference is exact: it is no sample of votes, so a perfect model would score 0."
         }
-    if counts is None or not (counts.sum(axis=1) > 1).any():
+    if panels is None or not (panels.counts.sum(axis=1) > 1).any():
         return nothing | {"why_not": "No item has two votes, so no vote can be checked against another."}
 
-    items = np.flatnonzero(counts.sum(axis=1))
-    most = min(MOST_ITEMS, max(1, MOST_NUMBERS // (config["draws"] * counts.shape[1])))
+    items = np.flatnonzero(panels.counts.sum(axis=1))
+    most = min(MOST_ITEMS, max(1, MOST_NUMBERS // len(classes)))
     n_all, sampled = len(items), len(items) > most
     if sampled:
-        draw = keyed.rng("card items", config["seed"]).random(len(counts))[items]
+        draw = keyed.rng("card items", config["seed"]).random(len(panels.counts))[items]
         items = np.sort(items[np.argsort(draw, kind="stable")[:most]])
 
-    used = counts[items]
-    means = references.class_means(used / used.sum(axis=1, keepdims=True))
+    used = panels.of(items)
     score = references.scorer({name: {"kind": name} for name in METRICS}, classes)
-    floor, k = references.sampling_floor(score, counts, means, items, items, config["seed"], config["draws"])
-    first_order = ((used > 0).sum(axis=1) - 1) / (2 * used.sum(axis=1))
-    halves, directions, n_halved = references.split_half(score, counts, items, config["seed"])
+    halves, directions, n_halved = references.split_half(score, used.counts, items, config["seed"])
+    floor, several = None, np.flatnonzero(used.people >= references.FLOOR_PEOPLE)
+    if len(several):
+        found = references.sampling_floor(references.Others.fit(used), used.of(several))
+        floor = {
+            "first_order_kl": float(found["detail.first_order_kl"]),
+            "upper_kl": float(found["kl"]),
+            "k": found["detail.k"],
+            "items": len(several),
+        }
     return {
         "why_not": None,
         "eps": EPS,
         "items": len(items),
         "of_items": n_all,
         "sampled": sampled,
-        "floor": {**floor, "k": k, "draws": config["draws"], "first_order_kl": float(first_order.mean())},
+        "floor": floor,
         "split_half": {**halves, "directions": directions, "items": n_halved},
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..contracts import PARTS
 from ..documents import Bold, Bullets, Code, Document, Heading, Link, Picture, Rule, Table, Text
+from ..evaluation.references import FLOOR_PEOPLE
 
 Facts = Mapping[str, Any]
 NOT_STATED = "not stated"
@@ -290,26 +291,30 @@ def _sampling(card: Facts) -> Iterator[Any]:
         return
     floor, halves = found["floor"], found["split_half"]
     first, second = halves["directions"]
+    if floor:
+        yield (
+            "An image's votes are a sample of what people would say, so even the true distributions are not scored 0: "
+            f"their KL lies between {_number(floor['first_order_kl'])} and {_number(floor['upper_kl'])} nats on the "
+            f"{floor['items']:,} images with votes of {FLOOR_PEOPLE} people or more. The lower end, (S − 1) / (2 n) "
+            "with S classes among n votes, errs downwards; the upper end, from how well an image's other votes predict "
+            "one, errs upwards."
+        )
+    else:
+        yield f"No image has votes of {FLOOR_PEOPLE} people, so what true distributions would be scored is not known."
     yield (
-        "An image's votes are a sample of what people would say, so even a perfect model is not scored 0. KL_ε is in "
-        f"nats with both sides clipped to [ε, 1 − ε], ε = {found['eps']:g}; TVD is the total variation distance."
+        "Split half is how well one random half of an image's votes predicts the other: an agreement, not a floor, as "
+        "good predictions lie below it. KL_ε is in nats with both sides clipped to [ε, 1 − ε], "
+        f"ε = {found['eps']:g}; TVD is the total variation distance."
     )
     yield _table(
-        ["", "KL_ε", "TVD", "what it says"],
+        ["split half", "KL_ε", "TVD"],
         [
-            (Bold("sampling floor"), _number(floor["kl_dcic"]), _number(floor["tvd"]),
-             f"about what a perfect model would score: the mean of {floor['draws']} draws of the votes from "
-             f"(votes + k · class mean) / (n + k), where k = {floor['k']:.1f}; errs upwards"),
-            (Bold("first order"), _number(floor["first_order_kl"]), "",
-             "(S − 1) / (2 n), with S classes among n votes: the same, erring downwards"),
-            ((Bold("split half"), ", one way"), _number(first["kl_dcic"]), _number(first["tvd"]),
-             "one random half of an image's votes predicted by the other: an agreement, not a floor"),
-            ((Bold("split half"), ", other way"), _number(second["kl_dcic"]), _number(second["tvd"]),
-             "the other half predicted by the first"),
-            ((Bold("split half"), ", mean"), _number(halves["kl_dcic"]), _number(halves["tvd"]), "of both ways"),
+            ("one way", _number(first["kl_dcic"]), _number(first["tvd"])),
+            ("other way", _number(second["kl_dcic"]), _number(second["tvd"])),
+            (Bold("mean"), _number(halves["kl_dcic"]), _number(halves["tvd"])),
         ],
         " rr",
-    )  # fmt: skip
+    )
     some = f"a keyed random sample of {found['items']:,} of the {found['of_items']:,} images with votes"
     every = f"all {found['items']:,} images with votes"
     yield f"Over {some if found['sampled'] else every}; split half: {halves['items']:,} with two votes or more."

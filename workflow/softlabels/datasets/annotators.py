@@ -65,8 +65,8 @@ def vote(
     """The votes on N items with the label distributions ``p``, float64 ``[N, C]``, and what annotators are like.
 
     ``stream`` gives the random numbers of an item. The N x ``votes`` votes have the number of the vote for its
-    annotator as time where accuracies drift; the true parameters are JSON values by the annotator's name, empty where
-    annotators do not differ (``ambiguity``).
+    annotator as time where accuracies drift, and as ``exact`` the mean of p M over those who voted on the item. The
+    true parameters are JSON values by the annotator's name, empty where annotators do not differ (``ambiguity``).
     """
     n_items, n_classes = p.shape
     annotator, uniform = cast(n_items, source, stream)
@@ -80,15 +80,17 @@ def vote(
     else:
         matrices, truths = confusions(source, n_classes)
 
-    label = np.empty_like(annotator)
+    label, exact = np.empty_like(annotator), np.empty_like(p)
     for i in range(n_items):
         confusion = matrices[annotator[i]] if time is None else uniform_errors(accuracy[i], n_classes)
-        label[i] = sample(p[i] @ confusion, uniform[i])
+        answers = p[i] @ confusion  # of each vote
+        label[i], exact[i] = sample(answers, uniform[i]), answers.mean(axis=0)
 
     names = [f"a{k:03d}" for k in range(source["annotators"])]
     named = pa.DictionaryArray.from_arrays(pa.array(annotator.ravel(), pa.int32()), pa.array(names)) if names else None
     item = np.repeat(np.arange(n_items), source["votes"])
-    votes = Votes(item, label.ravel(), named, time=None if time is None else time.ravel().astype(np.float64))
+    time = None if time is None else time.ravel().astype(np.float64)
+    votes = Votes(item, label.ravel(), named, time=time, exact=exact)
     return votes, dict(zip(names, truths, strict=True)) if truths else {}
 
 
