@@ -129,6 +129,24 @@ def test_a_model_from_the_gpu_predicts_the_same_on_the_cpu(tmp_path, inputs):
         assert json.loads(file.metadata()["softlabels"])["network"] == {"kind": "compact"}
 
 
+@pytest.mark.parametrize("labels", ["labels", "hard"])
+def test_predictions_have_the_precision_of_float32_after_a_training_in_bfloat16(tmp_path, inputs, labels):
+    facts, outputs = fit(tmp_path, inputs, options(), labels=labels)
+    assert (facts["trained_in"], facts["predicted_in"]) == ("bfloat16", "float32")
+    written = logits(outputs)
+    images = torch.from_numpy(np.load(inputs["images"])).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        on_cpu = predict.load(outputs["model"]).network(images).numpy()
+    assert abs(written - on_cpu).max() < 1e-3
+    first, second = np.sort(written, axis=1)[:, :-3:-1].T
+    assert (first > second).all()  # of numbers with 8 bits, some would be equal
+    history = io.read_table(outputs["history"])[0].to_pylist()[-1]
+    validation = io.vector(io.read_table(outputs["predictions"])[0], "split") == "val"
+    log_q = torch.from_numpy(on_cpu[validation].astype(float)).log_softmax(dim=1).numpy()
+    p = io.matrix(io.read_table(inputs["reference"])[0], "p")[validation]
+    assert history["val_ce_reference"] == pytest.approx(-(p * log_q).sum(axis=1).mean(), abs=1e-3)
+
+
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """Images of the size that the paper's networks see; 60 of them for training."""

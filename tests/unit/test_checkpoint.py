@@ -209,6 +209,16 @@ def test_a_state_that_cannot_be_read_now_is_kept(monkeypatch, tmp_path, inputs, 
     assert contents(outputs) == undisturbed
 
 
+def test_a_state_of_another_format_is_not_used(monkeypatch, tmp_path, inputs, undisturbed, capfd):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT - 1)
+        interrupted(monkeypatch, tmp_path, inputs)
+    facts, outputs = fit(tmp_path, inputs, RECIPE)
+    assert facts["resumes"] == []
+    assert contents(outputs) == undisturbed
+    assert "the saved state is of another format: starting from the beginning" in capfd.readouterr().err
+
+
 def test_a_state_with_code_in_it_is_not_run(tmp_path):
     torch.save({"key": "k", "history": Payload(tmp_path / "harm")}, tmp_path / "state.pt")
     assert checkpoint.load(tmp_path, "k") is None

@@ -66,6 +66,28 @@ def test_figure_1_has_a_row_a_label_with_colour_beside_shape(figure_files):
     assert "mean nothing" in texts.replace("\n", " ") and "are the pure items" in texts.replace("\n", " ")
 
 
+def test_numbers_of_every_seed_stand_below_the_pictures(figure_files):
+    config, inputs, _ = figure_files("embedding")
+    config["labels"], inputs["embeddings"] = config["labels"][:1], inputs["embeddings"][:1]
+    (panel,) = embedding.read_panels(config, inputs)
+    files_of_hard = [path for path in inputs["scores"] if "/hard/" in path.as_posix()]
+    assert len(files_of_hard) == 3
+    read = [contracts.read_scores(path) for path in files_of_hard]
+    left, right = (" ".join(note.split("\n")) for note in embedding.notes(panel, 60))
+    for heading, name, note in [
+        ("silhouette", "silhouette", right), ("label smoothness", "label_smoothness", right),
+        ("distance Spearman", "distance_spearman", right), ("colour R²", "colour_r2", left),
+        ("shape R²", "shape_r2", right), ("colour 10-NN R²", "colour_r2_knn", left),
+    ]:  # fmt: skip
+        values = [scores.value(f"structure.{name}") for scores in read]
+        mean = sum(values) / 3
+        std = (sum((value - mean) ** 2 for value in values) / 2) ** 0.5
+        assert f"{heading} {mean:.3f} ± {std:.3f}" in note
+    assert all(len(line) <= 60 for note in embedding.notes(panel, 60) for line in note.split("\n"))
+    one = panel._replace(structure={"silhouette": [0.25]})
+    assert embedding.notes(one, 60)[1] == "features: silhouette 0.250"
+
+
 def test_colour_positions_are_the_items_own_colours():
     np.testing.assert_allclose(
         embedding.hue(np.array([0.0, 1.0, 2.0, 3.0])), [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
@@ -154,11 +176,34 @@ def test_learning_curves_show_every_seed_in_the_colour_of_its_label(figure_files
     config, inputs, _ = figure_files("curves")
     figure = curves.draw(config, inputs)
     table, _ = io.read_table(next(path for path in inputs["histories"] if "hard/seed1" in str(path)))
-    for axes, column in zip(figure.axes, curves.PANELS, strict=True):
+    drawn = {
+        **{f"val_acc_{of}": io.vector(table, f"val_acc_{of}") for of in ("own", "reference")},
+        **{f"val_ce_{of}": io.vector(table, f"val_ce_{of}") - io.vector(table, f"val_entropy_{of}")
+           for of in ("own", "reference")},
+        "train_loss": io.vector(table, "train_loss") - io.vector(table, "train_entropy"),
+    }  # fmt: skip
+    order = ["train_loss", "val_ce_own", "val_ce_reference", "val_acc_own", "val_acc_reference"]
+    for axes, column in zip(figure.axes, order, strict=True):
         assert len(axes.lines) == 6
         assert len({line.get_color() for line in axes.lines}) == 2
-        np.testing.assert_array_equal(axes.lines[1].get_ydata(), io.vector(table, column))
+        np.testing.assert_array_equal(axes.lines[1].get_ydata(), drawn[column])
+        assert ("CE − mean entropy" in axes.get_ylabel()) == ("acc" not in column)
+    assert io.vector(table, "val_entropy_own").tolist() == [0] and io.vector(table, "val_entropy_reference")[0] > 0.1
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["hard", "soft"]
+
+
+def test_a_loss_whose_least_value_is_not_known_is_drawn_as_it_is(figure_files):
+    config, inputs, _ = figure_files("curves")
+    tables = {}
+    for path in inputs["histories"]:
+        tables[path], _ = io.read_table(path)
+        position = tables[path].column_names.index("train_entropy")
+        unknown = pa.array([np.nan] * len(tables[path]))
+        io.write_table(path, tables[path].set_column(position, "train_entropy", unknown))
+    axes = curves.draw(config, inputs).axes[0]
+    table = next(table for path, table in tables.items() if "hard/seed1" in str(path))
+    np.testing.assert_array_equal(axes.lines[1].get_ydata(), io.vector(table, "train_loss"))
+    assert axes.get_ylabel() == "loss"
 
 
 def test_a_history_without_reference_values_leaves_that_panel_empty(figure_files):

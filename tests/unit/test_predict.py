@@ -1,16 +1,22 @@
 """Predictions of a trained model for new images."""
 
 import csv
+import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from data_files import import_data, label_files
 from PIL import Image
-from safetensors.torch import save_file
-from training_files import fit, recipe, write_data
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from training_files import fit, outputs_in, recipe, write_data
 
 from softlabels import io, predict
+from softlabels.datasets import images as image_files
 from softlabels.errors import UserError
+from softlabels.training import train
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +118,82 @@ def test_grey_of_16_bits_becomes_what_the_training_images_became(trained, tmp_pa
     assert found["deep.png"] == pytest.approx(expected, abs=1e-6)
     with pytest.raises(UserError, match=r"deep\.png: .*pixel type I;16"):
         predicted(trained, tmp_path / "images")
+
+
+def imported(tmp_path, deep_files=False, **source):
+    """A folder of 20 pictures of several sizes that are imported and trained on, and the run's outputs."""
+    draws, folder = np.random.default_rng(3), tmp_path / "images"
+    folder.mkdir()
+    for item in range(20):
+        size = (16, 16) if item == 7 else tuple(draws.integers(12, 50, 2))  # one has the model's size
+        if deep_files:
+            low, high = sorted(draws.integers(0, 65536, 2))
+            Image.fromarray(draws.integers(low, high + 1, size, dtype=np.uint16)).save(folder / f"{item:02}.png")
+        else:
+            ramp = np.linspace(0, 200, size[0])[:, None, None] * draws.random(3)
+            picture = (ramp + draws.integers(0, 50, (*size, 3))).astype(np.uint8)
+            Image.fromarray(picture).save(folder / f"{item:02}.png")
+    np.save(tmp_path / "counts.npy", draws.multinomial(6, [0.5, 0.3, 0.2], 20))
+    files = {"folder": folder, "counts": tmp_path / "counts.npy"}
+    data = import_data(tmp_path / "data", files, kind="counts", pixels=16, **source)
+    part = np.array(["train", "train", "train", "val", "test"])[np.arange(20) % 5]
+    io.write_table(tmp_path / "split.parquet", pa.table({"item": pa.array(np.arange(20), pa.int32()), "split": part}))
+    inputs = {name: data[name] for name in ("images", "items", "reference")}
+    inputs |= {"split": tmp_path / "split.parquet", "labels": label_files(data, tmp_path)["soft"]}
+    outputs = outputs_in(tmp_path / "run")
+    train.run({"recipe": recipe(epochs=3), "seed": 0}, inputs, outputs)
+    return folder, outputs
+
+
+RULES = {
+    "stretch": {"resize": "stretch"},
+    "crop": {"resize": "crop"},
+    "pad": {"resize": "pad"},
+    "scale": {"resize": "pad", "deep": "scale"},
+    "stretched grey": {"deep": "stretch"},
+}
+
+
+@pytest.mark.parametrize("source", RULES.values(), ids=RULES)
+def test_the_training_images_files_get_the_stored_predictions(tmp_path, capfd, source):
+    """Within what six decimals and batches of another size allow: a sum in float32 depends on how it is split."""
+    folder, outputs = imported(tmp_path, "deep" in source, **source)
+    capfd.readouterr()
+    found, expected = predicted((None, outputs), folder), probabilities(outputs)
+    assert list(found) == [f"{item:02}.png" for item in range(20)]
+    assert np.array(list(found.values())) == pytest.approx(expected, abs=1e-6)
+    assert np.ptp(expected, axis=0).min() > 1e-3, "the test needs a model that tells images apart"
+    assert "training images" not in capfd.readouterr().err
+    told = predict.load(outputs["model"]).images
+    assert told == {"resize": "stretch", "deep": "refuse", **source, "colour": image_files.COLOUR}
+    if not source.get("deep"):
+        for other in {"stretch", "crop", "pad"} - {source["resize"]}:
+            differs = np.array(list(predicted((None, outputs), folder, resize=other).values()))
+            assert abs(differs - expected).max() > 1e-4, "the test needs images on which the rule matters"
+
+
+def test_another_choice_than_that_of_the_training_images_is_made_and_said(tmp_path, capfd):
+    folder, outputs = imported(tmp_path, deep_files=True, **RULES["scale"])
+    capfd.readouterr()
+    stretched = predicted((None, outputs), folder, resize="stretch", deep="scale")
+    said = capfd.readouterr().err
+    assert "--resize stretch: the training images were made with resize 'pad'." in said and "--deep" not in said
+    assert any((p != stretched[name]).any() for name, p in predicted((None, outputs), folder).items())
+    with pytest.raises(UserError, match="pixel type I;16"):
+        predicted((None, outputs), folder, deep="refuse")
+    assert "--deep refuse: the training images were made with deep 'scale'." in capfd.readouterr().err
+
+
+def test_other_rules_of_colour_are_said(tmp_path, trained, folder, capfd):
+    with safe_open(trained[1]["model"], "pt") as file:
+        about = json.loads(file.metadata()["softlabels"])
+    assert about["images"] == {}  # of a data set that tells none
+    about["images"] = {"resize": None, "deep": "refuse", "colour": "profiles applied"}
+    save_file(load_file(trained[1]["model"]), tmp_path / "m", metadata={"softlabels": json.dumps(about)})
+    predict.predict_folder(tmp_path / "m", folder, tmp_path / "out.csv", resize="crop", deep="scale")
+    said = capfd.readouterr().err
+    assert "were decoded by other rules (profiles applied) than here" in said
+    assert "--" not in said  # nothing was resized, and no image was one of 16 bits
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path, folder):

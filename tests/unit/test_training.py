@@ -1,5 +1,6 @@
 """The training loop: what it draws, what a step does, what it writes and what it refuses."""
 
+import math
 import os
 import subprocess
 import sys
@@ -9,15 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from scipy.stats import entropy
 from torch import nn
 from training_files import RECIPE, command, contents, fit, recipe, trainer, write_data, write_labels
 
-from softlabels import config, io
+from softlabels import config, io, predict
 from softlabels.errors import UserError
 from softlabels.networks.base import Body, Classifier
 from softlabels.training import augmentation, checkpoint, memory, train
 from softlabels.training.data import Images
 from softlabels.training.deliveries import expected
+from softlabels.training.loop import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"flips": "none", "quarter_turns": False}  # no augmentation
@@ -174,7 +177,8 @@ def test_dropout_is_drawn_anew_in_each_step_whatever_was_drawn_before(inputs):
 def test_training_lowers_the_loss_and_notes_it_with_the_rate_of_each_epoch(tmp_path, inputs):
     facts, outputs = fit(tmp_path, inputs, recipe(epochs=8))
     history, metadata = io.read_table(outputs["history"])
-    assert history.column_names == ["epoch", "rate", "train_loss", "val_ce_own", "val_ce_reference"]
+    of_part = [f"val_{what}_{of}" for of in ("own", "reference") for what in ("ce", "entropy", "acc")]
+    assert history.column_names == ["epoch", "rate", "train_loss", "train_entropy", *of_part]
     assert io.vector(history, "epoch").tolist() == list(range(1, 9))
     assert metadata["unit"] == "nats"
     loss = io.vector(history, "train_loss")
@@ -182,6 +186,61 @@ def test_training_lowers_the_loss_and_notes_it_with_the_rate_of_each_epoch(tmp_p
     assert io.vector(history, "rate") == pytest.approx(0.05 * (1 + np.cos(np.pi * (np.arange(4, 36, 4) - 1) / 32)))
     assert facts["steps"] == 32
     assert 0 < facts["share_in_steps"] <= 1
+
+
+@pytest.mark.parametrize("class_weight", ["none", "argmax", "per_class"])
+def test_the_least_loss_of_an_epoch_is_that_of_predictions_that_are_its_targets(own, class_weight):
+    """By hand, of the items of the whole batches: 36 items are four batches of 8, and four items that are left out."""
+    weight = np.linspace(0.5, 2, 60)
+    write_labels(own["labels"], distributions(own), weight=weight)
+    made = trainer(own, recipe(class_weight=class_weight))
+    shown = made.order(2)[:32]
+    p, train = distributions(own).astype(np.float32).astype(float), np.arange(60) % 5 < 3
+    balanced = train.sum() / (3 * np.bincount(p[train].argmax(axis=1)))
+    if class_weight == "argmax":
+        weight = weight * balanced[p.argmax(axis=1)]
+    target = p * balanced if class_weight == "per_class" else p
+    best = target / target.sum(axis=1, keepdims=True)
+    least = -(target * np.log(np.where(target > 0, best, 1))).sum(axis=1) * weight / weight[train].mean()
+    assert made.entropy_shown(2) == pytest.approx(least[shown].mean(), rel=1e-5)
+    assert made.entropy_shown(2) != made.entropy_shown(1)
+
+
+def test_hard_targets_have_no_entropy_and_the_least_value_of_another_loss_is_not_known(inputs):
+    made = trainer({**inputs, "labels": inputs["hard"]}, recipe())
+    assert made.entropy_shown(1) == 0
+    made.recipe["loss"] = {"kind": "my_losses:focal"}
+    assert math.isnan(made.entropy_shown(1))
+
+
+def test_predictions_and_validation_are_float32_where_the_training_is_not(monkeypatch, tmp_path, inputs):
+    seen = []
+    step = Trainer.step
+
+    def note(self, *arguments):
+        handle = self.model.body.stem.register_forward_hook(lambda layer, given, result: seen.append(result.dtype))
+        step(self, *arguments)
+        handle.remove()
+
+    monkeypatch.setattr(Trainer, "step", note)
+    facts, outputs = fit(tmp_path, inputs, recipe(precision="bfloat16"))
+    assert set(seen) == {torch.bfloat16}
+    history, metadata = io.read_table(outputs["history"])
+    told = {"trained_in": "bfloat16", "predicted_in": "float32"}
+    assert {key: facts[key] for key in told} == told == {key: metadata[key] for key in told}
+    table = io.read_table(outputs["predictions"])[0]
+    logits = io.matrix(table, "logits")
+    images = torch.from_numpy(np.load(inputs["images"])).permute(0, 3, 1, 2) / 255
+    network = predict.load(outputs["model"]).network
+    with torch.no_grad():
+        assert logits == pytest.approx(network(images).numpy(), abs=1e-5)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = network(images).float().numpy()
+    assert abs(rounded - logits).max() > 1e-3, "the test needs logits that bfloat16 changes"
+    validation = io.vector(table, "split") == "val"
+    log_q = torch.from_numpy(logits.astype(float)).log_softmax(dim=1).numpy()[validation]
+    expected = -(distributions(inputs)[validation] * log_q).sum(axis=1).mean()
+    assert io.vector(history, "val_ce_reference")[-1] == pytest.approx(expected, rel=1e-6)
 
 
 def test_validation_curves_are_cross_entropies_with_the_own_label_and_the_reference(tmp_path, inputs):
@@ -193,6 +252,28 @@ def test_validation_curves_are_cross_entropies_with_the_own_label_and_the_refere
     p = distributions(inputs)[validation]
     assert last["val_ce_reference"] == pytest.approx(-(p * log_q).sum(axis=1).mean(), rel=1e-5)
     assert last["val_ce_own"] == pytest.approx(-log_q[np.arange(len(p)), p.argmax(axis=1)].mean(), rel=1e-5)
+    assert last["val_entropy_reference"] == pytest.approx(entropy(p, axis=1).mean(), rel=1e-5)
+    assert last["val_entropy_own"] == 0
+    right = (p.argmax(axis=1) == log_q.argmax(axis=1)).mean()
+    assert last["val_acc_own"] == last["val_acc_reference"] == pytest.approx(right)
+
+
+def test_accuracy_against_the_own_label_is_that_of_its_hard_class_and_of_labelled_items_alone(own):
+    p = distributions(own)
+    table, metadata = io.read_table(own["labels"])
+    hard, drop = np.full(60, 2), 3
+    columns = {"hard": pa.array(hard, pa.int16())}
+    table = table.set_column(table.column_names.index("hard"), "hard", columns["hard"])
+    rows = np.delete(np.arange(60), drop)  # a validation item
+    io.write_table(own["labels"], table.take(rows), {"classes": metadata["classes"]})
+    made = trainer(own, recipe())
+    made.predict = lambda items: (np.log(np.roll(p, 1, axis=1)[items]).astype(np.float32), None)
+    found = made.validate()
+    validation = np.arange(3, 60, 5)
+    said = np.roll(p, 1, axis=1).argmax(axis=1)
+    assert found["val_acc_own"] == pytest.approx((said[validation[1:]] == 2).mean())
+    assert found["val_acc_reference"] == pytest.approx((said[validation] == p[validation].argmax(axis=1)).mean())
+    assert found["val_entropy_own"] == pytest.approx(entropy(p[validation[1:]], axis=1).mean(), rel=1e-5)
 
 
 def test_predictions_hold_every_item_and_features_the_test_items_that_the_head_makes_logits_of(tmp_path, inputs):

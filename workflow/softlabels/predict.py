@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 
 from . import io
 from .datasets.folder import image_files
-from .datasets.images import FIT, read_image, relative_names
+from .datasets.images import COLOUR, read_image, relative_names, resized
 from .errors import UserError
-from .networks.base import Classifier, build
+from .networks.base import Classifier, build, whole_float32
 from .progress import progress
 
 BATCH = 64
@@ -29,6 +32,8 @@ class Model:
     classes: list[str]
     height: int
     width: int
+    # How its training images became pixels, see ``datasets.contract.read_image_rules``; empty where that is not known.
+    images: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Label distributions float32 ``[B, C]`` of images uint8 ``[B, H, W, 3]``."""
@@ -39,7 +44,10 @@ class Model:
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
-    """Load ``model.safetensors`` of a run; a UserError where it is none, and for ``cuda`` without a GPU."""
+    """Load ``model.safetensors`` of a run; a UserError where it is none, and for ``cuda`` without a GPU.
+
+    On a GPU, the process computes float32 without TF32 from here on, as trainings predict.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here. Use --device cpu.")
     try:
@@ -48,21 +56,44 @@ def load(path: str | Path, device: str = "cpu") -> Model:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"{path}: is no model of softlabels ({error}). Name the model.safetensors of a run.") from None
+    whole_float32()
     network, _ = build(about["network"], len(about["classes"]), seed=0)
     network.load_state_dict(state)
-    return Model(network.eval().to(device), about["classes"], about["height"], about["width"])
+    return Model(network.eval().to(device), about["classes"], about["height"], about["width"], about.get("images", {}))
+
+
+def chosen(trained: Mapping[str, Any], given: dict[str, str | None]) -> dict[str, str]:
+    """The rules for new images: those ``given``, else those of the training images; what contradicts these is said."""
+    for name, value in given.items():
+        known = trained.get(name)
+        if value and known not in (None, value, "refuse"):  # refuse: no training image was one of 16 bits
+            print(
+                f"--{name} {value}: the training images were made with {name} '{known}'. Predictions of the same files "
+                f"may differ from the run's; leave --{name} out for what it was trained on.",
+                file=sys.stderr,
+            )
+    if trained.get("colour", COLOUR) != COLOUR:
+        print(
+            f"The training images were decoded by other rules ({trained['colour']}) than here ({COLOUR}). Predictions "
+            f"of the same files may differ from the run's; use the version of this program that trained the model.",
+            file=sys.stderr,
+        )
+    default = {"resize": "stretch", "deep": "refuse"}
+    return {name: value or trained.get(name) or default[name] for name, value in given.items()}
 
 
 def predict_folder(
-    model: Path, folder: Path, out: Path, device: str = "cpu", resize: str = "stretch", deep: str = "refuse"
+    model: Path, folder: Path, out: Path, device: str = "cpu", resize: str | None = None, deep: str | None = None
 ) -> None:
     """Write a CSV with one row an image below ``folder``: its path there and the probability of each class.
 
     ``resize`` says how images of another size are brought to the model's: ``stretch``, ``crop`` or ``pad``; ``deep``
-    how grey values of 16 bits become 8: ``refuse``, ``scale`` or ``stretch``, as for the training images. No image,
-    or a file that is none, is a UserError.
+    how grey values of 16 bits become 8: ``refuse``, ``scale`` or ``stretch``. None is what was done to the training
+    images (where the model does not say, ``stretch`` and ``refuse``), so that their own files get the run's stored
+    predictions; another choice than theirs is said on standard error. No image, or a file that is none, is a UserError.
     """
     trained = load(model, device)
+    resize, deep = chosen(trained.images, {"resize": resize, "deep": deep}).values()
     named = relative_names(image_files(folder), folder)
     size = (trained.width, trained.height)
     with io.atomic(out) as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -72,6 +103,6 @@ def predict_folder(
         for start in progress(range(0, len(names), BATCH), "predict"):
             batch = names[start : start + BATCH]
             images = [read_image(named[name], deep)[0] for name in batch]
-            images = [image if image.size == size else FIT[resize](image, size) for image in images]
+            images = [image if image.size == size else resized(image, size, resize) for image in images]
             for name, p in zip(batch, trained(np.stack([np.asarray(image) for image in images])), strict=True):
                 writer.writerow([name, *(f"{value:.6f}" for value in p)])

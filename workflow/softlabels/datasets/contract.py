@@ -2,7 +2,8 @@
 
 ``images.npy``           uint8 [N, H, W, 3], C order; row i is item i
 ``items.parquet``        item int32, name, group (null: none), and what the source knows: of images from files, their
-                         sha256 and ``duplicate`` (the first item with the same pixels, null where this is the first)
+                         sha256 and ``duplicate`` (the first item with the same pixels, null where this is the first),
+                         and in the metadata, as ``images``, by which rules they became pixels
 ``annotations.parquet``  one row a vote: item int32, annotator (null: unknown), label int16, and weight float32 or time
                          float64 where the source has them; no rows where the source has no votes
 ``reference.parquet``    see ``contracts.py``
@@ -33,6 +34,7 @@ class Votes:
     annotator: pa.DictionaryArray | None = None  # of strings [V] (null: unknown), or None where nobody is known
     weight: np.ndarray | None = None  # float [V], positive; weights count in labels, never in the reference
     time: np.ndarray | None = None  # float [V], in the source's unit (nan: unknown)
+    exact: np.ndarray | None = None  # float64 [N, C], where known: the distribution that each item's were drawn from
 
     def counts(self, n_items: int, n_classes: int) -> np.ndarray:
         """Votes per item and class, int64 ``[N, C]``."""
@@ -67,6 +69,7 @@ class Content:
     groups: list[str | None] | None = None  # of each item (None: none), or None where there are no groups
     columns: Mapping[str, Any] = field(default_factory=dict)  # what is known of each item, arrays of length N by name
     notes: Mapping[str, Any] = field(default_factory=dict)  # JSON: ``files``, ``remarks``, ``licence``, ``citation``
+    rules: Mapping[str, Any] = field(default_factory=dict)  # JSON: by which image files became pixels; {}: by others
 
 
 def write(content: Content, reference: str, outputs: Mapping[str, Path | None], threads: int) -> None:
@@ -76,12 +79,12 @@ def write(content: Content, reference: str, outputs: Mapping[str, Path | None], 
     """
     classes, votes = content.classes, content.votes
     columns = content.images(outputs["images"], threads)
-    write_items(outputs["items"], content.names, content.groups, {**content.columns, **columns})
+    write_items(outputs["items"], content.names, content.groups, {**content.columns, **columns}, content.rules)
     write_annotations(outputs["annotations"], votes or NO_VOTES, classes, content.notes)
     if reference == "votes":
         counts = votes.counts(len(content.names), len(classes))
         total = counts.sum(axis=1)
-        write_reference(outputs["reference"], counts / total[:, None], total, classes)
+        write_reference(outputs["reference"], counts / total[:, None], total, classes, votes.exact)
     else:
         write_reference(outputs["reference"], content.p, None, classes)
 
@@ -108,16 +111,29 @@ def read_images(path: str | Path) -> np.ndarray:
 
 
 def write_items(
-    path: Path, names: list[str], groups: list[str | None] | None = None, columns: Mapping[str, Any] | None = None
-) -> None:
-    """Write ``items.parquet``; ``columns`` holds what the source knows of each item (arrays of length N)."""
+    path: Path, names: list[str], groups: list[str | None] | None = None, columns: Mapping[str, Any] | None = None,
+    rules: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write ``items.parquet``; ``columns`` holds what the source knows of each item (arrays of length N).
+
+    ``rules`` (see :func:`read_image_rules`) go into the metadata where there are any.
+    """
     n = len(names)
     table = {
         "item": pa.array(np.arange(n, dtype=np.int32)),
         "name": pa.array(names, pa.string()),
         "group": pa.array(groups if groups is not None else [None] * n, pa.string()),
     }
-    io.write_table(path, pa.table(table | {key: pa.array(value) for key, value in (columns or {}).items()}))
+    about = {"images": rules} if rules else {}
+    io.write_table(path, pa.table(table | {key: pa.array(value) for key, value in (columns or {}).items()}), about)
+
+
+def read_image_rules(path: Path) -> dict[str, Any]:
+    """By which rules image files became pixels: ``resize`` (None where all kept their size), ``deep`` and ``colour``.
+
+    Empty where images were generated, or read by a source that has rules of its own.
+    """
+    return io.read_table(path, ["item"])[1].get("images", {})
 
 
 def write_annotations(path: Path, votes: Votes, classes: list[str], notes: Mapping[str, Any] | None = None) -> None:

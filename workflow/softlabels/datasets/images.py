@@ -36,6 +36,8 @@ MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "YCbCr", "CMYK")
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")  # grey values of 16 bits, as Pillow opens them
 # Into a square: other proportions, the centre of the long side alone, or black bars.
 FIT = {"stretch": Image.Image.resize, "crop": ImageOps.fit, "pad": ImageOps.pad}
+# What decode() does, for people who use a model elsewhere. Models and data carry it: change it with the rules alone.
+COLOUR = "EXIF orientation applied, transparency over black, colour profiles ignored"
 AHEAD = 4  # images a thread may have ready before they are written
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # decode() refuses what it is about
 
@@ -77,6 +79,17 @@ def spellings(names: list[str]) -> dict[str, int]:
         short[path.stem].add(index)
     unique = {text: indices.pop() for text, indices in short.items() if len(indices) == 1}
     return unique | {name: index for index, name in enumerate(names)}
+
+
+def rules(options: Mapping[str, Any]) -> dict[str, str | None]:
+    """By which rules the files of a source with these options become pixels (see ``contract.read_image_rules``)."""
+    resize = options["resize"] if options["pixels"] else None
+    return {"resize": resize, "deep": options["deep"], "colour": COLOUR}
+
+
+def resized(image: Image.Image, size: tuple[int, int], resize: str) -> Image.Image:
+    """An image in another size (width, height), bicubic; ``resize`` is a key of FIT."""
+    return FIT[resize](image, size, Image.Resampling.BICUBIC)
 
 
 def decode(content: bytes, deep: str = "refuse") -> Image.Image:
@@ -129,7 +142,7 @@ def decoded(
     def read(path: Path) -> tuple[np.ndarray, str]:
         image, digest = read_image(path, options["deep"])
         if pixels:
-            image = FIT[options["resize"]](image, (pixels, pixels), Image.Resampling.BICUBIC)
+            image = resized(image, (pixels, pixels), options["resize"])
         return np.asarray(image), digest
 
     first: tuple[int, ...] | None = None

@@ -19,7 +19,7 @@ import pyarrow as pa
 from ..errors import Problems, UserError
 from .cells import Cells, Column, first_bad_line
 from .contract import Content, Options, Votes
-from .images import Images, import_images, spellings
+from .images import Images, import_images, rules, spellings
 
 MOST_NAMED = 25  # more messages of one kind than are shown help nobody
 MOST_CLASSES = 32_767  # that the labels of votes, int16, can tell apart
@@ -66,7 +66,8 @@ def content(
             annotator = pa.DictionaryArray.from_arrays(votes.annotator.indices, pa.array(aliases, pa.string()))
             votes = replace(votes, annotator=annotator)
     pixels = partial(import_images, [images[name] for name in names], source)
-    return Content(names, classes, pixels, votes, p, groups, columns or {}, {"remarks": remarks, **notes})
+    notes = {"remarks": remarks, **notes}
+    return Content(names, classes, pixels, votes, p, groups, columns or {}, notes, rules(source))
 
 
 def pseudonyms(names: list[str]) -> list[str]:

@@ -22,6 +22,10 @@ from . import annotators
 from .contract import Content, Options, new_images
 
 ENTRY = {
+    "groupings": {"colour_shape": {
+        "colour": {"b": ["bc", "be"], "g": ["gc", "ge"], "r": ["rc", "re"]},
+        "shape": {"circle": ["bc", "gc", "rc"], "ellipse": ["be", "ge", "re"]},
+    }},
     "about": "Red, green and blue circles and ellipses and their interpolations, with exactly known distributions.",
     "options": {
         "items": {"type": "integer", "minimum": 1, "maximum": 10000000, "default": 15000,

@@ -64,6 +64,11 @@ def build(
     return Classifier(body, classes, dropout), body
 
 
+def whole_float32() -> None:
+    """Have a GPU compute float32 with all of its 24 bits, not as TF32 with 11: bfloat16 is there for speed."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+
 def state_sha256(module: nn.Module) -> str:
     """SHA-256 over names and values of all parameters and buffers, in name order."""
     digest = hashlib.sha256()

@@ -23,7 +23,7 @@ from . import memory
 
 PATIENCE_SECONDS = 60.0  # for a trainer that saves its state because it was asked to stop
 SAVING_SHARE = 0.02  # of the time at most, so that a slow file server does not slow the training
-FORMAT = 1  # of the saved state: raise it when what is saved, or what it means, changes
+FORMAT = 2  # of the saved state: raise it when what is saved, or what it means, changes
 
 
 def folder_of(model: Path) -> Path:

@@ -50,6 +50,7 @@ class Trainer:
         for epoch in self.epochs:
             digest.update(self.permutation(epoch).astype("<i8").tobytes())
         self.hashes = {"initial_sha256": state_sha256(model), "order_sha256": digest.hexdigest()}
+        self.arithmetic = {"trained_in": self.precision, "predicted_in": "float32"}
         items = len(self.order(1))
         self.batch = min(recipe["batch"], items)
         self.steps = items // self.batch  # the last batch is left out where it is not full
@@ -99,7 +100,7 @@ class Trainer:
         share = in_steps / wall if wall else 1.0
         print(f"{wall:.1f} s, {share:.1%} of it in optimiser steps", file=sys.stderr)
         return {
-            **self.hashes, "attempts": self.attempts,
+            **self.hashes, **self.arithmetic, "attempts": self.attempts,
             "resumes": [attempt["position"] for attempt in self.attempts[1:]],
             "seconds": round(wall, 3), "share_in_steps": round(share, 4), "steps": last * self.steps,
         }  # fmt: skip
@@ -149,7 +150,7 @@ class Trainer:
             target = target * self.class_weight
         if self.recipe["dropout"] > 0:  # the only layer that draws at random
             torch.manual_seed(keyed.torch_seed("dropout", self.seed, epoch, step))
-        with self.precision():
+        with self.autocast():
             logits = self.model(images).float()
         self.loss_state["epoch"] = epoch
         loss = self.loss(logits, target, index, self.loss_state, self.recipe["loss"])
@@ -176,32 +177,59 @@ class Trainer:
                 f"The loss is {mean_loss} in epoch {epoch}: training diverged. Lower recipe.rate "
                 f"({self.recipe['rate']}) or raise recipe.warmup_epochs ({self.recipe['warmup_epochs']})."
             )
-        own, reference = self.validate()
-        rate = self.rate(epoch, self.steps - 1)
-        self.history.append(
-            {"epoch": epoch, "rate": rate, "train_loss": mean_loss, "val_ce_own": own, "val_ce_reference": reference}
-        )
+        learned = {"train_loss": mean_loss, "train_entropy": self.entropy_shown(epoch)}
+        self.history.append({"epoch": epoch, "rate": self.rate(epoch, self.steps - 1), **learned, **self.validate()})
+        own = self.history[-1]["val_ce_own"]
         if self.recipe["select"] == "best_validation" and own < self.best_value:
             self.best_value = own
             self.best = {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
         self.loss_sum.zero_()
         self.position = (epoch + 1, 0)
 
-    def validate(self) -> tuple[float, float]:
-        """Mean cross-entropy of the validation items against the run's own label, and against the reference.
+    def entropy_shown(self, epoch: int) -> float:
+        """The least mean cross-entropy in nats that any predictions could have had on what an epoch showed.
 
-        The run learns from (and selects by) the first only. H(p) is constant: the order by cross-entropy is that by KL.
+        Without weights that is the mean entropy of its targets. An item whose weight is w and whose target, multiplied
+        by weights of the classes, is t with the sum m adds ``-w sum_k t_k ln(t_k / m)``. NaN for another loss.
+        """
+        if self.recipe["loss"]["kind"] != "cross_entropy":
+            return math.nan
+        least = []
+        for index in torch.from_numpy(self.order(epoch)[: self.steps * self.batch]).to(self.device).split(1024):
+            target = self.target[index] if self.class_weight is None else self.target[index] * self.class_weight
+            mass = target.double().sum(dim=1)
+            least.append(self.weight[index] * mass * torch.special.entr(target / mass[:, None]).sum(dim=1))
+        return torch.cat(least).mean().item()
+
+    def validate(self) -> dict[str, float]:
+        """What the history notes of the validation items, against the run's own label and against the reference.
+
+        ``val_ce_…`` is the mean cross-entropy in nats, ``val_entropy_…`` the mean entropy of the label or reference:
+        the least that it can be, the same in each epoch. ``val_acc_…`` is the share of items whose most probable class
+        (the first of several) is the hard label, or the reference's first most probable class. The run learns from
+        (and selects by) its own label only; an item without one counts for the reference alone.
         """
         items = np.flatnonzero(self.data.split == "val")
         logits = torch.from_numpy(self.predict(items)[0])
-        log_q = F.log_softmax(logits.double(), dim=1)
-        own, reference = (
-            -(torch.from_numpy(p[items]).double() * log_q).sum(dim=1) for p in (self.data.target, self.data.reference)
-        )
-        return own[torch.from_numpy(self.data.labelled[items])].mean().item(), reference.mean().item()
+        log_q, found = F.log_softmax(logits.double(), dim=1), logits.numpy().argmax(axis=1)
+        reference, every = self.data.reference[items], np.ones(len(items), bool)
+        numbers = {}
+        for name, p, hard, known in (
+            ("own", self.data.target[items], self.data.hard[items], self.data.labelled[items]),
+            ("reference", reference, reference.argmax(axis=1), every),
+        ):
+            target, right, rows = torch.from_numpy(p).double(), torch.from_numpy(found == hard), torch.from_numpy(known)
+            of_items = {"ce": -(target * log_q).sum(dim=1), "entropy": torch.special.entr(target).sum(dim=1),
+                        "acc": right.double()}  # fmt: skip
+            numbers |= {f"val_{what}_{name}": values[rows].mean().item() for what, values in of_items.items()}
+        return numbers
 
     def predict(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits float32 ``[K, C]`` and pooled features float32 ``[K, F]`` of items, without augmentation."""
+        """Logits float32 ``[K, C]`` and pooled features float32 ``[K, F]`` of items, without augmentation.
+
+        In float32 whatever the training's precision: bfloat16, with 8 bits of a logit, ties the first two classes of
+        some items. Validation is such a prediction, so that the history has the numbers of what is written.
+        """
         self.model.eval()
         logits, features = [], []
         with torch.no_grad():
@@ -209,16 +237,24 @@ class Trainer:
                 self.check_stop()
                 index = torch.from_numpy(items[start : start + self.recipe["batch"]]).to(self.device)
                 images = self.images[index].permute(0, 3, 1, 2).to(torch.float32) / 255
-                with self.precision():
-                    pooled = self.model.features(images)
-                    logits.append(self.model.head(pooled).float().cpu())
-                features.append(pooled.float().cpu())
+                pooled = self.model.features(images)
+                logits.append(self.model.head(pooled).cpu())
+                features.append(pooled.cpu())
         return torch.cat(logits).numpy(), torch.cat(features).numpy()
 
-    def precision(self) -> AbstractContextManager:
-        """bfloat16 where the recipe's device is a GPU and its precision says so."""
+    @property
+    def precision(self) -> str:
+        """The arithmetic of the training steps: bfloat16 where the recipe's device is a GPU and its precision says so.
+
+        Weights, losses and all predictions are float32 either way.
+        """
         wanted = self.recipe["precision"]
         bfloat16 = wanted == "bfloat16" or (wanted == "auto" and self.device.type == "cuda")
+        return "bfloat16" if bfloat16 else "float32"
+
+    def autocast(self) -> AbstractContextManager:
+        """The arithmetic of the training steps, for the length of a ``with`` block."""
+        bfloat16 = self.precision == "bfloat16"
         return torch.autocast(self.device.type, torch.bfloat16) if bfloat16 else nullcontext()
 
     def _attempt(self) -> dict[str, Any]:
@@ -227,7 +263,8 @@ class Trainer:
         return {key: who[key] for key in ("host", "pid", "job", "started")} | {"position": list(self.position)}
 
     def _report(self, bar: tqdm, epoch: int) -> None:
-        line = ", ".join(f"{name} {value:.4f}" for name, value in self.history[-1].items() if name != "epoch")
+        told = {name: value for name, value in self.history[-1].items() if name != "epoch" and "entropy" not in name}
+        line = ", ".join(f"{name} {value:.4f}" for name, value in told.items())
         if bar.disable:
             print(f"epoch {epoch}/{len(self.epochs)}: {line}", file=sys.stderr, flush=True)
         else:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from .. import io
+from ..datasets.contract import read_image_rules
 from ..errors import UserError
 from ..networks import base as networks
 from . import checkpoint, memory
@@ -32,7 +33,8 @@ def run(
     """Train, and write the model, its history, predictions of all items and features of the test items.
 
     Args:
-        config, inputs, outputs: as :mod:`softlabels.commands` says.
+        config, inputs, outputs: as :mod:`softlabels.commands` says. By which rules files became images, which ``items``
+            tell, is copied into the model; nothing is learned from them.
         code: hash of the code that runs; a resume state that other code saved is not loaded.
         checkpoint_seconds: see :class:`softlabels.training.checkpoint.Saver`.
         finish: called with the facts when all is written, before the resume state is removed.
@@ -48,6 +50,7 @@ def run(
         Stopped: somebody asked the process to stop; the state is saved.
     """
     folder = checkpoint.folder_of(outputs["model"])
+    rules = read_image_rules(inputs["items"]) if "items" in inputs else {}
     with memory.explained(config["recipe"]):
         trainer = _trainer(config["recipe"], config["seed"], config.get("delivery", EXPECTED), inputs)
         key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
@@ -57,7 +60,7 @@ def run(
                 trainer.load_state(state)
                 print("resumed at epoch {}, step {}".format(*trainer.position), file=sys.stderr)
             facts = trainer.fit(checkpoint.Saver(folder, key, checkpoint_seconds, still_ours))
-            write(trainer, outputs, still_ours)
+            write(trainer, rules, outputs, still_ours)
             still_ours()
             finish(facts)
             still_ours()
@@ -108,5 +111,5 @@ def _device(recipe: dict[str, Any]) -> torch.device:
     torch.set_num_threads(recipe["threads"])
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False  # float32 means float32; bfloat16 is there for speed
+    networks.whole_float32()
     return torch.device(recipe["device"])

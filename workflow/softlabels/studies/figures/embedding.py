@@ -29,6 +29,7 @@ ENTRY = {
 }
 SHAPE_MAP = colormaps["viridis"]
 PANEL, SMALL_PANEL = 4.2, 3.3  # inches; small where there are many
+LETTERS = 17  # of a note in an inch
 NAMES = 100  # of classes in a legend
 BESIDE, BELOW = 4, 5  # panels of classes side by side; labels of Figure 1 below each other
 ITEMS_IN_A_POINT = 25_000.0  # square points of ink for a whole panel: many items are drawn as small dots
@@ -41,7 +42,7 @@ class Panel(NamedTuple):
     item: np.ndarray  # int [n]
     points: np.ndarray  # float [n, 2]
     facts: dict[str, Any]  # metadata of the embedding: parameters, trustworthiness, label_smoothness
-    structure: dict[str, float | None]  # numbers of the same run's feature space, by heading
+    structure: dict[str, list[float]]  # numbers of the feature spaces of all seeds' networks, by heading
 
 
 def draw(config: dict, inputs: dict) -> Figure:
@@ -58,20 +59,21 @@ def draw(config: dict, inputs: dict) -> Figure:
 
 
 def read_panels(config: dict, inputs: dict) -> list[Panel]:
-    """The embeddings with the structure numbers of their runs."""
-    labels, seed = config["labels"], config["seeds"][0]
+    """The embeddings, which are of the first seed, with the structure numbers of every seed."""
+    labels, seeds = config["labels"], config["seeds"]
     if len(inputs["embeddings"]) != len(labels):
         raise UserError(
             f"embeddings: found {len(inputs['embeddings'])} files, expected one for each of the labels "
             f"{', '.join(labels)} in this order. Build the missing ones."
         )
-    of_run = of_labels(inputs["scores"], config, [seed], "runs: scores of standard")
+    of_run = of_labels(inputs["scores"], config, seeds, "runs: scores of standard")
     panels = []
     for label, path in zip(labels, inputs["embeddings"], strict=True):
         table, facts = io.read_table(path)
         points = np.column_stack([io.vector(table, "x"), io.vector(table, "y")])
-        scored = read_scores(of_run[f"{label}/seed{seed}"])
-        structure = {about["heading"]: scored.value(f"structure.{name}") for name, about in FACTS.items()}
+        scored = [read_scores(of_run[f"{label}/seed{seed}"]) for seed in seeds]
+        values = {about["heading"]: [s.value(f"structure.{name}") for s in scored] for name, about in FACTS.items()}
+        structure = {heading: of_seeds for heading, of_seeds in values.items() if None not in of_seeds}
         panels.append(Panel(label, io.vector(table, "item"), points, facts, structure))
     return panels
 
@@ -90,13 +92,17 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
         u, s = io.vector(items, "u")[at], io.vector(items, "s")[at]
         left, right = (figure.add_subplot(grid[k % rows, 2 * (k // rows) + side]) for side in (0, 1))
         label = drawing.name(panel.label)
-        embedded, features = notes(panel)
+        embedded, features = notes(panel, int(size * LETTERS))
         scatter(left, panel.points, hue(u), f"{label}: colour position", embedded)
         scatter(right, panel.points, SHAPE_MAP(s), f"{label}: shape position", features)
     colour_wheel(figure, grid[rows, 0])
     shape_bar(figure, grid[rows, 1])
     note = " Six separate clusters, where they form, are the pure items of the synthetic set."
-    caption(figure, panels, note if "pure" in items.column_names else "")
+    positions = (
+        " R² is of positions predicted from the features: by ridge regression, cross-validated, or, of the items "
+        "between classes alone, by the mean of the 10 nearest test items."
+    )
+    caption(figure, panels, (note if "pure" in items.column_names else "") + positions)
     return figure
 
 
@@ -116,7 +122,7 @@ def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
     for k, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, k + 1)
         at = reference.rows(panel.item)
-        scatter(axes, panel.points, mixed[at], drawing.name(panel.label), "\n".join(notes(panel)))
+        scatter(axes, panel.points, mixed[at], drawing.name(panel.label), "\n".join(notes(panel, int(size * LETTERS))))
     handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in [*colours[:NAMES], "none"]]
     title = "class\n(mixed by\nthe reference)"
     place = {"loc": "outside right upper", "frameon": False, "ncols": legend_columns}
@@ -164,14 +170,33 @@ def shape_bar(figure: Figure, place: SubplotSpec) -> None:
     bar.spines[:].set_visible(False)
 
 
-def notes(panel: Panel) -> tuple[str, str]:
-    """The numbers behind the picture, and those of the feature space that was embedded: those that there are."""
-    behind = {key.replace("_", " "): panel.facts[key] for key in ("trustworthiness", "label_smoothness")}
-    embedded, features = (
-        ", ".join(f"{name} {value:.3f}" for name, value in values.items() if value is not None)
-        for values in (behind, panel.structure)
-    )
-    return f"embedding: {embedded}", "features: " + features.replace(", distance", ",\ndistance")
+def notes(panel: Panel, width: int) -> tuple[str, str]:
+    """The numbers behind the picture, and those of the feature space that was embedded, in lines of ``width`` letters.
+
+    What of the latter is about colour stands with the former: beside the picture that shows it.
+    """
+    space, fixed = " ", "\N{NO-BREAK SPACE}"  # a number stays in one line
+    behind = [
+        f"{key.replace('_', ' ')} {panel.facts[key]:.3f}"
+        for key in ("trustworthiness", "label_smoothness")
+        if panel.facts[key] is not None
+    ]
+    features = {heading: f"{heading} {spread(values)}" for heading, values in panel.structure.items()}
+    colour = [text for heading, text in features.items() if heading.startswith("colour")]
+    others = [text for text in features.values() if text not in colour]
+
+    def lines(name: str, numbers: list[str]) -> str:
+        text = ", ".join(number.replace(space, fixed) for number in numbers)
+        return "\n".join(textwrap.wrap(f"{name}: {text}", width)).replace(fixed, space) if numbers else ""
+
+    left = [lines("embedding", behind), lines("features", colour)]
+    return "\n".join(filter(None, left)), lines("features", others)
+
+
+def spread(values: list[float]) -> str:
+    """Mean and, of several seeds, sample standard deviation."""
+    mean = f"{np.mean(values):.3f}"
+    return f"{mean} ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else mean
 
 
 def caption(figure: Figure, panels: list[Panel], note: str = "") -> None:
@@ -189,5 +214,7 @@ def caption(figure: Figure, panels: list[Panel], note: str = "") -> None:
         f"of and gaps between clusters mean nothing.{note} Label smoothness is the mean Jensen-Shannon divergence "
         f"between an item's reference and its neighbours': smaller is smoother."
     )
-    width = int(figure.get_figwidth() * 17)  # characters of this size in a line
+    if (seeds := max((len(values) for panel in panels for values in panel.structure.values()), default=0)) > 1:
+        text += f" Numbers of the features are means ± sample standard deviations over the {seeds} seeds' networks."
+    width = int(figure.get_figwidth() * LETTERS)
     figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=7, ha="left", x=0.02)
