@@ -3,6 +3,7 @@ rule evaluate:
         predictions=place("train", "predictions"),
         features=place("train", "features"),
         reference=place("data", "reference"),
+        annotations=place("data", "annotations"),
         split=place("split", "split"),
         item_table=place("data", "items"),
         label=labels_of,
@@ -28,6 +29,7 @@ rule evaluate:
 rule references:
     input:
         reference=place("data", "reference"),
+        annotations=place("data", "annotations"),
         split=place("split", "split"),
     output:
         **outputs("references"),

@@ -1,6 +1,7 @@
 rule train:
     input:
         images=place("data", "images"),
+        item_table=place("data", "items"),
         split=place("split", "split"),
         labels=labels_of,
         reference=place("data", "reference"),

@@ -22,6 +22,7 @@ from .datasets.download import FILES, described
 from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
+from .evaluation import strata
 from .labels import label, split
 from .plan import Plan
 from .resources import extent
@@ -103,6 +104,9 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                     images = list(relative_names(images, folder).values())
                     import_images(images, plan.config["datasets"][name]["source"], None, threads)
             return
+        for grouping, merged in plan.groupings(name).items():
+            with _noted(problems, f"{place}."):
+                strata.require(grouping, merged, made.classes)
         for title in plan.config["studies"]:
             for command, names in plan.jobs(title, "split", "label", dataset=name):
                 where = named(f"{SECTIONS[command]}.{names[command]}", origins)

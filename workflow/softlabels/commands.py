@@ -48,14 +48,15 @@ COMMANDS = {
         "softlabels.labels.split", "split a data set", ("items", "reference"), runs=("split",), group="preparation"),
     "references": Command(
         "softlabels.evaluation.references", "score what needs no network: uniform, prior, oracles, floors",
-        ("reference", "split"), runs=("metrics",), group="preparation"),
+        ("reference", "annotations", "split"), runs=("metrics",), group="preparation"),
     "train": Command(
         "softlabels.training.train", "train one network",
-        ("images", "split", "labels", "reference", "weights?"),
+        ("images", "items?", "split", "labels", "reference", "weights?"),
         runs=("recipe", "delivery"), always=(("delivery", "expected"),), resumes=True),
     "evaluate": Command(
         "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
-        ("predictions", "features", "reference", "split", "items", "label"), runs=("metrics",), group="evaluation"),
+        ("predictions", "features", "reference", "annotations", "split", "items", "label"), runs=("metrics",),
+        group="evaluation"),
     "embed": Command(
         "softlabels.embedding", "t-SNE of the pooled features of the test items",
         ("features", "split", "reference"), group="report"),
@@ -65,7 +66,8 @@ COMMANDS = {
         runs=("figure",), group="report"),
     "study": Command(
         "softlabels.studies.study", "gather a study: ledger, tables, items",
-        ("scores*", "predictions*", "references*", "items*", "reference*"), runs=("tables",), group="report"),
+        ("scores*", "terms*", "predictions*", "references*", "items*", "reference*"), runs=("tables",),
+        group="report"),
     "chain": Command(
         "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), group="report"),
 }  # fmt: skip

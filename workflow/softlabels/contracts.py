@@ -1,11 +1,13 @@
 """The files that steps hand to each other: one writer and one reader of each, which checks what it reads, once.
 
-``reference.parquet``    item int32, p float64 [C], votes int32 (null where p is exact)
+``reference.parquet``    item int32, p float64 [C], votes int32 (null where p is exact); exact float64 [C] where a
+                         generator drew the votes: the distribution that an item's are a sample of
 ``splits/….parquet``     item int32, split (its part), fold int8 (null where parts are drawn)
 ``labels/….parquet``     item int32, p float32 [C], hard int16, votes int32 (null: exact), weight float32
 ``predictions.parquet``  of a run: item int32, split (its part), logits float32 [C], of all items
 ``features.npy``         of a run: pooled features float32 [n_test, F] of the test items, ascending
 ``scores/….parquet``     of a run, and ``references/….parquet``: a row a number, see SCORES
+``….terms.parquet``      beside scores: item int32, cluster int32, and what each test item adds to a number, see Terms
 
 A reader raises UserError, with file and item, where an item has two rows, a number is not finite, or the file belongs
 to another split or data set.
@@ -108,8 +110,13 @@ class Reference:
         return counts
 
 
-def write_reference(path: Path, p: np.ndarray, votes: np.ndarray | None, classes: list[str]) -> None:
-    """Write the distributions (rows sum to 1) and numbers of votes of N items; see :class:`Reference`."""
+def write_reference(
+    path: Path, p: np.ndarray, votes: np.ndarray | None, classes: list[str], exact: np.ndarray | None = None
+) -> None:
+    """Write the distributions (rows sum to 1) and numbers of votes of N items; see :class:`Reference`.
+
+    ``exact`` is what :func:`read_exact` gives.
+    """
     bad = ~np.isfinite(p).all(axis=1) | (p < 0).any(axis=1) | (np.abs(p.sum(axis=1) - 1) > 1e-9)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -122,6 +129,8 @@ def write_reference(path: Path, p: np.ndarray, votes: np.ndarray | None, classes
         "p": io.distribution_column(p, pa.float64()),
         "votes": pa.array([None] * len(p) if votes is None else votes, pa.int32()),
     }
+    if exact is not None:
+        columns["exact"] = io.distribution_column(exact, pa.float64())
     kind = "exact" if votes is None else "votes"
     io.write_table(path, pa.table(columns), {"classes": classes, "reference": kind, "unit": "probability"})
 
@@ -133,6 +142,15 @@ def read_reference(path: Path) -> Reference:
     _require_finite(path, "p", item, p)
     votes = io.vector(table, "votes").astype(np.int64) if metadata["reference"] == "votes" else None
     return Reference(path, item, p, votes, metadata["classes"])
+
+
+def read_exact(path: Path) -> np.ndarray | None:
+    """The distributions that the votes of a reference were drawn from, float64 ``[N, C]``; None where nobody knows.
+
+    Where annotators differ, an item's is the mean over those who voted on it: what its votes are a fair sample of.
+    """
+    table, _ = io.read_table(path)
+    return io.matrix(table, "exact") if "exact" in table.column_names else None
 
 
 @dataclass(frozen=True)
@@ -312,7 +330,11 @@ def read_features(path: Path, test: np.ndarray) -> np.ndarray:
 # -- names of metrics and figures --------------------------------------------------------------------------------------
 
 STANDARD = "standard"  # the set of metrics and facts that every table needs
-METRICS = ("macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd")  # its metrics
+METRICS = (  # its metrics
+    "macro_acc", "kl", "tvd", "soft_ece", "entropy_correlation", "kl_dcic", "acc", "ce", "js", "brier",
+    "entropy_difference", "soft_ece_calibrated", "ece", "vote_acc", "macro_f1", "soft_macro_f1", "second_best_acc",
+    "top2_set", "chebyshev", "clark", "canberra", "cosine", "brier_unbiased",
+)  # fmt: skip
 LONGEST = 80  # characters of a name, before its digest
 
 Options = Mapping[str, Any]  # of an entry: its "kind", and what that takes
@@ -359,17 +381,18 @@ def of_set(name: str, options: Mapping[str, Options]) -> dict[str, Options]:
 
 # -- scores ------------------------------------------------------------------------------------------------------------
 
-# ``part``     val or test
-# ``group``    a class for the recall, else "all"
-# ``scaling``  none, or temperature: after the logits were divided by the run's temperature
+# ``part``     val or test; of train there is n_items
+# ``group``    all; a class for the recall; a stratum of items (clear, ambiguous …) or a grouping of classes (colour …)
+# ``scaling``  none, or one of evaluation/scaling.py: after the logits were scaled
 # ``metric``   a metric's name; ``recall``; ``structure.…`` (test part); a fact: ``n_items``, ``n_classes_present``,
 #              ``ties`` (items whose reference has several largest classes), ``tie_credit_acc``, ``temperature``
 # ``value``    null where the number is not defined
 SCORES = pa.schema([(name, pa.string()) for name in ("part", "group", "scaling", "metric")] + [("value", pa.float64())])
 # The rows that need no network say before that which they are, and whether they are an oracle; facts are ``detail.…``.
 ROWS = pa.schema([("row", pa.string()), ("oracle", pa.bool_()), *SCORES])
-ALL = "all"  # the group of a number that is not of one class
-COUNTS = frozenset({"n_items", "n_classes_present", "ties", "detail.draws", "detail.n_items"})
+ALL = "all"  # the group of a number that is of all items
+AT = "@"  # between metric and group, in the name of a number in a ledger
+COUNTS = frozenset({"n_items", "n_classes_present", "ties", "detail.n_items"})
 
 Key = tuple[str, str, str, str]  # part, group, scaling, metric
 File = TypeVar("File")
@@ -396,35 +419,54 @@ class Scores:
         return self.values[key]
 
     def value(self, metric: str, scaling: str = "none") -> float | None:
-        """A number of the test part as a ledger calls it; ``recall.<class>`` is the recall of a class."""
+        """A number of the test part as a ledger calls it: ``kl``, ``kl@clear`` of a group, ``recall.<class>``."""
         recall, _, name = metric.partition(".")
         if recall == "recall":
             return self.get("test", name, scaling, recall)
-        return self.get("test", ALL, scaling, metric)
+        name, _, group = metric.partition(AT)
+        if group and ("test", group, scaling, name) not in self.values:  # no item of this seed is in the group
+            return None
+        return self.get("test", group or ALL, scaling, name)
+
+    def of_groups(self) -> list[str]:
+        """The numbers of groups of the test part, as a ledger calls them, in the order of the file."""
+        keys = (key for key in self.values if key[0] == "test" and key[1] != ALL and key[3] != "recall")
+        return [f"{metric}{AT}{group}" for _, group, _, metric in keys]
+
+    @property
+    def scalings(self) -> list[str]:
+        """What the logits were scaled by, besides not at all, in the order of the file."""
+        return [scaling for scaling in dict.fromkeys(key[2] for key in self.values) if scaling != "none"]
 
     def metrics(self, prefix: str) -> list[str]:
         """The metrics whose names begin so, in the order of the file."""
         return list(dict.fromkeys(key[3] for key in self.values if key[3].startswith(prefix)))
 
 
-def write_scores(path: Path, values: Mapping[Key, float], classes: list[str], eps: float) -> None:
-    """Write the scores of a run; NaN becomes null."""
-    _write(path, SCORES, [(*key, value) for key, value in values.items()], classes, eps)
+def write_scores(
+    path: Path, values: Mapping[Key, float], classes: list[str], eps: float, scalings: Mapping[str, Any]
+) -> None:
+    """Write the scores of a run, NaN as null, and in the metadata weight and bias of each scaling."""
+    _write(path, SCORES, [(*key, value) for key, value in values.items()], classes, eps, scalings=scalings)
 
 
 def write_rows(
-    path: Path, rows: Mapping[str, Mapping[str, float]], oracles: Iterable[str], classes: list[str], eps: float
-) -> None:
-    """Write rows that need no network: name to metric (or ``detail.…``) to number, which are of the test part."""
+    path: Path, rows: Mapping[str, Mapping[str, float]], oracles: Iterable[str], classes: list[str], eps: float,
+    absent: Mapping[str, str] | None = None,
+) -> None:  # fmt: skip
+    """Write rows that need no network: name to metric (or ``detail.…``) to number, which are of the test part.
+
+    ``absent`` says of rows that this data cannot have why it cannot.
+    """
     numbers = [(name, *number) for name, values in rows.items() for number in values.items()]
     table = [(name, name in oracles, "test", ALL, "none", metric, value) for name, metric, value in numbers]
-    _write(path, ROWS, table, classes, eps)
+    _write(path, ROWS, table, classes, eps, absent=dict(absent or {}))
 
 
-def _write(path: Path, schema: pa.Schema, rows: list[tuple], classes: list[str], eps: float) -> None:
+def _write(path: Path, schema: pa.Schema, rows: list[tuple], classes: list[str], eps: float, **facts: Any) -> None:
     columns = zip(schema, zip(*rows, strict=True), strict=True)
     arrays = [pa.array(column, field.type, from_pandas=True) for field, column in columns]  # NaN becomes null
-    io.write_table(path, pa.table(arrays, schema), {"classes": classes, "eps": eps})
+    io.write_table(path, pa.table(arrays, schema), {"classes": classes, "eps": eps, **facts})
 
 
 def read_scores(path: Path) -> Scores:
@@ -435,6 +477,11 @@ def read_scores(path: Path) -> Scores:
 def read_rows(path: Path) -> dict[str, Scores]:
     """Read rows that need no network, by their names."""
     return rows_in(str(path), *io.read_table(path, ROWS.names))
+
+
+def read_absent(path: Path) -> dict[str, str]:
+    """Which rows that need no network this data cannot have, and why: a sentence by name."""
+    return io.read_table(path, [])[1]["absent"]
 
 
 def rows_in(path: str, table: pa.Table, metadata: Mapping[str, Any]) -> dict[str, Scores]:
@@ -453,6 +500,36 @@ def scores_of(path: str, table: pa.Table, metadata: Mapping[str, Any], oracle: b
     return Scores(path, found, metadata["classes"], metadata["eps"], oracle)
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What each test item adds to the numbers of a run: the mean of ``values[name]`` is the number."""
+
+    path: str
+    item: np.ndarray  # int [n], ascending
+    cluster: np.ndarray  # int [n]: items of one group of the data set have one number, an item without one its own
+    # float64 [n] by name: a metric, one of a group (``kl@clear``: nan for items of others), or scaled (``kl+matrix…``)
+    values: Mapping[str, np.ndarray]
+
+
+def write_terms(path: Path, terms: Terms) -> None:
+    """Write the terms of a run's test items; nan becomes null."""
+    columns = {"item": pa.array(terms.item, pa.int32()), "cluster": pa.array(terms.cluster, pa.int32())}
+    columns |= {name: pa.array(value, pa.float64(), from_pandas=True) for name, value in terms.values.items()}
+    io.write_table(path, pa.table(columns), {})
+
+
+def read_terms(path: Path) -> Terms:
+    """Read the terms of a run's test items."""
+    return terms_in(str(path), io.read_table(path)[0])
+
+
+def terms_in(path: str, table: pa.Table) -> Terms:
+    """The terms in a table."""
+    item, cluster, *names = table.column_names
+    values = {name: table.column(name).to_numpy() for name in names}
+    return Terms(path, io.vector(table, item), io.vector(table, cluster), values)
+
+
 def file_of(files: Mapping[str, File], metric: str) -> File:
     """Of a run's score files by set, the one that holds a metric: a set of its own, or the standard one."""
-    return files.get(metric, files[STANDARD])
+    return files.get(metric.partition(AT)[0], files[STANDARD])

@@ -185,7 +185,7 @@ LATEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "_": r"\_", "&": r"\&", "%": r"\%", "#": r"\#", "$": r"\$",
     "^": r"\^{}", "~": r"\~{}", "<": r"\textless{}", ">": r"\textgreater{}", "±": r"$\pm$", "∞": r"$\infty$",
     "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--", "−": "$-$", "ε": r"$\varepsilon$", "²": r"$^2$",
-    "†": r"\dag{}", "×": r"$\times$", "·": r"$\cdot$",
+    "†": r"\dag{}", "‡": r"\ddag{}", "×": r"$\times$", "·": r"$\cdot$",
 }  # fmt: skip
 
 

@@ -97,7 +97,7 @@ PLACES = {
         "model": "model.safetensors", "history": "history.parquet", "predictions": "predictions.parquet",
         "features": "features.npy",
     }, logged=f"{_RUN}/train"),
-    "evaluate": Place(f"{_RUN}/scores", {"scores": "{metrics}.parquet"}),
+    "evaluate": Place(f"{_RUN}/scores", {"scores": "{metrics}.parquet", "terms": "{metrics}.terms.parquet"}),
     "embed": Place(f"{_STUDY}/tsne", {"embedding": "{dataset}-{split}-{recipe}-{label}-seed{seed}.parquet"}),
     "figure": Place(f"{_STUDY}/figures", {
         "png": "{figure}{block}.png", "pdf": "{figure}{block}.pdf",

@@ -31,7 +31,6 @@ BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "s
 # Of the nearest-neighbour numbers: half of the usual perplexity. Recorded in every evaluation's configuration.
 NEIGHBOURS = 15
 # Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
-DRAWS = 20
 FOLD_JOBS = ("label", "split", "train")  # behind the networks that leave a fold out
 # What tables print of a metric that does not say.
 PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None}
@@ -327,7 +326,6 @@ class Plan:
         return {
             "dataset": dataset,
             "seed": 0,
-            "draws": DRAWS,
             **self._data(dataset),
             "about": published | {key: text for key, text in about.items() if text or key not in published},
             "splits": [list(split) for split in self.card_splits(dataset)],
@@ -356,6 +354,15 @@ class Plan:
         rule = schema.section("label")["properties"]
         return {"recipe": self.recipe(recipe), "seed": _seed(seed), **schema.tracked(delivery, {"properties": rule})}
 
+    def groupings(self, dataset: str) -> dict[str, dict[str, list[str]]]:
+        """The classes of a data set that are scored merged, as its definition, or else its source, says."""
+        definition = self.config["datasets"][dataset]
+        if (groupings := definition["groupings"]) is not None:
+            return groupings
+        classes = definition["source"].get("classes")
+        known = entry("source", definition["source"]["kind"]).get("groupings", {})
+        return known.get(classes, {}) if isinstance(classes, str) else {}
+
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
         if study not in self._metrics:  # asked for by every job
@@ -366,17 +373,22 @@ class Plan:
         """The sets of metrics that hold those of a study."""
         return sets(self.metrics(study))
 
-    def _evaluate(self, metrics: str) -> dict[str, Any]:
-        """Which metrics an evaluation computes: studies share the standard ones; each further one stands alone."""
+    def _scored(self, metrics: str) -> dict[str, Any]:
+        """Which metrics a set has: studies share the standard ones; each further one stands alone."""
         wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
         chosen = of_set(metrics, wanted)
         needs = {name: entry("metric", options["kind"])["needs"] for name, options in chosen.items()}
-        scored = {"set": metrics, "metrics": chosen, "needs": {name: need for name, need in needs.items() if need}}
-        return scored | ({"structure": {"neighbours": NEIGHBOURS}} if metrics == STANDARD else {})
+        return {"set": metrics, "metrics": chosen, "needs": {name: need for name, need in needs.items() if need}}
+
+    def _evaluate(self, dataset: str, metrics: str) -> dict[str, Any]:
+        if metrics != STANDARD:
+            return self._scored(metrics)
+        groupings = self.groupings(dataset)
+        more = {"structure": {"neighbours": NEIGHBOURS}} | ({"groupings": groupings} if groupings else {})
+        return self._scored(metrics) | more
 
     def _references(self, seed: str, metrics: str) -> dict[str, Any]:
-        scored = {key: value for key, value in self._evaluate(metrics).items() if key != "structure"}
-        return {**scored, "seed": int(seed), "draws": DRAWS}
+        return {**self._scored(metrics), "seed": int(seed)}
 
     def _embed(self, study: str) -> dict[str, Any]:
         return {**self.config["studies"][study]["embedding"], "neighbours": NEIGHBOURS}

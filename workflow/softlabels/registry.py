@@ -45,7 +45,7 @@ KINDS = {
                  "loss(logits [B, C], target [B, C], index [B], state, options) -> float32 [B]"),
     "optimiser": Kind("training.optimisers", "optimiser", "optimiser(parameters, rate, options) -> Optimizer"),
     "schedule": Kind("training.schedules", "factor", "factor(epoch, epochs, options) -> share of the base rate"),
-    "metric": Kind("evaluation.metrics", "metric", "metric(aligned, options) -> float"),
+    "metric": Kind("evaluation.metrics", "metric", "metric(aligned, options) -> float64 [n] or float"),
     "table": Kind("studies.tables", "table", "table(ledger, options) -> Table or None"),
     "figure": Kind("studies.figures", "draw", "draw(config, inputs) -> Figure"),
 }  # fmt: skip
@@ -78,6 +78,9 @@ def location(kind: str, name: str) -> tuple[str, str]:
         module, _, function = name.partition(":")
         return module, function
     if name not in names(kind):
+        for other in names(kind):
+            if formula := entry(kind, other).get("aliases", {}).get(name):
+                raise UserError(f"{kind} '{name}' is {formula} of '{other}': the same number. Name '{other}'.")
         near = difflib.get_close_matches(name, names(kind), n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
         raise UserError(

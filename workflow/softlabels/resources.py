@@ -79,6 +79,7 @@ SECONDS_OF_ACTIVATION = 2.2e-11  # the same on a GPU, which waits for its memory
 SECONDS_OF_STEP = 0.0065  # the least on a GPU
 PIPELINE, COLOURED = 45, 45  # float32 numbers a pixel of a batch in augmentation; as many again where colours change
 FORWARD = 1 / 3  # of a step, for images that are only predicted
+TERMS = 45  # numbers that are kept of each test item
 PAIRED = 3000  # test items of which all pairs are compared
 
 
@@ -235,8 +236,9 @@ class _Estimates:
 
     def _references(self, dataset: str, split: str, metrics: str) -> Use:
         size, tested = self.size(dataset), self.parts(dataset, split)[2]
-        held = size.numbers(40) + tested * size.classes * 40 * 10 / MB
-        return Use(IDLE["references"] + held, 1 + size.items * (1e-4 if size.votes else 1e-5), 0.02)
+        held = size.numbers(60) + tested * size.classes * 40 * 10 / MB + size.votes * 60 / MB
+        seconds = 1 + size.items * (1e-4 if size.votes else 1e-5) + size.votes * 2e-6
+        return Use(IDLE["references"] + held, seconds, 0.02)
 
     def _train(self, dataset: str, split: str, recipe: str) -> Use:
         size, settings, network = self.size(dataset), self.config["recipes"][recipe], self.network(recipe)
@@ -272,16 +274,21 @@ class _Estimates:
 
     def _evaluate(self, dataset: str, split: str, recipe: str, metrics: str) -> Use:
         size, width, tested = self.size(dataset), self.network(recipe)["features"], self.parts(dataset, split)[2]
-        held, seconds = size.numbers(60), 2 + size.items * size.classes * 2e-6
+        held, seconds = (
+            size.numbers(60) + size.votes * 60 / MB,
+            2 + size.items * size.classes * 2e-6 + size.votes * 1e-6,
+        )
+        disk = 0.02 + tested * TERMS * 8 / MB
         if metrics != STANDARD:  # one further metric, perhaps of the features, perhaps the user's own
             factor = max(
-                _factor(options["kind"]) for options in self.plan.of("evaluate", metrics=metrics)["metrics"].values()
+                _factor(options["kind"])
+                for options in self.plan.of("evaluate", dataset=dataset, metrics=metrics)["metrics"].values()
             )
-            return Use(IDLE["evaluate"] + factor * held + tested * width * 24 / MB, factor * seconds, 0.02)
+            return Use(IDLE["evaluate"] + factor * held + tested * width * 24 / MB, factor * seconds, disk)
         pairs, compared = min(tested, PAIRED) ** 2, tested**2
         held += max(pairs * 58 / MB, min(1024, compared * 8 / MB)) + tested * width * 24 / MB
         seconds += pairs * 5e-7 + compared * (2e-8 + width * 5e-11) + compared * 1e-8
-        return Use(IDLE["evaluate"] + held, seconds, 0.02)
+        return Use(IDLE["evaluate"] + held + tested * (TERMS * 16 + size.classes * 200) / MB, seconds, disk)
 
     def _embed(self, study: str, dataset: str, split: str, recipe: str) -> Use:
         options, tested = self.config["studies"][study]["embedding"], self.parts(dataset, split)[2]
@@ -314,7 +321,7 @@ class _Estimates:
             lines += tested * (30 + columns * 9)
             widest = max(widest, tested * (4000 + columns * 250) + size.numbers(40) * MB)
         return Use(
-            IDLE["study"] + (widest + numbers * 60_000) / MB, 2 + numbers * 0.05 + lines * 3e-7, lines / MB + 0.05
+            IDLE["study"] + (widest + numbers * 700_000) / MB, 3 + numbers * 0.25 + lines * 3e-7, lines / MB + 0.2
         )
 
     def _chain(self, study: str) -> Use:

@@ -73,6 +73,12 @@ DATASET = {
         None, enum=["exact", "votes", None]),
     "paper": _key("Row of the paper's Table 1 that is printed beside this data set's results.",
         None, enum=["synthetic", "mice_bone", None]),
+    "groupings": _key("Classes that are also scored merged, such as `animal: {pet: [cat, dog], wild: [fox]}`: each "
+        "class in one group. Null takes those of the source (colour and shape of the synthetic set).",
+        None, anyOf=[{"type": "object", "propertyNames": {"pattern":  # strata have names of their own
+        "^(?!(all|clear|ambiguous|closest|unanimous|disputed|panel)$)[a-z][a-z0-9_]*$"}, "additionalProperties":
+        {"type": "object", "minProperties": 2, "additionalProperties": {"type": "array", "minItems": 1,
+        "items": {"type": "string"}}}}, {"type": "null"}]),
     "about": _table("What the data card says of the data set's origin. Published files that are known fill it in.", {
         "description": _key("What the data are.", None, type=["string", "null"]),
         "licence": _key("Licence of images and votes.", None, type=["string", "null"]),
@@ -127,7 +133,8 @@ RECIPE = {
     "select": _key("Weights that are kept - of the last epoch, or of the lowest cross-entropy of the run's own "
         "validation labels.", "last", enum=["last", "best_validation"]),
     "device": _key("Where training runs; `cuda` without a GPU is an error.", "cpu", enum=["cpu", "cuda"]),
-    "precision": _key("Arithmetic of the network; `auto` is bfloat16 on a GPU and float32 on a CPU.",
+    "precision": _key("Arithmetic of the training steps (predictions and validation are float32); `auto` is "
+        "bfloat16 on a GPU and float32 on a CPU.",
         "auto", enum=["auto", "float32", "bfloat16"]),
     "threads": _key("CPU threads of one training.", 1, type="integer", minimum=1, maximum=256),
 }  # fmt: skip
@@ -140,8 +147,10 @@ STUDY = {
     "seeds": _key("Seeds; each is a split and a set of initial weights and draws.",
         [0, 1, 2], type="array", items={"type": "integer", "minimum": 0}, minItems=1, uniqueItems=True),
     "metrics": _key("Metrics.",
-        ["macro_acc", "acc", "kl", "kl_dcic", "ce", "tvd"], type="array", items={"registry": "metric"}, minItems=1,
-        uniqueItems=True),
+        ["macro_acc", "kl", "tvd", "soft_ece", "entropy_correlation", "kl_dcic", "acc", "ce", "js", "brier",
+        "entropy_difference", "soft_ece_calibrated", "ece", "vote_acc", "macro_f1", "soft_macro_f1", "second_best_acc",
+        "top2_set", "chebyshev", "clark", "canberra", "cosine", "brier_unbiased"], type="array",
+        items={"registry": "metric"}, minItems=1, uniqueItems=True),
     "ddof": _key("Standard deviation of the sample (1) or the population (0).", 1, type="integer", enum=[0, 1]),
     "level": _key("Level of the intervals.", 0.95, type="number", exclusiveMinimum=0, exclusiveMaximum=1),
     "embedding": _table("t-SNE of the pooled features of the first seed's test items.", {
@@ -151,7 +160,8 @@ STUDY = {
         "seed": _key("Seed.", 0, type="integer", minimum=0),
     }),
     "tables": _key("Tables, in order.",
-        ["main", "differences", "references", "paper", "further", "recall", "structure"], type="array",
+        ["main", "differences", "confidence", "strata", "references", "paper", "further", "recall", "structure"],
+        type="array",
         items={"registry": "table"}, minItems=1, uniqueItems=True),
     "figures": _key("Figures; null: `embedding` and `curves`, and of a study that varies something `over` alone.",
         None, anyOf=[{"type": "array", "items": {"registry": "figure"}, "uniqueItems": True}, {"type": "null"}]),

@@ -24,7 +24,9 @@ class Aligned:
     counts: np.ndarray | None = None  # the votes that the reference is made of, int64 [n, C]; None where it is exact
 
 
-Score = Callable[[Aligned], dict[str, float]]  # -> metrics by name
+# Metrics by name: float64 [n], a number an item, whose mean is the metric, or a float where it says nothing of items.
+Values = dict[str, np.ndarray | float]
+Score = Callable[[Aligned], Values]
 # What a metric may need beside reference and prediction (``needs`` of its ENTRY), and where that is.
 NEEDS: dict[str, Callable[[Aligned], np.ndarray | None]] = {
     "features": lambda aligned: aligned.features,
@@ -44,11 +46,11 @@ def of_part(
 def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Score:
     """A function that scores by some metrics (name to options), some of which have needs (name to features, votes).
 
-    A number is NaN where it is not defined: without items, or without what the metric needs.
+    A metric is NaN where it is not defined: without items, or without what it needs.
     """
     functions = {name: registry.load("metric", options["kind"]) for name, options in metrics.items()}
 
-    def score(aligned: Aligned) -> dict[str, float]:
+    def score(aligned: Aligned) -> Values:
         return {
             name: function(aligned, metrics[name])
             if len(aligned.item) and all(NEEDS[need](aligned) is not None for need in needs.get(name, ()))
@@ -57,3 +59,8 @@ def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Sc
         }
 
     return score
+
+
+def mean(value: np.ndarray | float) -> float:
+    """The metric that a score is."""
+    return float(np.mean(value))

@@ -5,57 +5,126 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import EllipsisType
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from .. import contracts, io
-from ..contracts import ALL, STANDARD, Predictions, Split, rows_of
-from . import structure
-from .aligned import Aligned, of_part, scorer
-from .divergence import EPS, ce_items
+from ..contracts import ALL, AT, STANDARD, Predictions, Split, Terms, rows_of
+from . import left_out, scaling, strata, structure
+from .aligned import Aligned, Values, mean, of_part, scorer
+from .divergence import EPS
 from .metrics.macro_acc import recall
 
-TEMPERATURES = (0.01, 100.0)
 Numbers = Iterator[tuple[str, str, str, float]]  # group, scaling, metric, value
+SCALED_TERMS = ("kl",)  # the gap that is told how much of it is confidence
 
 
 def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write the scores of one run by one set of metrics.
+    """Write the scores of one run by one set of metrics, and what each test item adds to them.
 
     Args:
         config: ``set``, ``metrics`` (name to options), ``needs`` (of those that have any) and, of the standard set,
-            ``structure: {neighbours}``.
-        inputs: ``predictions``, ``features``, ``reference``, ``split``, ``items`` and ``label`` (the label table that
-            the run was trained on).
+            ``structure: {neighbours}`` and any ``groupings`` of classes.
+        inputs: ``predictions``, ``features``, ``reference``, ``annotations``, ``split``, ``items`` and ``label`` (the
+            label table that the run was trained on).
 
     Raises:
-        UserError: an item without a prediction, logits or features that are not finite, or features of another split.
+        UserError: an item without a prediction, logits or features that are not finite, features of another split, or
+            a grouping that does not have each class once.
     """
     reference, split = contracts.read_reference(inputs["reference"]), contracts.read_split(inputs["split"])
+    for name, grouping in config.get("groupings", {}).items():
+        strata.require(name, grouping, reference.classes)
     predictions = contracts.read_predictions(inputs["predictions"])
-    temperature = fit_temperature(*own_validation(inputs["label"], split, predictions))
-    score = scorer(config["metrics"], config["needs"])
-    values = {}
-    for part in ("val", "test"):
-        items = split.items(part)
-        logits = predictions.of(part, items, len(reference.classes))
-        features = contracts.read_features(inputs["features"], items) if part == "test" else None
-        aligned = of_part(part, items, reference, log_softmax(logits, axis=1), features)
-        scored = {"none": score(aligned), "temperature": dict.fromkeys(config["metrics"], np.nan)}
-        if np.isfinite(temperature):
-            cooled = log_softmax(logits / temperature, axis=1)
-            scored["temperature"] = score(replace(aligned, log_prediction=cooled))
-        numbers = [(ALL, scaling, *one) for scaling, found in scored.items() for one in found.items()]
-        numbers.append((ALL, "temperature", "temperature", temperature))
-        if config["set"] == STANDARD:
-            numbers += facts(aligned)
-            if part == "test":
-                numbers += feature_structure(aligned, inputs["items"], config["structure"]["neighbours"])
-        values |= {(part, *key): value for *key, value in numbers}
-    contracts.write_scores(outputs["scores"], values, reference.classes, EPS)
+    logits = {part: predictions.of(part, split.items(part), len(reference.classes)) for part in ("val", "test")}
+    parts = {
+        part: of_part(part, split.items(part), reference, log_softmax(of, axis=1),
+                      contracts.read_features(inputs["features"], split.items(part)) if part == "test" else None)
+        for part, of in logits.items()
+    }  # fmt: skip
+    own = own_validation(inputs["label"], split, predictions)
+    scalings = scaling.fitted(own, (parts["val"].reference, logits["val"]))
+    with threadpool_limits(1):
+        values, terms = _scores(config, parts, logits["test"], scalings, inputs, reference)
+    values["train", ALL, "none", "n_items"] = float(len(split.items("train")))
+    contracts.write_scores(outputs["scores"], values, reference.classes, EPS, {
+        name: {"weight": of.weight.tolist(), "bias": of.bias.tolist()} for name, of in scalings.items()
+    })  # fmt: skip
+    item = parts["test"].item
+    contracts.write_terms(outputs["terms"], Terms(str(outputs["terms"]), item, clusters(inputs["items"], item), terms))
+
+
+def _scores(
+    config: dict, parts: dict[str, Aligned], logits: np.ndarray, scalings: dict[str, scaling.Scaling],
+    inputs: dict[str, Path], reference: contracts.Reference,
+) -> tuple[dict[contracts.Key, float], dict[str, np.ndarray]]:  # fmt: skip
+    """The numbers of both parts, and the terms of the test part (whose logits are given)."""
+    score, test = scorer(config["metrics"], config["needs"]), parts["test"]
+    values: dict[contracts.Key, float] = {}
+    terms: dict[str, np.ndarray] = {}
+
+    def note(found: Values, group: str = ALL, scaled: str = "none", keep: str | None = None, members=...) -> None:
+        """Note numbers of the test part; ``keep`` is what its terms are called behind the metric."""
+        for name, value in found.items():
+            values["test", group, scaled, name] = mean(value)
+            if keep is not None and not isinstance(value, float):
+                terms[f"{name}{keep}"] = np.full(len(test.item), np.nan)
+                terms[f"{name}{keep}"][members] = value
+
+    values |= {("val", ALL, "none", name): mean(value) for name, value in score(parts["val"]).items()}
+    note(score(test), keep="")
+    for name, scale in scalings.items():
+        found = score(replace(test, log_prediction=scale(logits)))
+        note({metric: found[metric] for metric in SCALED_TERMS if metric in found}, scaled=name, keep=f"+{name}")
+        note({metric: value for metric, value in found.items() if metric not in SCALED_TERMS}, scaled=name)
+        if name.startswith("temperature"):
+            values["test", ALL, name, "temperature"] = float(1 / scale.weight[0, 0])
+    if config["set"] != STANDARD:
+        return values, terms
+    for part, aligned in parts.items():
+        values |= {(part, *key): value for *key, value in facts(aligned)}
+    values |= {("test", *key): value for *key, value in feature_structure(test, inputs["items"], config["structure"])}
+    panels = None
+    if test.counts is not None:
+        panels = left_out.read_panels(inputs["annotations"], reference).of(reference.rows(test.item))
+    for group, members, found, n in groups(config, test, panels):
+        note(found, group, keep=f"{AT}{group}", members=members)
+        values["test", group, "none", "n_items"] = float(n)
+    return values, terms
+
+
+def groups(
+    config: dict, test: Aligned, panels: left_out.Panels | None
+) -> Iterator[tuple[str, np.ndarray | EllipsisType, Values, int]]:
+    """Each stratum and each grouping of classes of the test part.
+
+    Yields its name, which items have terms (bool ``[n]``, or all), its scores, and how many items it has. The strata
+    come from an exact reference, or else from the ``panels`` of these items.
+    """
+    score = scorer({name: config["metrics"][name] for name in strata.METRICS}, config["needs"])
+    if panels is None:
+        for name, members in strata.of_exact(test):
+            yield name, members, score(strata.select(test, members)), int(members.sum())
+    else:
+        met = left_out.score_of_votes(left_out.strata_of_votes(panels), test.log_prediction)
+        for name, found in met.items():
+            yield name, ..., {metric: found[metric] for metric in ("ce", "vote_acc")}, found["n"]
+    for name, grouping in config.get("groupings", {}).items():
+        yield name, ..., score(strata.merged(test, grouping)), len(test.item)
+
+
+def clusters(items_file: Path, item: np.ndarray) -> np.ndarray:
+    """A number for each item, int ``[n]``, that items of one group of the data set have in common."""
+    table, _ = io.read_table(items_file, ["item", "group"])
+    everyone, groups = io.vector(table, "item"), table.column("group").to_pylist()
+    first: dict[str, int] = {}
+    number = [
+        i if group is None else first.setdefault(group, i) for i, group in zip(everyone.tolist(), groups, strict=True)
+    ]
+    return np.array(number)[rows_of(items_file, everyone, item)]
 
 
 def facts(aligned: Aligned) -> Numbers:
@@ -80,36 +149,12 @@ def own_validation(labels: Path, split: Split, predictions: Predictions) -> tupl
     return own.of(items), predictions.of("val", items, len(own.classes))
 
 
-def fit_temperature(p: np.ndarray, logits: np.ndarray) -> float:
-    """The T whose ``softmax(logits / T)`` has the least mean cross-entropy (Guo et al. 2017) from labels ``[V, C]``.
-
-    Returns:
-        T in [0.01, 100], or NaN without items. The cross-entropy is convex in 1/T, so it has one minimum; where every
-        label is one-hot and predicted right, that is the lower bound.
-    """
-    if len(p) == 0:
-        return np.nan
-
-    def cross_entropy(log_temperature: float) -> float:
-        return ce_items(p, log_softmax(logits / np.exp(log_temperature), axis=1)).mean()
-
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=np.log(TEMPERATURES), options={"xatol": 1e-8}).x))
-
-
-def feature_structure(aligned: Aligned, items_file: Path, neighbours: int) -> Numbers:
+def feature_structure(aligned: Aligned, items_file: Path, options: dict) -> Numbers:
     """The structure numbers of the test items."""
     items, _ = io.read_table(items_file)
-    points, reference = aligned.features, aligned.reference
-    with threadpool_limits(1):
-        numbers = {
-            "silhouette": structure.silhouette(points, reference),
-            "label_smoothness": structure.label_smoothness(points, reference, neighbours),
-            "distance_spearman": structure.distance_spearman(points, reference),
-            "position_r2": np.nan,
-        }
-        if {"u", "s"} <= set(items.column_names):
-            rows = rows_of(items_file, io.vector(items, "item"), aligned.item)
-            numbers["position_r2"] = structure.position_r2(
-                points, io.vector(items, "u")[rows], io.vector(items, "s")[rows]
-            )
+    u = s = None
+    if {"u", "s"} <= set(items.column_names):
+        rows = rows_of(items_file, io.vector(items, "item"), aligned.item)
+        u, s = (io.vector(items, name)[rows] for name in ("u", "s"))
+    numbers = structure.numbers(aligned.features, aligned.reference, u, s, options["neighbours"])
     yield from ((ALL, "none", f"structure.{name}", value) for name, value in numbers.items())

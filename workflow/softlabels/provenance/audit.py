@@ -13,7 +13,7 @@ from .. import io
 from ..documents import Bullets, Code, Document, Heading, Table, markdown
 from ..errors import UserError
 from ..places import AUDIT
-from . import checks_code, checks_files, checks_numbers, checks_runs, configured
+from . import checks_code, checks_files, checks_metrics, checks_numbers, checks_runs, configured
 from .evidence import Results, study_of
 from .findings import FAIL, NOTE, UNKNOWN, Check, Scope, each, unknown
 
@@ -48,8 +48,8 @@ CHECKS: dict[str, tuple[str, str, tuple[Check, ...]]] = {
     "A04": ("metrics computed a second way from the stored predictions are the same",
             "delete the file of scores that is named and run again; if it stays, one of the two implementations is "
             "wrong",
-            (checks_numbers.metrics_are_right, checks_numbers.reference_rows_are_right,
-             checks_numbers.what_is_computed_again)),
+            (checks_metrics.metrics_are_right, checks_metrics.reference_rows_are_right,
+             checks_metrics.what_is_computed_again)),
     "A05": ("every file of the results, and the sources they came from, have the hashes of the manifests",
             AGAIN,
             (checks_files.files_are_unchanged, checks_files.sources_are_unchanged)),

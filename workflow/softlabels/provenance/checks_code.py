@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import closure, commands, places, schema
-from ..contracts import of_set
+from ..contracts import AT, of_set
 from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
@@ -128,7 +128,7 @@ def metric_code_is_unchanged(scope: Scope, study: str) -> Findings:
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
     options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        kind = options[metric]["kind"]
+        kind = options[metric.partition(AT)[0]]["kind"]
         if strangers := scope.strangers([("metric", kind)]):
             yield unknown(f"{of_study(study, 'cells')}: {strangers}")
             continue

@@ -7,24 +7,21 @@ import io as text_io
 import itertools
 import math
 import re
-import sys
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from .. import io, places, registry
-from ..contracts import ALL, PREDICTIONS, REFERENCE, STANDARD, file_of, sets
-from ..errors import UserError
+from .. import places
+from ..contracts import Terms, file_of, sets
 from ..places import of_study
 from ..studies import ledger_view
 from . import recompute
-from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
+from .findings import Findings, Scope, differs, each, each_study, fail, unknown
 
-STATISTICS = ("mean", "std", "low", "high")
+STATISTICS = ("mean", "std", "low", "high", "p", "half", "half_5", "half_10", "half_20")
+DIFFERENCES = ("difference", "best", *recompute.INTERVALS, *recompute.BOOTSTRAPS)  # kinds of rows
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
 
 
@@ -89,7 +86,7 @@ def decimals_are_printed(scope: Scope, study: str) -> Findings:
 def texts_are_rounded(scope: Scope, study: str) -> Findings:
     """A02: each printed text of the ledger is its value, rounded."""
     for key, row in _rows(scope.results.cells(study)):
-        signed = row["kind"] == "difference" and row["statistic"] != "std"
+        signed = row["kind"] in DIFFERENCES and row["statistic"] in ("mean", "low", "high")
         expected = repr(_rounded(row["value"], row["decimals"], signed))
         yield from differs(f"{of_study(study, 'cells')} {_name(key)}", repr(row["printed"]), expected)
 
@@ -143,7 +140,9 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
 
     grid = recompute.points(config)
     trained = (run for point in grid for label in point.labels for run in recompute.run_names(config, point, label))
+    trained = list(dict.fromkeys(trained))
     run_files = files_of(places.RUN, "evaluate", "scores", trained)
+    term_files = files_of(places.RUN, "evaluate", "terms", trained)
     draws = (draw for point in grid for draw in recompute.draw_names(config, point))
     draw_files = files_of(places.SPLIT, "references", "references", draws)
     runs, draws = (
@@ -151,7 +150,11 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
         for named, read in ((run_files, results.scores), (draw_files, results.reference_rows))
     )
     files = run_files | draw_files
-    expected = recompute.ledger(config, runs, draws)
+
+    def terms_of(run: str) -> dict[str, Terms]:
+        return {key: results.terms(path) for key, path in term_files[run].items()}
+
+    expected = recompute.ledger(config, runs, terms_of, draws)
     path = of_study(study, "cells")
     cells, facts = results.ledger(study)
     for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
@@ -163,18 +166,31 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     for key in sorted(expected.keys() | rows.keys(), key=_name):
         if key not in rows:
             yield fail(f"{path} {_name(key)}", "no row", expected[key].value)
+        elif key[-3] in recompute.BOOTSTRAPS:
+            yield from _bootstrap(f"{path} {_name(key)}", key, rows)
         elif key not in expected:
             due = "no such number: no evaluation of this study gives it"
             yield fail(f"{path} {_name(key)}", rows[key]["value"], due)
         else:
-            yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, files)
+            more = term_files if expected[key].terms else {}
+            yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, files, more)
+
+
+def _bootstrap(place: str, key: tuple, rows: Mapping[tuple, Mapping[str, Any]]) -> Findings:
+    """What can be said of an interval that is not drawn again: it lies around the difference."""
+    difference = rows.get((*key[:-3], "difference", key[-2], "mean"))
+    own = [rows.get((*key[:-1], statistic), {}).get("value") for statistic in ("low", "mean", "high")]
+    if difference is None or None in own or not own[0] <= own[2] or own[1] != difference["value"]:
+        yield fail(place, own, "low, mean and high around the difference")
 
 
 def _row(
-    place: str, row: Mapping[str, Any], number: recompute.Number, scope: Scope, files: Mapping[str, Mapping[str, str]]
-) -> Findings:
+    place: str, row: Mapping[str, Any], number: recompute.Number, scope: Scope, files: Mapping[str, Mapping[str, str]],
+    terms: Mapping[str, Mapping[str, str]],
+) -> Findings:  # fmt: skip
     # An end of an interval is a difference of two numbers; its error is relative to the larger of them.
-    tolerance = 1e-9 * (abs(number.value) + abs(row["value"])) if row["statistic"] in ("low", "high") else 0.0
+    exact = row["statistic"] in ("mean", "std") and row["kind"] in ("measured", "difference", "reference", "paper")
+    tolerance = 0.0 if exact else 1e-9 * (abs(number.value) + abs(row["value"])) + 1e-15
     if row["value"] != number.value and not abs(row["value"] - number.value) <= tolerance:
         yield fail(place, row["value"], number.value)
     yield from differs(f"{place} n", row["n"], number.n)
@@ -183,111 +199,8 @@ def _row(
     if set(row["runs"]) != set(number.sources):
         yield fail(f"{place} runs", ", ".join(row["runs"]), ", ".join(number.sources))
     recorded = {entry["path"]: entry["sha256"] for entry in row["files"]}
-    holding = [file_of(files[name], row["metric"]) for name in number.sources]
+    holding = [file_of(of[name], row["metric"]) for of in (files, terms) for name in number.sources if name in of]
     due = {path: scope.results.sha256(path) for path in holding}
     for file in sorted(recorded.keys() | due.keys()):
         if recorded.get(file) != due.get(file):
             yield fail(f"{place} files", f"{file} {recorded.get(file)}", due.get(file, "no such file"))
-
-
-# -- A04 ---------------------------------------------------------------------------------------------------------------
-
-TOLERANCE = 1e-6  # relative
-
-
-def what_is_computed_again(scope: Scope) -> Findings:
-    """A04: a note for the report."""
-    yield note(
-        "computed again: metrics and recall of every run, before and after temperature, and the reference rows without "
-        "draws; not again: the temperature itself, structure, sampling_floor and split_half"
-    )
-
-
-def _reference(scope: Scope, job: Job) -> tuple[np.ndarray, np.ndarray]:
-    """Items int ``[N]`` and distributions float64 ``[N, C]`` of a job's reference."""
-    table, _ = scope.results.table(job.file("inputs", "reference"), list(REFERENCE))
-    return io.vector(table, "item"), io.matrix(table, "p")
-
-
-def _rows_of(item: np.ndarray, parts: Mapping[int, str], part: str) -> list[int]:
-    """The rows of a part's items, in the order of their numbers."""
-    row = {int(number): k for k, number in enumerate(item)}
-    return [row[number] for number in sorted(parts) if parts[number] == part]
-
-
-Metrics = list[tuple[str, recompute.Metric, Mapping[str, Any]]]
-
-
-def _second(scope: Scope, job: Job) -> Generator[Finding, None, Metrics]:
-    """Return name, second implementation and options of a job's metrics; yield findings about those without one here.
-
-    A second implementation is one of ``recompute``, or the function ``again`` beside the first one.
-    """
-    metrics = []
-    for name, options in job.manifest["config"]["metrics"].items():
-        kind = options["kind"]
-        if strangers := scope.strangers([("metric", kind)]):
-            yield unknown(f"{job.path}: {name} was not computed again: {strangers}")
-            continue
-        again = recompute.METRICS.get(kind)
-        with suppress(ImportError, AttributeError, UserError):  # it may need what is not here
-            again = again or sys.modules[registry.load("metric", kind).__module__].again
-        if again is None:
-            yield note(f"{name} has no second implementation")
-        else:
-            metrics.append((name, again, options))
-    return metrics
-
-
-@each_job("evaluate")
-def metrics_are_right(scope: Scope, job: Job) -> Findings:
-    """A04: metrics computed again from predictions, reference and split, by a second implementation."""
-    path = job.file("outputs", "scores")
-    scored = scope.results.scores(path)
-    item, p = _reference(scope, job)
-    parts = scope.by_item(job.file("inputs", "split"), "split")
-    predictions, _ = scope.results.table(job.file("inputs", "predictions"), list(PREDICTIONS))
-    predicted, logits = io.vector(predictions, "item"), io.matrix(predictions, "logits")
-    metrics = yield from _second(scope, job)
-    for part in ("val", "test"):
-        own = p[_rows_of(item, parts, part)]
-        of_part = logits[_rows_of(predicted, parts, part)].astype(np.float64)
-        log_q = {"none": recompute.log_softmax(of_part)}
-        temperature = scored.get(part, ALL, "temperature", "temperature")
-        if temperature is not None:
-            log_q["temperature"] = recompute.log_softmax(of_part / temperature)
-        for scaling, (name, again, options) in itertools.product(log_q, metrics):
-            found = scored.get(part, ALL, scaling, name)
-            if found is None and name in job.manifest["config"]["needs"]:  # which this part does not have
-                continue
-            expected = again(own, log_q[scaling], options)
-            yield from _compare(path, f"{name} ({part}, {scaling})", found, expected)
-        if job.names["metrics"] == STANDARD:
-            yield from _compare(path, f"n_items ({part})", scored.get(part, ALL, "none", "n_items"), len(own))
-            for name, expected in zip(scored.classes, recompute.recall(own, log_q["none"]), strict=True):
-                found = scored.get(part, name, "none", "recall")
-                yield from _compare(path, f"recall of {name} ({part})", found, expected)
-
-
-@each_job("references")
-def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
-    """A04: so are those of the rows that need no network."""
-    path = job.file("outputs", "references")
-    rows = scope.results.reference_rows(path)
-    item, p = _reference(scope, job)
-    parts = scope.by_item(job.file("inputs", "split"), "split")
-    train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
-    metrics = yield from _second(scope, job)
-    for row, q in recompute.reference_predictions(p, train, test).items():
-        with np.errstate(divide="ignore"):
-            log_q = np.log(q)
-        for name, again, options in metrics:
-            yield from _compare(path, f"{name} of {row}", rows[row].value(name), again(p[test], log_q, options))
-
-
-def _compare(path: str, place: str, found: float | None, expected: float | None) -> Findings:
-    same = found == expected or (
-        None not in (found, expected) and math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=1e-12)
-    )
-    if not same:
-        yield fail(f"{path} {place}", found, f"{expected} by the second implementation")

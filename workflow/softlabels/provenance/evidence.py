@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from .. import io, places
 from ..commands import COMMANDS
-from ..contracts import ROWS, SCORES, Scores, rows_in, scores_of
+from ..contracts import ROWS, SCORES, Scores, Terms, rows_in, scores_of, terms_in
 from ..errors import UserError
 from ..places import MANIFEST, of_study
 from ..studies.ledger_view import SCHEMA
@@ -181,6 +181,11 @@ class Results:
         """The scores of a run."""
         with reading(relative):
             return scores_of(relative, *self.table(relative, SCORES.names))
+
+    def terms(self, relative: str) -> Terms:
+        """What each test item adds to the scores of a run."""
+        with reading(relative):
+            return terms_in(relative, self.table(relative)[0])
 
     def reference_rows(self, relative: str) -> dict[str, Scores]:
         """Rows that need no network, by name."""

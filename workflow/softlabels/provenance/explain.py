@@ -20,14 +20,16 @@ from typing import Any
 from .. import closure, registry, schema
 from ..columns import heads
 from ..commands import COMMANDS
+from ..contracts import AT
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, diff, of_study, parse
-from ..studies.ledger_view import PLACE, Ledger, key_of
+from ..studies.ledger_view import PLACE, SCALED, Ledger, key_of
 from .evidence import Results, entries, reading, study_of
 
 Row = dict[str, Any]
 Node = dict[str, Any]  # "name", "facts" (label: value), "below" (nodes)
 
+FIRST = ("measured", "difference")  # kinds that are meant where nothing is said
 CHOICES = 20  # how many are listed when a cell is ambiguous
 SMALL = 1_000_000  # bytes; larger files are compared by size here, and by content in the audit
 # From the checkpoint down to votes and images.
@@ -83,7 +85,7 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
         row, column: in any order, words (data set, split, recipe, the value of a varied key, label, "soft - hard", a
             metric or its heading, kind, statistic) or ``key=value`` for a column of the ledger, such as ``epochs=10``.
             They pick the cell that has all of them, and of several the one with the fewest words besides; where nothing
-            is said, mean and measured.
+            is said, mean, and measured or the difference.
         heading: what the printed tables call a metric, such as ``ACC ↑``.
 
     Raises:
@@ -118,7 +120,8 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
     by_fit: dict[tuple, list[Row]] = defaultdict(list)
     for cell, (names, rest) in zip(rows, described, strict=True):
         lacks, besides = min(((said - name - rest).total(), (name - said).total()) for name in names)
-        by_fit[lacks, besides, cell["statistic"] != "mean", cell["kind"] != "measured"].append(cell)
+        kind = FIRST.index(cell["kind"]) if cell["kind"] in FIRST else len(FIRST)
+        by_fit[lacks, besides, cell["statistic"] != "mean", kind].append(cell)
     (lacks, *_), found = min(by_fit.items())
     if lacks:
         raise UserError(f"'{row}' '{column}': no number is all of this. The nearest:\n{_listed(found, rows)}")
@@ -143,7 +146,7 @@ def title(cell: Row, rows: list[Row]) -> str:
     """Words that pick a cell; data set, split, recipe and varied keys only where the ledger has several."""
     place = [cell[k] for k in PLACE if cell[k] and len({r[k] for r in rows if r[k]}) > 1]
     place += [f"{head}={_quoted(cell[k])}" for k, head in _varied(rows).items() if cell[k] is not None]
-    kind = cell["kind"] if cell["kind"] in ("reference", "paper") else ""
+    kind = "" if cell["kind"] in FIRST else cell["kind"]
     label = " - ".join(filter(None, (cell["label"], cell["versus"])))
     return " ".join(filter(None, [*place, kind, label, cell["metric"], cell["statistic"]]))
 
@@ -196,7 +199,7 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
 
 def _of_seeds(cell: Row, seeds: set[str]) -> list[tuple[str, str, str]]:
     """Name, path and hash of the evaluations behind a cell, of some seeds or, if none are given, of all."""
-    runs = [(name, file["path"], file["sha256"]) for name, file in zip(cell["runs"], cell["files"], strict=True)]
+    runs = [(name, file["path"], file["sha256"]) for name, file in zip(cell["runs"], cell["files"], strict=False)]
     chosen = [run for run in runs if not seeds or run[0].rpartition("/seed")[2] in seeds]
     if seeds and not chosen:
         there = ", ".join(dict.fromkeys(name.rpartition("/")[2] for name, _, _ in runs)) or "none"
@@ -263,7 +266,7 @@ class _Chain:
         name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
         if producer is None:
             return [_node(name, {"missing": UNMADE.format(path)})]
-        options = producer[1]["config"].get("metrics", {}).get(cell["metric"])
+        options = producer[1]["config"].get("metrics", {}).get(cell["metric"].partition(AT)[0])
         if options:
             place = ":".join(registry.location("metric", options["kind"]))
         elif cell["metric"].startswith("structure."):
@@ -287,7 +290,7 @@ class _Chain:
     def run(self, cell: Row, name: str, path: str, sha256: str) -> Node:
         """One evaluation behind the cell, with its own value, and all that it came from."""
         facts: dict[str, Any] = {}
-        if cell["kind"] == "difference":
+        if cell["versus"]:
             ours = cell["runs"][: len(cell["runs"]) // 2]  # then those that are subtracted
             facts["side"] = cell["label"] if name in ours else f"{cell['versus']} (subtracted)"
         facts |= _told(path, lambda: {"value": _number(self.value(path, cell))})
@@ -297,7 +300,7 @@ class _Chain:
         """A cell's number in one file of scores."""
         if (file := parse(path)) and file.command == "references":
             return self.results.reference_rows(path)[cell["label"]].value(cell["metric"])
-        scaling = "temperature" if cell["kind"] == "reference" else "none"
+        scaling = next((name for name, text in SCALED.items() if cell["label"].endswith(f" + {text}")), "none")
         return self.results.scores(path).value(cell["metric"], scaling)
 
     def file(self, name: str, entry: dict[str, Any], above: tuple[str, ...] = ()) -> Node:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..contracts import STANDARD, Scores, file_of
+from ..contracts import STANDARD, Scores, Terms, file_of
 from ..studies import paper
-
-EPS = 1e-5  # of kl_dcic
+from ..studies.ledger_view import MAIN, SCALED
+from . import recompute_intervals
+from .recompute_intervals import mean_and_std
 
 
 class Number(NamedTuple):
@@ -26,82 +27,10 @@ class Number(NamedTuple):
     n: int  # how many numbers it is made of
     sources: tuple[str, ...] = ()  # names of the runs (or draws of reference rows) that these come from
     paper_difference: float | None = None  # the mean minus the paper's, where the paper has one
+    terms: bool = False  # whether it comes from the terms of items, too
 
 
-# -- statistics --------------------------------------------------------------------------------------------------------
-
-
-def mean_and_std(values: list[float], ddof: int) -> tuple[float, float | None]:
-    """Mean and standard deviation with divisor ``n - ddof``; no deviation of one or of infinite numbers."""
-    mean = math.fsum(values) / len(values)
-    if len(values) == 1 or not math.isfinite(mean):
-        return mean, None
-    return mean, math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - ddof))
-
-
-def student_t(level: float, freedom: int) -> float:
-    """The t that a Student variable stays below in absolute value with probability ``level``, by bisection.
-
-    With the angle whose tangent is t / √freedom, P(|T| < t) is a finite sum (Abramowitz and Stegun 1964, 26.7.3-4).
-    """
-    low, high = 0.0, math.pi / 2
-    odd = freedom % 2
-    while low < (angle := (low + high) / 2) < high:
-        term, total = math.cos(angle) ** odd, 0.0
-        for k in range(2 + odd, freedom + 1, 2):
-            total += term
-            term *= math.cos(angle) ** 2 * (k - 1) / k
-        inside = math.sin(angle) * total
-        if (2 / math.pi * (angle + inside) if odd else inside) < level:
-            low = angle
-        else:
-            high = angle
-    return math.sqrt(freedom) * math.tan(low)
-
-
-# -- metrics -----------------------------------------------------------------------------------------------------------
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Logarithms of the predicted distributions, float64 ``[N, C]``."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-
-
-def recall(p: np.ndarray, log_q: np.ndarray) -> list[float | None]:
-    """Share of each class's items that are predicted right; None for a class that is no item's truth."""
-    truth, predicted = p.argmax(axis=1), log_q.argmax(axis=1)
-    right = [predicted[truth == k] == k for k in range(p.shape[1])]
-    return [float(of_class.mean()) if len(of_class) else None for of_class in right]
-
-
-def _kl(p: np.ndarray, log_q: np.ndarray) -> float:
-    mass = p > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_p = np.where(mass, np.log(p), 0.0)
-        return float(np.where(mass, p * (log_p - log_q), 0.0).sum(axis=1).mean())
-
-
-def _kl_dcic(p: np.ndarray, log_q: np.ndarray) -> float:
-    p, q = np.clip(p, EPS, 1 - EPS), np.clip(np.exp(log_q), EPS, 1 - EPS)
-    return float((p * np.log(p / q)).sum(axis=1).mean())
-
-
-def _ce(p: np.ndarray, log_q: np.ndarray) -> float:
-    with np.errstate(invalid="ignore"):
-        return float(-np.where(p > 0, p * log_q, 0.0).sum(axis=1).mean())
-
-
-# (references p [N, C], predictions log_q [N, C], options) -> the metric, by its kind; none of these has options
-Metric = Callable[[np.ndarray, np.ndarray, Mapping[str, Any]], float]
-METRICS: dict[str, Metric] = {
-    "macro_acc": lambda p, log_q, _: float(np.mean([value for value in recall(p, log_q) if value is not None])),
-    "acc": lambda p, log_q, _: float((p.argmax(axis=1) == np.exp(log_q).argmax(axis=1)).mean()),
-    "kl": lambda p, log_q, _: _kl(p, log_q),
-    "kl_dcic": lambda p, log_q, _: _kl_dcic(p, log_q),
-    "ce": lambda p, log_q, _: _ce(p, log_q),
-    "tvd": lambda p, log_q, _: float(np.abs(p - np.exp(log_q)).sum(axis=1).mean() / 2),
-}
+# -- reference rows ----------------------------------------------------------------------------------------------------
 
 
 def reference_predictions(p: np.ndarray, train: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:
@@ -165,13 +94,16 @@ def _part(config: Config, point: Point, names: int, *heads: str) -> tuple[str | 
     return tuple(value if keep else None for value, keep in zip(point.block, kept, strict=True))
 
 
-def ledger(config: Config, runs: Runs, references: Draws) -> dict[tuple, Number]:
+def ledger(
+    config: Config, runs: Runs, terms: Callable[[str], Mapping[str, Terms]], references: Draws
+) -> dict[tuple, Number]:
     """Every number that the ledger of a study should hold, by block, label, metric, kind, versus and
     statistic.
 
     Args:
         config: ``config.json`` of the study.
         runs: the scores of each run.
+        terms: gives the terms of a run by set of metrics.
         references: the reference rows of each draw of a split.
     """
     numbers: dict[tuple, Number] = {}
@@ -180,14 +112,25 @@ def ledger(config: Config, runs: Runs, references: Draws) -> dict[tuple, Number]
     for point, label in ((each, label) for each in grid for label in each.labels):
         block, names, published = point.block, run_names(config, point, label), _published(config, point, label)
         measured = {name: _measured(runs[name], metrics) for name in names}
-        scaled = {name: _values(runs[name], ("temperature", *metrics), "temperature") for name in names}
         numbers |= _over_seeds((*block, label), "measured", measured, ddof, published)
-        numbers |= _over_seeds((*block, f"{label} + temperature"), "reference", scaled, ddof)
-        if label != baseline:
-            for metric in metrics:
-                sides = ({name: runs[name] for name in run_names(config, point, side)} for side in (label, baseline))
-                key = (*block, label, metric, "difference", baseline)
-                numbers |= _difference(key, *sides, config["level"])
+        for metric in metrics:
+            if items := _items({label: {name: (runs[name], terms(name)) for name in names}}, (label,), metric):
+                ends = recompute_intervals.two_way_interval(items, config["level"]) or ()
+                found = dict(zip(("low", "high"), ends, strict=False))
+                for statistic in ("mean", "std") if ends else ():  # of one aggregate, from the same files
+                    key = (*block, label, metric, "measured", None, statistic)
+                    numbers[key] = numbers[key]._replace(terms=True)
+                numbers |= _numbers((*block, label, metric, "measured", None), found, len(names), tuple(names))
+        for scaling, text in SCALED.items():
+            scaled = {name: _scaled(runs[name], _main(config), scaling) for name in names}
+            numbers |= _over_seeds((*block, f"{label} + {text}"), "reference", scaled, ddof)
+    for point in grid:
+        sides = {label: {name: (runs[name], terms(name)) for name in run_names(config, point, label)}
+                 for label in point.labels}  # fmt: skip
+        for label in point.labels:
+            if label != baseline:
+                numbers |= _compared(config, point.block, label, sides)
+        numbers |= _best(config, point.block, sides)
     for block, point in {_part(config, point, 2, "dataset.", "source.", "split."): point for point in grid}.items():
         draws = {name: references[name] for name in draw_names(config, point)}
         for row in dict.fromkeys(row for sets in draws.values() for row in sets[STANDARD]):
@@ -216,7 +159,19 @@ def _measured(sets: Mapping[str, Scores], metrics: list[str]) -> dict[str, float
     standard = sets[STANDARD]
     recalls = (f"recall.{name}" for name in standard.classes)
     facts = ("n_items", "n_classes_present", "ties", "tie_credit_acc")
-    return _values(sets, (*metrics, *recalls, *standard.metrics("structure."), *facts))
+    return _values(sets, (*metrics, *recalls, *standard.metrics("structure."), *facts, *standard.of_groups()))
+
+
+def _main(config: Config) -> list[str]:
+    """The metrics of which other intervals and scaled networks are noted: those of any main table."""
+    shown = set(MAIN).union(*(table.get("metrics") or () for table in config["tables"]))
+    return [metric for metric in config["metrics"] if metric in shown]
+
+
+def _scaled(sets: Mapping[str, Scores], metrics: list[str], scaling: str) -> dict[str, float | None]:
+    """What was scored after a scaling; nothing where the run does not have it."""
+    names = (*(["temperature"] if scaling.startswith("temperature") else []), *metrics)
+    return _values(sets, names, scaling) if scaling in sets[STANDARD].scalings else {}
 
 
 def _over_seeds(
@@ -241,20 +196,135 @@ def _over_seeds(
     return numbers
 
 
-def _difference(
-    key: tuple, ours: Mapping[str, Mapping[str, Scores]], theirs: Mapping[str, Mapping[str, Scores]], level: float
-) -> dict[tuple, Number]:
-    """Mean, deviation and interval of the paired differences; none where one of them is not defined."""
-    metric = key[-3]
-    sides = [[file_of(sets, metric).value(metric) for sets in side.values()] for side in (ours, theirs)]
-    if None in sides[0] + sides[1]:
-        return {}
-    differences = [a - b for a, b in zip(*sides, strict=True)]
-    if any(math.isnan(difference) for difference in differences):  # two infinite divergences have none
-        return {}
+PROJECTED = (5, 10, 20)  # numbers of seeds
+INTERVALS = ("paired t", "corrected resampled t")  # beside the one that is printed
+BOOTSTRAPS = ("item bootstrap", "joint bootstrap")  # are not drawn again
+Sides = Mapping[str, Mapping[str, tuple[Mapping[str, Scores], Mapping[str, Terms]]]]  # label -> run -> both by set
+
+
+def _pairs(sides: Sides, ours: str, theirs: str, name: str, scaling: str = "none") -> list[float] | None:
+    """The paired differences of a number, a seed each; None where one of them is not defined."""
+    both = [[file_of(scores, name).values.get(_key(name, scaling)) for scores, _ in sides[label].values()]
+            for label in (ours, theirs)]  # fmt: skip
+    if None in both[0] + both[1]:
+        return None
+    differences = [a - b for a, b in zip(*both, strict=True)]
+    return None if any(math.isnan(difference) for difference in differences) else differences
+
+
+def _key(name: str, scaling: str) -> tuple[str, str, str, str]:
+    metric, _, group = name.partition("@")
+    return "test", group or "all", scaling, metric
+
+
+def _items(sides: Sides, labels: tuple[str, ...], column: str) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """For each seed the items' terms (of two labels: differences) and clusters, where there are terms; else None."""
+    found = []
+    metric = column.partition("@")[0].partition("+")[0]
+    for of_seed in zip(*(sides[label].values() for label in labels), strict=True):
+        files = [file_of(terms, metric) for _, terms in of_seed]
+        if any(column not in file.values for file in files):
+            return None
+        first, *second = (file.values[column] for file in files)
+        values = first - second[0] if second else first
+        there = ~np.isnan(values) if "@" in column else np.ones(len(values), bool)
+        found.append((values[there], files[0].cluster[there]))
+    return found
+
+
+def _compared(config: Config, block: tuple, label: str, sides: Sides) -> dict[tuple, Number]:
+    """Differences of a label to the baseline, their intervals, what scaling leaves, and McNemar's tests."""
+    baseline, level = config["baseline"], config["level"]
+    sources = (*sides[label], *sides[baseline])
+    scored = [scores[STANDARD] for scores, _ in sides[label].values()]
+    groups = dict.fromkeys(name for scores in scored for name in scores.of_groups() if not name.startswith("n_items@"))
+    numbers: dict[tuple, Number] = {}
+    for name in (*config["metrics"], *groups):
+        if (differences := _pairs(sides, label, baseline, name)) is not None:
+            key, items = (*block, label, name), _items(sides, (label, baseline), name)
+            found = _difference(differences, items, level)
+            noted = {}
+            if items is None and "std" in found:
+                one_a_seed = [(np.array([value]), np.array([k])) for k, value in enumerate(differences)]
+                noted = {"paired t": _others(one_a_seed, scored, level).get("paired t", {})}
+            elif "@" not in name and "low" in found and name in _main(config):
+                noted = _others(items, scored, level)
+            for method, ends in noted.items():
+                numbers |= _numbers((*key, method, baseline), {"mean": found["mean"], **ends}, len(scored), sources)
+            numbers |= _numbers((*key, "difference", baseline), found, len(scored), sources)
+    for scaling, text in SCALED.items():
+        column = f"kl+{scaling}"
+        if any(("test", "all", scaling, "kl") not in scores.values for scores in scored):
+            continue
+        if (differences := _pairs(sides, label, baseline, "kl", scaling)) is not None:
+            items = _items(sides, (label, baseline), column)
+            key = (*block, f"{label} + {text}", "kl", "difference", f"{baseline} + {text}")
+            numbers |= _numbers(key, _difference(differences, items, level), len(scored), sources)
+            share = recompute_intervals.share(_items(sides, (label, baseline), "kl"), items, level)
+            if share:
+                key = (*block, f"{label} + {text}", "kl", "confidence", baseline)
+                numbers |= _numbers(key, dict(zip(("mean", "low", "high"), share, strict=True)), len(scored), sources)
+    right = [
+        [file_of(terms, "acc").values.get("acc") for _, terms in sides[side].values()] for side in (label, baseline)
+    ]
+    pairs = zip(sides[label], sides[baseline], strict=True)
+    for seed, pair, a, b in zip(config["seeds"], pairs, *right, strict=True):
+        if a is not None and b is not None:
+            key = (*block, label, "acc", f"McNemar {seed}", baseline)
+            numbers |= _numbers(key, {"mean": recompute_intervals.mcnemar_mid_p(a == 1, b == 1)}, 1, pair)
+    return numbers
+
+
+def _numbers(key: tuple, values: Mapping[str, float], n: int, sources: tuple[str, ...]) -> dict[tuple, Number]:
+    """The numbers of an aggregate of two labels."""
+    return {(*key, statistic): Number(value, n, sources, terms=True) for statistic, value in values.items()}
+
+
+def _difference(differences: list[float], items: list | None, level: float) -> dict[str, float]:
+    """Mean, deviation and interval of the paired differences."""
     mean, std = mean_and_std(differences, 1)
-    found = {"mean": mean}
-    if std is not None:
-        half = student_t(level, len(ours) - 1) * std / math.sqrt(len(ours))
-        found |= {"std": std, "low": mean - half, "high": mean + half}
-    return {(*key, name): Number(value, len(ours), (*ours, *theirs)) for name, value in found.items()}
+    if std is None:
+        return {"mean": mean}
+    found = recompute_intervals.two_way(items) if items else None
+    if found is None:
+        return {"mean": mean, "std": std}
+    low, high = recompute_intervals.two_way_interval(items, level)
+    ends = {"low": low, "high": high, "p": recompute_intervals.p_value(items), "half": found.half_width(level)}
+    halves = recompute_intervals.projection(found, level, PROJECTED)
+    return {"mean": mean, "std": std, **ends, **{f"half_{n}": half for n, half in zip(PROJECTED, halves, strict=True)}}
+
+
+def _others(seeds: list[recompute_intervals.Seed], scored: list[Scores], level: float) -> dict[str, dict[str, float]]:
+    """The other intervals over seeds; the bootstraps are not made again."""
+    tested, trained = (
+        np.mean([scores.values[part, "all", "none", "n_items"] for scores in scored]) for part in ("test", "train")
+    )
+    found = {
+        "paired t": recompute_intervals.paired_t(seeds, level),
+        "corrected resampled t": recompute_intervals.corrected_resampled_t(seeds, level, tested / trained),
+    }
+    return {method: dict(zip(("low", "high"), ends, strict=True)) for method, ends in found.items() if ends}
+
+
+def _best(config: Config, block: tuple, sides: Sides) -> dict[tuple, Number]:
+    """The best label of each metric against the others, with Holm's p."""
+    numbers: dict[tuple, Number] = {}
+    for metric in config["metrics"]:
+        sign = {"higher": 1, "lower": -1}.get(config["metric_facts"][metric]["better"])
+        values = {
+            label: [file_of(scores, metric).value(metric) for scores, _ in of.values()] for label, of in sides.items()
+        }
+        means = {label: mean_and_std(found, 1)[0] for label, found in values.items() if None not in found}
+        if sign is None or len(means) < 2:
+            continue
+        best = max(means, key=lambda label, means=means, sign=sign: sign * means[label])
+        others = [label for label in means if label != best]
+        p = []
+        for other in others:
+            items = _items(sides, (best, other), metric)
+            p.append(recompute_intervals.p_value(items) if items else None)
+        for other, adjusted in zip(others, recompute_intervals.holm(p), strict=True):
+            found = {"mean": means[best] - means[other]} | ({} if adjusted is None else {"p": adjusted})
+            sources = (*sides[best], *sides[other])
+            numbers |= _numbers((*block, best, metric, "best", other), found, len(values[best]), sources)
+    return numbers

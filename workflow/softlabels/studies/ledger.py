@@ -14,15 +14,20 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from .. import io, places
-from ..contracts import COUNTS, STANDARD, Scores, file_of, read_scores
+from ..contracts import AT, COUNTS, STANDARD, Scores, file_of, read_scores, read_terms
 from ..errors import UserError
-from ..evaluation.statistics import paired_difference, summary
-from . import paper
-from .ledger_view import OF_BLOCK, PLACE, SCHEMA, STD, Block
+from ..evaluation.intervals import holm
+from ..evaluation.statistics import summary
+from . import comparisons, paper
+from .comparisons import Side
+from .ledger_view import MAIN, OF_BLOCK, PLACE, SCALED, SCHEMA, STD, Block
 
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
+FACTS = ("n_items", "n_classes_present", "ties", "tie_credit_acc")
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
+SIGNED = ("difference", "best", *comparisons.OTHERS)  # kinds of rows that are differences
+GAP = "kl"  # the gap that is told how much of it is confidence
 
 
 class Point(NamedTuple):
@@ -59,7 +64,7 @@ class Evaluation(NamedTuple):
 
     path: str
     sha256: str
-    content: Any  # Scores, or one by row that needs no network
+    content: Any  # Scores, or one by row that needs no network; of terms the file, which is read when it is due
 
 
 Config = Mapping[str, Any]
@@ -120,7 +125,12 @@ def evaluations(
     """Read and hash scores (with ``read``), by name and set of metrics; see :func:`named`."""
     result: dict[str, dict[str, Evaluation]] = {name: {} for name in names}
     for of_set in sets:
-        files = named([path for path in paths if path.stem == of_set], folder, names, f"{folder}: scores of {of_set}")
+        files = named(
+            [path for path in paths if path.name.partition(".")[0] == of_set],
+            folder,
+            names,
+            f"{folder}: scores of {of_set}",
+        )
         for name, file in files.items():
             result[name][of_set] = Evaluation(places.find(file).path, io.sha256(file), read(file))
     return result
@@ -152,8 +162,11 @@ def _rows(
     """
     *block, label, metric, kind = key
     sources: Mapping[str, Evaluation] = more.pop("sources", {})
-    interval = {"level": config["level"], "interval": "paired t"} if "low" in statistics else {}
-    decimals = more.pop("decimals", config["headings"].get(metric, {}).get("decimals", DECIMALS))
+    files = [*sources.values(), *more.pop("terms", ())]
+    method = more.pop("interval", None)
+    interval = {"level": config["level"], "interval": method} if "low" in statistics else {}
+    about = config["headings"].get(metric.partition(AT)[0], {})
+    decimals = more.pop("decimals", about.get("decimals", DECIMALS))
     ddof, difference = more.pop("ddof", None), more.pop("paper_difference", None)
     for statistic, (value, aggregation) in statistics.items():
         yield {
@@ -161,15 +174,15 @@ def _rows(
             **dict(zip(OF_BLOCK, (label, metric, kind), strict=False)),
             "statistic": statistic,
             "value": value,
-            "printed": printed(value, decimals, signed=kind == "difference" and statistic != "std"),
+            "printed": printed(value, decimals, signed=kind in SIGNED and statistic in ("mean", "low", "high")),
             "decimals": decimals,
             "aggregation": aggregation,
             "n": n,
             "ddof": ddof if "std" in statistics else None,
             "oracle": False,
-            "metric_code": config["metric_code"].get(metric, ""),
+            "metric_code": config["metric_code"].get(metric.partition(AT)[0], ""),
             "runs": list(sources),
-            "files": [{"path": file.path, "sha256": file.sha256} for file in sources.values()],
+            "files": [{"path": file.path, "sha256": file.sha256} for file in files],
             "paper_difference": difference if statistic == "mean" else None,
             **interval,
             **more,
@@ -190,8 +203,12 @@ def _over_seeds(
     runs: Evaluations,
     scaling: str = "none",
     published: tuple[float, float] | None = None,
+    **around: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Mean and std over the seeds that have the number; no row for a number that there is not."""
+    """Mean and std over the seeds that have the number; no row for a number that there is not.
+
+    ``around`` has the ends of an interval, by statistic, and the ``terms`` that these come from.
+    """
     files = _holding(runs, metric)
     found = {name: file.content.value(metric, scaling) for name, file in files.items()}
     values = {name: value for name, value in found.items() if value is not None}
@@ -201,7 +218,10 @@ def _over_seeds(
     statistics = {"mean": (mean, "mean over seeds")}
     if std is not None:
         statistics["std"] = (std, _std_text(config["ddof"]))
-    more = {"decimals": 0 if mean == round(mean) else 1} if metric in COUNTS else {}
+    ends = {end: around.pop(end) for end in ("low", "high") if end in around}
+    statistics |= ends
+    more: dict[str, Any] = {"interval": comparisons.PRINTED, **around} if ends else {}
+    more |= {"decimals": 0 if mean == round(mean) else 1} if metric.partition(AT)[0] in COUNTS else {}
     if published:
         more["paper_difference"] = mean - published[0]
     sources = {name: files[name] for name in values}
@@ -214,45 +234,108 @@ def _std_text(ddof: int) -> str:
     return f"{STD[ddof]} std (ddof {ddof}) over seeds"
 
 
-def _measured(config: Config, point: Point, label: str, runs: Evaluations) -> Iterator[dict[str, Any]]:
+def _measured(
+    config: Config, point: Point, label: str, runs: Evaluations, terms: Evaluations
+) -> Iterator[dict[str, Any]]:
     """What one label's networks scored, and the facts of their test splits."""
-    standard: Scores = next(iter(runs.values()))[STANDARD].content
-    more = [*(f"recall.{name}" for name in sorted(standard.classes)), *sorted(standard.metrics("structure."))]
-    for metric in [*config["metrics"], *more, "n_items", "n_classes_present", "ties", "tie_credit_acc"]:
-        published = _published(config, point, label).get(metric)
-        yield from _over_seeds(config, point.block, label, metric, "measured", runs, published=published)
+    scored: list[Scores] = [sets[STANDARD].content for sets in runs.values()]
+    more = [*(f"recall.{name}" for name in sorted(scored[0].classes)), *sorted(scored[0].metrics("structure."))]
+    ends = comparisons.around(_side(runs, terms), config["metrics"], config["level"])
+    for metric in [*config["metrics"], *more, *FACTS, *_of_groups(scored)]:
+        around = {"terms": _holding(terms, metric).values(), **ends[metric]} if metric in ends else {}
+        around["published"] = _published(config, point, label).get(metric)
+        yield from _over_seeds(config, point.block, label, metric, "measured", runs, **around)
+
+
+def _of_groups(scored: list[Scores]) -> list[str]:
+    """The numbers of groups that any run has, such as ``kl@clear``."""
+    return list(dict.fromkeys(name for scores in scored for name in scores.of_groups()))
+
+
+def _main(config: Config) -> list[str]:
+    """The metrics that main tables show: of these alone other intervals and scaled networks are noted."""
+    chosen = {metric for table in config["tables"] for metric in table.get("metrics") or ()}
+    return [metric for metric in config["metrics"] if metric in MAIN or metric in chosen]
+
+
+def _side(runs: Evaluations, terms: Evaluations) -> Side:
+    return Side(*([{key: file.content for key, file in sets.items()} for sets in of.values()] for of in (runs, terms)))
+
+
+def _of_both(of: Mapping[str, tuple[Evaluations, Evaluations]], label: str, versus: str, metric: str) -> dict[str, Any]:
+    """What a row of two labels comes from: the files of both that hold a metric."""
+    runs, terms = (_holding(of[label][part], metric) | _holding(of[versus][part], metric) for part in (0, 1))
+    return {"sources": runs, "terms": terms.values(), "versus": versus}
 
 
 def _differences(
-    config: Config, block: Block, label: str, runs: Evaluations, baseline_runs: Evaluations
+    config: Config, block: Block, label: str, versus: str, of: Mapping[str, tuple[Evaluations, Evaluations]]
 ) -> Iterator[dict[str, Any]]:
-    """Label minus baseline, paired by seed."""
+    """Label minus baseline, paired by seed, and how much of their gap in KL is confidence.
+
+    ``of`` has the scores and the terms of each label's runs.
+    """
+    sides = [_side(*of[name]) for name in (label, versus)]
+    groups = [
+        name for name in _of_groups([sets[STANDARD] for sets in sides[0].scores]) if not name.startswith("n_items")
+    ]
+    n = len(sides[0].scores)
+    for metric, found in comparisons.differences(*sides, [*config["metrics"], *groups], config["level"]):
+        more = _of_both(of, label, versus, metric)
+        key = (*block, label, metric)
+        yield from _rows(config, (*key, "difference"), found.statistics, n, ddof=1, interval=found.interval, **more)
+        alone = len(found.others) == 1  # of a metric that says nothing about items there is no better interval
+        for method, ends in found.others.items() if alone or metric in _main(config) else ():
+            statistics = {"mean": found.statistics["mean"], **ends}
+            yield from _rows(config, (*key, method), statistics, n, interval=method, **more)
+    scaled = {f"{GAP}{comparisons.PLUS}{scaling}": text for scaling, text in SCALED.items()}
+    for name, found in comparisons.differences(*sides, scaled, config["level"]):
+        more = _of_both(of, label, versus, GAP) | {"versus": f"{versus} + {scaled[name]}", "interval": found.interval}
+        key = (*block, f"{label} + {scaled[name]}", GAP, "difference")
+        yield from _rows(config, key, found.statistics, n, ddof=1, **more)
+    for k, p in comparisons.mcnemar(*sides):
+        pair = {side: tuple(dict([list(part.items())[k]]) for part in of[side]) for side in (label, versus)}
+        statistics = {"mean": (p, "exact mid-p of one pair of networks")}
+        key = (*block, label, "acc", f"McNemar {config['seeds'][k]}")
+        yield from _rows(config, key, statistics, 1, **_of_both(pair, label, versus, "acc"))
+    for scaling, text in SCALED.items():
+        statistics = comparisons.confidence(*sides, GAP, scaling, config["level"])
+        if statistics:
+            more = {"interval": "Fieller, two-way", **_of_both(of, label, versus, GAP)}
+            yield from _rows(config, (*block, f"{label} + {text}", GAP, "confidence"), statistics, n, **more)
+
+
+def _best(config: Config, point: Point, of: Mapping[str, tuple[Evaluations, Evaluations]]) -> Iterator[dict[str, Any]]:
+    """The label with the best mean of each metric, against every other, with Holm's p over these comparisons."""
+    sides = {label: _side(*of[label]) for label in of}
+    p = {pair: comparisons.p_values(*map(sides.get, pair), config["metrics"])
+         for pair in itertools.combinations(sides, 2)}  # fmt: skip
     for metric in config["metrics"]:
-        sides = [_holding(side, metric) for side in (runs, baseline_runs)]
-        a, b = ([file.content.value(metric) for file in side.values()] for side in sides)
-        if None in a + b:
-            continue
-        mean, std, interval = paired_difference(a, b, config["level"])
-        if math.isnan(mean):  # two infinite divergences have no difference
-            continue
-        statistics = {"mean": (mean, "mean over seeds of the paired difference")}
-        if interval:
-            statistics["std"] = (std, f"{_std_text(1)} of the paired difference")
-            statistics["low"] = (interval[0], "lower end of the paired t interval")
-            statistics["high"] = (interval[1], "upper end of the paired t interval")
-        key, sources = (*block, label, metric, "difference"), sides[0] | sides[1]
-        yield from _rows(config, key, statistics, len(a), ddof=1, sources=sources, versus=config["baseline"])
+        values = {label: side.values(metric) for label, side in sides.items()}
+        means = {label: summary(found, 1)[0] for label, found in values.items() if None not in found}
+        best = comparisons.best(means, config["headings"].get(metric, {}).get("better"))
+        others = [label for label in means if label != best] if best else []
+        found = [next(of_pair for pair, of_pair in p.items() if {best, other} == {*pair}).get(metric, math.nan)
+                 for other in others]  # fmt: skip
+        for other, adjusted in zip(others, holm(found).tolist(), strict=True):
+            statistics = {"mean": (means[best] - means[other], "difference of the means over seeds")}
+            if math.isfinite(adjusted):
+                statistics["p"] = (adjusted, f"Holm's p of {len(others)} comparisons, {comparisons.PRINTED}")
+            more = _of_both(of, best, other, metric)
+            yield from _rows(config, (*point.block, best, metric, "best"), statistics, len(values[best]), **more)
 
 
 def _references(config: Config, block: Block, references: Evaluations) -> Iterator[dict[str, Any]]:
     """Rows that no network was trained for: uniform, prior, oracles, floors."""
-    rows: dict[str, Scores] = next(iter(references.values()))[STANDARD].content
-    for label, row in rows.items():
+    labels = dict.fromkeys(label for sets in references.values() for label in sets[STANDARD].content)
+    for label in labels:  # one of few votes may be absent in some draws of the split
         of_row = {
             name: {of_set: file._replace(content=file.content[label]) for of_set, file in sets.items()}
             for name, sets in references.items()
+            if label in sets[STANDARD].content
         }
-        for metric in [*sorted(config["metrics"]), *row.metrics("detail.")]:
+        details = dict.fromkeys(name for sets in of_row.values() for name in sets[STANDARD].content.metrics("detail."))
+        for metric in [*sorted(config["metrics"]), *details]:
             yield from _over_seeds(config, block, label, metric, "reference", of_row)
 
 
@@ -267,26 +350,40 @@ def _paper(config: Config, points: list[Point]) -> Iterator[dict[str, Any]]:
             yield from _rows(config, (*block, label, metric, "paper"), statistics, paper.SPLITS)
 
 
-def _point(config: Config, point: Point, runs: Evaluations) -> Iterator[dict[str, Any]]:
+def _point(config: Config, point: Point, runs: Evaluations, terms: Evaluations) -> Iterator[dict[str, Any]]:
     """Everything that depends on the networks of one point of the grid."""
-    of = {label: {name: runs[name] for name in point.runs(label, config["seeds"])} for label in point.labels}
+    names = {label: point.runs(label, config["seeds"]) for label in point.labels}
+    of = {label: {name: runs[name] for name in names[label]} for label in names}
+    both = {
+        label: (
+            of[label],
+            {
+                name: {key: file._replace(content=read_terms(file.content)) for key, file in terms[name].items()}
+                for name in names[label]
+            },
+        )
+        for label in names
+    }
     for label in of:
-        yield from _measured(config, point, label, of[label])
+        yield from _measured(config, point, label, *both[label])
     for label in of:
         if label != config["baseline"]:
-            yield from _differences(config, point.block, label, of[label], of[config["baseline"]])
-    for label in of:  # after temperature scaling: how much of a gap in KL is confidence alone
-        for metric in ["temperature", *config["metrics"]]:
-            row = f"{label} + temperature"
-            yield from _over_seeds(config, point.block, row, metric, "reference", of[label], "temperature")
+            yield from _differences(config, point.block, label, config["baseline"], both)
+    yield from _best(config, point, both)
+    for label in of:  # after scaling: how much of a gap in KL is confidence alone
+        for scaling in next(iter(of[label].values()))[STANDARD].content.scalings:
+            for metric in [*(["temperature"] if scaling.startswith("temperature") else []), *_main(config)]:
+                row = f"{label} + {SCALED[scaling]}"
+                yield from _over_seeds(config, point.block, row, metric, "reference", of[label], scaling)
 
 
-def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Table:
+def build(config: Config, runs: Evaluations, terms: Evaluations, references: Evaluations) -> pa.Table:
     """The ledger of a study.
 
     Args:
         config: the resolved study, and ``headings``: what the tables tell of each metric.
         runs: the scores of every run, by its name (``Point.runs``) and set of metrics.
+        terms: the files of the terms behind these.
         references: the reference rows of every data set, split and seed, by name (``Point.draws``) and set of metrics.
 
     Returns:
@@ -298,7 +395,7 @@ def build(config: Config, runs: Evaluations, references: Evaluations) -> pa.Tabl
     rows: list[dict[str, Any]] = []
     for own in of_dataset.values():
         for point in own:
-            rows += _point(config, point, runs)
+            rows += _point(config, point, runs, terms)
         for block, point in {point.depends(config, "dataset", "source", "split", on=2): point for point in own}.items():
             rows += _references(config, block, {name: references[name] for name in point.draws(config["seeds"])})
         rows += _paper(config, own)

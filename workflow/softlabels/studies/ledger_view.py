@@ -15,14 +15,17 @@ import pyarrow as pa
 
 from .. import documents, registry
 from ..columns import heads
+from ..contracts import AT
 from ..documents import Document, Table
 from . import paper
 
 PLACE = ("dataset", "split", "recipe")  # and what the study varies
 OF_BLOCK = ("label", "metric", "kind", "versus")
-NUMBERS = ("mean", "std", "n", "ddof", "low", "high", "interval", "level", "oracle")
+VALUES = ("mean", "std", "low", "high", "p", "half", "half_5", "half_10", "half_20")  # statistics
+NUMBERS = ("mean", "std", "n", "ddof", "low", "high", "interval", "level", *VALUES[4:], "oracle")
 Block = tuple[str | None, ...]  # PLACE and values; null where a number does not depend on one
-# The ledger's file. kind: measured, difference, reference or paper; statistic: mean, std, low or high
+# The ledger's file. kind: measured, difference, confidence, best, reference or paper, or what else was found of a
+# difference (other intervals, McNemar's test); statistic: one of VALUES
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in (*PLACE, *OF_BLOCK, "statistic")),
@@ -34,10 +37,16 @@ SCHEMA = pa.schema(
         ("paper_difference", pa.float64()),
     ]
 )  # fmt: skip
-MAIN = ("macro_acc", "kl", "kl_dcic")
+MAIN = ("macro_acc", "kl", "tvd", "soft_ece", "entropy_correlation", "kl_dcic")
+OF_PAPER = "kl_dcic"  # is shown where a row of the paper stands
+# What a label is called after a scaling of its networks' logits.
+SCALED = {
+    "temperature": "temperature", "temperature_reference": "temperature on the reference",
+    "vector_reference": "vector on the reference", "matrix_reference": "matrix on the reference",
+}  # fmt: skip
 NONE = "–"
 STD = ("population", "sample")  # what a standard deviation is called, by its ddof
-WIDE = 3  # up to so many labels stand side by side as in the paper; more stand below each other
+WIDE = 3  # up to so many labels stand side by side; more stand below each other
 
 
 def varied(cells: pa.Table) -> list[str]:
@@ -74,8 +83,10 @@ class Ledger:
         return self.aggregates.get((*block, label, metric, kind, versus), {})
 
     def heading(self, metric: str) -> str:
-        """A metric's heading with an arrow, such as "KL ↓"; one without such facts keeps its name."""
-        return self.facts["headings"].get(metric, {}).get("heading", metric)
+        """A metric's heading with an arrow, such as "KL ↓" or "KL ↓, clear"; one without such facts keeps its name."""
+        metric, _, group = metric.partition(AT)
+        text = self.facts["headings"].get(metric, {}).get("heading", metric)
+        return f"{text}, {self.facts['groups'].get(group, group)}" if group else text
 
     @property
     def main(self) -> list[str]:
@@ -83,8 +94,15 @@ class Ledger:
         return self.chosen(next((table for table in self.facts["tables"] if table["kind"] == "main"), {}))
 
     def chosen(self, options: dict[str, Any]) -> list[str]:
-        """The metrics that a table's options name, or those of the paper's table."""
-        return [metric for metric in options.get("metrics") or MAIN if metric in self.metrics]
+        """The metrics that a table's options name, or the main ones that the study has."""
+        if options.get("metrics"):
+            return [metric for metric in options["metrics"] if metric in self.metrics]
+        shown = [metric for metric in MAIN if metric in self.metrics]
+        return [metric for metric in shown if metric != OF_PAPER or self.has("paper") or len(shown) == 1]
+
+    def has(self, kind: str) -> bool:
+        """Whether there is any number of a kind."""
+        return any(key[-2] == kind for key in self.aggregates)
 
     def place_header(self) -> list[str]:
         """Headings of the columns that tell a block from the others."""
@@ -120,6 +138,11 @@ def spread(aggregate: dict[str, dict[str, Any]]) -> str:
     return " ± ".join(aggregate[name]["printed"] if name in aggregate else NONE for name in ("mean", "std"))
 
 
+def interval(aggregate: dict[str, dict[str, Any]]) -> str:
+    """``[low, high]``; a dash where there is no interval."""
+    return f"[{', '.join(aggregate[end]['printed'] for end in ('low', 'high'))}]" if "low" in aggregate else NONE
+
+
 def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -> Table | None:
     """One row a block and label, one column a metric; None without metrics."""
     rows = [
@@ -147,7 +170,7 @@ def render_csv(cells: pa.Table) -> str:
     writer.writerow(columns)
     for place, aggregate in Ledger(cells).aggregates.items():
         row = aggregate["mean"]
-        values = {name: repr(aggregate[name]["value"]) for name in ("mean", "std", "low", "high") if name in aggregate}
+        values = {name: repr(aggregate[name]["value"]) for name in VALUES if name in aggregate}
         shared = {name: row[name] for name in ("n", "ddof", "interval", "level")}
         oracle = {"oracle": "true" if row["oracle"] else "false"}
         fields = {**dict(zip(names, place, strict=True)), **values, **shared, **oracle}

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import io
-from ..contracts import Reference, read_reference, read_rows, sets
+from .. import io, places
+from ..contracts import Reference, read_absent, read_reference, read_rows, sets
 from ..errors import UserError
+from ..evaluation import strata
 from ..evaluation.structure import FACTS
 from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
@@ -27,9 +28,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
             ``baseline``, ``tables`` (kind and options of each); of a study that varies something ``varied`` (the keys)
             and ``points`` (of each ``base`` and ``names``: data set, split and recipe as the study names them and as
             they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text).
-        inputs: lists ``scores`` (a file a run and set of metrics), ``predictions`` (a file a run), ``references`` (a
-            file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a data set). Their
-            paths under ``results/`` say which is which.
+        inputs: lists ``scores`` and ``terms`` (a file a run and set of metrics), ``predictions`` (a file a run),
+            ``references`` (a file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a
+            data set). Their paths under ``results/`` say which is which.
 
     Raises:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
@@ -43,9 +44,10 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     reference = named(inputs["reference"], "data", datasets, "reference.parquet")
     wanted = sets(config["metrics"])
     runs = evaluations(inputs["scores"], "runs", run_names, wanted)
+    terms = evaluations(inputs["terms"], "runs", run_names, wanted, Path)
     references = evaluations(inputs["references"], "references", list(split_names), wanted, read_rows)
-    facts = study_facts(config, runs, reference)
-    cells = ledger.build({**config, "headings": facts["headings"]}, runs, references)
+    facts = study_facts(config, runs, reference, _absent(inputs["references"]))
+    cells = ledger.build({**config, "headings": facts["headings"]}, runs, terms, references)
     columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
@@ -56,7 +58,19 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     io.write_json(outputs["config"], config)
 
 
-def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping[str, Path]) -> dict[str, Any]:
+def _absent(files: list[Path]) -> dict[str, list[str]]:
+    """By data set, which rows that need no network it cannot have, and why."""
+    found: dict[str, dict[str, None]] = {}
+    for file in files:
+        dataset = places.find(file).names["dataset"]
+        for row, why in read_absent(file).items():
+            found.setdefault(dataset, {})[f"{row}: {why}"] = None
+    return {dataset: sorted(texts) for dataset, texts in sorted(found.items())}
+
+
+def study_facts(
+    config: Mapping[str, Any], runs: Evaluations, reference: Mapping[str, Path], absent: Mapping[str, list[str]]
+) -> dict[str, Any]:
     """What headings and captions tell besides numbers; runs of another epsilon, or of other classes, are an error."""
     truths = {dataset: read_reference(reference[dataset]) for dataset in config["datasets"]}
     files = [(truths[name.split("/")[0]], file) for name, of_run in runs.items() for file in of_run.values()]
@@ -80,7 +94,9 @@ def study_facts(config: Mapping[str, Any], runs: Evaluations, reference: Mapping
             name: {**about, "heading": about["heading"] + ARROWS.get(about["better"], "")}
             for name, about in printed.items()
         },
+        "groups": strata.NAMES,
         "structure": [f"structure.{name}" for name in FACTS],
+        "absent": absent,
         "eps": first.content.eps,
         "datasets": {dataset: {"classes": truth.classes} for dataset, truth in truths.items()},
         "setup": list(_setup(config, truths)),

@@ -12,7 +12,6 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ... import drawing, io
 from ...columns import heads, number
-from ...evaluation.statistics import half_width
 from ..ledger_view import Block, Ledger
 
 ENTRY = {
@@ -83,7 +82,7 @@ def scale_of(values: list[str]) -> Scale:
 
 
 def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: str, scale: Scale) -> None:
-    """One metric: a line a label through the means, with t intervals over seeds where there are several."""
+    """One metric: a line a label through the means, with intervals where there are any."""
     blocks = sorted(blocks, key=lambda block: scale.at[block[place]])
     means = []
     for k, (label, look) in enumerate(zip(ledger.labels, drawing.lines(len(ledger.labels)), strict=True)):
@@ -91,7 +90,7 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: 
         for block in blocks:
             found = ledger.get(block, label, metric)
             if found and math.isfinite(mean := found["mean"]["value"]):
-                points.append((scale.beside(block[place], share), mean, _half(found, ledger.facts["level"])))
+                points.append((scale.beside(block[place], share), mean, _half(found)))
         x, y, half = zip(*points, strict=True) if points else ((), (), ())
         form = {"marker": "o", "markersize": 3, "linewidth": 1.1, "capsize": 2.5, **look}
         axes.errorbar(x, y, half if any(half) else None, label=drawing.name(label), **form)
@@ -107,13 +106,9 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: 
     axes.grid(alpha=0.25, linewidth=0.5)
 
 
-def _half(found: dict[str, dict], level: float) -> float:
+def _half(found: dict[str, dict]) -> float:
     """Half of the interval of a mean over seeds; 0 where there is none."""
-    if "std" not in found:
-        return 0.0
-    row = found["std"]
-    sample = row["value"] * math.sqrt((row["n"] - row["ddof"]) / (row["n"] - 1))
-    return half_width(sample, row["n"], level)
+    return (found["high"]["value"] - found["low"]["value"]) / 2 if "low" in found else 0.0
 
 
 def _readable(scale: Scale) -> list[str]:
@@ -136,6 +131,6 @@ def _others(ledger: Ledger, block: Block, head: str) -> str:
 
 def _title(ledger: Ledger, head: str, rows: int) -> str:
     facts, seeds = ledger.facts, len(ledger.facts["seeds"])
-    spread = f"mean and {facts['level']:.0%} t interval over {seeds} seeds" if seeds > 1 else "one seed: no interval"
+    spread = f"mean and {facts['level']:.0%} two-way interval, {seeds} seeds" if seeds > 1 else "one seed: no interval"
     cut = f"\nThe first {ROWS} of {rows} combinations of the other keys; table.csv has all." if rows > ROWS else ""
     return f"Study {drawing.name(facts['study'])}: over {drawing.name(head)}, {spread}{cut}"

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from ...documents import Table
+from .. import paper
 from ..ledger_view import WIDE, Ledger, spread
 
 ENTRY = {"about": "Oracles, floors, and networks after temperature scaling.", "options": {}, "needs": []}
+
+FIRST_ORDER = "detail.first_order_kl"
+NOTES = {
+    "exact": "exact: the distributions that the votes were drawn from, errors of those who voted included. They are "
+    "scored above 0 because the votes are a sample; in expectation nothing has a lower CE, KL or Brier. Where "
+    "annotators differ it knows who voted, so no network reaches it.",
+    "sampling_floor": "sampling_floor: the KL of the true distributions, which are unknown, lies in the bracket. The "
+    "lower end, (S − 1) / (2n) with S classes among n votes, errs downwards; the upper end, from how well an item's "
+    "other votes predict one, errs upwards.",
+    "panel": "panel: every person's votes, predicted from the item's other votes. CE and accuracy against votes are "
+    "unbiased for n − 1 people against another of the same pool: neither floor nor ceiling. Networks on the same items "
+    "stand beside it in the table of groups (several people).",
+    "split_half": "split_half: agreement of two halves of an item's votes; no floor, good predictions lie below it.",
+}
 
 
 def table(ledger: Ledger, options: dict) -> Table | None:
@@ -19,28 +34,32 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         aggregates = {name: ledger.get(block, label, name, "reference") for name in names}
         is_oracle = any(a["mean"]["oracle"] for a in aggregates.values())
         oracle |= is_oracle
-        more = [
-            f"{name.removeprefix('detail.')} {spread(aggregate)}"
-            for name, aggregate in aggregates.items()
-            if name not in ledger.metrics
-        ]
-        rows.append([*ledger.place(tuple(block)), label + " †" * is_oracle,
-                     *(spread(aggregates.get(metric, {})) for metric in metrics), "; ".join(more)])  # fmt: skip
+        cells = [spread(aggregates.get(metric, {})) for metric in metrics]
+        bracket = aggregates.get(FIRST_ORDER)
+        if bracket and "kl" in metrics:  # what lies between these two
+            ends = [aggregate["mean"]["printed"] for aggregate in (bracket, aggregates["kl"])]
+            cells[metrics.index("kl")] = f"[{', '.join(ends)}]"
+        shown = any(metric in aggregates for metric in metrics)
+        besides = [name for name in names if name != FIRST_ORDER and not (shown and name in ledger.metrics)]
+        more = [f"{ledger.heading(name).removeprefix('detail.')} {spread(aggregates[name])}" for name in besides]
+        rows.append([*ledger.place(tuple(block)), label + " †" * is_oracle, *cells, "; ".join(more)])
     header = [*ledger.place_header(), "row", *map(ledger.heading, metrics), "more"]
-    notes = [
-        "Scored on the same test splits. Rows with + temperature are the networks above, scaled by one temperature "
-        "fitted on their own validation labels: how much of a gap in KL is confidence alone."
-    ]
+    notes = ["Scored on the same test splits."]
+    if any("+" in name for name in (key[-1] for key in groups)):
+        notes.append(
+            "Rows with + are the networks above after scaling, fitted on their own validation labels or, where the row "
+            "says so, on the reference of the same validation items, which needs soft labels there."
+        )
     if oracle:
         notes.append("† oracle: it uses the truth of the test item, so no network could print it.")
     named = {key[-1] for key in groups}
-    if "sampling_floor" in named:
+    notes += [text for row, text in NOTES.items() if row in named]
+    notes += [f"{paper.title(name)} has no {text}." for name, of in ledger.facts["absent"].items() for text in of]
+    if named & {"exact", "sampling_floor", "panel", "split_half"}:
         notes.append(
-            "sampling_floor is about what a perfect model would score, because the reference is a sample of votes: its "
-            "first-order KL errs downwards, its KL upwards."
+            "The reference is made of votes: a difference in KL, CE or Brier is unbiased if these votes touched "
+            "neither training, choice nor stratum; differences in TVD, JS, ECE, ACC and entropy correlation are not."
         )
-    if "split_half" in named:
-        notes.append("split_half is how well two half panels agree: no floor, good predictions lie below it.")
     align = "" if len(ledger.labels) <= WIDE else "l" * (len(header) - 1) + "p"
     keys = len(ledger.place_header()) + 1
     return Table("Reference rows", header, rows, notes, align, keys) if rows else None

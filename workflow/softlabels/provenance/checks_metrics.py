@@ -1,0 +1,224 @@
+"""The checks of the metrics: computed again from predictions, reference and split (A04)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from .. import io, registry
+from ..contracts import ALL, AT, PREDICTIONS, REFERENCE, STANDARD, Scores, Terms
+from ..errors import UserError
+from . import recompute, recompute_metrics, recompute_votes
+from .findings import Finding, Findings, Job, Scope, each_job, fail, note, unknown
+
+TOLERANCE = 1e-6  # relative
+
+
+def what_is_computed_again(scope: Scope) -> Findings:
+    """A04: a note for the report."""
+    yield note(
+        "computed again: metrics and recall of every run, before and after scaling, of groups of items and of classes, "
+        "and the reference rows without draws; not again: the fit of the scalings, the influence of single items on "
+        "metrics that are no mean over items, structure and split_half"
+    )
+
+
+def _reference(scope: Scope, job: Job) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Items int ``[N]``, distributions float64 ``[N, C]`` and votes int ``[N]`` (None: exact) of a job's reference."""
+    table, metadata = scope.results.table(job.file("inputs", "reference"), list(REFERENCE))
+    votes = None if metadata["reference"] == "exact" else io.vector(table, "votes")
+    return io.vector(table, "item"), io.matrix(table, "p"), votes
+
+
+def _rows_of(item: np.ndarray, parts: Mapping[int, str], part: str) -> list[int]:
+    """The rows of a part's items, in the order of their numbers."""
+    row = {int(number): k for k, number in enumerate(item)}
+    return [row[number] for number in sorted(parts) if parts[number] == part]
+
+
+Metrics = list[tuple[str, recompute_metrics.Metric, Mapping[str, Any]]]
+
+
+def _second(scope: Scope, job: Job) -> Generator[Finding, None, Metrics]:
+    """Return name, second implementation and options of a job's metrics; yield findings about those without one here.
+
+    A second implementation is one of ``recompute``, or the function ``again`` beside the first one.
+    """
+    metrics = []
+    for name, options in job.manifest["config"]["metrics"].items():
+        kind = options["kind"]
+        if strangers := scope.strangers([("metric", kind)]):
+            yield unknown(f"{job.path}: {name} was not computed again: {strangers}")
+            continue
+        again = recompute_metrics.METRICS.get(kind)
+        with suppress(ImportError, AttributeError, UserError):  # it may need what is not here
+            again = again or _without_votes(sys.modules[registry.load("metric", kind).__module__].again)
+        if again is None:
+            yield note(f"{name} has no second implementation")
+        else:
+            metrics.append((name, again, options))
+    return metrics
+
+
+def _without_votes(again: Callable[..., float]) -> recompute_metrics.Metric:
+    return lambda p, log_q, options, votes: again(p, log_q, options)
+
+
+@each_job("evaluate")
+def metrics_are_right(scope: Scope, job: Job) -> Findings:
+    """A04: metrics computed again from predictions, reference and split, by a second implementation."""
+    path = job.file("outputs", "scores")
+    scored = scope.results.scores(path)
+    item, p, n_votes = _reference(scope, job)
+    parts = scope.by_item(job.file("inputs", "split"), "split")
+    predictions, _ = scope.results.table(job.file("inputs", "predictions"), list(PREDICTIONS))
+    predicted, logits = io.vector(predictions, "item"), io.matrix(predictions, "logits")
+    metrics = yield from _second(scope, job)
+    scalings = scope.results.table(path, [])[1]["scalings"]
+    for part in ("val", "test"):
+        rows = _rows_of(item, parts, part)
+        own, votes = p[rows], None if n_votes is None else np.rint(p[rows] * n_votes[rows, None]).astype(int)
+        of_part = logits[_rows_of(predicted, parts, part)].astype(np.float64)
+        log_q = {"none": recompute_metrics.log_softmax(of_part)}
+        for name, scaling in scalings.items() if part == "test" else ():
+            shifted = of_part - of_part.mean(axis=1, keepdims=True)
+            log_q[name] = recompute_metrics.log_softmax(shifted @ np.array(scaling["weight"]).T + scaling["bias"])
+        for scaling, (name, again, options) in itertools.product(log_q, metrics):
+            found = scored.get(part, ALL, scaling, name)
+            if found is None and name in job.manifest["config"]["needs"]:  # which this part does not have
+                continue
+            expected = again(own, log_q[scaling], options, votes)
+            yield from _compare(path, f"{name} ({part}, {scaling})", found, expected)
+        if part == "test":
+            tested = [int(item[row]) for row in rows]
+            yield from _terms(scope.results.terms(job.file("outputs", "terms")), scored, tested, own, log_q)
+        if job.names["metrics"] == STANDARD:
+            yield from _compare(path, f"n_items ({part})", scored.get(part, ALL, "none", "n_items"), len(own))
+            for name, expected in zip(scored.classes, recompute_metrics.recall(own, log_q["none"]), strict=True):
+                found = scored.get(part, name, "none", "recall")
+                yield from _compare(path, f"recall of {name} ({part})", found, expected)
+
+        if job.names["metrics"] == STANDARD and part == "test":
+            if votes is not None:
+                yield from _strata_of_votes(scope, job, scored, dict(zip(tested, log_q["none"], strict=True)))
+            groupings = job.manifest["config"].get("groupings", {})
+            for group, of_p, of_q in _groups(groupings, scored.classes, own, log_q["none"], votes is None):
+                yield from _compare(path, f"n_items of {group}", scored.value(f"n_items{AT}{group}"), len(of_p))
+                for name in IN_GROUPS:
+                    expected = recompute_metrics.METRICS[name](of_p, of_q, {}, None)
+                    yield from _compare(path, f"{name} of {group}", scored.value(f"{name}{AT}{group}"), expected)
+
+
+def _left_out(scope: Scope, job: Job, wanted: Iterable[int]) -> list[recompute_votes.LeftOut]:
+    """Each person's votes on the wanted items, left out in turn."""
+    table, _ = scope.results.table(job.file("inputs", "annotations"), ["item", "annotator", "label"])
+    columns = (table.column(name).to_pylist() for name in ("item", "annotator", "label"))
+    return recompute_votes.left_out(*columns, wanted)
+
+
+def _strata_of_votes(scope: Scope, job: Job, scored: Scores, log_q: dict[int, np.ndarray]) -> Findings:
+    """The numbers of the groups that an item's other votes choose."""
+    found = recompute_votes.strata(_left_out(scope, job, log_q), log_q)
+    for group in ("panel", "unanimous", "disputed", "closest"):
+        due = found.get(group, (None, None, None))
+        for name, expected in zip(("ce", "vote_acc", "n_items"), due, strict=False):
+            yield from _compare(scored.path, f"{name} of {group}", scored.value(f"{name}{AT}{group}"), expected)
+
+
+def _rows_of_votes(
+    scope: Scope, job: Job, rows: Mapping[str, Scores], p_train: np.ndarray, train: list[int], test: list[int]
+) -> Findings:
+    """The rows ``panel`` and ``sampling_floor``, with the strength that they tell: the best on training items."""
+    towards = recompute_votes.smoothing(p_train)
+    for row, again in (("panel", recompute_votes.panel), ("sampling_floor", recompute_votes.sampling_floor)):
+        if row in rows:
+            k = rows[row].value("detail.k")
+            if not recompute_votes.is_best_strength(_left_out(scope, job, train), towards, k):
+                yield fail(f"{rows[row].path} k of {row}", k, "the strength with the lowest cross-entropy")
+            for name, expected in again(_left_out(scope, job, test), towards, k).items():
+                found = rows[row].values.get(("test", ALL, "none", name))
+                yield from _compare(rows[row].path, f"{name} of {row}", found, expected)
+
+
+@each_job("references")
+def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
+    """A04: so are those of the rows that need no network."""
+    path = job.file("outputs", "references")
+    rows = scope.results.reference_rows(path)
+    item, p, n_votes = _reference(scope, job)
+    parts = scope.by_item(job.file("inputs", "split"), "split")
+    train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
+    metrics = yield from _second(scope, job)
+    counts = None if n_votes is None else np.rint(p[test] * n_votes[test, None]).astype(int)
+    exact, _ = scope.results.table(job.file("inputs", "reference"))
+    predictions = recompute.reference_predictions(p, train, test)
+    if "exact" in exact.column_names:
+        predictions["exact"] = io.matrix(exact, "exact")[test]
+    if n_votes is not None and job.names["metrics"] == STANDARD:
+        yield from _rows_of_votes(scope, job, rows, p[train], *(item[of].tolist() for of in (train, test)))
+    for row, q in predictions.items():
+        with np.errstate(divide="ignore"):
+            log_q = np.log(q)
+        for name, again, options in metrics:
+            found = rows[row].value(name)
+            if found is not None or name not in job.manifest["config"]["needs"]:
+                expected = again(p[test], log_q, options, counts)
+                yield from _compare(path, f"{name} of {row}", found, expected)
+
+
+IN_GROUPS = ("macro_acc", "kl", "tvd")
+# Each item's term of metrics that are a mean over items.
+ITEMS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "acc": lambda p, log_q: (p.argmax(axis=1) == log_q.argmax(axis=1)).astype(float),
+    "kl": lambda p, log_q: np.where(p > 0, p * (np.log(np.where(p > 0, p, 1)) - log_q), 0).sum(axis=1),
+    "tvd": lambda p, log_q: np.abs(p - np.exp(log_q)).sum(axis=1) / 2,
+}
+
+
+def _terms(terms: Terms, scored: Scores, items: list[int], p: np.ndarray, log_q: Mapping[str, np.ndarray]) -> Findings:
+    """What items add to a number has that as its mean, and is right where it is a term of a sum."""
+    if not np.array_equal(terms.item, items):
+        yield fail(f"{terms.path} item", "other items", "those of the test part, ascending")
+        return
+    for column, values in terms.values.items():
+        name, _, scaling = column.partition("+")
+        there = values[~np.isnan(values)] if AT in name else values
+        number = scored.value(name, scaling or "none")
+        mean = float(there.mean()) if len(there) and not np.isnan(there).any() else None
+        yield from _compare(terms.path, f"mean of {column}", mean, number)
+        if name in ITEMS and number is not None:
+            due = ITEMS[name](p, log_q[scaling or "none"])
+            bad = np.flatnonzero(~np.isclose(values, due, rtol=TOLERANCE, atol=1e-9))
+            if len(bad):
+                place = f"{terms.path} {column} of item {terms.item[bad[0]]} ({len(bad)} such items)"
+                yield fail(place, values[bad[0]], f"{due[bad[0]]} by the second implementation")
+
+
+def _groups(
+    groupings: Mapping[str, Mapping[str, list[str]]], classes: list[str], p: np.ndarray, log_q: np.ndarray, exact: bool
+) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Name, references and predictions of each group of items of an exact reference, and of merged classes."""
+    ascending = np.sort(p, axis=1)
+    gap = ascending[:, -1] - ascending[:, -2]
+    members = {"clear": gap > 1 - 1e-9, "ambiguous": gap <= 1 - 1e-9, "closest": gap < 0.1} if exact else {}
+    for name, chosen in members.items():
+        if chosen.any():
+            yield name, p[chosen], log_q[chosen]
+    for name, grouping in groupings.items():
+        rows = [[classes.index(one) for one in members] for members in grouping.values()]
+        of_p, of_q = (np.column_stack([v[:, of].sum(axis=1) for of in rows]) for v in (p, np.exp(log_q)))
+        yield name, of_p, np.log(of_q)
+
+
+def _compare(path: str, place: str, found: float | None, expected: float | None) -> Findings:
+    same = found == expected or (
+        None not in (found, expected) and math.isclose(found, expected, rel_tol=TOLERANCE, abs_tol=1e-12)
+    )
+    if not same:
+        yield fail(f"{path} {place}", found, f"{expected} by the second implementation")

@@ -1,0 +1,36 @@
+"""How much of a gap in KL is confidence: what is left of it when both labels' networks are scaled."""
+
+from __future__ import annotations
+
+import itertools
+
+from ...documents import Table
+from ..ledger_view import NONE, SCALED, Ledger, interval, spread
+
+ENTRY = {"about": "Share of the gap in KL that scaling both labels' networks closes.", "options": {}, "needs": []}
+METRIC = "kl"
+
+
+def table(ledger: Ledger, options: dict) -> Table | None:
+    """One row a block, label and scaling."""
+    baseline, rows = ledger.facts["baseline"], []
+    for block, label, (scaling, text) in itertools.product(ledger.blocks, ledger.labels, SCALED.items()):
+        row, versus = f"{label} + {text}", f"{baseline} + {text}"
+        gap = ledger.get(block, row, METRIC, "difference", versus)
+        if gap:
+            raw = ledger.get(block, label, METRIC, "difference", baseline)
+            share = ledger.get(block, row, METRIC, "confidence", baseline)
+            fitted = "own labels" if scaling == "temperature" else "reference ‡"
+            cells = [f"{scaling.partition('_')[0]}, {fitted}", spread(raw), f"{spread(gap)} {interval(gap)}"]
+            cells.append(f"{share['mean']['printed']} {interval(share)}" if share else NONE)
+            rows.append([*ledger.place(block), f"{label} − {baseline}", *cells])
+    place, level = ledger.place_header(), f"{ledger.facts['level']:.0%} interval"
+    header = [*place, "difference", "scaling, fitted on", "gap in KL", f"scaled gap, {level}", f"confidence, {level}"]
+    notes = [
+        "Both labels' networks are scaled alike, each fitted on its own validation items. Confidence is the share of "
+        "the gap that scaling closes, 1 − scaled gap / gap, with Fieller's interval; – where the gap may be 0, or "
+        "without seeds for an interval. Below 0, scaling widens the gap.",
+        "‡ needs soft labels on validation items, which hard labels do not have; temperature on own labels is what "
+        "anyone can do. Vector: a factor and a bias a class; matrix: all classes mixed (ODIR penalty).",
+    ]
+    return Table("How much of the gap in KL is confidence", header, rows, notes, keys=len(place) + 2) if rows else None

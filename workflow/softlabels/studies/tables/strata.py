@@ -1,0 +1,68 @@
+"""Groups of test items, and of classes, that are scored apart."""
+
+from __future__ import annotations
+
+import itertools
+
+from ...contracts import AT
+from ...documents import Table
+from ..ledger_view import Block, Ledger, interval, spread
+
+ENTRY = {
+    "about": "Each label on clear, ambiguous and closest items, or by what the other people said; and merged classes.",
+    "options": {},
+    "needs": [],
+}
+COUNT = "n_items"
+NOTES = {
+    "clear": "Clear: one class has all of the reference's mass; ambiguous: all other items; closest calls: the two "
+    "largest probabilities lie less than 0.1 apart.",
+    "unanimous": "Others unanimous, others disagree, closest calls of votes: each left-out vote is placed by the "
+    "item's other votes, at least two people's, and scores the prediction; so no vote does both. Closest calls have a "
+    "margin below 0.1, on items with 10 votes or more. In brackets: items that contribute; one may be in several "
+    "groups. A difference in CE is one in KL, too.",
+    "panel": "Several people: items with two people or more. Row panel: each vote, predicted from the item's other "
+    "people; neither floor nor ceiling for a network.",
+}
+MERGED = "Merged classes: the probabilities of the classes of a group are summed before they are scored."
+
+
+def table(ledger: Ledger, options: dict) -> Table | None:
+    """One row a block, group and label, one column a metric."""
+    pairs = dict.fromkeys(key[-3].partition(AT)[::2] for key in ledger.aggregates if AT in key[-3])
+    groups = list(dict.fromkeys(group for _, group in pairs))
+    metrics = [metric for metric in dict.fromkeys(metric for metric, _ in pairs) if metric != COUNT]
+    rows = [
+        row for block, group in itertools.product(ledger.blocks, groups) for row in _rows(ledger, block, group, metrics)
+    ]
+    header = [*ledger.place_header(), "group", "label", *map(ledger.heading, metrics)]
+    notes = [text for group, text in NOTES.items() if group in groups]
+    if any(group not in ledger.facts["groups"] for group in groups):
+        notes.append(MERGED)
+    return (
+        Table("Groups of items and of classes", header, rows, notes, keys=len(ledger.place_header()) + 2)
+        if rows
+        else None
+    )
+
+
+def _rows(ledger: Ledger, block: Block, group: str, metrics: list[str]) -> list[list[str]]:
+    counts = ledger.get(block, ledger.facts["baseline"], f"{COUNT}{AT}{group}")
+    if not counts:
+        return []
+    place = [*ledger.place(block), f"{ledger.facts['groups'].get(group, group)} ({spread(counts)})"]
+    rows = [
+        [*place, label, *(spread(ledger.get(block, label, f"{metric}{AT}{group}")) for metric in metrics)]
+        for label in ledger.labels
+    ]
+    if group == "panel":
+        of_panel = (ledger.get((*block[:2], None, *block[3:]), "panel", metric, "reference") for metric in metrics)
+        rows.append([*place, "panel", *map(spread, of_panel)])
+    for label in ledger.labels[1:]:
+        found = [
+            ledger.get(block, label, f"{metric}{AT}{group}", "difference", ledger.facts["baseline"])
+            for metric in metrics
+        ]
+        cells = [f"{one['mean']['printed']} {interval(one)}" if one else interval(one) for one in found]
+        rows.append([*place, f"{label} − {ledger.facts['baseline']}", *cells])
+    return rows
