@@ -6,6 +6,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def of(plan: Plan, command: str, *outputs: str, **names: Any) -> dict[str, Path]
 
 def scored(plan: Plan, names: dict) -> dict[str, Path]:
     """What predictions are scored against."""
-    return of(plan, "data", "reference", **names) | of(plan, "split", **names)
+    return of(plan, "data", "reference", "annotations", **names) | of(plan, "split", **names)
 
 
 def label_of(plan: Plan, names: dict) -> Path:
@@ -50,9 +51,11 @@ READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
     "label": lambda plan, names: of(plan, "data", "annotations", "reference", **names),
     "split": lambda plan, names: of(plan, "data", "items", "reference", **names),
     "card": lambda plan, names: {**of(plan, "data", **names), "splits": list(map(Path, plan.split_files(**names)))},
-    "references": scored,
+    "references": lambda plan, names: scored(plan, names) | of(plan, "data", "annotations", **names),
     "train": lambda plan, names: (
-        scored(plan, names) | of(plan, "data", "images", **names) | {"labels": label_of(plan, names)}
+        of(plan, "data", "images", "items", "reference", **names)
+        | of(plan, "split", **names)
+        | {"labels": label_of(plan, names)}
     ),
     "evaluate": lambda plan, names: (
         scored(plan, names)
@@ -60,7 +63,9 @@ READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
         | of(plan, "data", "items", **names)
         | {"label": label_of(plan, names)}
     ),
-    "embed": lambda plan, names: scored(plan, names) | of(plan, "train", "features", **names),
+    "embed": lambda plan, names: (
+        of(plan, "data", "reference", **names) | of(plan, "split", **names) | of(plan, "train", "features", **names)
+    ),
     "study": lambda plan, names: inputs_of(plan),
     "figure": lambda plan, names: {k: list(map(Path, found)) for k, found in plan.figure_files(**names).items()},
     "chain": lambda plan, names: {"manifests": list(map(Path, plan.manifests(**names)))},
@@ -110,7 +115,7 @@ SCORES = {  # label -> metric -> one value a seed; a label that is not listed sc
              "kl_dcic": [0.03, 0.04, 0.05], "ce": [0.6, 0.6, 0.6], "tvd": [0.1, 0.1, 0.1]},
 }  # fmt: skip
 READ = {"data": ("items", "reference"), "references": ("references",), "train": ("predictions", "history"),
-        "evaluate": ("scores",), "embed": ("embedding",)}  # fmt: skip
+        "evaluate": ("scores", "terms"), "embed": ("embedding",)}  # fmt: skip
 
 
 def build_both(root: Path) -> Path:
@@ -123,8 +128,8 @@ def build_both(root: Path) -> Path:
 def inputs_of(plan: Plan) -> dict[str, list[Path]]:
     """What the command ``study`` reads, for the study of a plan."""
     (name,) = plan.config["studies"]
-    sources = {"scores": "evaluate", "predictions": "train", "references": "references", "items": "data",
-               "reference": "data"}  # fmt: skip
+    sources = {"scores": "evaluate", "terms": "evaluate", "predictions": "train", "references": "references",
+               "items": "data", "reference": "data"}  # fmt: skip
     return {output: list(map(Path, plan.files(name, command, output))) for output, command in sources.items()}
 
 
@@ -158,16 +163,30 @@ def study(
             shutil.copy(both / PLACES[command].files[output].format_map(like), path)
         if command == "evaluate":
             values = SCORES.get(names["label"], SCORES["soft"]).items()
-            edit(path, {("all", "none", metric): of_seed[names["seed"]] for metric, of_seed in values})
+            edit(
+                Path(plan.path(command, "scores", **names)),
+                {("all", "none", metric): of_seed[names["seed"]] for metric, of_seed in values},
+            )
     outputs = {output: Path(plan.path("study", output, study=name)) for output in PLACES["study"].outputs}
     return plan.of("study", study=name), inputs_of(plan), outputs
 
 
 def edit(path: Path, values: dict | None = None, **facts: Any) -> None:
-    """Change numbers of the test part in a run's scores, by group, scaling and metric, and facts of the file."""
-    found = contracts.read_scores(path)
+    """Change numbers of the test part in a run's scores, by group, scaling and metric, and facts of the file.
+
+    What each item adds to such a number of all items is changed by as much.
+    """
+    found, metadata = contracts.read_scores(path), io.read_table(path)[1]
     changed = found.values | {("test", *key): value for key, value in (values or {}).items()}
-    contracts.write_scores(path, changed, **{"classes": found.classes, "eps": found.eps, **facts})
+    kept = {name: metadata[name] for name in ("classes", "eps", "scalings")}
+    contracts.write_scores(path, changed, **{**kept, **facts})
+    terms = contracts.read_terms(beside := path.with_suffix(".terms.parquet"))
+    moved = {
+        name: terms.values[name] + (value - terms.values[name].mean())
+        for (group, scaling, name), value in (values or {}).items()
+        if (group, scaling) == ("all", "none") and name in terms.values
+    }
+    contracts.write_terms(beside, replace(terms, values={**terms.values, **moved}))
 
 
 def edit_json(path: Path, change: Callable[[dict], Any]) -> None:

@@ -67,7 +67,7 @@ RULES = {{  # name: inputs, outputs
         [DATA + f for f in ("card.md", "card.json", "card-images.png", "card-votes.png", "card.manifest.json")]),
     "split": ([DATA + "items.parquet", TABLES[0]], [SPLIT + ".parquet", SPLIT + ".manifest.json"]),
     "label": ([DATA + "annotations.parquet", TABLES[0]], [LABEL + "all.parquet", LABEL + "all.manifest.json"]),
-    "train": ([DATA + "images.npy", LABEL + "all.parquet", *TABLES], [RUN + f for f in (
+    "train": ([DATA + "images.npy", DATA + "items.parquet", LABEL + "all.parquet", *TABLES], [RUN + f for f in (
         "model.safetensors", "history.parquet", "predictions.parquet", "features.npy", "model.manifest.json")]),
     "evaluate": (
         [RUN + "predictions.parquet", RUN + "features.npy", *TABLES, DATA + "items.parquet", LABEL + "all.parquet"],

@@ -19,14 +19,13 @@ from import_graph import with_numpy_and_pyarrow
 from scipy import stats
 
 from softlabels import cli, io, registry, schema
-from softlabels.contracts import METRICS, Reference, write_reference
+from softlabels.contracts import Reference, write_reference
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
-from softlabels.evaluation.aligned import Aligned
 from softlabels.labels import label
 from softlabels.labels import split as splits
-from softlabels.provenance import manifest, recompute
+from softlabels.provenance import manifest, recompute, recompute_intervals, recompute_metrics
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
 from softlabels.provenance.evidence import Results
 from softlabels.provenance.findings import Scope
@@ -53,32 +52,14 @@ def failed(root, *studies):
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.999])
 @pytest.mark.parametrize("freedom", [1, 2, 4, 9, 100, 1000])
 def test_students_t_is_that_of_scipy(level, freedom):
-    assert recompute.student_t(level, freedom) == pytest.approx(stats.t.ppf((1 + level) / 2, freedom), rel=1e-11)
+    expected = stats.t.ppf((1 + level) / 2, freedom)
+    assert recompute_intervals.student_t(level, freedom) == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize("values", [[0.1, 0.2, 0.4], [1e-9, 1.0, 3.0, 7.0], [5.0], [math.inf, 1.0]])
 def test_mean_and_deviation_are_those_of_the_evaluation_to_the_last_bit(values):
     for ddof in (0, 1):
-        assert recompute.mean_and_std(values, ddof) == statistics.summary(values, ddof)
-
-
-def test_metrics_are_computed_a_second_way():
-    rng = np.random.default_rng(0)
-    p, logits = rng.dirichlet([0.3] * 5, 200), rng.normal(size=(200, 5))
-    p[:20] = np.eye(5)[rng.integers(5, size=20)]  # with zeros
-    log_q = recompute.log_softmax(logits)
-    assert recompute.METRICS.keys() == set(METRICS)
-    aligned = Aligned("test", np.arange(200), p, log_q, [])
-    for name, again in recompute.METRICS.items():
-        assert again(p, log_q, {}) == pytest.approx(registry.load("metric", name)(aligned, {}), rel=1e-9)
-
-
-def test_a_prediction_of_zero_where_there_is_mass_is_infinitely_far():
-    p = np.array([[0.5, 0.5]])
-    with np.errstate(divide="ignore"):
-        log_q = np.log(np.array([[1.0, 0.0]]))
-    assert recompute.METRICS["kl"](p, log_q, {}) == recompute.METRICS["ce"](p, log_q, {}) == math.inf
-    assert math.isfinite(recompute.METRICS["kl_dcic"](p, log_q, {}))
+        assert recompute_intervals.mean_and_std(values, ddof) == statistics.summary(values, ddof)
 
 
 def test_reference_rows_are_those_of_the_evaluation():
@@ -86,13 +67,13 @@ def test_reference_rows_are_those_of_the_evaluation():
     train, test = np.arange(40), np.arange(40, 60)
     metrics = {name: {"kind": name} for name in ("kl_dcic", "tvd")}
     exact = Reference("reference.parquet", np.arange(60), p, None, list("abcd"))
-    rows = references.rows(metrics, exact, train, test, seed=0, draws=1)
+    rows, _ = references.rows(metrics, exact, train, test, seed=0)
     found = recompute.reference_predictions(p, train, test)
     assert found.keys() == rows.keys()
     with np.errstate(divide="ignore"):
         for label, row in rows.items():
             for name in metrics:
-                again = recompute.METRICS[name](p[test], np.log(found[label]), {})
+                again = recompute_metrics.METRICS[name](p[test], np.log(found[label]), {})
                 assert row[name] == pytest.approx(again, rel=1e-9)
 
 

@@ -3,24 +3,25 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, rel_entr, softmax
 from scipy.stats import spearmanr
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import balanced_accuracy_score, silhouette_score
 
 from softlabels import contracts, io, registry
 from softlabels.contracts import METRICS, PARTS
 from softlabels.datasets import contract
 from softlabels.errors import UserError
-from softlabels.evaluation import evaluate, structure
+from softlabels.evaluation import evaluate, scaling, structure
 
 CLASSES = ["cat", "dog", "owl"]
 CONFIG = {
     "set": "standard",
     "metrics": {name: {"kind": name} for name in METRICS},
-    "needs": {},
+    "needs": {name: needs for name in METRICS if (needs := registry.entry("metric", name)["needs"])},
     "structure": {"neighbours": 15},
 }
+SCALINGS = ["temperature", "temperature_reference", "vector_reference", "matrix_reference"]
 
 
 class Run:
@@ -32,6 +33,7 @@ class Run:
         n = 300
         self.split = np.array(["train", "val", "test"])[draws.permutation(n) % 3]
         self.p = draws.dirichlet([0.5, 0.5, 0.5], n)
+        self.votes, self.annotators, self.groups = None, None, None  # counts [n, C], of whom, and what belongs together
         self.label, self.labelled = self.p.copy(), np.arange(n)
         self.predicted = np.arange(n)
         self.predicted_split = self.split.copy()
@@ -44,10 +46,16 @@ class Run:
         return np.flatnonzero(self.split == "test")
 
     def scores(self, **changes):
-        paths = {name: self.folder / name for name in ("predictions", "reference", "split", "items", "label")}
+        names = ("predictions", "reference", "annotations", "split", "items", "label")
+        paths = {name: self.folder / name for name in names}
         paths["features"] = self.folder / "features.npy"
-        contracts.write_reference(paths["reference"], self.p, None, CLASSES)
-        contract.write_items(paths["items"], [f"i{i}" for i in range(len(self.p))], columns=self.columns)
+        counts = np.zeros((300, 3), int) if self.votes is None else self.votes
+        p = self.p if self.votes is None else counts / counts.sum(axis=1, keepdims=True)
+        contracts.write_reference(paths["reference"], p, None if self.votes is None else counts.sum(axis=1), CLASSES)
+        item, label = np.repeat(np.indices(counts.shape).reshape(2, -1), counts.reshape(-1), axis=1)
+        votes = contract.Votes(item.astype(np.int32), label.astype(np.int16), self.annotators)
+        contract.write_annotations(paths["annotations"], votes, CLASSES, {})
+        contract.write_items(paths["items"], [f"i{i}" for i in range(300)], self.groups, self.columns)
         part = np.array([PARTS.index(name) for name in self.split])
         contracts.write_split(paths["split"], part, None, {})
         p, ones = self.label[self.labelled], np.ones(len(self.labelled))
@@ -56,8 +64,13 @@ class Run:
         in_part = self.predicted_split[self.predicted]
         contracts.write_predictions(paths["predictions"], self.predicted, in_part, self.logits[self.predicted], CLASSES)
         contracts.write_features(paths["features"], self.features)
-        evaluate.run(CONFIG | changes, paths, {"scores": self.folder / "scores.parquet"})
-        return contracts.read_scores(self.folder / "scores.parquet")
+        outputs = {name: self.folder / f"{name}.parquet" for name in ("scores", "terms")}
+        evaluate.run(CONFIG | changes, paths, outputs)
+        return contracts.read_scores(outputs["scores"])
+
+    @property
+    def terms(self):
+        return contracts.read_terms(self.folder / "terms.parquet")
 
 
 @pytest.fixture
@@ -112,15 +125,136 @@ def test_a_temperature_that_was_put_in_comes_out(trained):
 
 def test_without_labelled_validation_items_there_is_no_temperature(trained):
     trained.labelled = np.flatnonzero(trained.split == "train")
+    assert trained.scores().scalings == SCALINGS[1:]
+
+
+def test_what_is_fitted_on_the_reference_is_the_same_for_every_label(trained):
+    soft = trained.scores()
+    trained.label = np.eye(3)[trained.p.argmax(axis=1)]
+    hard = trained.scores()
+    assert hard.value("kl", "temperature") != soft.value("kl", "temperature")
+    assert [hard.value("kl", name) for name in SCALINGS[1:]] == [soft.value("kl", name) for name in SCALINGS[1:]]
+
+
+def test_each_scaling_is_the_best_of_its_kind_on_validation(trained):
+    z = trained.logits.astype(float)
+    z[:, 0] = 2 * z[:, 0] + 1  # what one temperature cannot repair
+    trained.logits = z.astype(np.float32)
     found = trained.scores()
-    scaled = {key[3]: value for key, value in found.values.items() if key[0] == "test" and key[2] == "temperature"}
-    assert scaled == dict.fromkeys([*METRICS, "temperature"])
+    scalings = io.read_table(trained.folder / "scores.parquet")[1]["scalings"]
+    rows = trained.split == "val"
+    centred = (trained.logits - trained.logits.mean(axis=1, keepdims=True)).astype(float)[rows]
+
+    def cross_entropy(weight, bias):
+        return -(trained.p[rows] * log_softmax(centred @ np.array(weight).T + bias, axis=1)).sum(axis=1).mean()
+
+    reached = [cross_entropy(**scalings[name]) for name in SCALINGS[1:]]
+    assert reached == sorted(reached, reverse=True) and reached[0] - reached[1] > 0.01
+    best = minimize(lambda x: cross_entropy(np.diag(x[:3]), x[3:]) + 0.01 * (x[3:] ** 2).mean(), np.ones(6)).x
+    assert np.diag(scalings["vector_reference"]["weight"]) == pytest.approx(best[:3], abs=1e-3)
+    assert scalings["vector_reference"]["bias"] == pytest.approx(best[3:], abs=1e-3)
+    assert found.value("kl", "vector_reference") < found.value("kl", "temperature_reference")
+
+
+def test_with_many_classes_only_temperatures_are_fitted():
+    p = np.random.default_rng(0).dirichlet(np.ones(21), 50)
+    assert [*scaling.fitted((p, np.log(p)), (p, np.log(p)))] == SCALINGS[:2]
+
+
+def test_clear_ambiguous_and_closest_items_are_scored_apart(trained):
+    first, second, third = trained.test[:3]
+    trained.p[[first, second, third]] = [[1, 0, 0], [0.5, 0.45, 0.05], [0, 1, 0]]
+    q = softmax(trained.logits[trained.test].astype(float), axis=1)
+    p, found = trained.p[trained.test], trained.scores()
+    divergence, ordered = rel_entr(p, q).sum(axis=1), np.sort(p, axis=1)
+    members = {"clear": p.max(axis=1) == 1, "ambiguous": p.max(axis=1) < 1}
+    members["closest"] = ordered[:, 2] - ordered[:, 1] < 0.1
+    for name, inside in members.items():
+        assert found.value(f"n_items@{name}") == inside.sum() > 0
+        assert found.value(f"kl@{name}") == pytest.approx(divergence[inside].mean())
+        right = p[inside].argmax(axis=1) == q[inside].argmax(axis=1)
+        recalls = [right[p[inside].argmax(axis=1) == c].mean() for c in np.unique(p[inside].argmax(axis=1))]
+        assert found.value(f"macro_acc@{name}") == pytest.approx(np.mean(recalls))
+        assert np.array_equal(np.isfinite(trained.terms.values[f"kl@{name}"]), inside)
+
+
+def test_a_stratum_without_items_is_absent(trained):
+    trained.p = np.eye(3)[trained.p.argmax(axis=1)]
+    found = trained.scores()
+    assert found.value("n_items@clear") == 100
+    assert found.value("kl@ambiguous") is None and "kl@ambiguous" not in trained.terms.values
+
+
+def test_merged_classes_are_scored_by_their_summed_probabilities(trained):
+    found = trained.scores(groupings={"kind": {"pet": ["cat", "dog"], "wild": ["owl"]}})
+    p, q = trained.p[trained.test], softmax(trained.logits[trained.test].astype(float), axis=1)
+    merged = [np.column_stack([x[:, :2].sum(axis=1), x[:, 2]]) for x in (p, q)]
+    assert found.value("kl@kind") == pytest.approx(rel_entr(*merged).sum(axis=1).mean())
+    truth, predicted = (x.argmax(axis=1) for x in merged)
+    assert found.value("macro_acc@kind") == pytest.approx(balanced_accuracy_score(truth, predicted))
+    assert found.value("n_items@kind") == 100
+
+
+@pytest.mark.parametrize(
+    ("grouping", "message"),
+    [
+        (
+            {"pet": ["cat", "dog"], "wild": []},
+            "groupings.kind: found 'owl' in 0 groups, expected each of cat, dog, owl",
+        ),
+        ({"pet": ["cat", "dog"], "wild": ["owl", "cat"]}, "found 'cat' in 2 groups"),
+        ({"pet": ["cat", "dog"], "wild": ["owl", "elk"]}, "found 'elk' no class of the data set"),
+    ],
+)
+def test_a_grouping_that_does_not_have_each_class_once_is_refused(trained, grouping, message):
+    with pytest.raises(UserError, match=message):
+        trained.scores(groupings={"kind": grouping})
+
+
+def test_the_mean_of_what_items_add_is_the_number(trained):
+    found = trained.scores(groupings={"kind": {"pet": ["cat", "dog"], "wild": ["owl"]}})
+    values = trained.terms.values
+    assert {"kl", "macro_acc", "soft_ece", "kl+matrix_reference", "tvd@ambiguous", "macro_acc@kind"} <= values.keys()
+    for name, value in values.items():
+        metric, _, scaled = name.partition("+")
+        expected = found.value(metric, scaled or "none")
+        assert np.isnan(value).all() if expected is None else np.nanmean(value) == pytest.approx(expected)
+    assert trained.terms.item.tolist() == trained.test.tolist()
+
+
+def test_items_of_a_group_are_one_cluster(trained):
+    trained.groups = ["a" if i < 150 else None for i in range(300)]
+    trained.scores()
+    cluster = dict(zip(trained.terms.item.tolist(), trained.terms.cluster.tolist(), strict=True))
+    assert len({c for i, c in cluster.items() if i < 150}) == 1
+    assert all(c == i for i, c in cluster.items() if i >= 150)
+
+
+def test_strata_of_votes_never_come_from_the_votes_that_score(trained):
+    trained.votes = np.random.default_rng(0).multinomial(3, trained.p)
+    found = trained.scores()
+    log_q = log_softmax(trained.logits[trained.test].astype(float), axis=1)
+    weighted, total = 0.0, 0.0
+    for counts, log_row in zip(trained.votes[trained.test], log_q, strict=True):
+        for k in np.flatnonzero(counts):
+            rest = counts - np.eye(3, dtype=int)[k]
+            if rest.max() == 2:  # the others agree
+                weighted, total = weighted - counts[k] / 3 * log_row[k], total + counts[k] / 3
+    assert found.value("ce@unanimous") == pytest.approx(weighted / total)
+    assert found.value("kl@clear") is None and found.value("n_items@panel") == 100
+    assert found.value("ce@panel") == pytest.approx(found.value("ce"))
+    assert found.value("ce@closest") is None  # fewer than ten votes
+
+
+def test_one_vote_an_item_has_no_strata(trained):
+    trained.votes = np.eye(3, dtype=int)[trained.p.argmax(axis=1)]
+    assert [name for name in trained.scores().of_groups() if "@" in name] == []
 
 
 def test_a_further_metric_is_computed_alone_and_is_the_same(trained):
     found = trained.scores()
     alone = trained.scores(set="tvd", metrics={"tvd": {"kind": "tvd"}})
-    assert {key[3] for key in alone.values} == {"tvd", "temperature"}
+    assert {key[3] for key in alone.values} == {"tvd", "temperature", "n_items"}
     assert alone.values.items() <= found.values.items()
 
 
@@ -231,7 +365,7 @@ def test_what_does_not_belong_to_the_run_or_is_no_number_is_refused(trained, cha
     change(trained)
     with pytest.raises(UserError, match=message.format(*trained.test)):
         trained.scores()
-    assert not (trained.folder / "scores.parquet").exists()
+    assert not any((trained.folder / f"{name}.parquet").exists() for name in ("scores", "terms"))
 
 
 def test_a_reference_that_is_not_a_number_names_the_item(trained, monkeypatch):

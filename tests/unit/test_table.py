@@ -1,6 +1,7 @@
 import csv
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import finished_run as files
@@ -12,6 +13,7 @@ from scipy import stats
 
 from softlabels import contracts, documents, io
 from softlabels.errors import UserError
+from softlabels.evaluation import intervals
 from softlabels.studies import ledger, ledger_view, paper, study
 
 SCORES = "runs/synthetic/random/compact/{}/seed{}/scores/{}.parquet"
@@ -64,20 +66,35 @@ def test_the_ledger_holds_mean_and_sample_std_over_seeds_and_the_files_they_come
     assert (mean["n"], std["ddof"], std["aggregation"]) == (3, 1, "sample std (ddof 1) over seeds")
     assert len(mean["metric_code"]) == 64
     assert mean["runs"] == [f"synthetic/random/compact/hard/seed{seed}" for seed in range(3)]
-    assert [file["path"] for file in mean["files"]] == [SCORES.format("hard", seed, "standard") for seed in range(3)]
+    files_of = [SCORES.format("hard", seed, name) for name in ("standard", "standard.terms") for seed in range(3)]
+    assert [file["path"] for file in mean["files"]] == files_of
     floor = one(rows, label="uniform", metric="kl", statistic="mean")
     path = "references/synthetic/random/seed1/standard.parquet"
     assert floor["files"][1] == {"path": path, "sha256": io.sha256(both / path)}
 
 
-def test_a_difference_is_paired_by_seed_with_a_t_interval(rows):
+def _terms(root, label, metric):
+    """Terms and clusters of a metric's items, a seed each."""
+    found = [contracts.read_terms(root / SCORES.format(label, seed, "standard.terms")) for seed in range(3)]
+    return [each.values[metric] for each in found], [each.cluster for each in found]
+
+
+def test_a_difference_is_paired_by_seed_with_a_two_way_interval(outputs, rows):
+    root = outputs["cells"].parents[2]
     difference = np.subtract(files.SCORES["soft"]["macro_acc"], files.SCORES["hard"]["macro_acc"])
-    low, high = stats.t.interval(0.95, 2, loc=difference.mean(), scale=stats.sem(difference))
+    (soft, clusters), (hard, _) = (_terms(root, label, "macro_acc") for label in ("soft", "hard"))
+    data = intervals.sample([a - b for a, b in zip(soft, hard, strict=True)], clusters)
+    found, parts = intervals.two_way_interval(data, 0.95), intervals.two_way(data)
+    expected = {"mean": difference.mean(), "low": found.low[0], "high": found.high[0]}
+    expected |= {"p": intervals.p_value(data)[0], "half": (found.high[0] - found.low[0]) / 2}
+    expected |= dict(zip(("half_5", "half_10", "half_20"), intervals.projection(parts, 0.95)[:, 0], strict=True))
     key = {"label": "soft", "metric": "macro_acc", "kind": "difference", "versus": "hard"}
-    for statistic, value in (("mean", difference.mean()), ("low", low), ("high", high)):
+    for statistic, value in expected.items():
         row = one(rows, **key, statistic=statistic)
-        assert row["value"] == pytest.approx(value, rel=1e-10)
-        assert (row["n"], row["interval"], row["level"]) == (3, "paired t", 0.95)
+        assert row["value"] == pytest.approx(value, rel=1e-9)
+        assert (row["n"], row["interval"], row["level"]) == (3, "two-way", 0.95)
+        if statistic not in ("mean", "low", "high"):
+            continue
         assert row["printed"].startswith(("+", "-"))
         assert row["runs"] == [
             f"synthetic/random/compact/{x}/seed{seed}" for x in ("soft", "hard") for seed in range(3)
@@ -85,12 +102,64 @@ def test_a_difference_is_paired_by_seed_with_a_t_interval(rows):
     assert one(rows, **key, statistic="std")["value"] == pytest.approx(difference.std(ddof=1), rel=1e-10)
 
 
+def test_the_other_intervals_are_noted_under_their_names(rows):
+    difference = np.subtract(files.SCORES["soft"]["macro_acc"], files.SCORES["hard"]["macro_acc"])
+    key = {"label": "soft", "metric": "macro_acc", "versus": "hard"}
+    for method, factor in (("paired t", 1), ("corrected resampled t", math.sqrt(1 + 3 * 24 / 72))):
+        ends = stats.t.interval(0.95, 2, loc=difference.mean(), scale=factor * stats.sem(difference))
+        found = [one(rows, **key, kind=method, statistic=end)["value"] for end in ("low", "high")]
+        assert found == pytest.approx(ends)
+        assert one(rows, **key, kind=method, statistic="low")["interval"] == method
+    for method in ("item bootstrap", "joint bootstrap"):
+        low, mean, high = (one(rows, **key, kind=method, statistic=name)["value"] for name in ("low", "mean", "high"))
+        assert low < mean < high and mean == pytest.approx(difference.mean())
+
+
+def test_mcnemars_test_concerns_one_pair_of_networks(both, rows):
+    (soft, _), (hard, _) = (_terms(both, label, "acc") for label in ("soft", "hard"))
+    ours, theirs = (int((a[1] > b[1]).sum()) for a, b in ((soft, hard), (hard, soft)))
+    n, k = ours + theirs, min(ours, theirs)
+    mid = 2 * stats.binom.cdf(k, n, 0.5) - stats.binom.pmf(k, n, 0.5)
+    row = one(rows, metric="acc", kind="McNemar 1", statistic="mean")
+    assert row["n"] == 1 and row["runs"] == [f"synthetic/random/compact/{x}/seed1" for x in ("soft", "hard")]
+    assert row["value"] == pytest.approx(mid)
+
+
+def test_what_of_a_gap_is_confidence_stands_beside_what_scaling_leaves(rows):
+    for scaling in ("temperature", "temperature on the reference", "matrix on the reference"):
+        key = {"label": f"soft + {scaling}", "metric": "kl"}
+        gap = one(rows, **key, kind="difference", statistic="mean")
+        sides = [one(rows, label=f"{x} + {scaling}", metric="kl", kind="reference", statistic="mean")["value"]
+                 for x in ("soft", "hard")]  # fmt: skip
+        assert gap["value"] == pytest.approx(sides[0] - sides[1]) and gap["versus"] == f"hard + {scaling}"
+        raw = one(rows, label="soft", metric="kl", kind="difference", statistic="mean")["value"]
+        share = one(rows, **key, kind="confidence", statistic="mean")["value"]
+        assert share == pytest.approx(1 - gap["value"] / raw)
+
+
+def test_the_best_is_bold_where_its_differences_to_all_others_are_supported(both, tmp_path):
+    labels = {"hard": files.HARD, "soft": files.SOFT, "other": files.SOFT}  # other scores as soft does
+    header, *table = table_rows(
+        finished(both, tmp_path / "a", labels=labels), "Comparison of labels: hard, soft, other"
+    )
+    kl = [row[header.index("KL ↓")] for row in table]
+    assert not any(cell.startswith("**") for cell in kl)  # soft and other do not differ
+    two = table_rows(finished(both, tmp_path / "b"), "Comparison of labels: hard, soft")
+    assert [row[header.index("KL ↓")].startswith("**") for row in two[1:]] == [False, True]
+    tables = [{"kind": "main", "bold": "paper"}]
+    papers = finished(both, tmp_path / "c", labels=labels, tables=tables)
+    _, *table = table_rows(papers, "Comparison of labels: hard, soft, other")
+    assert [row[header.index("KL ↓")].startswith("**") for row in table] == [False, True, True]
+    assert "as the paper does; it says nothing about significance" in papers["table_md"].read_text()
+
+
 def test_one_seed_has_no_std_and_no_interval_and_says_so(both, tmp_path):
     outputs = finished(both, tmp_path, seeds=[0])
     assert {row["statistic"] for row in cells_of(outputs) if row["kind"] != "paper"} == {"mean"}
+    assert not any("**" in line for line in outputs["table_md"].read_text().splitlines() if line.startswith("|"))
     assert "One seed: there is no standard deviation and no interval." in outputs["table_md"].read_text()
-    assert table_rows(outputs, "Comparison of labels: hard, soft")[1][1] == "0.8000 ± –"
-    assert table_rows(outputs, "Paired differences")[1][3:] == ["+0.1000 ± –", "–", "1"]
+    assert table_rows(outputs, "Comparison of labels: hard, soft")[1][1:3] == ["hard", "0.8000 ± –"]
+    assert table_rows(outputs, "Paired differences")[1][3:] == ["+0.1000 ± –", "–", "–", "–"]
     rows = list(csv.DictReader(outputs["table_csv"].read_text().splitlines()))
     own = [row for row in rows if row["kind"] != "paper"]
     assert {row[name] for row in own for name in ("std", "low", "high", "ddof", "interval", "level")} == {""}
@@ -103,28 +172,35 @@ def test_tables_are_rendered_from_the_ledger_file_alone(outputs):
     position = cells.column_names.index("printed")
     changed = cells.set_column(position, "printed", pa.array(["7.7777"] * len(cells), pa.string()))
     rows = table_rows(outputs, "Comparison of labels: hard, soft", ledger_view.TEXTS["table_md"](changed))
-    assert {cell.strip("*") for row in rows[1:] for cell in row[1:]} == {"7.7777 ± 7.7777"}
+    assert {cell.strip("*") for row in rows[1:] for cell in row[2:]} == {"7.7777 ± 7.7777"}
 
 
-def test_the_main_table_has_the_papers_layout_with_the_best_label_in_bold(outputs):
-    header, synthetic, mice_bone = table_rows(outputs, "Comparison of labels: hard, soft")
-    assert header == ["data set"] + [f"{label}: {m}" for label in ("hard", "soft") for m in ("ACC ↑", "KL ↓", "KL_ε ↓")]
-    assert synthetic[0] == "Synthetic" and mice_bone[0] == "Mice Bone"
-    assert synthetic[1:4] == ["0.8300 ± 0.0361", "1.1500 ± 0.0500", "0.4500 ± 0.0500"]
-    assert synthetic[4:] == ["**0.9133 ± 0.0153**", "**0.0500 ± 0.0100**", "**0.0400 ± 0.0100**"]
+def test_the_main_table_has_the_best_label_in_bold(outputs):
+    header, hard, soft, *mice_bone = table_rows(outputs, "Comparison of labels: hard, soft")
+    assert header == ["data set", "label", "ACC ↑", "KL ↓", "TVD ↓", "soft ECE ↓", "entropy corr. ↑", "KL_ε ↓"]
+    assert hard[:2] == ["Synthetic", "hard"] and [row[0] for row in mice_bone] == ["Mice Bone"] * 2
+    assert [hard[2], hard[3], hard[7]] == ["0.8300 ± 0.0361", "1.1500 ± 0.0500", "0.4500 ± 0.0500"]
+    assert [soft[3], soft[7]] == ["**0.0500 ± 0.0100**", "**0.0400 ± 0.0100**"]
     text = outputs["table_md"].read_text()
     assert outputs["table_tex"].read_text().isascii()
-    assert "Bold marks the best mean" in text and "nothing about significance" in text and "ε = 1e-5" in text
+    assert "Bold marks the best mean" in text and "(Holm, 95%)" in text and "ε = 1e-5" in text
+
+
+def test_few_columns_have_the_papers_layout(both, tmp_path):
+    tables = [{"kind": "main", "metrics": ["macro_acc", "kl", "kl_dcic"], "bold": "paper"}]
+    header, row = table_rows(finished(both, tmp_path, tables=tables), "Comparison of labels: hard, soft")
+    assert header == ["data set"] + [f"{label}: {m}" for label in ("hard", "soft") for m in ("ACC ↑", "KL ↓", "KL_ε ↓")]
+    assert row[4:] == ["**0.9133 ± 0.0153**", "**0.0500 ± 0.0100**", "**0.0400 ± 0.0100**"]
 
 
 def test_twenty_labels_stand_below_each_other_and_run_off_no_page(both, tmp_path):
     grid = {"splits": ("random", "group"), "recipes": ("a", "b"), "seeds": [0, 1]}
     outputs = finished(both, tmp_path, labels=LABELS, **grid)
     rows = table_rows(outputs, f"Comparison of labels: {', '.join(LABELS)}")
-    assert rows[0] == ["data set", "split", "recipe", "label", "ACC ↑", "KL ↓", "KL_ε ↓"]
+    assert rows[0][:6] == ["data set", "split", "recipe", "label", "ACC ↑", "KL ↓"]
     assert len(rows) == 1 + 2 * 2 * 20
     versus = {(row["label"], row["versus"]) for row in cells_of(outputs) if row["kind"] == "difference"}
-    assert versus == {(label, "hard") for label in LABELS if label != "hard"}
+    assert {pair for pair in versus if "+" not in pair[0]} == {(label, "hard") for label in LABELS if label != "hard"}
     lines = [line for line in outputs["table_md"].read_text().splitlines() if line.startswith("|")]
     assert 6 <= max(line.count(" | ") + 1 for line in lines) <= documents.COLUMNS
     floats = outputs["table_tex"].read_text().split(r"\begin{table}")[1:]
@@ -178,9 +254,11 @@ def test_reference_rows_mark_oracles_and_infinity(both, outputs, rows):
     found = [
         contracts.read_rows(both / f"references/mice_bone/random/seed{seed}/standard.parquet") for seed in range(3)
     ]
-    for name, detail in (("sampling_floor", "first_order_kl"), ("split_half", "kl_dcic_direction_2")):
+    assert ("Mice Bone", "exact †") in by_name  # as votes were generated
+    for name, detail in (("panel", "k"), ("split_half", "kl_dcic_direction_2")):
         mean = np.mean([of_seed[name].value(f"detail.{detail}") for of_seed in found])
-        assert f"{detail} {mean:.4f}" in by_name["Mice Bone", f"{name} †"][3]
+        more = re.search(rf"\| Mice Bone \| {name} † \| ([^|]*{detail}[^|]*) \|", outputs["table_md"].read_text())[1]
+        assert f"{detail} {mean:.4f}" in more
     assert "inf" in outputs["table_csv"].read_text() and r"$\infty$" in outputs["table_tex"].read_text()
     infinite = one(rows, label="one_hot", metric="kl", statistic="mean")
     assert math.isinf(infinite["value"]) and infinite["printed"] == "∞" and infinite["oracle"]
@@ -188,7 +266,8 @@ def test_reference_rows_mark_oracles_and_infinity(both, outputs, rows):
 
 def test_temperature_scaling_is_a_reference_row_of_each_label(both, rows):
     rows = [row for row in rows if "temperature" in row["label"]]
-    assert {row["label"] for row in rows} == {"hard + temperature", "soft + temperature"}
+    fitted = ("temperature", "temperature on the reference")
+    assert {row["label"] for row in rows} == {f"{label} + {text}" for label in ("hard", "soft") for text in fitted}
     rows = [row for row in rows if row["label"] == "hard + temperature"]
     assert {(row["kind"], row["oracle"]) for row in rows} == {("reference", False)}
     scored = [contracts.read_scores(both / SCORES.format("hard", seed, "standard")) for seed in range(3)]
@@ -205,7 +284,9 @@ def test_infinite_divergences_of_both_labels_have_no_difference(both, tmp_path):
 
     outputs = finished(both, tmp_path, infinite)
     rows = cells_of(outputs)
-    assert not [row for row in rows if row["kind"] == "difference" and row["metric"] == "kl"]
+    assert not [
+        row for row in rows if row["kind"] == "difference" and row["metric"] == "kl" and "+" not in row["label"]
+    ]
     assert [row["statistic"] for row in rows if row["kind"] == "measured" and row["metric"] == "kl"] == ["mean"] * 2
     assert "∞ ± –" in outputs["table_md"].read_text()
 
@@ -227,7 +308,10 @@ def test_absent_classes_and_ties_are_stated(both, tmp_path):
 
 def test_structure_numbers_have_a_table_of_their_own(both, outputs):
     header, hard, *_ = table_rows(outputs, "Structure of the feature space")
-    assert header[2:] == ["silhouette ↑", "label smoothness ↓", "distance Spearman ↑", "position R² ↑"]
+    first = ["silhouette ↑", "label smoothness ↓", "distance Spearman ↑", "position R² ↑", "colour R² ↑", "shape R² ↑"]
+    assert header[2:] == first
+    text = outputs["table_md"].read_text()
+    assert "| colour 10-NN R² ↑ |" in text and "each predicted by the mean position of the 10 test items" in text
     scored = [contracts.read_scores(both / SCORES.format("hard", seed, "standard")) for seed in range(3)]
     values = [of_seed.value("structure.label_smoothness") for of_seed in scored]
     assert hard[:2] == ["Synthetic", "hard"]
@@ -240,8 +324,8 @@ def test_a_study_chooses_its_tables_and_the_metrics_of_the_main_one(both, tmp_pa
     assert re.findall("^## (.*)", text, re.MULTILINE) == ["Further metrics", "Comparison of labels: hard, soft"]
     header, row = table_rows(outputs, "Comparison of labels: hard, soft")
     assert header[1:] == ["hard: TVD ↓", "hard: plain ACC ↑", "soft: TVD ↓", "soft: plain ACC ↑"]
-    assert [cell.startswith("**") for cell in row[1:]] == [False, False, True, True]
-    assert table_rows(outputs, "Further metrics")[0][2:] == ["ACC ↑", "KL ↓", "KL_ε ↓", "CE ↓"]
+    assert [cell.startswith("**") for cell in row[1:]] == [False, False, True, False]  # of accuracy it is undecided
+    assert table_rows(outputs, "Further metrics")[0][2:6] == ["ACC ↑", "KL ↓", "soft ECE ↓", "entropy corr. ↑"]
 
 
 @pytest.mark.parametrize(
@@ -303,7 +387,11 @@ def test_a_further_metric_is_read_from_files_of_its_own(both, tmp_path):
             more = path.with_stem("top_k__k_3")
             if name == "scores":
                 values = {("test", "all", scaling, more.stem): 0.9 for scaling in ("none", "temperature")}
-                contracts.write_scores(more, values, contracts.read_scores(path).classes, 1e-5)
+                contracts.write_scores(more, values, contracts.read_scores(path).classes, 1e-5, {})
+                terms = contracts.read_terms(path.with_suffix(".terms.parquet"))
+                of_items = {"top_k__k_3": np.full(len(terms.item), 0.9)}
+                contracts.write_terms(more.with_suffix(".terms.parquet"), replace(terms, values=of_items))
+                inputs["terms"].append(more.with_suffix(".terms.parquet"))
             else:
                 contracts.write_rows(more, {row: {more.stem: 0.5} for row in contracts.read_rows(path)}, (), [], 1e-5)
             inputs[name].append(more)

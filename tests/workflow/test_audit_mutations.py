@@ -474,7 +474,7 @@ def test_in_a_bare_copy_configuration_lock_git_and_snakemake_are_unknown(tiny, t
 
 
 def test_a_changed_line_of_metric_code_fails_and_names_the_function(finished):
-    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", (".mean()", ".mean() * 1.0"))
+    finished.edit("workflow/softlabels/evaluation/metrics/kl.py", ("prediction)\n", "prediction) * 1.0\n"))
     printed = finished.softlabels("audit", "results/tiny", "--no-dry-run", status=1)
     assert "A08  fail" in printed
     assert "code of softlabels.evaluation.metrics.kl:metric:" in printed

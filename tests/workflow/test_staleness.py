@@ -72,7 +72,7 @@ EVALUATION = {"evaluate": 4, "study": 1, "chain": 1, "figure": 1}
         (f"{CODE}/keyed.py", "rng(purpose, *key).integers", "rng(purpose, *key, 0).integers", AFTER_TRAINING),
         (f"{CODE}/evaluation/structure.py", "MAX_PAIRED_ITEMS = 3000", "MAX_PAIRED_ITEMS = 2000", EVALUATION),
         (f"{CODE}/training/losses/cross_entropy.py", ".sum(dim=1)", ".sum(dim=1) * 2", AFTER_TRAINING),
-        (f"{CODE}/evaluation/metrics/kl.py", ".mean())", ".mean() * 2)", {**EVALUATION, "references": 2}),
+        (f"{CODE}/evaluation/metrics/kl.py", "prediction)\n", "prediction) * 2\n", {**EVALUATION, "references": 2}),
         ("config/tiny.yaml", "perplexity: 10", "perplexity: 12", {"embed": 2, "figure": 1}),
     ],
     ids=lambda value: value if str(value).endswith((".py", ".yaml")) else "",
@@ -145,7 +145,9 @@ def test_a_study_that_adds_a_metric_computes_that_one_and_leaves_another_study_a
     finished.snakemake(config=two)
     after = finished.contents("studies/tiny", "runs", "references")
     assert before.items() <= after.items()
-    assert {path.rpartition("/")[2] for path in after.keys() - before.keys()} == {"top_k__k_3.parquet"}
+    assert {path.rpartition("/")[2] for path in after.keys() - before.keys()} == {
+        "top_k__k_3.parquet", "top_k__k_3.terms.parquet",
+    }  # fmt: skip
     table = (finished.folder / "results/tiny/studies/more/table.csv").read_text()
     assert ",hard,top_k__k_3,measured," in table and ",uniform,top_k__k_3,reference," in table
     printed = finished.softlabels("explain", "results/tiny/studies/more", "soft", "top_k__k_3")
