@@ -189,6 +189,17 @@ def edit(path: Path, values: dict | None = None, **facts: Any) -> None:
     contracts.write_terms(beside, replace(terms, values={**terms.values, **moved}))
 
 
+def drop(path: Path, group: str | None = None, scaling: str | None = None) -> None:
+    """Take a group's, or a scaling's, numbers out of a run's scores and terms."""
+    found, metadata = contracts.read_scores(path), io.read_table(path)[1]
+    kept = {key: value for key, value in found.values.items() if key[1] != group and key[2] != scaling}
+    contracts.write_scores(path, kept, *(metadata[name] for name in ("classes", "eps", "scalings")))
+    terms = contracts.read_terms(beside := path.with_suffix(".terms.parquet"))
+    ends = (f"@{group}", f"+{scaling}")
+    values = {name: value for name, value in terms.values.items() if not name.endswith(ends)}
+    contracts.write_terms(beside, replace(terms, values=values))
+
+
 def edit_json(path: Path, change: Callable[[dict], Any]) -> None:
     """Change the content of a JSON file."""
     content = io.read_json(path)

@@ -270,6 +270,25 @@ def test_a_metric_is_not_defined_where_what_it_needs_is_not(trained, monkeypatch
     assert trained.scores(set="sum", metrics={"sum": {"kind": "sum"}}, needs={"sum": ["votes"]}).value("sum") is None
 
 
+@pytest.mark.parametrize("kind", [int, float, np.float32, np.array], ids=lambda kind: kind.__name__)
+def test_a_single_number_of_any_kind_says_nothing_of_items(trained, monkeypatch, kind):
+    monkeypatch.setattr(registry, "load", lambda *_: lambda aligned, options: kind(7))
+    found = trained.scores(set="own", metrics={"own": {"kind": "own"}}, needs={})
+    assert found.value("own") == 7
+    assert trained.terms.values == {}
+
+
+def test_an_array_of_another_length_is_refused(trained, monkeypatch):
+    monkeypatch.setattr(registry, "load", lambda *_: lambda aligned, options: np.ones(3))
+    with pytest.raises(UserError, match=r"metric own: found an array \[3\], expected \[100\]"):
+        trained.scores(set="own", metrics={"own": {"kind": "own"}}, needs={})
+
+
+def test_validation_items_without_soft_labels_fit_nothing_on_the_reference(trained):
+    trained.p[trained.split == "val"] = [0, 1, 0]
+    assert trained.scores().scalings == SCALINGS[:1]
+
+
 def test_structure_numbers_agree_with_direct_computations(trained):
     x, p = trained.features.astype(float), trained.p[trained.test]
     distance = np.sqrt(((x[:, None] - x) ** 2).sum(axis=2))
@@ -304,9 +323,10 @@ def test_position_r2_stays_sane_with_as_many_features_as_items():
     u, s = draws.random(250) * 3, draws.random(250)
     hidden = np.column_stack([np.cos(2 * np.pi * u / 3), np.sin(2 * np.pi * u / 3), s])
     points = hidden @ draws.normal(size=(3, 200)) + 2 * draws.normal(size=(250, 200))
-    r2 = structure.position_r2(points, u, s)
+    r2 = structure.positions(points, u, s)["position_r2"]
     assert r2 > 0.8
-    assert structure.position_r2(points * 10 ** draws.uniform(-3, 3, 200), u, s) == pytest.approx(r2)
+    scaled = points * 10 ** draws.uniform(-3, 3, 200)
+    assert structure.positions(scaled, u, s)["position_r2"] == pytest.approx(r2)
 
 
 def test_items_without_positions_have_no_position_r2(trained):

@@ -117,7 +117,7 @@ def test_the_second_implementation_agrees(parts, n_seeds):
     assert found[3:] == theirs[3:]
     assert one(intervals.two_way_interval(data, 0.9)) == pytest.approx(again.two_way_interval(seeds, 0.9))
     assert intervals.p_value(data)[0] == pytest.approx(again.p_value(seeds))
-    assert intervals.projection(found, 0.95)[:, 0] == pytest.approx(again.projection(theirs, 0.95))
+    assert intervals.projection(found, 0.95, (5, 10))[:, 0] == pytest.approx(again.projection(theirs, 0.95, (5, 10)))
     assert one(intervals.paired_t(data, 0.9)) == pytest.approx(again.paired_t(seeds, 0.9))
     corrected = intervals.corrected_resampled_t(data, 0.9, 0.3), again.corrected_resampled_t(seeds, 0.9, 0.3)
     assert one(corrected[0]) == pytest.approx(corrected[1])

@@ -89,8 +89,9 @@ def test_two_studies_share_the_runs_that_both_want(plan):
 
 def test_a_study_is_told_what_its_tables_print_of_each_metric(monkeypatch):
     told = Plan(RAW).of("study", study="one")["metric_facts"]
-    assert list(told) == ["macro_acc", "kl"]
-    assert told["macro_acc"] == {"heading": "ACC", "better": "higher", "unit": None, "decimals": 4, "source": None}
+    assert list(told) == list(METRICS)  # those of groups and of rows of votes, too
+    about = {"heading": "ACC", "better": "higher", "unit": None, "decimals": 4, "source": None}
+    assert told["macro_acc"] == {**about, "note": "ACC is macro accuracy."}
     monkeypatch.setattr(plan_module, "entry", lambda kind, name: {**registry.entry(kind, name), "heading": "other"})
     changed = Plan(RAW).of("study", study="one")["metric_facts"]
     assert changed == {name: {**about, "heading": "other"} for name, about in told.items()}

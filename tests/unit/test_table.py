@@ -87,7 +87,9 @@ def test_a_difference_is_paired_by_seed_with_a_two_way_interval(outputs, rows):
     found, parts = intervals.two_way_interval(data, 0.95), intervals.two_way(data)
     expected = {"mean": difference.mean(), "low": found.low[0], "high": found.high[0]}
     expected |= {"p": intervals.p_value(data)[0], "half": (found.high[0] - found.low[0]) / 2}
-    expected |= dict(zip(("half_5", "half_10", "half_20"), intervals.projection(parts, 0.95)[:, 0], strict=True))
+    expected |= dict(
+        zip(("half_5", "half_10", "half_20"), intervals.projection(parts, 0.95, (5, 10, 20))[:, 0], strict=True)
+    )
     key = {"label": "soft", "metric": "macro_acc", "kind": "difference", "versus": "hard"}
     for statistic, value in expected.items():
         row = one(rows, **key, statistic=statistic)
@@ -184,6 +186,73 @@ def test_the_main_table_has_the_best_label_in_bold(outputs):
     text = outputs["table_md"].read_text()
     assert outputs["table_tex"].read_text().isascii()
     assert "Bold marks the best mean" in text and "(Holm, 95%)" in text and "ε = 1e-5" in text
+
+
+def test_a_group_that_a_seed_does_not_have_is_said(both, tmp_path):
+    def without(root):
+        for label in ("hard", "soft"):
+            path = root / SCORES.format(label, 1, "standard")
+            files.drop(path, "closest")
+
+    text = finished(both, tmp_path, without)["table_md"].read_text()
+    assert "Synthetic: closest calls: test items in 2 of 3 seeds only." in text
+    assert "clear: " not in text.split("Groups of items")[1].split("##")[0].replace("Clear: ", "")
+
+
+def test_every_metric_that_is_shown_says_its_note(outputs):
+    text = outputs["table_md"].read_text()
+    assert "against which a right distribution scores badly" in text.split("## Further metrics")[1]
+    assert "ε = 1e-5" in text and "EPS" not in text
+
+
+def test_a_further_metric_in_the_main_table_keeps_its_note(both, tmp_path):
+    tables = [{"kind": "main", "metrics": ["ece"]}]
+    assert "a right distribution scores badly" in finished(both, tmp_path, tables=tables)["table_md"].read_text()
+
+
+def test_a_study_of_few_metrics_has_its_panel_and_knows_the_names_of_groups(both, tmp_path):
+    outputs = finished(both, tmp_path, datasets=("mice_bone",), metrics=["macro_acc", "js"])
+    rows = cells_of(outputs)
+    assert one(rows, label="panel", metric="ce", statistic="mean")["value"] > 0
+    assert not [row for row in rows if row["kind"] == "confidence" or "on the reference" in (row["versus"] or "")]
+    header, *body = table_rows(outputs, "Groups of items and of classes")
+    assert header[3:5] == ["CE ↓", "vote ACC ↑"]
+    panel = next(row for row in body if row[2] == "panel")
+    assert "–" not in panel[3:5]
+
+
+def test_a_scaling_that_only_some_runs_have_is_a_mean_over_those(both, tmp_path):
+    path = SCORES.format("hard", 0, "standard")
+    outputs = finished(both, tmp_path, lambda root: files.drop(root / path, scaling="matrix_reference"))
+    row = one(
+        cells_of(outputs), label="hard + matrix on the reference", metric="kl", statistic="mean", kind="reference"
+    )
+    assert row["n"] == 2
+
+
+def test_infinite_means_of_all_labels_have_no_best(both, tmp_path):
+    def infinite(root):
+        for path in root.glob("runs/*/*/*/*/*/scores/standard.parquet"):
+            files.edit(path, {("all", "none", "kl"): math.inf})
+
+    rows = cells_of(finished(both, tmp_path, infinite))
+    assert not [row for row in rows if row["kind"] == "best" and row["metric"] == "kl"]
+    assert not [row for row in rows if row["value"] is None or math.isnan(row["value"])]
+
+
+def test_a_row_that_some_draws_do_not_have_says_in_how_many(both, tmp_path):
+    def absent(root):
+        for seed in range(3):
+            path = root / f"references/mice_bone/random/seed{seed}/standard.parquet"
+            table, metadata = io.read_table(path)
+            facts = {key: value for key, value in metadata.items() if key != "schema_version"}
+            io.write_table(
+                path, table, {**facts, "absent": {"split_half": "too few"} | ({"panel": "none"} if seed else {})}
+            )
+
+    text = finished(both, tmp_path, absent, datasets=("mice_bone",))["table_md"].read_text()
+    assert "Mice Bone has no split_half (too few)." in text
+    assert "Mice Bone has no panel (in 2 of 3 draws of its splits: none)." in text
 
 
 def test_few_columns_have_the_papers_layout(both, tmp_path):

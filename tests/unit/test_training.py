@@ -213,6 +213,13 @@ def test_hard_targets_have_no_entropy_and_the_least_value_of_another_loss_is_not
     assert math.isnan(made.entropy_shown(1))
 
 
+@pytest.mark.parametrize("odd", [[-0.1, 0.6, 0.5], [0, 0, 0]])
+def test_targets_that_are_no_distributions_have_no_least_loss(inputs, odd):
+    made = trainer(inputs, recipe())
+    made.target[made.order(1)[0]] = torch.tensor(odd)
+    assert math.isnan(made.entropy_shown(1))
+
+
 def test_predictions_and_validation_are_float32_where_the_training_is_not(monkeypatch, tmp_path, inputs):
     seen = []
     step = Trainer.step

@@ -350,6 +350,15 @@ def test_the_ledger_has_a_column_for_each_key_and_rows_by_base(made):
     assert found[4]["runs"] == [f"shapes__votes_9/random/quick/hard__form_soft/seed{seed}" for seed in (0, 1)]
 
 
+def test_rows_without_a_network_stand_beside_those_of_every_recipe_and_label(made):
+    numbers = {}  # of each point, whose columns may stand in several panels
+    for line in (made / "studies/s/table.md").read_text().splitlines():
+        if "| several people" in line and "| panel |" in line:
+            point, _, cells = line.partition("| panel |")
+            numbers.setdefault(point, []).extend(re.findall(r"\d\.\d+ ± ", cells))
+    assert [len(found) for found in numbers.values()] == [2, 2, 2]  # CE and accuracy against votes
+
+
 def test_a_number_has_no_value_of_a_key_that_it_does_not_depend_on(made):
     keys = ("recipe", "recipe.epochs", "source.votes", "label.form")
     uniform = {tuple(row[key] for key in keys) for row in rows(made) if row["label"] == "uniform"}

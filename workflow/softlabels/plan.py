@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
-from .contracts import STANDARD, Options, of_set, sets
+from .contracts import METRICS, STANDARD, Options, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
 from .io import canonical_json
@@ -30,10 +30,9 @@ DRAWN_FROM = {
 BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "study")
 # Of the nearest-neighbour numbers: half of the usual perplexity. Recorded in every evaluation's configuration.
 NEIGHBOURS = 15
-# Of the sampling floor: with 20, its mean over 2,000 items of CIFAR-10H differs by 0.0002 between seeds, of 0.0286.
 FOLD_JOBS = ("label", "split", "train")  # behind the networks that leave a fold out
 # What tables print of a metric that does not say.
-PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None}
+PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None, "note": None}
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
 
@@ -395,6 +394,9 @@ class Plan:
 
     def _study(self, study: str) -> dict[str, Any]:
         grid, points, metrics = self.config["studies"][study], self.config.grids[study], self.metrics(study)
+        printed = {
+            name: {"kind": name} for name in METRICS
+        } | metrics  # groups and rows of votes have metrics of their own
         return {
             "study": study, **{key: grid[key] for key in ("seeds", "ddof", "level")}, "baseline": grid["labels"][0],
             "datasets": {
@@ -405,9 +407,9 @@ class Plan:
             "recipes": {name: self.recipe(name) for name in used(points, "recipe")},
             "labels": {name: self.tracked("label", self.config["labels"][name]) for name in used(points, "label")},
             "metrics": list(metrics), "metric_options": metrics,
-            "metric_facts": {name: _printed(options) for name, options in metrics.items()},
+            "metric_facts": {name: _printed(options) for name, options in printed.items()},
             "metric_code": {
-                name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in metrics.items()
+                name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in printed.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
             **_varied(points),

@@ -56,7 +56,8 @@ TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
 FACTS: dict[str, dict[str, type | tuple[str, ...]]] = {
-    "metric": {"heading": str, "better": ("higher", "lower"), "decimals": int, "needs": ("features", "votes")},
+    "metric": {"heading": str, "better": ("higher", "lower"), "decimals": int, "note": str,
+               "needs": ("features", "votes")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},

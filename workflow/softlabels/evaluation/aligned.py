@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .. import registry
 from ..contracts import Options, Reference
+from ..errors import UserError
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,25 @@ def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Sc
 
     def score(aligned: Aligned) -> Values:
         return {
-            name: function(aligned, metrics[name])
+            name: _checked(name, function(aligned, metrics[name]), len(aligned.item))
             if len(aligned.item) and all(NEEDS[need](aligned) is not None for need in needs.get(name, ()))
             else np.nan
             for name, function in functions.items()
         }
 
     return score
+
+
+def _checked(name: str, value: Any, n: int) -> np.ndarray | float:
+    """What a metric returned, as float64 [n] or a float; an array of another shape is an error."""
+    if np.ndim(value) == 0:
+        return float(value)
+    if np.shape(value) != (n,):
+        raise UserError(
+            f"metric {name}: found an array {list(np.shape(value))}, expected [{n}], one number an item whose "
+            f"mean is the metric, or a single number. Correct it."
+        )
+    return np.asarray(value, np.float64)
 
 
 def mean(value: np.ndarray | float) -> float:

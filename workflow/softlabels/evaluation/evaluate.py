@@ -12,14 +12,13 @@ from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from .. import contracts, io
-from ..contracts import ALL, AT, STANDARD, Predictions, Split, Terms, rows_of
+from ..contracts import ALL, AT, GAP, PLUS, STANDARD, Predictions, Split, Terms, rows_of
 from . import left_out, scaling, strata, structure
 from .aligned import Aligned, Values, mean, of_part, scorer
 from .divergence import EPS
 from .metrics.macro_acc import recall
 
 Numbers = Iterator[tuple[str, str, str, float]]  # group, scaling, metric, value
-SCALED_TERMS = ("kl",)  # the gap that is told how much of it is confidence
 
 
 def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
@@ -77,9 +76,8 @@ def _scores(
     values |= {("val", ALL, "none", name): mean(value) for name, value in score(parts["val"]).items()}
     note(score(test), keep="")
     for name, scale in scalings.items():
-        found = score(replace(test, log_prediction=scale(logits)))
-        note({metric: found[metric] for metric in SCALED_TERMS if metric in found}, scaled=name, keep=f"+{name}")
-        note({metric: value for metric, value in found.items() if metric not in SCALED_TERMS}, scaled=name)
+        for metric, value in score(replace(test, log_prediction=scale(logits))).items():
+            note({metric: value}, scaled=name, keep=f"{PLUS}{name}" if metric == GAP else None)
         if name.startswith("temperature"):
             values["test", ALL, name, "temperature"] = float(1 / scale.weight[0, 0])
     if config["set"] != STANDARD:

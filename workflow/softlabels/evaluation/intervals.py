@@ -153,7 +153,7 @@ def p_value(data: Sample) -> np.ndarray:
     return np.where(np.isnan(shown.low), np.nan, 2 * stdtr(max(1, freedom(found)), -t))
 
 
-def projection(found: TwoWay, level: float, seeds: Sequence[int] = (5, 10, 20)) -> np.ndarray:
+def projection(found: TwoWay, level: float, seeds: Sequence[int]) -> np.ndarray:
     """Half-widths that other numbers of seeds would leave, float64 ``[len(seeds), M]``.
 
     The seed part scales with the number of seeds, the item part stays. What was observed as a difference plays no part.

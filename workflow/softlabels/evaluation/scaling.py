@@ -41,11 +41,9 @@ def fit_temperature(p: np.ndarray, logits: np.ndarray) -> float:
     """The T whose ``softmax(logits / T)`` has the least mean cross-entropy (Guo et al. 2017) from labels ``[V, C]``.
 
     Returns:
-        T in [0.01, 100], or NaN without items. The cross-entropy is convex in 1/T, so it has one minimum; where every
-        label is one-hot and predicted right, that is the lower bound.
+        T in [0.01, 100]. The cross-entropy is convex in 1/T, so it has one minimum; where every label is one-hot and
+        predicted right, a small T, from which on it is 0 in float64.
     """
-    if len(p) == 0:
-        return np.nan
 
     def cross_entropy(log_temperature: float) -> float:
         return ce_items(p, log_softmax(logits / np.exp(log_temperature), axis=1)).mean()
@@ -107,9 +105,12 @@ ON_REFERENCE: Mapping[str, Callable[[np.ndarray, np.ndarray], Scaling]] = {
 
 
 def fitted(own: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, np.ndarray]) -> dict[str, Scaling]:
-    """The scalings of a run by name, from (labels, logits), both ``[V, C]``; none where there are no items."""
+    """The scalings of a run by name, from (labels, logits), both ``[V, C]``.
+
+    None without items; none on the reference where every item's is one class: there are no soft labels to learn from.
+    """
     found = {OWN: temperature(*own)} if len(own[0]) else {}
-    if len(reference[0]):
+    if (reference[0].max(axis=1, initial=0) < 1).any():
         n_classes = reference[0].shape[1]
         names = ON_REFERENCE if n_classes <= MOST_CLASSES else ["temperature_reference"]
         found |= {name: ON_REFERENCE[name](*reference) for name in names}

@@ -115,11 +115,6 @@ def distance_spearman(points: np.ndarray, reference: np.ndarray) -> float:
     return float(spearmanr(distance, label_distance).statistic) if np.ptp(distance) > 0 else np.nan
 
 
-def position_r2(points: np.ndarray, u: np.ndarray, s: np.ndarray) -> float:
-    """:func:`ridge_r2` of colour and shape position, mean over folds and over the three targets."""
-    return float(ridge_r2(points, ring_and_shape(u, s)).mean(axis=1).mean())
-
-
 def ridge_r2(points: np.ndarray, target: np.ndarray) -> np.ndarray:
     """R² of targets ``[N, T]`` predicted by ridge regression from standardised points, in 5 folds, float64 ``[5, T]``.
 

@@ -128,7 +128,8 @@ def metric_code_is_unchanged(scope: Scope, study: str) -> Findings:
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
     options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        kind = options[metric.partition(AT)[0]]["kind"]
+        metric = metric.partition(AT)[0]
+        kind = options.get(metric, {"kind": metric})["kind"]
         if strangers := scope.strangers([("metric", kind)]):
             yield unknown(f"{of_study(study, 'cells')}: {strangers}")
             continue

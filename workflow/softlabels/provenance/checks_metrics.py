@@ -103,16 +103,15 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
             for name, expected in zip(scored.classes, recompute_metrics.recall(own, log_q["none"]), strict=True):
                 found = scored.get(part, name, "none", "recall")
                 yield from _compare(path, f"recall of {name} ({part})", found, expected)
-
-        if job.names["metrics"] == STANDARD and part == "test":
-            if votes is not None:
-                yield from _strata_of_votes(scope, job, scored, dict(zip(tested, log_q["none"], strict=True)))
-            groupings = job.manifest["config"].get("groupings", {})
-            for group, of_p, of_q in _groups(groupings, scored.classes, own, log_q["none"], votes is None):
-                yield from _compare(path, f"n_items of {group}", scored.value(f"n_items{AT}{group}"), len(of_p))
-                for name in IN_GROUPS:
-                    expected = recompute_metrics.METRICS[name](of_p, of_q, {}, None)
-                    yield from _compare(path, f"{name} of {group}", scored.value(f"{name}{AT}{group}"), expected)
+    if job.names["metrics"] == STANDARD:  # groups of the test part, the last one
+        if votes is not None:
+            yield from _strata_of_votes(scope, job, scored, dict(zip(tested, log_q["none"], strict=True)))
+        groupings = job.manifest["config"].get("groupings", {})
+        for group, of_p, of_q in _groups(groupings, scored.classes, own, log_q["none"], votes is None):
+            yield from _compare(path, f"n_items of {group}", scored.value(f"n_items{AT}{group}"), len(of_p))
+            for name in IN_GROUPS:
+                expected = recompute_metrics.METRICS[name](of_p, of_q, {}, None)
+                yield from _compare(path, f"{name} of {group}", scored.value(f"{name}{AT}{group}"), expected)
 
 
 def _left_out(scope: Scope, job: Job, wanted: Iterable[int]) -> list[recompute_votes.LeftOut]:
@@ -135,13 +134,18 @@ def _rows_of_votes(
     scope: Scope, job: Job, rows: Mapping[str, Scores], p_train: np.ndarray, train: list[int], test: list[int]
 ) -> Findings:
     """The rows ``panel`` and ``sampling_floor``, with the strength that they tell: the best on training items."""
+    told = [row for row in ("panel", "sampling_floor") if row in rows]
+    if not told:
+        return
     towards = recompute_votes.smoothing(p_train)
+    of_train, of_test = (_left_out(scope, job, wanted) for wanted in (train, test))
+    k = rows[told[0]].value("detail.k")  # of both
+    if not recompute_votes.is_best_strength(of_train, towards, k):
+        yield fail(f"{rows[told[0]].path} k of {told[0]}", k, "the strength with the lowest cross-entropy")
     for row, again in (("panel", recompute_votes.panel), ("sampling_floor", recompute_votes.sampling_floor)):
-        if row in rows:
-            k = rows[row].value("detail.k")
-            if not recompute_votes.is_best_strength(_left_out(scope, job, train), towards, k):
-                yield fail(f"{rows[row].path} k of {row}", k, "the strength with the lowest cross-entropy")
-            for name, expected in again(_left_out(scope, job, test), towards, k).items():
+        if row in told:
+            yield from _compare(rows[row].path, f"k of {row}", rows[row].value("detail.k"), k)
+            for name, expected in again(of_test, towards, k).items():
                 found = rows[row].values.get(("test", ALL, "none", name))
                 yield from _compare(rows[row].path, f"{name} of {row}", found, expected)
 
@@ -156,10 +160,10 @@ def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
     train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
     metrics = yield from _second(scope, job)
     counts = None if n_votes is None else np.rint(p[test] * n_votes[test, None]).astype(int)
-    exact, _ = scope.results.table(job.file("inputs", "reference"))
+    table, _ = scope.results.table(job.file("inputs", "reference"))
     predictions = recompute.reference_predictions(p, train, test)
-    if "exact" in exact.column_names:
-        predictions["exact"] = io.matrix(exact, "exact")[test]
+    if "exact" in table.column_names:
+        predictions["exact"] = io.matrix(table, "exact")[test]
     if n_votes is not None and job.names["metrics"] == STANDARD:
         yield from _rows_of_votes(scope, job, rows, p[train], *(item[of].tolist() for of in (train, test)))
     for row, q in predictions.items():

@@ -173,7 +173,8 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
             yield fail(f"{path} {_name(key)}", rows[key]["value"], due)
         else:
             more = term_files if expected[key].terms else {}
-            yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, files, more)
+            mean = expected.get((*key[:-1], "mean"), expected[key]).value
+            yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, files, more, mean)
 
 
 def _bootstrap(place: str, key: tuple, rows: Mapping[tuple, Mapping[str, Any]]) -> Findings:
@@ -186,11 +187,13 @@ def _bootstrap(place: str, key: tuple, rows: Mapping[tuple, Mapping[str, Any]]) 
 
 def _row(
     place: str, row: Mapping[str, Any], number: recompute.Number, scope: Scope, files: Mapping[str, Mapping[str, str]],
-    terms: Mapping[str, Mapping[str, str]],
+    terms: Mapping[str, Mapping[str, str]], mean: float,
 ) -> Findings:  # fmt: skip
-    # An end of an interval is a difference of two numbers; its error is relative to the larger of them.
+    # What comes from the terms of items is summed in another order here; the error is relative to the larger of an end
+    # and the aggregate's mean.
     exact = row["statistic"] in ("mean", "std") and row["kind"] in ("measured", "difference", "reference", "paper")
-    tolerance = 0.0 if exact else 1e-9 * (abs(number.value) + abs(row["value"])) + 1e-15
+    size = max(abs(number.value), abs(row["value"]), abs(mean)) if math.isfinite(mean) else math.inf
+    tolerance = 0.0 if exact else 1e-9 * size + 1e-15
     if row["value"] != number.value and not abs(row["value"] - number.value) <= tolerance:
         yield fail(place, row["value"], number.value)
     yield from differs(f"{place} n", row["n"], number.n)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..contracts import STANDARD, Scores, Terms, file_of
 from ..studies import paper
-from ..studies.ledger_view import MAIN, SCALED
+from ..studies.ledger_view import MAIN, OWN, PROJECTED, SCALED
 from . import recompute_intervals
 from .recompute_intervals import mean_and_std
 
@@ -136,7 +136,8 @@ def ledger(
         for row in dict.fromkeys(row for sets in draws.values() for row in sets[STANDARD]):
             rows = {name: {key: of_set[row] for key, of_set in sets.items()}
                     for name, sets in draws.items() if row in sets[STANDARD]}  # fmt: skip
-            values = {name: _values(of_row, (*metrics, *of_row[STANDARD].metrics("detail.")))
+            own = dict.fromkeys((*metrics, *OWN.get(row, ())))
+            values = {name: _values(of_row, (*own, *of_row[STANDARD].metrics("detail.")))
                       for name, of_row in rows.items()}  # fmt: skip
             numbers |= _over_seeds((*block, row), "reference", values, ddof)
     for point, label in ((each, label) for each in grid for label in each.labels):
@@ -196,7 +197,6 @@ def _over_seeds(
     return numbers
 
 
-PROJECTED = (5, 10, 20)  # numbers of seeds
 INTERVALS = ("paired t", "corrected resampled t")  # beside the one that is printed
 BOOTSTRAPS = ("item bootstrap", "joint bootstrap")  # are not drawn again
 Sides = Mapping[str, Mapping[str, tuple[Mapping[str, Scores], Mapping[str, Terms]]]]  # label -> run -> both by set
@@ -252,7 +252,7 @@ def _compared(config: Config, block: tuple, label: str, sides: Sides) -> dict[tu
             for method, ends in noted.items():
                 numbers |= _numbers((*key, method, baseline), {"mean": found["mean"], **ends}, len(scored), sources)
             numbers |= _numbers((*key, "difference", baseline), found, len(scored), sources)
-    for scaling, text in SCALED.items():
+    for scaling, text in SCALED.items() if "kl" in config["metrics"] else ():
         column = f"kl+{scaling}"
         if any(("test", "all", scaling, "kl") not in scores.values for scores in scored):
             continue
@@ -324,6 +324,8 @@ def _best(config: Config, block: tuple, sides: Sides) -> dict[tuple, Number]:
             items = _items(sides, (best, other), metric)
             p.append(recompute_intervals.p_value(items) if items else None)
         for other, adjusted in zip(others, recompute_intervals.holm(p), strict=True):
+            if math.isinf(means[best]) and means[best] == means[other]:
+                continue
             found = {"mean": means[best] - means[other]} | ({} if adjusted is None else {"p": adjusted})
             sources = (*sides[best], *sides[other])
             numbers |= _numbers((*block, best, metric, "best", other), found, len(values[best]), sources)

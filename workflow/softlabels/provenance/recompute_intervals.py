@@ -88,7 +88,7 @@ def p_value(seeds: Sequence[Seed]) -> float | None:
     return 1 - low
 
 
-def projection(found: TwoWay, level: float, seeds: Sequence[int] = (5, 10, 20)) -> list[float]:
+def projection(found: TwoWay, level: float, seeds: Sequence[int]) -> list[float]:
     """Half-widths that other numbers of seeds would leave."""
     return [found._replace(seed=found.seed / n * found.seeds, seeds=n).half_width(level) for n in seeds]
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ..contracts import ALL, AT, STANDARD, Scores, Terms, file_of
+from ..contracts import ALL, AT, PLUS, STANDARD, Scores, Terms, file_of
 from ..evaluation import intervals
 from ..evaluation.statistics import half_width, summary
+from .ledger_view import PROJECTED
 
 PRINTED = "two-way"  # the interval of a difference; without terms there is none
 OTHERS = ("paired t", "corrected resampled t", "item bootstrap", "joint bootstrap")  # are noted, and not printed
 DRAWS, SEED = 1000, 0  # of the bootstraps
-PROJECTED = (5, 10, 20)  # numbers of seeds
 Statistics = dict[str, tuple[float, str]]  # a statistic's value, and how it was made
-PLUS = "+"  # between metric and scaling, in the name of a term
 
 
 class Side(NamedTuple):
@@ -63,15 +62,19 @@ def around(side: Side, metrics: Sequence[str], level: float) -> dict[str, Statis
     return {name: _named(of, PRINTED) for name, of in zip(metrics, ends, strict=True) if np.isfinite(of["low"])}
 
 
-def differences(ours: Side, theirs: Side, names: Sequence[str], level: float) -> Iterator[tuple[str, Difference]]:
+def differences(
+    ours: Side, theirs: Side, names: Sequence[str], level: float, noted: Collection[str] = ()
+) -> Iterator[tuple[str, Difference]]:
     """Name and difference of each number (a metric, or one of a group) that is defined for all seeds of both.
 
-    Metrics of all items share what is drawn for the bootstraps. Two infinite values have no difference.
+    Other intervals are made of the ``noted`` metrics, which share what is drawn for the bootstraps, and of those
+    without terms, which have no better one. Two infinite values have no difference.
     """
     pairs = {name: (ours.values(name), theirs.values(name)) for name in names}
-    found = {name: np.subtract(*pair) for name, pair in pairs.items() if None not in pair[0] + pair[1]}
+    with np.errstate(invalid="ignore"):
+        found = {name: np.subtract(*pair) for name, pair in pairs.items() if None not in pair[0] + pair[1]}
     found = {name: value for name, value in found.items() if not np.isnan(value.mean())}
-    around = dict(_intervals(ours, theirs, list(found), level))
+    around = dict(_intervals(ours, theirs, list(found), level, noted))
     for name, value in found.items():
         yield name, _difference(value, around.get(name), level)
 
@@ -104,29 +107,29 @@ def _named(numbers: Mapping[str, float], interval: str) -> Statistics:
             for name, value in numbers.items()}  # fmt: skip
 
 
-def _intervals(ours: Side, theirs: Side, names: list[str], level: float) -> Iterator[tuple[str, _Intervals]]:
+def _intervals(
+    ours: Side, theirs: Side, names: list[str], level: float, noted: Collection[str]
+) -> Iterator[tuple[str, _Intervals]]:
     """The intervals of those numbers that have terms."""
     groups: dict[str, list[str]] = {}
     for name in names:
         if _has_terms((ours, theirs), name):
             groups.setdefault(name.partition(AT)[2], []).append(name)
-    for group, members in groups.items():
+    others = dict(_others(ours, theirs, [name for name in groups.get("", ()) if name in noted], level))
+    for members in groups.values():
         data = sample((ours, theirs), members)
         two_way = intervals.two_way(data)
         shown, p = intervals.two_way_interval(data, level), intervals.p_value(data)
-        half = intervals.projection(two_way, level, PROJECTED) if intervals.freedom(two_way) > 0 else None
-        others = dict(zip(OTHERS, _others(ours, data, level), strict=True)) if not group else {}
+        if intervals.freedom(two_way) < 1:
+            yield from ((name, _Intervals(None, {})) for name in members)
+            continue
+        half = intervals.projection(two_way, level, PROJECTED)
         for k, name in enumerate(members):
-            if half is None or not np.isfinite(shown.low[k]):
-                yield name, _Intervals(None, {})
-                continue
             numbers = {"low": shown.low[k], "high": shown.high[k], "p": p[k]}
             numbers["half"] = (shown.high[k] - shown.low[k]) / 2
             numbers |= {f"half_{n}": half[row, k] for row, n in enumerate(PROJECTED)}
-            ends = {method: _named({"low": of.low[k], "high": of.high[k]}, method) for method, of in others.items()}
-            yield name, _Intervals(_named(numbers, PRINTED), {
-                method: of for method, of in ends.items() if np.isfinite(of["low"][0])
-            })  # fmt: skip
+            found = np.isfinite(shown.low[k])
+            yield name, _Intervals(_named(numbers, PRINTED) if found else None, others.get(name, {}) if found else {})
 
 
 def sample(sides: Sequence[Side], names: Sequence[str]) -> intervals.Sample:
@@ -143,14 +146,29 @@ def sample(sides: Sequence[Side], names: Sequence[str]) -> intervals.Sample:
     return intervals.sample(values, clusters)
 
 
-def _others(ours: Side, data: intervals.Sample, level: float) -> Iterator[intervals.Interval]:
-    yield intervals.paired_t(data, level)
+def _others(ours: Side, theirs: Side, names: list[str], level: float) -> Iterator[tuple[str, Mapping[str, Statistics]]]:
+    """For each of some metrics the intervals that are noted, by method."""
+    if not names:
+        return
+    data = sample((ours, theirs), names)
     tested, trained = (
         np.mean([sets[STANDARD].get(part, ALL, "none", "n_items") for sets in ours.scores])
         for part in ("test", "train")
     )
-    yield intervals.corrected_resampled_t(data, level, tested / trained)
-    yield from intervals.bootstraps(data, level, DRAWS, SEED)
+    found = (
+        intervals.paired_t(data, level),
+        intervals.corrected_resampled_t(data, level, tested / trained),
+        *intervals.bootstraps(data, level, DRAWS, SEED),
+    )
+    for k, name in enumerate(names):
+        yield (
+            name,
+            {
+                method: _named({"low": of.low[k], "high": of.high[k]}, method)
+                for method, of in zip(OTHERS, found, strict=True)
+                if np.isfinite(of.low[k])
+            },
+        )
 
 
 def p_values(ours: Side, theirs: Side, metrics: Sequence[str]) -> dict[str, float]:
@@ -164,9 +182,11 @@ def _has_terms(sides: Sequence[Side], name: str) -> bool:
     return all(name in file.values for side in sides for file in side.of_items(name))
 
 
-def confidence(ours: Side, theirs: Side, metric: str, scaling: str, level: float) -> Statistics | None:
-    """Share of the gap in a metric that a scaling of both closes; None where the gap may be 0 or has no interval."""
-    names = [metric, f"{metric}{PLUS}{scaling}"]
+def confidence(ours: Side, theirs: Side, names: Sequence[str], level: float) -> Statistics | None:
+    """Share of a gap that a scaling of both closes; None where the gap may be 0 or has no interval.
+
+    ``names`` are those of the gap's terms without and after scaling, such as ``kl`` and ``kl+temperature``.
+    """
     if not all(_has_terms((ours, theirs), name) for name in names):
         return None
     raw, scaled = (sample((ours, theirs), [name]) for name in names)

@@ -14,20 +14,19 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from .. import io, places
-from ..contracts import AT, COUNTS, STANDARD, Scores, file_of, read_scores, read_terms
+from ..contracts import AT, COUNTS, GAP, PLUS, STANDARD, Scores, file_of, read_scores, read_terms
 from ..errors import UserError
 from ..evaluation.intervals import holm
 from ..evaluation.statistics import summary
 from . import comparisons, paper
 from .comparisons import Side
-from .ledger_view import MAIN, OF_BLOCK, PLACE, SCALED, SCHEMA, STD, Block
+from .ledger_view import MAIN, OF_BLOCK, OF_DRAWS, OWN, PLACE, SCALED, SCHEMA, STD, Block
 
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 FACTS = ("n_items", "n_classes_present", "ties", "tie_credit_acc")
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
 SIGNED = ("difference", "best", *comparisons.OTHERS)  # kinds of rows that are differences
-GAP = "kl"  # the gap that is told how much of it is confidence
 
 
 class Point(NamedTuple):
@@ -210,7 +209,11 @@ def _over_seeds(
     ``around`` has the ends of an interval, by statistic, and the ``terms`` that these come from.
     """
     files = _holding(runs, metric)
-    found = {name: file.content.value(metric, scaling) for name, file in files.items()}
+    found = {
+        name: file.content.value(metric, scaling)
+        for name, file in files.items()
+        if scaling in ("none", *file.content.scalings)  # a run without validation items is not scaled
+    }
     values = {name: value for name, value in found.items() if value is not None}
     if not values:
         return
@@ -280,15 +283,15 @@ def _differences(
         name for name in _of_groups([sets[STANDARD] for sets in sides[0].scores]) if not name.startswith("n_items")
     ]
     n = len(sides[0].scores)
-    for metric, found in comparisons.differences(*sides, [*config["metrics"], *groups], config["level"]):
+    names = [*config["metrics"], *groups]
+    for metric, found in comparisons.differences(*sides, names, config["level"], _main(config)):
         more = _of_both(of, label, versus, metric)
         key = (*block, label, metric)
         yield from _rows(config, (*key, "difference"), found.statistics, n, ddof=1, interval=found.interval, **more)
-        alone = len(found.others) == 1  # of a metric that says nothing about items there is no better interval
-        for method, ends in found.others.items() if alone or metric in _main(config) else ():
+        for method, ends in found.others.items():
             statistics = {"mean": found.statistics["mean"], **ends}
             yield from _rows(config, (*key, method), statistics, n, interval=method, **more)
-    scaled = {f"{GAP}{comparisons.PLUS}{scaling}": text for scaling, text in SCALED.items()}
+    scaled = {f"{GAP}{PLUS}{scaling}": text for scaling, text in SCALED.items() if GAP in config["metrics"]}
     for name, found in comparisons.differences(*sides, scaled, config["level"]):
         more = _of_both(of, label, versus, GAP) | {"versus": f"{versus} + {scaled[name]}", "interval": found.interval}
         key = (*block, f"{label} + {scaled[name]}", GAP, "difference")
@@ -298,8 +301,8 @@ def _differences(
         statistics = {"mean": (p, "exact mid-p of one pair of networks")}
         key = (*block, label, "acc", f"McNemar {config['seeds'][k]}")
         yield from _rows(config, key, statistics, 1, **_of_both(pair, label, versus, "acc"))
-    for scaling, text in SCALED.items():
-        statistics = comparisons.confidence(*sides, GAP, scaling, config["level"])
+    for name, text in scaled.items():
+        statistics = comparisons.confidence(*sides, [GAP, name], config["level"])
         if statistics:
             more = {"interval": "Fieller, two-way", **_of_both(of, label, versus, GAP)}
             yield from _rows(config, (*block, f"{label} + {text}", GAP, "confidence"), statistics, n, **more)
@@ -318,6 +321,8 @@ def _best(config: Config, point: Point, of: Mapping[str, tuple[Evaluations, Eval
         found = [next(of_pair for pair, of_pair in p.items() if {best, other} == {*pair}).get(metric, math.nan)
                  for other in others]  # fmt: skip
         for other, adjusted in zip(others, holm(found).tolist(), strict=True):
+            if math.isnan(means[best] - means[other]):  # two infinite means have no difference
+                continue
             statistics = {"mean": (means[best] - means[other], "difference of the means over seeds")}
             if math.isfinite(adjusted):
                 statistics["p"] = (adjusted, f"Holm's p of {len(others)} comparisons, {comparisons.PRINTED}")
@@ -335,7 +340,7 @@ def _references(config: Config, block: Block, references: Evaluations) -> Iterat
             if label in sets[STANDARD].content
         }
         details = dict.fromkeys(name for sets in of_row.values() for name in sets[STANDARD].content.metrics("detail."))
-        for metric in [*sorted(config["metrics"]), *details]:
+        for metric in [*sorted({*config["metrics"], *OWN.get(label, ())}), *details]:
             yield from _over_seeds(config, block, label, metric, "reference", of_row)
 
 
@@ -371,7 +376,7 @@ def _point(config: Config, point: Point, runs: Evaluations, terms: Evaluations) 
             yield from _differences(config, point.block, label, config["baseline"], both)
     yield from _best(config, point, both)
     for label in of:  # after scaling: how much of a gap in KL is confidence alone
-        for scaling in next(iter(of[label].values()))[STANDARD].content.scalings:
+        for scaling in SCALED:
             for metric in [*(["temperature"] if scaling.startswith("temperature") else []), *_main(config)]:
                 row = f"{label} + {SCALED[scaling]}"
                 yield from _over_seeds(config, point.block, row, metric, "reference", of[label], scaling)
@@ -396,7 +401,7 @@ def build(config: Config, runs: Evaluations, terms: Evaluations, references: Eva
     for own in of_dataset.values():
         for point in own:
             rows += _point(config, point, runs, terms)
-        for block, point in {point.depends(config, "dataset", "source", "split", on=2): point for point in own}.items():
+        for block, point in {point.depends(config, *OF_DRAWS, on=2): point for point in own}.items():
             rows += _references(config, block, {name: references[name] for name in point.draws(config["seeds"])})
         rows += _paper(config, own)
     varied = [pa.field(key, pa.string()) for key in config.get("varied", ())]

@@ -21,7 +21,8 @@ from . import paper
 
 PLACE = ("dataset", "split", "recipe")  # and what the study varies
 OF_BLOCK = ("label", "metric", "kind", "versus")
-VALUES = ("mean", "std", "low", "high", "p", "half", "half_5", "half_10", "half_20")  # statistics
+PROJECTED = (5, 10, 20)  # numbers of seeds whose half-widths are told
+VALUES = ("mean", "std", "low", "high", "p", "half", *(f"half_{n}" for n in PROJECTED))  # statistics
 NUMBERS = ("mean", "std", "n", "ddof", "low", "high", "interval", "level", *VALUES[4:], "oracle")
 Block = tuple[str | None, ...]  # PLACE and values; null where a number does not depend on one
 # The ledger's file. kind: measured, difference, confidence, best, reference or paper, or what else was found of a
@@ -44,6 +45,9 @@ SCALED = {
     "temperature": "temperature", "temperature_reference": "temperature on the reference",
     "vector_reference": "vector on the reference", "matrix_reference": "matrix on the reference",
 }  # fmt: skip
+OF_DRAWS = ("dataset", "source", "split")  # keys that rows without a network depend on
+OWN = {"panel": ("ce", "vote_acc"), "sampling_floor": ("kl",)}  # what such rows are about, whatever a study's metrics
+PLACES = 5  # blocks that a note lists of those that it holds for
 NONE = "–"
 STD = ("population", "sample")  # what a standard deviation is called, by its ddof
 WIDE = 3  # up to so many labels stand side by side; more stand below each other
@@ -73,10 +77,10 @@ class Ledger:
             self.aggregates.setdefault(tuple(row[name] for name in names), {})[row["statistic"]] = row
         self.blocks: list[Block] = list(dict.fromkeys(key[:-4] for key in self.aggregates if key[-2] == "measured"))
 
-    def classes(self, block: Block) -> list[str]:
-        """The names of the classes of a block's data set, which the names of its runs begin with."""
+    def dataset(self, block: Block) -> dict[str, Any]:
+        """The facts of a block's data set, which the names of its runs begin with: ``classes`` and ``reference``."""
         (run, *_) = self.get(block, self.facts["baseline"], "n_items")["mean"]["runs"]
-        return self.facts["datasets"][run.split("/")[0]]["classes"]
+        return self.facts["datasets"][run.split("/")[0]]
 
     def get(self, block: Block, label: str, metric: str, kind: str = "measured", versus: str | None = None) -> dict:
         """Statistic to row of one aggregate; empty where there is no such number."""
@@ -99,6 +103,12 @@ class Ledger:
             return [metric for metric in options["metrics"] if metric in self.metrics]
         shown = [metric for metric in MAIN if metric in self.metrics]
         return [metric for metric in shown if metric != OF_PAPER or self.has("paper") or len(shown) == 1]
+
+    def notes(self, metrics: list[str]) -> list[str]:
+        """What each of some metrics says of itself below a table."""
+        said = (self.facts["headings"].get(metric, {}).get("note") for metric in metrics)
+        epsilon = f"{self.facts['eps']:g}".replace("e-0", "e-")
+        return [note.replace("EPS", epsilon) for note in said if note]
 
     def has(self, kind: str) -> bool:
         """Whether there is any number of a kind."""
@@ -123,6 +133,13 @@ class Ledger:
         named = zip(self.place_header()[len(cells) - varied :], cells[len(cells) - varied :], strict=True)
         return ", ".join([*cells[: len(cells) - varied], *(f"{head} {value}" for head, value in named)])
 
+    def of_draws(self, block: Block) -> Block:
+        """Where the rows without a network of a block stand: they depend on data set and split alone."""
+        kept = (
+            v if name.partition(".")[0] in OF_DRAWS else None for name, v in zip(self.varied, block[3:], strict=True)
+        )
+        return (*block[:2], None, *kept)
+
     def of_paper(self, block: Block) -> Block:
         """Where the paper's numbers for a block stand: they depend on data set and label alone."""
         of_label = (v if name.startswith("label.") else None for name, v in zip(self.varied, block[3:], strict=True))
@@ -141,6 +158,11 @@ def spread(aggregate: dict[str, dict[str, Any]]) -> str:
 def interval(aggregate: dict[str, dict[str, Any]]) -> str:
     """``[low, high]``; a dash where there is no interval."""
     return f"[{', '.join(aggregate[end]['printed'] for end in ('low', 'high'))}]" if "low" in aggregate else NONE
+
+
+def cut(texts: list[str], most: int) -> list[str]:
+    """The first texts, and how many more there are."""
+    return [*texts[:most], *[f"and {len(texts) - most} more"] * (len(texts) > most)]
 
 
 def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -> Table | None:

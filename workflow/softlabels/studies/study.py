@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import io, places
-from ..contracts import Reference, read_absent, read_reference, read_rows, sets
+from ..contracts import STANDARD, Reference, read_absent, read_reference, read_rows, sets
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
@@ -59,13 +60,18 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
 
 
 def _absent(files: list[Path]) -> dict[str, list[str]]:
-    """By data set, which rows that need no network it cannot have, and why."""
-    found: dict[str, dict[str, None]] = {}
-    for file in files:
-        dataset = places.find(file).names["dataset"]
-        for row, why in read_absent(file).items():
-            found.setdefault(dataset, {})[f"{row}: {why}"] = None
-    return {dataset: sorted(texts) for dataset, texts in sorted(found.items())}
+    """By data set, which rows that need no network it cannot have, and why; in how many draws if not in all."""
+    draws: dict[str, list[dict[str, str]]] = {}
+    for file in (file for file in files if file.stem == STANDARD):
+        draws.setdefault(places.find(file).names["dataset"], []).append(read_absent(file))
+    found = {}
+    for dataset, of in sorted(draws.items()):
+        texts = Counter(f"{row} (WHERE{why})" for absent in of for row, why in absent.items())
+        found[dataset] = [
+            text.replace("WHERE", "" if k == len(of) else f"in {k} of {len(of)} draws of its splits: ")
+            for text, k in sorted(texts.items())
+        ]
+    return found
 
 
 def study_facts(
@@ -98,7 +104,10 @@ def study_facts(
         "structure": [f"structure.{name}" for name in FACTS],
         "absent": absent,
         "eps": first.content.eps,
-        "datasets": {dataset: {"classes": truth.classes} for dataset, truth in truths.items()},
+        "datasets": {
+            dataset: {"classes": truth.classes, "reference": "exact" if truth.votes is None else "votes"}
+            for dataset, truth in truths.items()
+        },
         "setup": list(_setup(config, truths)),
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }

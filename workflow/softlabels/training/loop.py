@@ -190,7 +190,8 @@ class Trainer:
         """The least mean cross-entropy in nats that any predictions could have had on what an epoch showed.
 
         Without weights that is the mean entropy of its targets. An item whose weight is w and whose target, multiplied
-        by weights of the classes, is t with the sum m adds ``-w sum_k t_k ln(t_k / m)``. NaN for another loss.
+        by weights of the classes, is t with the sum m adds ``-w sum_k t_k ln(t_k / m)``. NaN for another loss, and for
+        targets of a delivery that are no distributions.
         """
         if self.recipe["loss"]["kind"] != "cross_entropy":
             return math.nan
@@ -198,6 +199,8 @@ class Trainer:
         for index in torch.from_numpy(self.order(epoch)[: self.steps * self.batch]).to(self.device).split(1024):
             target = self.target[index] if self.class_weight is None else self.target[index] * self.class_weight
             mass = target.double().sum(dim=1)
+            if (target < 0).any() or (mass <= 0).any():
+                return math.nan
             least.append(self.weight[index] * mass * torch.special.entr(target / mass[:, None]).sum(dim=1))
         return torch.cat(least).mean().item()
 

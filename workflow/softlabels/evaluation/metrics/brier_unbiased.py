@@ -9,6 +9,7 @@ ENTRY = {
     "about": "Brier score against the distribution behind the votes, unbiased from two votes on; it may be negative.",
     "heading": "Brier (unbiased)", "better": "lower", "unit": None, "decimals": 4, "needs": ["votes"],
     "source": "Brier (1950), Simpson (1949)",
+    "note": "Brier (unbiased) estimates the distance from the distribution behind the votes; it may be negative.",
 }  # fmt: skip
 
 

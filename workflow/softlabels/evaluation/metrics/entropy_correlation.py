@@ -10,6 +10,8 @@ ENTRY = {
     "about": "Pearson correlation, over items, of the entropies of prediction and reference.",
     "heading": "entropy corr.", "better": "higher", "unit": None, "decimals": 4, "needs": [],
     "source": "Kurniawan et al. (2025)",
+    "note": "Entropy correlation is that of the entropies of prediction and reference: is a network unsure where "
+    "people are?",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ ENTRY = {
     "heading": "KL", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Kullback and Leibler (1951)",
     "aliases": {"excess_cross_entropy": "KL"},
+    "note": "KL is KL(reference || prediction) in nats, mean over test items, without any clipping.",
 }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ ENTRY = {
     "about": "Kullback-Leibler divergence with the clipping of the DCIC benchmark.",
     "heading": "KL_ε", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Schmarje et al. (2022)",
+    "note": "KL_ε clips both to [ε, 1 − ε] with ε = EPS, as public code of the paper's authors does.",
 }  # fmt: skip
 
 

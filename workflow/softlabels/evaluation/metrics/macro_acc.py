@@ -10,6 +10,7 @@ ENTRY = {
     "heading": "ACC", "better": "higher", "unit": None, "decimals": 4, "needs": [],
     "source": None,
     "aliases": {"balanced_accuracy": "ACC"},
+    "note": "ACC is macro accuracy.",
 }  # fmt: skip
 
 

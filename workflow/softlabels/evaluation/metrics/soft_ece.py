@@ -8,6 +8,7 @@ ENTRY = {
     "about": "Expected calibration error, where the reference's mass of the predicted class stands for being right.",
     "heading": "soft ECE", "better": "lower", "unit": None, "decimals": 4, "needs": [],
     "source": "Guo et al. (2017)",
+    "note": "Soft ECE is the calibration error (15 bins) against the reference's mass of the predicted class.",
 }  # fmt: skip
 
 

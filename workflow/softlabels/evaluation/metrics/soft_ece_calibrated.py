@@ -10,6 +10,8 @@ ENTRY = {
     "about": "Soft ECE of a calibrated network with these very predictions: of votes drawn from them.",
     "heading": "soft ECE, calibrated", "better": None, "unit": None, "decimals": 4, "needs": [],
     "source": "Bröcker and Smith (2007)",
+    "note": "Soft ECE, calibrated: against votes drawn from the predictions themselves, as if these were calibrated; "
+    "an upper value where the reference is exact.",
 }  # fmt: skip
 DRAWS, SEED = 20, 0  # how often votes are drawn, and which
 

@@ -12,6 +12,7 @@ ENTRY = {
         "intersection": "1 − TVD", "soft_accuracy": "1 − TVD", "soft_micro_f1": "1 − TVD", "manhattan": "2 TVD",
         "distce": "TVD",
     },
+    "note": "TVD is the total variation distance, half the sum of absolute differences; 1 − TVD is soft accuracy.",
 }  # fmt: skip
 
 

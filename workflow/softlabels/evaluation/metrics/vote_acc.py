@@ -8,6 +8,7 @@ ENTRY = {
     "about": "Reference's mass of the predicted class: accuracy against a vote drawn at random.",
     "heading": "vote ACC", "better": "higher", "unit": None, "decimals": 4, "needs": [],
     "source": None,
+    "note": "Vote ACC is the reference's mass of the predicted class: accuracy against a vote drawn at random.",
 }  # fmt: skip
 
 

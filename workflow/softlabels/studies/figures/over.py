@@ -15,7 +15,7 @@ from ...columns import heads, number
 from ..ledger_view import Block, Ledger
 
 ENTRY = {
-    "about": "Each metric of the main table over a number that the study varies, with intervals over seeds.",
+    "about": "Each metric of the main table over a number that the study varies, with intervals over seeds and images.",
     "options": {
         "key": {
             "type": ["string", "null"],

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import itertools
 
+from ...contracts import GAP
 from ...documents import Table
 from ..ledger_view import NONE, SCALED, Ledger, interval, spread
 
 ENTRY = {"about": "Share of the gap in KL that scaling both labels' networks closes.", "options": {}, "needs": []}
-METRIC = "kl"
 
 
 def table(ledger: Ledger, options: dict) -> Table | None:
     """One row a block, label and scaling."""
-    baseline, rows = ledger.facts["baseline"], []
+    baseline, rows, hard_only = ledger.facts["baseline"], [], {}
     for block, label, (scaling, text) in itertools.product(ledger.blocks, ledger.labels, SCALED.items()):
         row, versus = f"{label} + {text}", f"{baseline} + {text}"
-        gap = ledger.get(block, row, METRIC, "difference", versus)
+        gap = ledger.get(block, row, GAP, "difference", versus)
         if gap:
-            raw = ledger.get(block, label, METRIC, "difference", baseline)
-            share = ledger.get(block, row, METRIC, "confidence", baseline)
-            fitted = "own labels" if scaling == "temperature" else "reference ‡"
+            raw = ledger.get(block, label, GAP, "difference", baseline)
+            share = ledger.get(block, row, GAP, "confidence", baseline)
+            of_reference = scaling.endswith("_reference")
+            hard_only[block] = hard_only.get(block, True) and not of_reference
+            fitted = "reference ‡" if of_reference else "own labels"
             cells = [f"{scaling.partition('_')[0]}, {fitted}", spread(raw), f"{spread(gap)} {interval(gap)}"]
             cells.append(f"{share['mean']['printed']} {interval(share)}" if share else NONE)
             rows.append([*ledger.place(block), f"{label} − {baseline}", *cells])
@@ -32,5 +34,10 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         "without seeds for an interval. Below 0, scaling widens the gap.",
         "‡ needs soft labels on validation items, which hard labels do not have; temperature on own labels is what "
         "anyone can do. Vector: a factor and a bias a class; matrix: all classes mixed (ODIR penalty).",
+    ]
+    notes += [
+        f"{ledger.name(block)}: nothing was fitted on the reference, as its validation items have no soft labels."
+        for block, hard in hard_only.items()
+        if hard
     ]
     return Table("How much of the gap in KL is confidence", header, rows, notes, keys=len(place) + 2) if rows else None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 
 from ...documents import Table
-from ..ledger_view import NONE, Ledger, interval, spread
+from ..ledger_view import NONE, PROJECTED, Ledger, interval, spread
 
 ENTRY = {
     "about": "Each label minus the baseline in the main metrics, with an interval, and what more seeds would leave.",
     "options": {},
     "needs": [],
 }
-SEEDS = (5, 10, 20)
 
 
 def table(ledger: Ledger, options: dict) -> Table | None:
@@ -26,7 +25,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
             rows.append([*ledger.place(block), what, ledger.heading(metric), spread(found), interval(found),
                          *_verdict(found)])  # fmt: skip
     place = ledger.place_header()
-    more = f"± with {', '.join(map(str, SEEDS))} seeds"
+    more = f"± with {', '.join(map(str, PROJECTED))} seeds"
     header = [*place, "difference", "metric", "mean ± std", f"{facts['level']:.0%} interval", "decided", more]
     notes = _notes(ledger, methods)
     return Table("Paired differences", header, rows, notes, keys=len(place) + 2) if rows else None
@@ -39,7 +38,7 @@ def _verdict(found: dict) -> list[str]:
     if found["low"]["value"] > 0 or found["high"]["value"] < 0:
         return ["yes", NONE]
     half, *halves = (
-        found[name]["printed"] if name in found else NONE for name in ("half", *(f"half_{n}" for n in SEEDS))
+        found[name]["printed"] if name in found else NONE for name in ("half", *(f"half_{n}" for n in PROJECTED))
     )
     return [f"undecided (± {half})", ", ".join(halves)]
 
@@ -53,8 +52,8 @@ def _notes(ledger: Ledger, methods: set[str | None]) -> list[str]:
         notes.append(
             "The two-way interval is about new seeds and new images, the pool of training images given: the variance "
             "of the seeds, and what they share by their test images. An effect of the training pool that all seeds "
-            "share is in no interval. Undecided is what includes 0; beside it, the half-width that more seeds would "
-            "leave (the images' part stays)."
+            "share is in no interval. Undecided is what includes 0; beside it, the half-width that so many "
+            "seeds would leave (the images' part stays)."
         )
     if None in methods and len(ledger.facts["seeds"]) > 1:
         notes.append(
@@ -62,5 +61,5 @@ def _notes(ledger: Ledger, methods: set[str | None]) -> list[str]:
             "seeds, which is too narrow where test parts overlap, is in table.csv."
         )
     if len(ledger.facts["seeds"]) == 1:
-        notes.append("n = 1: no standard deviation, no interval.")
+        notes.append("One seed: no standard deviation, no interval.")
     return notes

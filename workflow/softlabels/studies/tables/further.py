@@ -10,4 +10,5 @@ ENTRY = {"about": "Every metric of the study that the main table does not show."
 
 def table(ledger: Ledger, options: dict) -> Table | None:
     """One row a block and label, one column a metric."""
-    return by_label(ledger, "Further metrics", [metric for metric in ledger.metrics if metric not in ledger.main], [])
+    metrics = [metric for metric in ledger.metrics if metric not in ledger.main]
+    return by_label(ledger, "Further metrics", metrics, ledger.notes(metrics))

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from ...documents import Bold, Table
-from ..ledger_view import STD, Block, Ledger, spread
+from ..ledger_view import PLACES, STD, Block, Ledger, cut, spread
 
 ENTRY = {
     "about": "Comparison of labels in the main metrics, the best in bold.",
@@ -29,17 +29,7 @@ ENTRY = {
 }
 
 SIDE = 6  # up to so many columns stand side by side as in the paper
-PLACES = 5  # blocks that a note lists of those that it holds for
 NOTES = 40  # about single blocks; the numbers of all are in table.csv
-
-SAID = {
-    "macro_acc": "ACC is macro accuracy.",
-    "kl": "KL is KL(reference || prediction) in nats, mean over test items, without any clipping.",
-    "tvd": "TVD is the total variation distance, half the sum of absolute differences; 1 − TVD is soft accuracy.",
-    "soft_ece": "Soft ECE is the calibration error (15 bins) against the reference's mass of the predicted class.",
-    "entropy_correlation": "Entropy correlation is that of the entropies of prediction and reference: is a network "
-    "unsure where people are?",
-}  # fmt: skip
 
 
 def table(ledger: Ledger, options: dict) -> Table:
@@ -85,11 +75,8 @@ def _supported(ledger: Ledger, block: Block, label: str, metric: str, other: str
 def _notes(ledger: Ledger, bold: str) -> list[str]:
     facts = ledger.facts
     seeds = len(facts["seeds"])
-    epsilon = f"{facts['eps']:g}".replace("e-0", "e-")
     metrics, where = ledger.main, f"metric and {', '.join(ledger.place_header())}"
-    notes = [text for metric, text in SAID.items() if metric in metrics]
-    if "kl_dcic" in metrics:
-        notes.append(f"KL_ε clips both to [ε, 1 − ε] with ε = {epsilon}, as public code of the paper's authors does.")
+    notes = ledger.notes(metrics)
     notes.append(
         f"Bold marks the best mean per {where}, as the paper does; it says nothing about significance."
         if bold == "paper"
@@ -105,12 +92,8 @@ def _notes(ledger: Ledger, bold: str) -> list[str]:
     for block in ledger.blocks:
         for text in _test_split(ledger, block):
             told.setdefault(text, []).append(ledger.name(block))
-    lines = [f"{'; '.join(_cut(places, PLACES))}: {text}" for text, places in told.items()]
-    return notes + _cut(lines, NOTES)
-
-
-def _cut(texts: list[str], most: int) -> list[str]:
-    return [*texts[:most], *[f"and {len(texts) - most} more"] * (len(texts) > most)]
+    lines = [f"{'; '.join(cut(places, PLACES))}: {text}" for text, places in told.items()]
+    return notes + cut(lines, NOTES)
 
 
 def _test_split(ledger: Ledger, block: Block) -> Iterator[str]:
@@ -119,7 +102,7 @@ def _test_split(ledger: Ledger, block: Block) -> Iterator[str]:
         ledger.get(block, ledger.facts["baseline"], name)["mean"]["printed"]
         for name in ("n_items", "n_classes_present", "ties")
     )
-    classes = len(ledger.classes(block))
+    classes = len(ledger.dataset(block)["classes"])
     yield (
         f"{n_items} test items; {present} of {classes} classes present; {ties} items whose reference has a "
         "tie for its largest class."

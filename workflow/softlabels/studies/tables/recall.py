@@ -14,7 +14,7 @@ def table(ledger: Ledger, options: dict) -> Table:
         [*ledger.place(block), name,
          *(spread(ledger.get(block, label, f"recall.{name}")) for label in ledger.labels)]
         for block in ledger.blocks
-        for name in ledger.classes(block)
+        for name in ledger.dataset(block)["classes"]
     ]  # fmt: skip
     header = [*ledger.place_header(), "class", *(f"{label}: recall" for label in ledger.labels)]
     notes = ["Their mean over the classes that are present is ACC."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...documents import Table
 from .. import paper
-from ..ledger_view import WIDE, Ledger, spread
+from ..ledger_view import SCALED, WIDE, Ledger, spread
 
 ENTRY = {"about": "Oracles, floors, and networks after temperature scaling.", "options": {}, "needs": []}
 
@@ -13,12 +13,12 @@ NOTES = {
     "exact": "exact: the distributions that the votes were drawn from, errors of those who voted included. They are "
     "scored above 0 because the votes are a sample; in expectation nothing has a lower CE, KL or Brier. Where "
     "annotators differ it knows who voted, so no network reaches it.",
-    "sampling_floor": "sampling_floor: the KL of the true distributions, which are unknown, lies in the bracket. The "
-    "lower end, (S − 1) / (2n) with S classes among n votes, errs downwards; the upper end, from how well an item's "
-    "other votes predict one, errs upwards.",
+    "sampling_floor": "sampling_floor: the KL of the true distributions, which are unknown, should lie in the bracket. "
+    "The lower end, (S − 1) / (2n) with S classes among n votes, errs downwards; the upper end, from how well an "
+    "item's other votes predict one, errs upwards.",
     "panel": "panel: every person's votes, predicted from the item's other votes. CE and accuracy against votes are "
     "unbiased for n − 1 people against another of the same pool: neither floor nor ceiling. Networks on the same items "
-    "stand beside it in the table of groups (several people).",
+    "stand beside it in the table of groups (several people). k: the strength of the smoothing, in votes.",
     "split_half": "split_half: agreement of two halves of an item's votes; no floor, good predictions lie below it.",
 }
 
@@ -40,12 +40,12 @@ def table(ledger: Ledger, options: dict) -> Table | None:
             ends = [aggregate["mean"]["printed"] for aggregate in (bracket, aggregates["kl"])]
             cells[metrics.index("kl")] = f"[{', '.join(ends)}]"
         shown = any(metric in aggregates for metric in metrics)
-        besides = [name for name in names if name != FIRST_ORDER and not (shown and name in ledger.metrics)]
+        besides = [name for name in names if name != FIRST_ORDER and not (shown and name in ledger.facts["headings"])]
         more = [f"{ledger.heading(name).removeprefix('detail.')} {spread(aggregates[name])}" for name in besides]
         rows.append([*ledger.place(tuple(block)), label + " †" * is_oracle, *cells, "; ".join(more)])
     header = [*ledger.place_header(), "row", *map(ledger.heading, metrics), "more"]
     notes = ["Scored on the same test splits."]
-    if any("+" in name for name in (key[-1] for key in groups)):
+    if any(name.endswith(f" + {text}") for name in (key[-1] for key in groups) for text in SCALED.values()):
         notes.append(
             "Rows with + are the networks above after scaling, fitted on their own validation labels or, where the row "
             "says so, on the reference of the same validation items, which needs soft labels there."

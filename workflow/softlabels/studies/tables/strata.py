@@ -6,7 +6,7 @@ import itertools
 
 from ...contracts import AT
 from ...documents import Table
-from ..ledger_view import Block, Ledger, interval, spread
+from ..ledger_view import PLACES, Block, Ledger, cut, interval, spread
 
 ENTRY = {
     "about": "Each label on clear, ambiguous and closest items, or by what the other people said; and merged classes.",
@@ -19,11 +19,13 @@ NOTES = {
     "largest probabilities lie less than 0.1 apart.",
     "unanimous": "Others unanimous, others disagree, closest calls of votes: each left-out vote is placed by the "
     "item's other votes, at least two people's, and scores the prediction; so no vote does both. Closest calls have a "
-    "margin below 0.1, on items with 10 votes or more. In brackets: items that contribute; one may be in several "
-    "groups. A difference in CE is one in KL, too.",
+    "margin below 0.1, on items with 10 votes or more. In round brackets: items that contribute; one may be in "
+    "several groups. A difference in CE is one in KL, too.",
     "panel": "Several people: items with two people or more. Row panel: each vote, predicted from the item's other "
     "people; neither floor nor ceiling for a network.",
 }
+# All groups of items that a reference of a kind may have.
+KINDS = {"exact": ("clear", "ambiguous", "closest"), "votes": ("panel", "unanimous", "disputed", "closest")}
 MERGED = "Merged classes: the probabilities of the classes of a group are summed before they are scored."
 
 
@@ -39,11 +41,26 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     notes = [text for group, text in NOTES.items() if group in groups]
     if any(group not in ledger.facts["groups"] for group in groups):
         notes.append(MERGED)
-    return (
-        Table("Groups of items and of classes", header, rows, notes, keys=len(ledger.place_header()) + 2)
-        if rows
-        else None
+    notes.append(
+        f"Square brackets behind a difference: {ledger.facts['level']:.0%} two-way interval; – where nothing varied, "
+        "or a seed has no such item."
     )
+    notes += _absent(ledger)
+    keys = len(ledger.place_header()) + 2
+    return Table("Groups of items and of classes", header, rows, notes, keys=keys) if rows else None
+
+
+def _absent(ledger: Ledger) -> list[str]:
+    """Which groups of items a block's test parts do not have, in all seeds or in some."""
+    told: dict[str, list[str]] = {}
+    for block in ledger.blocks:
+        for group in KINDS[ledger.dataset(block)["reference"]]:
+            found = ledger.get(block, ledger.facts["baseline"], f"{COUNT}{AT}{group}")
+            seeds, n = found["mean"]["n"] if found else 0, len(ledger.facts["seeds"])
+            if seeds < n:
+                where = "no test item" if not seeds else f"test items in {seeds} of {n} seeds only"
+                told.setdefault(f"{ledger.facts['groups'][group]}: {where}.", []).append(ledger.name(block))
+    return [f"{'; '.join(cut(names, PLACES))}: {text}" for text, names in told.items()]
 
 
 def _rows(ledger: Ledger, block: Block, group: str, metrics: list[str]) -> list[list[str]]:
@@ -56,7 +73,7 @@ def _rows(ledger: Ledger, block: Block, group: str, metrics: list[str]) -> list[
         for label in ledger.labels
     ]
     if group == "panel":
-        of_panel = (ledger.get((*block[:2], None, *block[3:]), "panel", metric, "reference") for metric in metrics)
+        of_panel = (ledger.get(ledger.of_draws(block), "panel", metric, "reference") for metric in metrics)
         rows.append([*place, "panel", *map(spread, of_panel)])
     for label in ledger.labels[1:]:
         found = [
