@@ -39,7 +39,7 @@ class Model:
         """Label distributions float32 ``[B, C]`` of images uint8 ``[B, H, W, 3]``."""
         device = self.network.mean.device
         with torch.no_grad():
-            pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).to(torch.float32) / 255
+            pixels = torch.from_numpy(np.array(images)).to(device).permute(0, 3, 1, 2).to(torch.float32) / 255
             return self.network(pixels).softmax(dim=1).cpu().numpy()
 
 

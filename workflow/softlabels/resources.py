@@ -396,7 +396,8 @@ def extent(plan: Plan, study: str) -> str:
     if not left["cpu_hours"]:
         return text
     hours, megabytes = left["cpu_hours"], left["disk_mb"]
-    time = f"{60 * hours:.0f} minutes" if hours < 1.5 else f"{hours:,.1f} hours"
+    minutes = round(60 * hours)
+    time = f"{minutes} minute{'s'[: minutes != 1]}" if hours < 1.5 else f"{hours:,.1f} hours"
     gpu = f", {left['gpu_hours']:,.1f} hours with a GPU" if left["gpu_hours"] else ""
     disk = f"{megabytes:,.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
     return f"{text}, about {time} of one CPU{gpu} and {disk} of disk"
