@@ -1,4 +1,7 @@
-"""Fresh sources, and a finished tiny study, made once a session."""
+"""Fresh sources, and a finished tiny study, made once a session.
+
+What needs more packages than training does is imported inside: ``tests/gpu`` runs where no others are.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import finished_run
 import pytest
-from projects import Project, copy_sources
 
-from softlabels.provenance import manifest
+if TYPE_CHECKING:
+    from projects import Project
 
 # What a shell starts in the background ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -33,12 +36,15 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory) -> Project:
     """The sources alone; no test may run or change anything in here."""
+    from projects import copy_sources
+
     return copy_sources(tmp_path_factory.mktemp("fresh") / "project")
 
 
 @pytest.fixture(scope="session")
 def copy() -> Callable[[Project, Path], Project]:
     """Copy a project with its times, which Snakemake compares."""
+    from projects import Project
 
     def copied(project: Project, folder: Path) -> Project:
         shutil.copytree(project.folder, folder)
@@ -71,12 +77,18 @@ def finished(tiny, copy, tmp_path) -> Project:
 @pytest.fixture(scope="session")
 def both(tmp_path_factory) -> Path:
     """The finished ``finished_run.BOTH``; no test may change it."""
+    import finished_run
+
     return finished_run.build_both(tmp_path_factory.mktemp("both") / "results")
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> Path:
     """The results of the small study that the commands make in this process; no test may change them."""
+    import finished_run
+
+    from softlabels.provenance import manifest
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest, "_foreign_modules", lambda hashed: [])  # the tests themselves are foreign
         return finished_run.build(tmp_path_factory.mktemp("small") / "results")

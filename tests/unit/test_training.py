@@ -318,6 +318,21 @@ def test_another_process_with_fewer_packages_gives_the_same_bytes(tmp_path, inpu
     assert contents(outputs) == contents({key: tmp_path / "run" / path.name for key, path in outputs.items()})
 
 
+STARTED = """
+import sys, pytest
+sys.modules.update(dict.fromkeys({absent!r}))
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "tests/gpu"]))
+"""
+
+
+def test_the_tests_for_a_gpu_start_with_fewer_packages():
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    script = STARTED.format(absent=ABSENT)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " skipped in " in done.stdout
+
+
 def test_the_recipe_and_no_job_says_how_many_threads_torch_uses(monkeypatch, tmp_path, inputs):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "8")
     for threads in (2, 1):
