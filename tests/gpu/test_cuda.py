@@ -123,7 +123,7 @@ def test_a_model_from_the_gpu_predicts_the_same_on_the_cpu(tmp_path, inputs):
     images = np.load(inputs["images"])[:200]
     on_cpu = predict.load(outputs["model"])(images)
     assert predict.load(outputs["model"], "cuda")(images) == pytest.approx(on_cpu, abs=1e-4)
-    written = torch.from_numpy(logits(outputs)[:200]).softmax(dim=1).numpy()
+    written = torch.from_numpy(logits(outputs)[:200].copy()).softmax(dim=1).numpy()
     assert written == pytest.approx(on_cpu, abs=1e-4)
     with safe_open(outputs["model"], "pt") as file:
         assert json.loads(file.metadata()["softlabels"])["network"] == {"kind": "compact"}
