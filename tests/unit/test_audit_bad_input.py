@@ -14,7 +14,7 @@ from finished_run import edit_json, edit_table
 
 from softlabels import io
 from softlabels.errors import UserError
-from softlabels.provenance import evidence
+from softlabels.provenance import configured, evidence
 from softlabels.provenance.audit import PASS, audit, command
 from softlabels.provenance.evidence import Results
 
@@ -211,3 +211,10 @@ def test_names_with_control_characters_are_printed_as_plain_text(broken, capsys)
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert r"\x1b[31mred\nline: found a file that no manifest lists" in said
+
+
+def test_without_a_path_the_results_are_those_of_the_configuration(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("results: elsewhere\n")
+    assert configured.results(path) == Path("elsewhere")
+    assert configured.results(None) == Path("results")

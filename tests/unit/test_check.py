@@ -56,7 +56,7 @@ def test_what_is_in_order_is_said_in_a_line_a_data_set(folder, check):
     assert complaints == ""
     first, cost, last = out.splitlines()
     assert first == "animals: 60 images, 2 classes (0, 1), 180 votes."
-    assert re.fullmatch(r"Study one: 4 trainings, about \d+ minutes of one CPU and \d+ MB of disk\.", cost)
+    assert re.fullmatch(r"Study one: 4 trainings, about \d+ minutes? of one CPU and \d+ MB of disk\.", cost)
     assert last == f"{folder / 'config.yaml'}: no problem was found."
 
 

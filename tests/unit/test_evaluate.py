@@ -12,7 +12,7 @@ from softlabels import contracts, io, registry
 from softlabels.contracts import METRICS, PARTS
 from softlabels.datasets import contract
 from softlabels.errors import UserError
-from softlabels.evaluation import evaluate, scaling, structure
+from softlabels.evaluation import aligned, evaluate, scaling, structure
 
 CLASSES = ["cat", "dog", "owl"]
 CONFIG = {
@@ -398,3 +398,14 @@ def test_a_reference_that_is_not_a_number_names_the_item(trained, monkeypatch):
     trained.p[42, 0] = np.nan
     with pytest.raises(UserError, match="for item 42 "):
         trained.scores()
+
+
+@pytest.mark.parametrize("value", [None, "half", 1j, [1j] * 3, [None] * 3, {}])
+def test_a_metric_that_returns_no_real_numbers_is_refused(value):
+    with pytest.raises(UserError, match=r"metric own: found .* values, expected real numbers"):
+        aligned._checked("own", value, 3)
+
+
+def test_a_metric_may_return_whole_numbers_and_truths():
+    assert aligned._checked("own", np.array([True, False, True]), 3).tolist() == [1, 0, 1]
+    assert aligned._checked("own", 2, 3) == 2

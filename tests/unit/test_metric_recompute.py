@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from metric_cases import DEFAULTS, NAMES, log, score, smooth, voted
 
+from softlabels.provenance.checks_metrics import _groups
 from softlabels.provenance.recompute_metrics import METRICS, log_softmax
 
 
@@ -63,3 +64,10 @@ def test_a_prediction_of_zero_where_there_is_mass_is_infinitely_far():
     p, log_q = np.array([[0.5, 0.5]]), log(np.array([[1.0, 0.0]]))
     assert METRICS["kl"](p, log_q, {}) == METRICS["ce"](p, log_q, {}) == math.inf
     assert math.isfinite(METRICS["kl_dcic"](p, log_q, {}))
+
+
+def test_merged_classes_of_tiny_probabilities_keep_their_logarithms():
+    log_q = np.array([[0.0, -800, -801]])
+    (_, p, merged), *_ = _groups({"two": {"a": ["x"], "b": ["y", "z"]}}, ["x", "y", "z"], np.eye(3)[:1], log_q, False)
+    assert p.tolist() == [[1, 0]]
+    np.testing.assert_allclose(merged, [[0, -800 + np.log1p(np.exp(-1))]], rtol=1e-15)

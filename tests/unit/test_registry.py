@@ -116,7 +116,8 @@ def test_a_path_is_no_name_of_a_module(folder):
 @pytest.mark.parametrize(
     ("kind", "facts", "words"),
     [
-        ("metric", {"decimals": "four"}, "ENTRY['decimals'] 'four', expected int"),
+        ("metric", {"decimals": "four"}, "ENTRY['decimals'] 'four', expected a whole number from 0 to 9"),
+        ("metric", {"decimals": 99}, "ENTRY['decimals'] 99, expected a whole number from 0 to 9"),
         ("metric", {"better": "up"}, "ENTRY['better'] 'up', expected higher or lower"),
         ("metric", {"needs": ["annotators"]}, "ENTRY['needs'] ['annotators'], expected features or votes"),
         ("figure", {}, "ENTRY['per'] None, expected block or study"),

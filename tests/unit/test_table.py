@@ -14,7 +14,7 @@ from scipy import stats
 from softlabels import contracts, documents, io
 from softlabels.errors import UserError
 from softlabels.evaluation import intervals
-from softlabels.studies import ledger, ledger_view, paper, study
+from softlabels.studies import comparisons, ledger, ledger_view, paper, study
 
 SCORES = "runs/synthetic/random/compact/{}/seed{}/scores/{}.parquet"
 LABELS = {"hard": files.HARD, **{f"soft_{k}": files.SOFT for k in range(19)}}
@@ -208,6 +208,71 @@ def test_every_metric_that_is_shown_says_its_note(outputs):
 def test_a_further_metric_in_the_main_table_keeps_its_note(both, tmp_path):
     tables = [{"kind": "main", "metrics": ["ece"]}]
     assert "a right distribution scores badly" in finished(both, tmp_path, tables=tables)["table_md"].read_text()
+
+
+def test_each_main_table_has_its_own_notes_and_all_its_metrics_have_a_difference(both, tmp_path):
+    tables = [{"kind": "main", "metrics": ["kl"]}, {"kind": "main", "metrics": ["ece"]}, {"kind": "differences"}]
+    first, second, differences = finished(both, tmp_path, tables=tables)["table_md"].read_text().split("\n## ")[1:]
+    assert "KL(reference || prediction)" in first and "a right distribution scores badly" not in first
+    assert "KL(reference || prediction)" not in second and "a right distribution scores badly" in second
+    assert "| KL ↓ |" in differences and "| ECE ↓ |" in differences
+
+
+def test_a_level_is_printed_as_it_is(both, tmp_path):
+    text = finished(both, tmp_path, config={"level": 0.975})["table_md"].read_text()
+    assert "(Holm, 97.5%)" in text and "| 97.5% interval |" in text and "98%" not in text
+
+
+def test_a_mean_over_fewer_seeds_is_said(both, tmp_path):
+    def undefined(root):
+        files.edit(root / SCORES.format("hard", 1, "standard"), {("all", "none", "kl"): math.nan})
+
+    text = finished(both, tmp_path, undefined)["table_md"].read_text()
+    assert "Synthetic: KL ↓ of hard over 2 of 3 seeds, as it is not defined in the others." in text
+
+
+def test_counts_that_differ_between_seeds_are_printed_with_their_spread(both, tmp_path):
+    def other(root):
+        for seed, ties in enumerate((12, 15, 18)):
+            for label in ("hard", "soft"):
+                files.edit(root / SCORES.format(label, seed, "standard"), {("all", "none", "ties"): ties})
+
+    assert "; 15.0 ± 3.0 items whose reference has a tie" in finished(both, tmp_path, other)["table_md"].read_text()
+
+
+def test_scalings_that_are_absent_are_said(both, tmp_path):
+    def without(root):
+        for path in root.glob("runs/*/*/*/*/*/scores/standard.parquet"):
+            for scaling in ("temperature", "vector_reference", "matrix_reference"):
+                files.drop(path, scaling=scaling)
+
+    text = finished(both, tmp_path, without)["table_md"].read_text()
+    assert "Synthetic: no temperature of own labels" in text
+    assert "Synthetic: vector and matrix are fitted for at most 20 classes." in text
+
+
+def test_a_number_without_terms_that_does_not_vary_has_no_paired_t():
+    found = comparisons._difference(np.zeros(3), None, 0.95)
+    assert (found.interval, found.others) == (None, {})
+    assert list(comparisons._difference(np.array([0.0, 0, 1e-3]), None, 0.95).others) == ["paired t"]
+
+
+def test_the_bracket_of_the_floor_stands_whole_where_kl_is_no_column(both, tmp_path):
+    def enough(root):
+        for path in root.glob("references/mice_bone/random/*/standard.parquet"):
+            table, metadata = io.read_table(path)
+            facts = {key: value for key, value in metadata.items() if key != "schema_version"}
+            rows = table.to_pylist()
+            ends = {row["metric"]: None for row in rows if row["row"] == "uniform"}
+            ends |= {"kl": 0.25, "detail.first_order_kl": 0.125}
+            of_floor = {"row": "sampling_floor", "oracle": True, "part": "test", "group": "all", "scaling": "none"}
+            rows += [{**of_floor, "metric": name, "value": value} for name, value in ends.items()]
+            io.write_table(path, pa.Table.from_pylist(rows, schema=table.schema), facts)
+
+    tables = [{"kind": "main", "metrics": ["macro_acc"]}, {"kind": "references"}]
+    outputs = finished(both, tmp_path, enough, datasets=("mice_bone",), tables=tables)
+    text = outputs["table_md"].read_text()
+    assert re.search(r"\| Mice Bone \| sampling_floor † \| – \| KL ↓ \[0\.1250, 0\.2500\] \|", text)
 
 
 def test_a_study_of_few_metrics_has_its_panel_and_knows_the_names_of_groups(both, tmp_path):

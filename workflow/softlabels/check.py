@@ -29,6 +29,7 @@ from .resources import extent
 from .varied import SECTIONS, named
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
+FOLDERS = ("data_folder", "modules")
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
 
 
@@ -73,10 +74,11 @@ def _alone(raw: dict[str, Any], name: str) -> Plan | None:
     """The plan of one data set of a configuration that is wrong elsewhere, or None if it is wrong itself."""
     kept = {key: raw[key] for key in ("data_folder", "modules", "splits", "labels") if key in raw}
     study = {"datasets": [name], "recipes": list(ANY_RECIPE)}
-    rest = {"datasets": {name: raw["datasets"][name]}, "recipes": ANY_RECIPE, "studies": {ANY_STUDY: study}}
-    for sections in (kept, {key: kept[key] for key in kept if key in ("data_folder", "modules")}):
+    rest = {"datasets": {name: raw["datasets"][name]}, "recipes": ANY_RECIPE}
+    asked = {key: list(raw[key]) for key in ("splits", "labels") if isinstance(raw.get(key), dict) and raw[key]}
+    for sections, named_there in ((kept, asked), (kept, {}), ({key: kept[key] for key in kept if key in FOLDERS}, {})):
         with suppress(UserError):
-            return Plan({**sections, **rest})
+            return Plan({**sections, **rest, "studies": {ANY_STUDY: study | named_there}})
     return None
 
 

@@ -208,8 +208,9 @@ FOR_PEOPLE = {
         _function("provenance.audit:command"), "check that every number of a table still follows from its files",
         "Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a check "
         "failed.", [
-            _argument("paths", type=Path, nargs="*", default=[Path("results")], metavar="PATH",
-                      help="a results folder, a study's folder or one of its tables (default: results)"),
+            _argument("paths", type=Path, nargs="*", metavar="PATH",
+                      help="a results folder, a study's folder or one of its tables (default: that of --configfile, "
+                           "or results)"),
             _argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here"),
             _argument("--configfile", type=Path, nargs="?",
                       help="configuration of the studies (default: search those of the repository)"),

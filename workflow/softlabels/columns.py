@@ -1,4 +1,4 @@
-"""Varied keys and their values as tables and figures show them."""
+"""Varied keys, their values and levels as tables and figures show them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ def heads(keys: Sequence[str]) -> list[str]:
     """What columns of varied keys are called: the last part, or the whole key where two end alike."""
     last = [key.rpartition(".")[2] for key in keys]
     return [end if last.count(end) == 1 else key for key, end in zip(keys, last, strict=True)]
+
+
+def percent(level: float) -> str:
+    """A level as people write it: ``95%``, ``99.9%``."""
+    return f"{100 * level:g}%"
 
 
 def number(text: str | None) -> float | None:

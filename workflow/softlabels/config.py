@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -192,7 +193,7 @@ LIMITS = {
     "pattern": "text of the form {limit}", "minLength": "some text", "minimum": "at least {limit}",
     "maximum": "at most {limit}", "exclusiveMinimum": "more than {limit}", "exclusiveMaximum": "less than {limit}",
     "minItems": "{limit} entries or more", "maxItems": "{limit} entries or fewer", "uniqueItems": "no entry twice",
-    "minProperties": "at least one entry",
+    "minProperties": "at least {limit} entries",
 }  # fmt: skip
 
 
@@ -219,6 +220,8 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
     if error.validator == "required":
         return [f"{place}: the key '{key}' is missing." for key in limit if key not in error.instance]
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
+        if re.fullmatch("[a-z][a-z0-9_]*", error.instance):  # of the right form, but the rule leaves it out
+            return [f"{place}: the name '{error.instance}' is taken. Choose another."]
         return [f"{place}: '{error.instance}' is no name; use lower case letters, digits and underscores."]
     if error.validator == "anyOf":  # what is wrong inside a value of the right type says more than the types
         inside = [cause for cause in error.context if cause.validator != "type" or cause.relative_path]
@@ -229,6 +232,8 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
             words = _type(error.schema)
         case "anyOf":
             words = " or ".join(map(_type, limit))
+        case "minProperties" if limit == 1:
+            words = "at least one entry"
         case "enum":
             words = f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}"
         case rule:  # an own module may ask for any rule of JSON Schema

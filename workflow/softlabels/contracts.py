@@ -393,6 +393,7 @@ ROWS = pa.schema([("row", pa.string()), ("oracle", pa.bool_()), *SCORES])
 ALL = "all"  # the group of a number that is of all items
 AT = "@"  # between metric and group, in the name of a number in a ledger
 PLUS = "+"  # between metric and scaling, in the name of a term
+MOST_SCALED = 20  # classes that a vector or matrix is fitted for: a matrix has C² numbers
 GAP = "kl"  # the metric whose terms are kept after scaling, too: how much of its gap is confidence
 COUNTS = frozenset({"n_items", "n_classes_present", "ties", "detail.n_items"})
 

@@ -55,8 +55,8 @@ KINDS = {
 TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
-FACTS: dict[str, dict[str, type | tuple[str, ...]]] = {
-    "metric": {"heading": str, "better": ("higher", "lower"), "decimals": int, "note": str,
+FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
+    "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
                "needs": ("features", "votes")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
     "figure": {"per": ("block", "study"),
@@ -160,7 +160,8 @@ def entry(kind: str, name: str) -> dict[str, Any]:
         for fact, allowed in FACTS.get(kind, {}).items():
             values = [*found[fact]] if isinstance(found.get(fact), list) else [found[fact]] if fact in found else []
             if (fact == "per" and not values) or any(not _fits(value, allowed) for value in values):
-                words = allowed.__name__ if isinstance(allowed, type) else " or ".join(allowed)
+                words = allowed.__name__ if isinstance(allowed, type) else " or ".join(map(str, allowed))
+                words = f"a whole number from 0 to {allowed[-1]}" if isinstance(allowed, range) else words
                 raise UserError(f"{place}: found ENTRY['{fact}'] {found.get(fact)!r}, expected {words}. Correct it.")
         taken = {"kind", *TAKEN.get(kind, ())}
         for key, rule in found["options"].items():
@@ -173,7 +174,7 @@ def entry(kind: str, name: str) -> dict[str, Any]:
     return {**about, **found}
 
 
-def _fits(value: Any, allowed: type | tuple[str, ...]) -> bool:
+def _fits(value: Any, allowed: type | tuple[str, ...] | range) -> bool:
     return isinstance(value, allowed) if isinstance(allowed, type) else value in allowed
 
 

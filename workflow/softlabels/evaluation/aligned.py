@@ -65,6 +65,10 @@ def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Sc
 
 def _checked(name: str, value: Any, n: int) -> np.ndarray | float:
     """What a metric returned, as float64 [n] or a float; an array of another shape is an error."""
+    if np.asarray(value).dtype.kind not in "biuf":
+        raise UserError(
+            f"metric {name}: found {np.asarray(value).dtype} values, expected real numbers. Correct what it returns."
+        )
     if np.ndim(value) == 0:
         return float(value)
     if np.shape(value) != (n,):

@@ -13,12 +13,12 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
+from ..contracts import MOST_SCALED
 from .divergence import ce_items
 
 OWN = "temperature"  # the scaling that is fitted on the run's own labels
 TEMPERATURES = (0.01, 100.0)
 ODIR = 0.01  # weight of both penalties below
-MOST_CLASSES = 20  # that a vector or matrix is fitted for: a matrix has C² numbers
 
 
 class Scaling(NamedTuple):
@@ -112,6 +112,6 @@ def fitted(own: tuple[np.ndarray, np.ndarray], reference: tuple[np.ndarray, np.n
     found = {OWN: temperature(*own)} if len(own[0]) else {}
     if (reference[0].max(axis=1, initial=0) < 1).any():
         n_classes = reference[0].shape[1]
-        names = ON_REFERENCE if n_classes <= MOST_CLASSES else ["temperature_reference"]
+        names = ON_REFERENCE if n_classes <= MOST_SCALED else ["temperature_reference"]
         found |= {name: ON_REFERENCE[name](*reference) for name in names}
     return found

@@ -204,7 +204,7 @@ def command(paths: list[Path], *, strict: bool, configfile: Path | None, dry_run
         The exit status: 1 if a check failed (or, where ``strict``, is unknown), else 0.
     """
     wanted: dict[Path, list[str | None]] = {}
-    for path in paths:
+    for path in paths or [configured.results(configfile)]:
         root, study = located(path)
         wanted.setdefault(root, []).append(study)
     bad = {FAIL, UNKNOWN} if strict else {FAIL}

@@ -216,8 +216,8 @@ def _groups(
             yield name, p[chosen], log_q[chosen]
     for name, grouping in groupings.items():
         rows = [[classes.index(one) for one in members] for members in grouping.values()]
-        of_p, of_q = (np.column_stack([v[:, of].sum(axis=1) for of in rows]) for v in (p, np.exp(log_q)))
-        yield name, of_p, np.log(of_q)
+        of_p = np.column_stack([p[:, of].sum(axis=1) for of in rows])
+        yield name, of_p, np.column_stack([np.logaddexp.reduce(log_q[:, of], axis=1) for of in rows])
 
 
 def _compare(path: str, place: str, found: float | None, expected: float | None) -> Findings:

@@ -17,6 +17,7 @@ from .evidence import Results
 if TYPE_CHECKING:
     from ..plan import Plan
 
+RESULTS = "results"  # where a configuration names no other folder
 SECONDS = 120  # for one dry run
 
 
@@ -34,6 +35,16 @@ def _plan(path: Path, folder: Path, results: str | None) -> Plan:
     if isinstance(modules := raw.get("modules", "."), str):
         raw["modules"] = str(folder / modules)
     return Plan(raw)
+
+
+def results(configfile: Path | None) -> Path:
+    """The results folder of a configuration, as a run from here has it."""
+    try:
+        from ..config import read
+    except ImportError:
+        return Path(RESULTS)
+    named = read(configfile).get("results") if configfile else None
+    return Path(named if isinstance(named, str) else RESULTS)
 
 
 def own_entries(path: Path, root: Path) -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import closure, registry, schema
-from ..columns import heads
+from ..columns import heads, percent
 from ..commands import COMMANDS
 from ..contracts import AT
 from ..errors import UserError
@@ -107,7 +107,7 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
     for cell in rows:
         label, metric = "-".join(filter(None, (cell["label"], cell["versus"]))), cell["metric"]
         names = [_words(label, name) for name in (metric, metric.replace(".", " "), heading(metric))]
-        level = f"{cell['level']:.0%} interval" if cell["level"] else ""
+        level = f"{percent(cell['level'])} interval" if cell["level"] else ""
         rest = [cell[name] or text for name, text in places.items()]
         described.append((names, _words(*rest, ends, cell["kind"], cell["statistic"], level)))
     vocabulary = {word for names, rest in described for counted in (*names, rest) for word in counted}

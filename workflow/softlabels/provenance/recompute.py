@@ -226,7 +226,8 @@ def _items(sides: Sides, labels: tuple[str, ...], column: str) -> list[tuple[np.
         if any(column not in file.values for file in files):
             return None
         first, *second = (file.values[column] for file in files)
-        values = first - second[0] if second else first
+        with np.errstate(invalid="ignore"):  # of two infinite ones
+            values = first - second[0] if second else first
         there = ~np.isnan(values) if "@" in column else np.ones(len(values), bool)
         found.append((values[there], files[0].cluster[there]))
     return found

@@ -87,6 +87,8 @@ def _difference(values: np.ndarray, around: _Intervals | None, level: float) -> 
     statistics["std"] = (std, "sample std (ddof 1) over seeds of the paired difference")
     if around is None:
         half = half_width(std, len(values), level)
+        if 2 * half <= intervals.NOTHING * np.abs(values).max():
+            return Difference(statistics, None, {})
         ends = {"low": mean - half, "high": mean + half}
         return Difference(statistics, None, {OTHERS[0]: _named(ends, OTHERS[0])})
     if around.statistics is None:

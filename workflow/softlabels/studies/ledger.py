@@ -224,7 +224,7 @@ def _over_seeds(
     ends = {end: around.pop(end) for end in ("low", "high") if end in around}
     statistics |= ends
     more: dict[str, Any] = {"interval": comparisons.PRINTED, **around} if ends else {}
-    more |= {"decimals": 0 if mean == round(mean) else 1} if metric.partition(AT)[0] in COUNTS else {}
+    more |= {"decimals": int(len({*values.values()}) > 1)} if metric.partition(AT)[0] in COUNTS else {}
     if published:
         more["paper_difference"] = mean - published[0]
     sources = {name: files[name] for name in values}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io as text_io
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -78,9 +79,13 @@ class Ledger:
         self.blocks: list[Block] = list(dict.fromkeys(key[:-4] for key in self.aggregates if key[-2] == "measured"))
 
     def dataset(self, block: Block) -> dict[str, Any]:
-        """The facts of a block's data set, which the names of its runs begin with: ``classes`` and ``reference``."""
+        """The facts of a block's data set: ``classes`` and ``reference``."""
+        return self.facts["datasets"][self.dataset_name(block)]
+
+    def dataset_name(self, block: Block) -> str:
+        """The name of a block's data set, with the values that a study varies."""
         (run, *_) = self.get(block, self.facts["baseline"], "n_items")["mean"]["runs"]
-        return self.facts["datasets"][run.split("/")[0]]
+        return run.split("/")[0]
 
     def get(self, block: Block, label: str, metric: str, kind: str = "measured", versus: str | None = None) -> dict:
         """Statistic to row of one aggregate; empty where there is no such number."""
@@ -94,8 +99,9 @@ class Ledger:
 
     @property
     def main(self) -> list[str]:
-        """The metrics of the (first) main table."""
-        return self.chosen(next((table for table in self.facts["tables"] if table["kind"] == "main"), {}))
+        """The metrics of the main tables."""
+        tables = [table for table in self.facts["tables"] if table["kind"] == "main"] or [{}]
+        return list(dict.fromkeys(metric for table in tables for metric in self.chosen(table)))
 
     def chosen(self, options: dict[str, Any]) -> list[str]:
         """The metrics that a table's options name, or the main ones that the study has."""
@@ -109,6 +115,16 @@ class Ledger:
         said = (self.facts["headings"].get(metric, {}).get("note") for metric in metrics)
         epsilon = f"{self.facts['eps']:g}".replace("e-0", "e-")
         return [note.replace("EPS", epsilon) for note in said if note]
+
+    def partial(self, metrics: list[str]) -> list[str]:
+        """Which of some numbers are means over fewer seeds than the study has, because others have none."""
+        seeds, told = len(self.facts["seeds"]), {}
+        for block, metric, label in itertools.product(self.blocks, metrics, self.labels):
+            found = self.get(block, label, metric)
+            if found and found["mean"]["n"] < seeds:
+                text = f"{label} over {found['mean']['n']} of {seeds} seeds, as it is not defined in the others"
+                told.setdefault(f"{self.facts['headings'][metric]['heading']} of {text}.", []).append(self.name(block))
+        return [f"{'; '.join(cut(places, PLACES))}: {text}" for text, places in told.items()]
 
     def has(self, kind: str) -> bool:
         """Whether there is any number of a kind."""
@@ -173,6 +189,7 @@ def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -
         for label in ledger.labels
     ]
     header = [*ledger.place_header(), "label", *map(ledger.heading, metrics)]
+    notes = notes + ledger.partial(metrics)
     return Table(title, header, rows, notes, keys=len(ledger.place_header()) + 1) if metrics else None
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ... import drawing, io
-from ...columns import heads, number
+from ...columns import heads, number, percent
 from ..ledger_view import Block, Ledger
 
 ENTRY = {
@@ -131,6 +131,8 @@ def _others(ledger: Ledger, block: Block, head: str) -> str:
 
 def _title(ledger: Ledger, head: str, rows: int) -> str:
     facts, seeds = ledger.facts, len(ledger.facts["seeds"])
-    spread = f"mean and {facts['level']:.0%} two-way interval, {seeds} seeds" if seeds > 1 else "one seed: no interval"
+    spread = (
+        f"mean and {percent(facts['level'])} two-way interval, {seeds} seeds" if seeds > 1 else "one seed: no interval"
+    )
     cut = f"\nThe first {ROWS} of {rows} combinations of the other keys; table.csv has all." if rows > ROWS else ""
     return f"Study {drawing.name(facts['study'])}: over {drawing.name(head)}, {spread}{cut}"

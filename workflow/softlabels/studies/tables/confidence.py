@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from ...contracts import GAP
+from ...columns import percent
+from ...contracts import GAP, MOST_SCALED
 from ...documents import Table
-from ..ledger_view import NONE, SCALED, Ledger, interval, spread
+from ..ledger_view import NONE, SCALED, Block, Ledger, interval, spread
 
 ENTRY = {"about": "Share of the gap in KL that scaling both labels' networks closes.", "options": {}, "needs": []}
 
@@ -26,7 +27,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
             cells = [f"{scaling.partition('_')[0]}, {fitted}", spread(raw), f"{spread(gap)} {interval(gap)}"]
             cells.append(f"{share['mean']['printed']} {interval(share)}" if share else NONE)
             rows.append([*ledger.place(block), f"{label} − {baseline}", *cells])
-    place, level = ledger.place_header(), f"{ledger.facts['level']:.0%} interval"
+    place, level = ledger.place_header(), f"{percent(ledger.facts['level'])} interval"
     header = [*place, "difference", "scaling, fitted on", "gap in KL", f"scaled gap, {level}", f"confidence, {level}"]
     notes = [
         "Both labels' networks are scaled alike, each fitted on its own validation items. Confidence is the share of "
@@ -40,4 +41,19 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         for block, hard in hard_only.items()
         if hard
     ]
+    for block in ledger.blocks if GAP in ledger.metrics else ():
+        missing = [text for text in SCALED.values() if not _scaled(ledger, block, text)]
+        if SCALED["temperature"] in missing:
+            notes.append(
+                f"{ledger.name(block)}: no temperature of own labels, as a label has none on validation items."
+            )
+        if SCALED["temperature_reference"] not in missing and SCALED["matrix_reference"] in missing:
+            notes.append(f"{ledger.name(block)}: vector and matrix are fitted for at most {MOST_SCALED} classes.")
     return Table("How much of the gap in KL is confidence", header, rows, notes, keys=len(place) + 2) if rows else None
+
+
+def _scaled(ledger: Ledger, block: Block, text: str) -> bool:
+    """Whether the gap of every label is there after a scaling."""
+    baseline = ledger.facts["baseline"]
+    others = [label for label in ledger.labels if label != baseline]
+    return all(ledger.get(block, f"{one} + {text}", GAP, "difference", f"{baseline} + {text}") for one in others)

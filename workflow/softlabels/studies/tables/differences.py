@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from ...columns import percent
 from ...documents import Table
 from ..ledger_view import NONE, PROJECTED, Ledger, interval, spread
 
@@ -26,7 +27,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
                          *_verdict(found)])  # fmt: skip
     place = ledger.place_header()
     more = f"± with {', '.join(map(str, PROJECTED))} seeds"
-    header = [*place, "difference", "metric", "mean ± std", f"{facts['level']:.0%} interval", "decided", more]
+    header = [*place, "difference", "metric", "mean ± std", f"{percent(facts['level'])} interval", "decided", more]
     notes = _notes(ledger, methods)
     return Table("Paired differences", header, rows, notes, keys=len(place) + 2) if rows else None
 
@@ -44,9 +45,10 @@ def _verdict(found: dict) -> list[str]:
 
 
 def _notes(ledger: Ledger, methods: set[str | None]) -> list[str]:
+    seeds = len(ledger.facts["seeds"])
     notes = [
-        "Paired by seed: both networks of a pair share split, initial weights and order. The standard deviation is "
-        f"that of the {len(ledger.facts['seeds'])} differences (ddof 1)."
+        "Paired by seed: both networks of a pair share split, initial weights and order."
+        + f" The standard deviation is that of the {seeds} differences (ddof 1)." * (seeds > 1)
     ]
     if "two-way" in methods:
         notes.append(
@@ -55,11 +57,11 @@ def _notes(ledger: Ledger, methods: set[str | None]) -> list[str]:
             "share is in no interval. Undecided is what includes 0; beside it, the half-width that so many "
             "seeds would leave (the images' part stays)."
         )
-    if None in methods and len(ledger.facts["seeds"]) > 1:
+    if None in methods and seeds > 1:
         notes.append(
             "No interval where nothing varied, and of a metric that says nothing about single images: a paired t over "
             "seeds, which is too narrow where test parts overlap, is in table.csv."
         )
-    if len(ledger.facts["seeds"]) == 1:
+    if seeds == 1:
         notes.append("One seed: no standard deviation, no interval.")
     return notes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from ...columns import percent
 from ...documents import Bold, Table
 from ..ledger_view import PLACES, STD, Block, Ledger, cut, spread
 
@@ -48,7 +49,9 @@ def table(ledger: Ledger, options: dict) -> Table:
             for block, label in itertools.product(ledger.blocks, labels)
         ]
         keys = len(place) + 1
-    return Table(f"Comparison of labels: {', '.join(labels)}", place + header, rows, _notes(ledger, bold), keys=keys)
+    return Table(
+        f"Comparison of labels: {', '.join(labels)}", place + header, rows, _notes(ledger, metrics, bold), keys=keys
+    )
 
 
 def _cell(ledger: Ledger, block: Block, label: str, metric: str, bold: str) -> str:
@@ -72,22 +75,24 @@ def _supported(ledger: Ledger, block: Block, label: str, metric: str, other: str
     return "p" in found and found["p"]["value"] <= 1 - ledger.facts["level"]
 
 
-def _notes(ledger: Ledger, bold: str) -> list[str]:
+def _notes(ledger: Ledger, metrics: list[str], bold: str) -> list[str]:
     facts = ledger.facts
     seeds = len(facts["seeds"])
-    metrics, where = ledger.main, f"metric and {', '.join(ledger.place_header())}"
+    where = f"metric and {', '.join(ledger.place_header())}"
     notes = ledger.notes(metrics)
-    notes.append(
-        f"Bold marks the best mean per {where}, as the paper does; it says nothing about significance."
-        if bold == "paper"
-        else f"Bold marks the best mean per {where} whose two-way interval excludes 0 against every other label "
-        f"(Holm, {facts['level']:.0%}); nothing is bold where that is undecided."
-    )
+    if len(ledger.labels) > 1 and bold == "paper":
+        notes.append(f"Bold marks the best mean per {where}, as the paper does; it says nothing about significance.")
+    elif len(ledger.labels) > 1 and seeds > 1:
+        notes.append(
+            f"Bold marks the best mean per {where} whose two-way interval excludes 0 against every other label "
+            f"(Holm, {percent(facts['level'])}); nothing is bold where that is undecided."
+        )
     if seeds == 1:
         notes.append("One seed: there is no standard deviation and no interval.")
     else:
         notes.append(f"Mean ± {STD[facts['ddof']]} standard deviation (ddof {facts['ddof']}) over {seeds} seeds.")
         notes.append("Seeds share items: repeated splits of one data set are not independent data.")
+    notes += ledger.partial(metrics)
     told: dict[str, list[str]] = {}
     for block in ledger.blocks:
         for text in _test_split(ledger, block):
@@ -98,17 +103,15 @@ def _notes(ledger: Ledger, bold: str) -> list[str]:
 
 def _test_split(ledger: Ledger, block: Block) -> Iterator[str]:
     """What the test split of a block is made of."""
-    n_items, present, ties = (
-        ledger.get(block, ledger.facts["baseline"], name)["mean"]["printed"]
-        for name in ("n_items", "n_classes_present", "ties")
-    )
+    facts = [ledger.get(block, ledger.facts["baseline"], name) for name in ("n_items", "n_classes_present", "ties")]
+    n_items, present, ties = map(spread, facts)
     classes = len(ledger.dataset(block)["classes"])
     yield (
         f"{n_items} test items; {present} of {classes} classes present; {ties} items whose reference has a "
         "tie for its largest class."
     )
-    if float(present) < classes:
+    if facts[1]["mean"]["value"] < classes:
         yield "ACC is the mean over the classes that are present."
-    if float(ties) > 0:
+    if facts[2]["mean"]["value"] > 0:
         credit = (f"{label} {spread(ledger.get(block, label, 'tie_credit_acc'))}" for label in ledger.labels)
         yield f"plain accuracy that accepts any tied class: {', '.join(credit)}."

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ...documents import Table
-from .. import paper
-from ..ledger_view import SCALED, WIDE, Ledger, spread
+from ..ledger_view import PLACES, SCALED, WIDE, Ledger, cut, spread
 
 ENTRY = {"about": "Oracles, floors, and networks after temperature scaling.", "options": {}, "needs": []}
 
@@ -36,12 +35,21 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         oracle |= is_oracle
         cells = [spread(aggregates.get(metric, {})) for metric in metrics]
         bracket = aggregates.get(FIRST_ORDER)
-        if bracket and "kl" in metrics:  # what lies between these two
-            ends = [aggregate["mean"]["printed"] for aggregate in (bracket, aggregates["kl"])]
-            cells[metrics.index("kl")] = f"[{', '.join(ends)}]"
-        shown = any(metric in aggregates for metric in metrics)
-        besides = [name for name in names if name != FIRST_ORDER and not (shown and name in ledger.facts["headings"])]
-        more = [f"{ledger.heading(name).removeprefix('detail.')} {spread(aggregates[name])}" for name in besides]
+        shown, between = any(metric in aggregates for metric in metrics), []
+        if bracket:  # what lies between these two
+            ends = f"[{', '.join(aggregate['mean']['printed'] for aggregate in (bracket, aggregates['kl']))}]"
+            if "kl" in metrics:
+                cells[metrics.index("kl")] = ends
+            else:
+                between = [f"{ledger.heading('kl')} {ends}"]
+        besides = [
+            name
+            for name in names
+            if name not in ([FIRST_ORDER, "kl"] if bracket else []) and not (shown and name in ledger.facts["headings"])
+        ]
+        more = between + [
+            f"{ledger.heading(name).removeprefix('detail.')} {spread(aggregates[name])}" for name in besides
+        ]
         rows.append([*ledger.place(tuple(block)), label + " †" * is_oracle, *cells, "; ".join(more)])
     header = [*ledger.place_header(), "row", *map(ledger.heading, metrics), "more"]
     notes = ["Scored on the same test splits."]
@@ -54,10 +62,17 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         notes.append("† oracle: it uses the truth of the test item, so no network could print it.")
     named = {key[-1] for key in groups}
     notes += [text for row, text in NOTES.items() if row in named]
-    notes += [f"{paper.title(name)} has no {text}." for name, of in ledger.facts["absent"].items() for text in of]
+    called: dict[str, list[str]] = {}
+    for block in ledger.blocks:
+        called.setdefault(ledger.dataset_name(block), []).append(ledger.name(ledger.of_draws(block)))
+    notes += [
+        f"{'; '.join(cut(list(dict.fromkeys(called[name])), PLACES))} has no {text}."
+        for name, of in ledger.facts["absent"].items()
+        for text in of
+    ]
     if named & {"exact", "sampling_floor", "panel", "split_half"}:
         notes.append(
-            "The reference is made of votes: a difference in KL, CE or Brier is unbiased if these votes touched "
+            "Where the reference is made of votes, a difference in KL, CE or Brier is unbiased if these votes touched "
             "neither training, choice nor stratum; differences in TVD, JS, ECE, ACC and entropy correlation are not."
         )
     align = "" if len(ledger.labels) <= WIDE else "l" * (len(header) - 1) + "p"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+from ...columns import percent
 from ...contracts import AT
 from ...documents import Table
 from ..ledger_view import PLACES, Block, Ledger, cut, interval, spread
@@ -41,10 +42,11 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     notes = [text for group, text in NOTES.items() if group in groups]
     if any(group not in ledger.facts["groups"] for group in groups):
         notes.append(MERGED)
-    notes.append(
-        f"Square brackets behind a difference: {ledger.facts['level']:.0%} two-way interval; – where nothing varied, "
-        "or a seed has no such item."
-    )
+    if len(ledger.labels) > 1 and len(ledger.facts["seeds"]) > 1:
+        notes.append(
+            f"Square brackets behind a difference: {percent(ledger.facts['level'])} two-way interval; – where nothing "
+            "varied, or a seed has no such item."
+        )
     notes += _absent(ledger)
     keys = len(ledger.place_header()) + 2
     return Table("Groups of items and of classes", header, rows, notes, keys=keys) if rows else None
