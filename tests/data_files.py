@@ -12,7 +12,9 @@ from softlabels.errors import UserError
 from softlabels.labels import label
 from softlabels.plan import Plan, paths_of
 
-CIFAR10H = Path(__file__).resolve().parents[2] / "shared" / "data" / "cifar10h"  # where somebody put it
+SHARED = Path(__file__).resolve().parents[2] / "shared"  # what is no part of the project, where somebody put it
+CIFAR10H = SHARED / "data" / "cifar10h"
+CASES = SHARED / "cases"  # small inputs as people have them, a folder each
 FILES = ("images.npy", "items.parquet", "annotations.parquet", "reference.parquet")
 
 

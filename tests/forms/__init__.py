@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from data_files import CASES, FILES
 from PIL import Image
+
+from softlabels.datasets import data
+from softlabels.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Form:
     remark: str | None = None  # what one remark of the data card must hold, a regular expression
     annotators: int | None = None  # how many different known annotators there are
     dataset: Mapping[str, Any] = field(default_factory=dict)  # further keys of the data set
+    split: Mapping[str, Any] | None = None  # a split as in a configuration
+    parts: Mapping[str, int | list[str]] | None = None  # of it: how many images each part has, or which
+    needs: Path | None = None  # a folder that is no part of the project; where it is not there, the form is skipped
 
 
 def all_forms() -> list[Form]:
@@ -46,6 +54,15 @@ def images(folder: Path, names: list[str], size: tuple[int, int] = (8, 8)) -> No
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", size, (index % 256, index // 256, 90)).save(path)
+
+
+def case(name: str) -> dict[str, Any]:
+    """Writer and ``needs`` of a form that is a folder of CASES, as it is."""
+
+    def write(folder: Path) -> None:
+        shutil.copytree(CASES / name, folder, dirs_exist_ok=True)
+
+    return {"write": write, "needs": CASES / name}
 
 
 def text(name: str, content: str, names: list[str], encoding: str = "utf-8") -> Callable[[Path], None]:
@@ -73,3 +90,18 @@ def counts_by_name(names: list[str], classes: list[str], counts: np.ndarray) -> 
         name: {label: int(n) for label, n in zip(classes, row, strict=True) if n}
         for name, row in zip(names, counts, strict=True)
     }
+
+
+def imported(form: Form, folder: Path) -> dict[str, Path]:
+    """The data set of a form, imported as the workflow does it: the outputs by name."""
+    raw = {
+        "data_folder": str(folder),
+        "datasets": {"d": {"source": dict(form.source), **form.dataset}},
+        "recipes": {"r": {"network": "compact"}},
+        "studies": {"s": {"datasets": ["d"], "recipes": ["r"]}},
+    }
+    plan = Plan(raw)
+    outputs = {name.split(".")[0]: folder / "made" / name for name in FILES}
+    inputs = {name: Path(path) for name, path in plan.source_files("d").items()}
+    data.run(plan.of("data", dataset="d"), inputs, outputs)
+    return outputs

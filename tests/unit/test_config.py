@@ -48,6 +48,8 @@ def properties(rule, path=""):
         yield from properties(rule["additionalProperties"], f"{path}.*")
     if isinstance(rule.get("items"), dict):
         yield from properties(rule["items"], f"{path}[]")
+    for form in ("then", "else") if "if" in rule else ():
+        yield from properties(rule[form], path)
     for name in registry.names(rule["registry"]) if "registry" in rule else ():
         yield from properties(schema.options(rule["registry"], name), f"{path}[{name}]")
 
@@ -115,8 +117,8 @@ def test_a_source_gets_the_defaults_of_its_own_kind():
     raw = changed("datasets.shapes", {"source": {"kind": "counts", "images": "i", "counts": "c.npy"}})
     assert config.resolve(raw)["datasets"]["shapes"]["source"] == {
         "kind": "counts", "images": "i", "counts": "c.npy", "order": "index", "name_column": "name",
-        "group_column": None, "separator": ",", "classes": None, "unvoted": "refuse", "pixels": None,
-        "resize": "stretch", "deep": "refuse",
+        "group_column": None, "separator": ",", "classes": None, "unvoted": "refuse", "minimum_votes": 1,
+        "pixels": None, "resize": "stretch", "deep": "refuse", "follow_links": False,
     }  # fmt: skip
 
 
@@ -200,6 +202,14 @@ def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_com
         ("recipes.quick.epochs", "ten", ['recipes.quick.epochs: found "ten", expected a whole number.']),
         ("recipes.quick.epochs", 2.5, ["recipes.quick.epochs: found 2.5, expected a whole number."]),
         ("recipes.quick.epochs", True, ["recipes.quick.epochs: found true, expected a whole number."]),
+        ("datasets.shapes.source", {"kind": "table", "images": "i", "votes": "v", "classes": [False, True]},
+         ["datasets.shapes.source.classes.0: found false, expected text (YAML reads no, off and false without quotes",
+          "datasets.shapes.source.classes.1: found true, expected text (YAML reads yes, on and true without quotes"]),
+        ("datasets.shapes.source", {"kind": "table", "images": "i", "votes": "v", "classes": {False: "no", "a": "b"}},
+         ["datasets.shapes.source.classes: found the key false, expected text (YAML reads no, off and false without"]),
+        ("datasets.shapes.source", {"kind": "table", "images": "i", "votes": "v", "where": {True: "x"}},
+         ["datasets.shapes.source.where: found the key true, expected text (YAML reads yes, on and true without"]),
+        ("recipes.quick", {True: 1, "epoch": 2}, ["recipes.quick: found the key true, expected text (YAML reads"]),
         ("recipes.quick.epochs", 0, ["recipes.quick.epochs: found 0, expected at least 1."]),
         ("recipes.quick.rate", math.nan, ["recipes.quick.rate: found NaN, expected a finite number."]),
         ("recipes.quick.rate", math.inf, ["recipes.quick.rate: found Infinity, expected a finite number."]),

@@ -42,6 +42,7 @@ HARMLESS = {
     "softlabels.places": "where files lie; one whose place changes is missing there, and is made again",
     "softlabels.progress": "bars of progress",
     "softlabels.registry": "finds functions by name; those that a configuration names are entries themselves",
+    "softlabels.schema": "what a configuration may say; its values are tracked, and a neutral one never changes",
     "softlabels.status": "reads, for people",
     "softlabels.stopping": "decides when a training pauses; it goes on to the same bytes",
     "softlabels.training.checkpoint": "only continues a training; its states carry the version of their format",

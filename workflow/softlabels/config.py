@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,10 +17,11 @@ import jsonschema
 import yaml
 
 from . import registry, schema, varied
+from .commands import ADOPTED, maker
 from .contracts import Options, entry_name
 from .errors import UserError
 from .places import REPOSITORY
-from .varied import Configuration, Point
+from .varied import Configuration
 
 _Checker = jsonschema.Draft202012Validator
 _Validator = jsonschema.validators.extend(
@@ -105,15 +107,18 @@ def resolve(raw: dict[str, Any]) -> Configuration:
     modules = raw.get("modules", schema.TOP["modules"]["default"]) if isinstance(raw, dict) else ""
     registry.use_modules(modules if isinstance(modules, str) else "")
     rule = schema.section("")
-    config = schema.complete(raw, rule)
-    problems = list(dict.fromkeys(_wrong(config, rule)))
+    problems = list(_boolean_keys(raw))
+    if not problems:
+        config = schema.complete(raw, rule)
+        problems = list(dict.fromkeys(_wrong(config, rule)))
     if not problems:
         config = Configuration(config)
         problems = varied.expand(config, _wrong, _finish)
         problems += [varied.named(problem, config.origins) for problem in _inconsistent(config)]
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
-        raise UserError(f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:\n{lines}")
+        heading = f"The configuration has {len(problems)} problem{'s'[: len(problems) > 1]}:"
+        raise UserError(f"{heading}\n{lines}", dict.fromkeys(problems, 1))
     for dataset in config["datasets"].values():
         _finish("datasets", dataset)
     for label in config["labels"].values():
@@ -197,6 +202,23 @@ LIMITS = {
 }  # fmt: skip
 
 
+def _unquoted(value: Any) -> str:
+    """Why YAML has a truth where a word was meant."""
+    words = "yes, on and true" if value else "no, off and false"
+    return f"(YAML reads {words} without quotes as {_text(value)}: if you mean the word, put it in quotes)"
+
+
+def _boolean_keys(config: Any, path: tuple[Any, ...] = ()) -> Iterator[str]:
+    """Keys of a configuration that are true or false, which none has."""
+    if not isinstance(config, dict | list):
+        return
+    for key, value in config.items() if isinstance(config, dict) else enumerate(config):
+        if isinstance(key, bool):
+            yield f"{_key(path)}: found the key {_text(key)}, expected text {_unquoted(key)}."
+        else:
+            yield from _boolean_keys(value, (*path, key))
+
+
 def _type(rule: dict[str, Any]) -> str:
     """The type of value that a rule asks for, in words."""
     kinds = rule.get("type", "array")  # a rule without a type is here a reference to a range
@@ -238,11 +260,15 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
             words = f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}"
         case rule:  # an own module may ask for any rule of JSON Schema
             words = LIMITS.get(rule, "{rule} {text}").format(limit=limit, rule=rule, text=_text(limit))
+    if isinstance(error.instance, bool) and "text" in words:
+        words += f" {_unquoted(error.instance)}"
     return [f"{place}: found {_text(error.instance)}, expected {words}."]
 
 
 def _elsewhere(key: str, rule: dict[str, Any]) -> str:
     """Which other entries of the same kind have an option, such as ``first_cycle`` given to ``cosine``."""
+    if key in rule.get("instead_of", ()):
+        return "a recipe with 'predictions' trains nothing. Remove one of the two."
     if "entry" not in rule:
         return ""
     kind, name = rule["entry"]
@@ -272,6 +298,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             why = _of_votes(config["labels"][label])
             if why and not _has_votes(config["datasets"][dataset]["source"]):
                 yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
+        yield from _without_predictions(config, name)
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
     for name, label in config["labels"].items():
@@ -282,6 +309,11 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             if aggregate[key] not in config[table]:
                 hint = _nearest(aggregate[key] or "", config[table], "defined")
                 yield f"labels.{name}.aggregate.{key}: {_text(aggregate[key])} is not defined under {table}; {hint}"
+        if maker(config["recipes"].get(aggregate["recipe"], {})) == ADOPTED:
+            yield (
+                f"labels.{name}.aggregate.recipe: '{aggregate['recipe']}' has predictions made elsewhere, expected a "
+                f"recipe that trains networks. Name one."
+            )
         if "folds" in config["labels"].get(aggregate["trained_on"], aggregate | {"aggregate": {}})["aggregate"]:
             yield (
                 f"labels.{name}.aggregate.trained_on: '{aggregate['trained_on']}' is made of networks' predictions "
@@ -301,6 +333,10 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         if either and sum(source[key] is not None for key in either) != 1:
             yield f"datasets.{name}.source: expected exactly one of {' and '.join(either)}."
     for name, recipe in config["recipes"].items():
+        yield from _in_braces(name, recipe, config["data_folder"])
+        if maker(recipe) == ADOPTED:
+            yield from _twice(name, recipe, config["data_folder"])
+            continue
         warmup, epochs, of_file = recipe["warmup_epochs"], recipe["epochs"], recipe["weights"] == "file"
         if of_file and not recipe["weights_file"]:
             yield f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights."
@@ -310,6 +346,57 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             yield f"recipes.{name}.precision: bfloat16 needs device: cuda."
         if warmup >= epochs:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
+
+
+def _without_predictions(config: Configuration, study: str) -> Iterator[str]:
+    """Runs of a study whose predictions were made elsewhere, and which no file has."""
+    seeds, found = config["studies"][study]["seeds"], {}
+    for point in config.grids[study]:
+        recipe = config["recipes"][point.recipe]
+        if maker(recipe) == ADOPTED:
+            for label in point.labels.values():
+                there = recipe["predictions"].get(label, {})
+                lacking = [str(seed) for seed in seeds if str(seed) not in there]
+                if lacking:
+                    found[point.recipe, label] = lacking, there or recipe["predictions"]
+    for (recipe, label), (lacking, there) in found.items():
+        of_what = "seed" if label in config["recipes"][recipe]["predictions"] else "label"
+        yield (
+            f"recipes.{recipe}.predictions: found no file for the label {label}, seed {', '.join(lacking)}, which "
+            f"studies.{study} has (there is {of_what} {', '.join(there)}). Name a file for each, or take the recipe, "
+            f"label or seed out of the study."
+        )
+
+
+def _in_braces(name: str, recipe: dict[str, Any], folder: str) -> Iterator[str]:
+    """Files of a recipe whose paths have braces, which are wildcards to Snakemake."""
+    given = [file for of_label in recipe.get("predictions", {}).values() for file in of_label.values()]
+    files = [path for file in given for path in ([file] if isinstance(file, str) else file.values())]
+    files += [recipe["weights_file"]] if recipe.get("weights_file") else []
+    found = [path for path in (str(Path(folder, file)) for file in files) if "{" in path or "}" in path]
+    if found:
+        yield (
+            f"recipes.{name}.{'predictions' if given else 'weights_file'}: found braces in {len(found)} paths (the "
+            f"first is {found[0]}), expected none: they are wildcards to Snakemake. Rename the file or folder."
+        )
+
+
+def _twice(name: str, recipe: dict[str, Any], folder: str) -> Iterator[str]:
+    """Files of predictions that are named for two runs, which would count as two networks."""
+    seen: dict[str, str] = {}
+    for label, of_label in recipe["predictions"].items():
+        for seed, given in of_label.items():
+            run, file = f"{label}, seed {seed}", given if isinstance(given, str) else given["file"]
+            if (first := seen.setdefault(_whole(folder, file), run)) != run:
+                yield (
+                    f"recipes.{name}.predictions: {file} is named for {first} and for {run}, expected a file for "
+                    f"each: one network would count as two. Name the file of each network."
+                )
+
+
+def _whole(folder: str, file: str) -> str:
+    """One spelling of a path, whether it starts from ``data_folder`` or not."""
+    return os.path.normpath(Path(folder, file).absolute())
 
 
 def name_of(kind: str, options: Options) -> str:
@@ -342,15 +429,24 @@ def _of_votes(label: dict[str, Any]) -> str:
 
 def warnings(config: Configuration) -> list[str]:
     """What is allowed but seldom meant, for the studies of a resolved configuration."""
-    told = dict.fromkeys(text for grid in config.grids.values() for text in _seldom_meant(config, grid))
+    told = dict.fromkeys(text for name in config.grids for text in _seldom_meant(config, name))
     return [varied.named(text, config.origins) for text in told]
 
 
-def _seldom_meant(config: Configuration, grid: list[Point]) -> Iterator[str]:
+def _seldom_meant(config: Configuration, study: str) -> Iterator[str]:
     from .training.schedules.warm_restarts import ends_mid_cycle
 
+    grid = config.grids[study]
+    for name in varied.used(grid, "split") if len(config["studies"][study]["seeds"]) > 1 else ():
+        if registry.entry("split", config["splits"][name]["kind"]).get("fixed"):
+            yield (
+                f"splits.{name}: is the published one, so all seeds have the same test items: they differ in training "
+                f"alone, and their standard deviation says nothing of other test items"
+            )
     for name in varied.used(grid, "recipe"):
         recipe = config["recipes"][name]
+        if maker(recipe) == ADOPTED:
+            continue
         epochs, schedule = recipe["epochs"], recipe["schedule"]
         if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs - recipe["warmup_epochs"], schedule):
             yield f"recipes.{name}: {epochs} epochs end in the middle of a cycle, at a high learning rate"

@@ -21,6 +21,18 @@ from .errors import UserError
 SCHEMA_VERSION = 1
 
 
+def refuse_links(results: str | Path) -> None:
+    """Refuse a results folder with links in place of its folders, or of theirs: audit and explain follow none."""
+    links = [path for pattern in ("*", "*/*") for path in sorted(Path(results).glob(pattern)) if path.is_symlink()]
+    if links:
+        more = f" ({len(links)} such links)" if len(links) > 1 else ""
+        raise UserError(
+            f"{links[0]}: is a link to {os.path.realpath(links[0])}{more}, which audit and explain would not follow. "
+            f"Set results: to a folder there as a whole (the results folder itself may be a link), or put the files "
+            f"themselves here."
+        )
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success flush it to disk and rename it, on an error remove it."""

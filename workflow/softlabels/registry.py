@@ -62,6 +62,7 @@ FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
     "source": {"gives": ("votes", "exact"), "memory": int},
+    "split": {"fixed": bool},
     "network": {"parameters": int, "features": int, "multiplications": int, "activations": int},
 }  # fmt: skip
 

@@ -3,8 +3,8 @@
 Rules are JSON Schema with a few words more: ``registry`` (a kind and its options: a text ``cosine`` is short for
 ``{kind: cosine}``), ``$ref`` (a rule of :data:`SHARED`), ``required`` in an option, ``moved`` (where the key belongs),
 ``named`` (definitions by name), ``ordered`` (a range, low before high), ``input`` (a path, and the name of the input of
-the command) and ``neutral`` (the value that means "as before this key existed", which is not tracked). Standard library
-only, as each job starts with it.
+the command), ``neutral`` (the value that means "as before this key existed", which is not tracked) and ``instead_of``
+(keys of the other form of a definition). Standard library only, as each job starts with it.
 """
 
 from __future__ import annotations
@@ -41,17 +41,44 @@ SHARED = {
     "name_column": _key("For `order: name`, the column with the file names.", "name", type="string"),
     "group_column": _key("Column with the group (animal, slide, video) that must not straddle a split.",
         None, type=["string", "null"]),
-    "separator": _key("What separates the cells of a CSV file.", ",", enum=[",", ";", "\t", "|"]),
+    "separator": _key("What separates the cells of a CSV file (a blank - any number of them).",
+        ",", enum=[",", ";", "\t", "|", " "]),
     "unvoted": _key("What happens to images without a vote.", "refuse", enum=["refuse", "leave_out"]),
+    "missing": _key("What happens to rows without a label - an empty cell, or `None`, `<NA>`, `null`, `N/A`, "
+        "`undefined`, `nan`, unless `classes` lists it.", "refuse", neutral="refuse", enum=["refuse", "leave_out"]),
+    "repeats": _key("Which votes count where an annotator voted several times on an image - none (`refuse`, an error), "
+        "the `first` or `last` (by time where it is known, else by row), or `all`.",
+        "refuse", neutral="refuse", enum=["refuse", "first", "last", "all"]),
+    "minimum_votes": _key("Images with fewer votes are left out.", 1, neutral=1, type="integer", minimum=1),
+    "follow_links": _key("Whether images may be links to files outside of their folder, as in the stores of Hugging "
+        "Face, DataLad and DVC.", False, neutral=False, type="boolean"),
     "pseudonymise": _key("Whether annotators are renamed annotator-0001 and so on.", True, type="boolean"),
-    "deep": _key("How grey values of 16 bits become 8 - `scale` (65535 becomes 255) or `stretch` (each image's own "
-        "range).", "refuse", enum=["refuse", "scale", "stretch"]),
-    "classes": _key("Class names in index order; null takes them from the data.",
+    "deep": _key("How grey values of more than 8 bits become 8 - `scale` (65535 becomes 255), `stretch` (each image's "
+        "own range), or one range for all images: of grey values (`low` and all below becomes 0, `high` and all above "
+        "255), or of two percentiles of those of the whole data set.", "refuse", anyOf=[
+        {"enum": ["refuse", "scale", "stretch"]},
+        {"type": "object", "additionalProperties": False, "required": ["low", "high"], "properties": {
+            "low": {"type": "number", "description": "Grey value that becomes 0, as all below it (required)."},
+            "high": {"type": "number", "description": "Grey value that becomes 255, as all above it (required)."}}},
+        {"type": "object", "additionalProperties": False, "required": ["percentiles"], "properties": {
+            "percentiles": {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 100}, "minItems": 2,
+                "maxItems": 2, "ordered": True, "description": "Per cent of all grey values of the data set that lie "
+                "at or below `low`, and `high` (required)."}}}]),
+    "classes": _key("Class names in index order; null takes them from the data. A mapping makes classes of labels, as "
+        "in `{cat: [cat, kitten], skip: null}`: votes for a label that is null are left out.",
         None, anyOf=[{"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 2,
-        "uniqueItems": True}, {"type": "null"}]),
+        "uniqueItems": True}, {"type": "object", "minProperties": 2, "additionalProperties": {"anyOf": [
+        {"type": ["string", "integer"]}, {"type": "array", "items": {"type": ["string", "integer"]}, "minItems": 1},
+        {"type": "null"}]}}, {"type": "null"}]),
     "pixels": _key("Side that images are resized to; null demands that all have one size.",
         None, anyOf=[{"type": "integer", "minimum": 8, "maximum": 4096}, {"type": "null"}]),
     "resize": _key("How images that are not square become so.", "stretch", enum=["stretch", "crop", "pad"]),
+    "image": _key("Key or column of the export whose texts name the images; null takes the one that names images of "
+        "the folder.", None, type=["string", "null"]),
+    "finding": _key("Of answers with several choices, the one that is asked for: votes are whether it was among them "
+        "(classes `not NAME` and `NAME`).", None, type=["string", "null"]),
+    "several": _key("What happens to answers with several choices, as a vote is for one class.",
+        "refuse", enum=["refuse", "leave_out"]),
     "fit_on": _key("Which items an estimate learns from - those of the training part, or all.",
         "train", enum=["train", "all"]),
     "folds": _key("Into how many parts the training items are divided, each to be predicted by a network that did not "
@@ -76,7 +103,7 @@ DATASET = {
     "groupings": _key("Classes that are also scored merged, such as `animal: {pet: [cat, dog], wild: [fox]}`: each "
         "class in one group. Null takes those of the source (colour and shape of the synthetic set).",
         None, anyOf=[{"type": "object", "propertyNames": {"pattern":  # strata have names of their own
-        "^(?!(all|clear|ambiguous|closest|unanimous|disputed|panel)$)[a-z][a-z0-9_]*$"}, "additionalProperties":
+        "^(?!(all|clear|ambiguous|closest|unanimous|disputed|panel|truth)$)[a-z][a-z0-9_]*$"}, "additionalProperties":
         {"type": "object", "minProperties": 2, "additionalProperties": {"type": "array", "minItems": 1,
         "items": {"type": "string"}}}}, {"type": "null"}]),
     "about": _table("What the data card says of the data set's origin. Published files that are known fill it in.", {
@@ -139,6 +166,26 @@ RECIPE = {
     "threads": _key("CPU threads of one training.", 1, type="integer", minimum=1, maximum=256),
 }  # fmt: skip
 
+FILE = {"type": "string", "minLength": 1}
+# A recipe whose networks were trained elsewhere: what they predict is read from files.
+ADOPTED = {
+    "predictions": _key("Files of predictions made elsewhere, by label and seed (required): CSV or Parquet with a "
+        "column of items and one a class, or `.npy` `[N, C]` in the order of the data set; `{file, names}` where a "
+        "text file names the rows of a `.npy`, one a line.", type="object", minProperties=1,
+        additionalProperties={"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": [
+        FILE, {"type": "object", "additionalProperties": False, "required": ["file"],
+        "properties": {"file": FILE, "names": FILE}}]}}),
+    "values": _key("What the numbers are. Null looks: probabilities where no number is negative and every row sums to "
+        "1 ± 0.01, logits where some are negative and at most half of the rows are such; anything else is an error.",
+        None, enum=["logits", "probabilities", None]),
+    "item_column": _key("Column with the names of the items; null is the one column that is no class.",
+        None, type=["string", "null"]),
+    "separator": _key("What separates the cells of a CSV file.", **{"$ref": "separator"}),
+    "zero": _key("What a probability of 0 counts as (before rows are divided by their sum), such as 1e-6; null refuses "
+        "it, as one item would make the divergence of all infinite.",
+        None, anyOf=[{"type": "number", "exclusiveMinimum": 0, "maximum": 0.01}, {"type": "null"}]),
+}  # fmt: skip
+
 STUDY = {
     "datasets": _key("Data sets (required).", **{"$ref": "names"}),
     "splits": _key("Splits.", ["random"], **{"$ref": "names"}),
@@ -160,8 +207,8 @@ STUDY = {
         "seed": _key("Seed.", 0, type="integer", minimum=0),
     }),
     "tables": _key("Tables, in order.",
-        ["main", "differences", "confidence", "strata", "references", "paper", "further", "recall", "structure"],
-        type="array",
+        ["main", "differences", "confidence", "strata", "truth", "references", "paper", "further", "recall",
+        "structure"], type="array",
         items={"registry": "table"}, minItems=1, uniqueItems=True),
     "figures": _key("Figures; null: `embedding` and `curves`, and of a study that varies something `over` alone.",
         None, anyOf=[{"type": "array", "items": {"registry": "figure"}, "uniqueItems": True}, {"type": "null"}]),
@@ -241,6 +288,13 @@ def section(name: str) -> dict[str, Any]:
     """The rule of a data set, split, label, recipe or study; of the whole configuration for ``""``."""
     if name == "split":
         return {"registry": "split", "default": "random"}
+    if name == "recipe":
+        adopted = _object(ADOPTED, ["predictions"], instead_of=[*RECIPE])
+        return {
+            "if": {"type": "object", "required": ["predictions"]},
+            "then": adopted,
+            "else": _object(*SECTIONS[name]),
+        }
     if name:
         return _object(*SECTIONS[name])
     names = {"type": "object", "propertyNames": {"pattern": NAME}}
@@ -250,8 +304,14 @@ def section(name: str) -> dict[str, Any]:
 
 
 def branches(value: Any, rule: dict[str, Any]) -> list[dict[str, Any]]:
-    """``rule``, its options that are not null, and the rule of the entry that ``value`` names."""
+    """``rule``, its options that are not null, and the rule of the entry that ``value`` names.
+
+    Of a rule with two forms (``if``: a key is there), the one that ``value`` has.
+    """
     rules = [rule]
+    if "if" in rule:
+        there = isinstance(value, dict) and value.keys() >= {*rule["if"]["required"]}
+        rules += branches(value, rule["then" if there else "else"])
     for option in rule.get("anyOf", []):  # here always "something or null"
         if option.get("type") != "null":
             rules += branches(value, option)

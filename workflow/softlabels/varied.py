@@ -174,10 +174,10 @@ class _Expansion:
             if any(whole == key or whole.startswith(f"{key}.") for key in SAYS_NOTHING):
                 self.problem(f"{self.place}: '{text}' changes no result, so that it cannot be varied. Remove it.")
                 return None
-            if moved := schema.section(kind).get("properties", {}).get(path[0], {}).get("moved"):
+            if moved := schema.properties({}, schema.section(kind)).get(path[0], {}).get("moved"):
                 path[:1] = moved.split(".")
             return Key(text, kind, tuple(path))
-        owners = [kind for kind in SECTIONS if head in schema.section(kind).get("properties", {})]
+        owners = [kind for kind in SECTIONS if head in schema.properties({}, schema.section(kind))]
         near = [f"{kind}.{text}" for kind in owners]
         rest = ".".join(filter(None, rest.split("."))) or "…"
         near += [f"{kind}.{rest}" for kind in difflib.get_close_matches(head, [*SECTIONS, *SHORT], n=1)]

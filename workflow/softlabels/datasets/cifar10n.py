@@ -13,7 +13,7 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from .cells import Cells, Column
 from .contract import Content, Options, Votes
 from .counts import one_row_an_image
 from .images import Images, relative_names
+
+if TYPE_CHECKING:  # only whoever asks has looked
+    from .looks import Guess, Look
 
 ENTRY = {
     "about": "CIFAR-10N or CIFAR-100N as published - the .pt file of labels, and the images in the order of the "
@@ -40,7 +43,8 @@ ENTRY = {
             "default": ["random_label1", "random_label2", "random_label3"],
             "description": "Entries of the file that are votes (CIFAR-100N has one, noisy_label)."},
     },
-    "shared": ["classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
+    "shared": ["classes", "unvoted", "minimum_votes", "pseudonymise",
+        "pixels", "resize", "deep", "follow_links"],
     "gives": ["votes"],
     "memory": 700,  # of PyTorch, which reads the file
 }  # fmt: skip
@@ -52,6 +56,8 @@ DERIVED = ["aggre_label", "worse_label"]  # from the three: their majority, and 
 CLEAN = {"noisy_coarse_label": "clean_coarse_label"}  # CIFAR's own label of a vote, where it is not clean_label
 BATCH, WORKER = "annotators, batches", "annotators, worker {}"  # roles of the side information's columns
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+SIDE = "side_info_cifar10N.csv"
+FORM = "the published CIFAR-10_human.pt or CIFAR-100_human.pt"
 LICENCE = "CC BY-NC 4.0"
 CITATION = (
     "Wei, Zhu, Cheng, Liu, Niu, Liu: Learning with Noisy Labels Revisited: A Study Using Real-World Human Annotations, "
@@ -62,12 +68,12 @@ CITATION = (
 def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
     """The content of a folder of images, named in the order of the training set, with CIFAR-N's ``labels``."""
     path, voted = files["labels"], source["votes"]
-    images = relative_names(files["images"], files["folder"])
+    images = relative_names(files["images"], files["folder"], source["follow_links"])
     entries = load(path)
     clean = CLEAN.get(voted[0], "clean_label")
     columns = [name for name in (clean, *DERIVED) if name in entries]
     labels = labels_of(path, entries, [*voted, *columns], problems)
-    classes = source["classes"] or default_classes(labels)
+    classes = imported.in_order(source) or default_classes(labels)
     check_classes(path, labels, classes, problems)
     one_row_an_image(path, len(labels[voted[0]]), images, problems)
     problems.stop()
@@ -254,3 +260,20 @@ def repeated(workers: Column, n: int) -> list[str]:
     again = ((np.diff(who, axis=0) == 0) & known).any(axis=0)
     remark = f"On {again.sum()} of {n} images two or three votes are of one person; all were kept."
     return [remark] if again.any() else []
+
+
+def recognise(look: Look) -> Guess | None:
+    """Whether a file is one of the two published ones with labels, or the side information about one."""
+    path = look.path
+    if path.suffix != ".pt":
+        return None
+    entries = load(path)
+    votes = [name for name in (*THREE, "noisy_label") if name in entries]
+    if not votes:
+        return None
+    look.length = len(entries[votes[0]])
+    more = {} if votes == THREE else {"votes": votes}
+    if votes == THREE and (path.parent / SIDE).is_file():
+        more["annotators"] = SIDE
+    what = "CIFAR-10N" if votes == THREE else "CIFAR-100N"
+    return look.guess(f"{what}'s labels", look.CERTAIN, path="labels", kind="cifar10n", **more)

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,16 +54,25 @@ NO_VOTES = Votes(np.zeros(0, np.int32), np.zeros(0, np.int16))
 
 
 @dataclass(frozen=True)
+class Pixels:
+    """What came of image files besides their pixels: columns of the items, and what the import has to say of them."""
+
+    columns: Mapping[str, Any]
+    remarks: Sequence[str] = ()
+    rules: Mapping[str, Any] = field(default_factory=dict)  # see read_image_rules; {}: those of the content
+
+
+@dataclass(frozen=True)
 class Content:
     """What a source holds: N items with votes, or distributions, or both.
 
-    ``images(path, threads)`` writes ``images.npy`` and returns the columns of the items that come with it; with None
-    for the path, it only looks whether it could.
+    ``images(path, threads)`` writes ``images.npy`` and returns :class:`Pixels`, or just the columns of the items that
+    come with it; with None for the path, it only looks whether it could.
     """
 
     names: list[str]  # of an image file, its path below the image folder
     classes: list[str]  # names of the C classes, in index order
-    images: Callable[[Path | None, int], Mapping[str, Any]]
+    images: Callable[[Path | None, int], Pixels | Mapping[str, Any]]
     votes: Votes | None = None
     p: np.ndarray | None = None  # float64 [N, C], each item's distribution where it is given or known exactly
     groups: list[str | None] | None = None  # of each item (None: none), or None where there are no groups
@@ -78,9 +87,15 @@ def write(content: Content, reference: str, outputs: Mapping[str, Path | None], 
     ``reference`` is ``votes`` (the shares of the votes) or ``exact`` (the distributions).
     """
     classes, votes = content.classes, content.votes
-    columns = content.images(outputs["images"], threads)
-    write_items(outputs["items"], content.names, content.groups, {**content.columns, **columns}, content.rules)
-    write_annotations(outputs["annotations"], votes or NO_VOTES, classes, content.notes)
+    pixels = content.images(outputs["images"], threads)
+    if not isinstance(pixels, Pixels):
+        pixels = Pixels(pixels)
+    columns = {**content.columns, **pixels.columns}
+    write_items(outputs["items"], content.names, content.groups, columns, pixels.rules or content.rules)
+    notes = content.notes
+    if pixels.remarks:
+        notes = {**notes, "remarks": [*notes.get("remarks", ()), *pixels.remarks]}
+    write_annotations(outputs["annotations"], votes or NO_VOTES, classes, notes)
     if reference == "votes":
         counts = votes.counts(len(content.names), len(classes))
         total = counts.sum(axis=1)

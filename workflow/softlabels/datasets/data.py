@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .. import io, registry
+from .. import io, registry, schema
 from ..errors import Problems, UserError
-from . import archives, contract
+from . import archives, contract, imported
 from .folder import image_files
 
 
@@ -32,7 +32,11 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
 @contextmanager
 def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> Iterator[contract.Content]:
     """The content of a source, as long as its files are there: an archive is unpacked in ``scratch`` until the end."""
-    source, reference, problems = config["source"], config["reference"], Problems()
+    problems = Problems()
+    config = schema.restored(config, schema.of_command())  # options that are newer than a source: as before them
+    reference, source = config["reference"], readable(config["source"])
+    if "archive" in inputs:
+        source["follow_links"] = False  # which lead anywhere, in a file of somebody else's
     for key, path in inputs.items():
         kind, there = ("folder", path.is_dir()) if key == "folder" else ("file", path.is_file())
         if not there:
@@ -55,9 +59,11 @@ def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> It
             files["folder"] = stack.enter_context(archives.unpacked(files["archive"], scratch))
             stack.enter_context(named(files["folder"], files["archive"]))
         if "folder" in files:
-            files["images"] = image_files(files["folder"])
+            files["images"] = image_files(files["folder"], source.get("follow_links", False), problems.remarks)
         content = registry.load("source", source["kind"])(source, files, problems)
         problems.stop()
+        if source.get("merged") and content.classes != [name for name, labels in source["merged"] if labels]:
+            raise UserError(f"source.classes: found a mapping, which {source['kind']} does not know. Give a list.")
         if (content.votes if reference == "votes" else content.p) is None:
             other = {"votes": "exact", "exact": "votes"}[reference]
             raise UserError(f"reference: found '{reference}', which this source does not know. Set it to '{other}'.")
@@ -66,10 +72,21 @@ def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> It
         yield replace(content, notes={"files": noted, **content.notes})
 
 
+def readable(source: dict[str, Any]) -> dict[str, Any]:
+    """The options of a source as its reader knows them: ``classes`` is a list or None, also where it is a mapping.
+
+    The mapping is ``merged`` (see :func:`.imported.merging`).
+    """
+    if not isinstance(source.get("classes"), list):
+        return dict(source)
+    return source | dict(zip(("classes", "merged"), imported.merging(source["classes"]), strict=True))
+
+
 @contextmanager
 def named(folder: Path, archive: Path) -> Iterator[None]:
     """Name the archive, not the folder that it is unpacked in and that will be gone, in a message on its content."""
     try:
         yield
     except UserError as error:
-        raise UserError(str(error).replace(str(folder), str(archive))) from None
+        listed = {text.replace(str(folder), str(archive)): times for text, times in error.listed.items()}
+        raise UserError(str(error).replace(str(folder), str(archive)), listed) from None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,11 @@ from . import imported
 from .cells import Cells, Column
 from .contract import Content, Options, Votes
 from .download import FILES
+from .folder import image_files
 from .images import relative_names
+
+if TYPE_CHECKING:  # only whoever asks has looked
+    from .looks import Guess, Look
 
 ENTRY = {
     "about": "A data set of the DCIC benchmark (MiceBone, Benthic, Pig, …) as published - folds of images and "
@@ -39,12 +43,14 @@ ENTRY = {
             "description": "Whether a data set that is known must have the published number of images in each class "
             "and fold."},
     },
-    "shared": ["checksum", "classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
+    "shared": ["checksum", "classes", "unvoted", "minimum_votes", "pseudonymise", "pixels", "resize", "deep",
+        "follow_links"],
     "gives": ["votes"],
     "inside": {"votes": "annotations.json"},
     "one_of": ["images", "archive"],
 }  # fmt: skip
 
+FORM = "the annotations.json of a data set of the benchmark, or its published archive"
 ANNOTATIONS = "annotations.json"
 ANONYMOUS = "INVALID"  # what stands for a mail address, and before the number that stands for a name
 TIME = "%d-%m-%Y-%H-%M-%S"
@@ -85,7 +91,7 @@ def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Conte
     """The content of a data set of the benchmark, which lies in the folder or somewhere below it."""
     root = dataset_folder(files["folder"])
     path, remarks = root / ANNOTATIONS, [REMARK]
-    images = fold_images(files["images"], root, remarks)
+    images = fold_images(files["images"], root, source["follow_links"], remarks)
     sets = imported.document(path)
     if not isinstance(sets, list) or not sets:
         raise UserError(
@@ -125,9 +131,9 @@ def dataset_folder(folder: Path) -> Path:
     return found[0]
 
 
-def fold_images(images: list[Path], root: Path, remarks: list[str]) -> dict[str, Path]:
+def fold_images(images: list[Path], root: Path, follow_links: bool, remarks: list[str]) -> dict[str, Path]:
     """The images in folders of the data set, of which there must be some; a remark counts the others."""
-    inside = relative_names([path for path in images if path.is_relative_to(root)], root)
+    inside = relative_names([path for path in images if path.is_relative_to(root)], root, follow_links)
     folds = {name: path for name, path in inside.items() if "/" in name}
     if not folds:
         raise UserError(f"{root}: found no image in a folder of it, expected them in fold1, fold2 and so on.")
@@ -314,3 +320,20 @@ def compare(root: Path, name: str, votes: Votes, classes: list[str], fold: np.nd
                 f"{root}: {what}: found {shown[0]}, expected {shown[1]} as published for {name}. Get the whole data "
                 f"set; set source.published_sizes to false for a part of it."
             )
+
+
+def recognise(look: Look) -> Guess | None:
+    """Whether a file is the annotations.json, or a published archive, of a data set of the benchmark."""
+    what = "a data set of the DCIC benchmark"
+    if look.path.suffix == ".zip" and look.path.stem in PUBLISHED:
+        return look.guess(what, look.CERTAIN, path="archive", kind="dcic")
+    sets = [row["annotations"] for row in look.rows[:1] if isinstance(row.get("annotations"), list)]
+    if not any(isinstance(part, dict) and "image_path" in part for parts in sets for part in parts[:1]):
+        return None
+    folder = look.path.resolve().parent
+    known = PUBLISHED.get(folder.name.replace("#", ""))
+    there = len(image_files(folder))
+    if known and there != sum(known[1]):
+        note = f"The folder has {there} images, the published data set {sum(known[1])}: so published_sizes is false."
+        return look.guess(what, look.CERTAIN, note, path="", kind="dcic", images=".", published_sizes=False)
+    return look.guess(what, look.CERTAIN, path="", kind="dcic", images=".")

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +20,11 @@ from ..errors import Problems, UserError
 from . import cells, imported
 from .cells import Cells, Column
 from .contract import Content, Options
-from .counts import classes_of_columns, of_images, own_columns, read_array, read_wide
+from .counts import ORDER, classes_of_columns, of_images, own_columns, read_array, read_wide
 from .images import relative_names
+
+if TYPE_CHECKING:  # only whoever asks has looked
+    from .looks import Guess, Look
 
 ENTRY = {
     "about": "Images and ready label distributions, without votes.",
@@ -36,12 +39,17 @@ ENTRY = {
         "tolerance": {"type": "number", "minimum": 0, "maximum": 0.1, "default": 0.001,
             "description": "How far from 1 a row may sum (rounded numbers do); it is then divided by its sum."},
     },
-    "shared": ["order", "name_column", "group_column", "separator", "classes", "pixels", "resize", "deep"],
+    "shared": ["order", "name_column", "group_column", "separator", "classes", "pixels", "resize", "deep",
+        "follow_links"],
     "gives": ["exact"],
 }  # fmt: skip
 
 # Rows that sum to 1 within this are kept bit for bit: floating point promises no more, and the reference asks for it.
 ROUNDING = 1e-9
+FORM = (
+    "numbers that sum to 1 for each image: an array, a column a class beside the image's, a column or key of lists or "
+    "objects"
+)
 EXPECTED = "a number from 0 to 1"
 
 # Distributions as a file gives them, float64 [R, C]; the class names; and the table of the rows, if there is one.
@@ -50,12 +58,12 @@ Rows = tuple[np.ndarray, list[str], Cells | None]
 
 def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
     """The content of an image folder with ``distributions``."""
-    path, images = files["distributions"], relative_names(files["images"], files["folder"])
-    suffix = path.suffix.lower()
+    path, images = files["distributions"], relative_names(files["images"], files["folder"], source["follow_links"])
+    suffix = cells.suffix_of(path)
     if suffix == ".jsonl":
         p, classes, table = read_jsonl(path, files["folder"], source, problems)
         source = {**source, "order": "name"}  # always
-    elif suffix == ".npy":
+    elif path.suffix.lower() == ".npy":
         p, classes, table = read_matrix(path, source, problems)
     else:
         read_table = read_lists if source["distribution_column"] else read_columns
@@ -83,11 +91,14 @@ def summing_to_one(
     total = p.sum(axis=1)
     off = np.abs(total - 1)
     bad = off > max(tolerance, ROUNDING)
-    for row in np.flatnonzero(bad)[: imported.MOST_NAMED]:
-        problems.add(
+    imported.note(
+        (
             f"{place(row)}: the numbers sum to {total[row]:.10g}, expected 1 (source.tolerance allows {tolerance:g} "
             f"more or less). Correct that row."
-        )
+            for row in np.flatnonzero(bad)
+        ),
+        bad.sum(), "rows whose numbers do not sum to 1", problems,
+    )  # fmt: skip
     rounded = (off > ROUNDING) & ~bad
     if not rounded.any():
         return p, []
@@ -102,10 +113,14 @@ def check_shares(
     p: np.ndarray, given: Any, classes: list[str], place: Callable[[int], str], tolerance: float, problems: Problems
 ) -> None:
     """Note what cannot stand in a distribution; ``given[row][column]`` is what the file holds."""
-    for row, column in np.argwhere(~is_share(p, tolerance))[: imported.MOST_NAMED]:
-        problems.add(
+    bad = np.argwhere(~is_share(p, tolerance))
+    imported.note(
+        (
             f"{place(row)}, class '{classes[column]}': found '{given[row][column]}', expected {EXPECTED}. Correct it."
-        )
+            for row, column in bad
+        ),
+        len(bad), "such numbers", problems,
+    )  # fmt: skip
 
 
 def read_matrix(path: Path, source: Options, problems: Problems) -> Rows:
@@ -139,8 +154,7 @@ def read_lists(path: Path, source: Options, problems: Problems) -> Rows:
     table = cells.read(path, own_columns(path, names, source, problems), problems)
     with cells.readable_parquet(path) as file:
         column = file.read([name]).column(name)
-    is_list = any(test(column.type) for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
-    if not is_list and not pa.types.is_struct(column.type):
+    if not cells.is_list(column.type) and not pa.types.is_struct(column.type):
         raise UserError(
             f"{path}: column '{name}' is {column.type}, expected a list of numbers, or a struct with a number a class. "
             f"Correct source.distribution_column."
@@ -189,13 +203,14 @@ def known(role: str, path: Path, source: Options, names: Sequence[str], problems
 
 def json_lines(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a file with one JSON object a line, each with its line; other lines are noted."""
-    with path.open("rb") as file:
+    with cells.text_of(path, errors="surrogateescape") as file:  # a bad line is told as one, and the rest is read
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                record = json.loads(line.decode("utf-8-sig"), object_pairs_hook=imported.distinct)
-                if b"\\u" in line:  # half of a surrogate pair is valid JSON, but no text
+                line.encode(errors="surrogateescape").decode()  # says where bytes are no text
+                record = json.loads(line.removeprefix("\ufeff"), object_pairs_hook=imported.distinct)
+                if "\\u" in line:  # half of a surrogate pair is valid JSON, but no text
                     json.dumps(record, ensure_ascii=False).encode()
             except (ValueError, RecursionError) as error:
                 reason = getattr(error, "msg", error)  # without the place in the line's text, "line 1"
@@ -258,7 +273,8 @@ def stacked(values: Sequence[Any], table: Cells, what: str, source: Options, pro
 
     ``what`` is their column or key in the table. Other values and lengths, and classes that are not known, are noted.
     """
-    kind, classes = next((type(value) for value in values if isinstance(value, list | dict)), list), source["classes"]
+    kind = next((type(value) for value in values if isinstance(value, list | dict)), list)
+    classes = source["classes"] if kind is dict else imported.in_order(source)
     if kind is dict:
         labels = {label for value in values if isinstance(value, dict) for label in value}
         classes = imported.class_names(str(table.path), labels, classes, problems)
@@ -289,3 +305,38 @@ def as_float(value: Any) -> float:
         return float(value) if is_number(value) else np.nan
     except OverflowError:  # JSON's whole numbers have no limit
         return np.inf
+
+
+def recognise(look: Look) -> Guess | None:
+    """Whether a file may hold distributions: an array, a column or key of lists or objects, or a column a class."""
+    what, sums = "ready label distributions", partial(np.isclose, 1, atol=0.01)
+    if look.array is not None and look.array.dtype.kind == "f" and sums(look.array.sum(axis=1)).all():
+        return look.guess(what, look.LIKELY, ORDER, path="distributions", kind="distributions")
+    lists = [key for key in look.columns if look.rows and all(is_distribution(row.get(key)) for row in look.rows)]
+    item = look.item_column()
+    if lists and (item or not look.is_table):
+        more = {"order": "name", "name_column": item} if look.is_table else {"images": "."}
+        one = {"distribution_column": lists[0]}
+        return look.guess(what, look.LIKELY, path="distributions", kind="distributions", **more, **one)
+    shares = [name for name in look.columns if name != item and look.is_numeric(name)]
+    rows = [[float(row[name]) for name in shares] for row in look.rows if all(row.get(name) for name in shares)]
+    if not item or len(shares) < 2 or not rows or not sums(np.array(rows).sum(axis=1)).all():
+        return None
+    if np.array(rows).min() < 0 or set(np.unique(rows)) <= {0, 1}:
+        return None  # a 1 in each row and nothing else: votes
+    more = {"group_column": group} if (group := look.named(look.GROUPS)) else {}
+    if look.separator != ",":
+        more["separator"] = look.separator
+    note = [f"All of {', '.join(shares)} are classes: list those that are in `classes`." if len(shares) > 12 else ""]
+    return look.guess(
+        what, look.LIKELY, *filter(None, note), path="distributions", kind="distributions", order="name",
+        name_column=item, **more,
+    )  # fmt: skip
+
+
+def is_distribution(value: Any) -> bool:
+    """Whether a value of JSON or Parquet is a list or an object of numbers that sum to 1."""
+    numbers = [part for part in value.values() if part is not None] if isinstance(value, dict) else value
+    return (
+        isinstance(numbers, list) and len(numbers) > 1 and all(map(is_number, numbers)) and abs(sum(numbers) - 1) < 0.01
+    )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from .cells import Column
 from .contract import Content, Options, Votes
 from .images import relative_names
 
+if TYPE_CHECKING:  # only whoever asks has looked
+    from .looks import Guess, Look
+
 ENTRY = {
     "about": "A data set of the peerannot library - answers.json, metadata.json and train/CLASS/NAME-KEY.",
     "options": {
@@ -29,11 +32,13 @@ ENTRY = {
             "description": "The data set's folder, with answers.json, metadata.json and train/ (required).",
             "input": "folder", "required": True},
     },
-    "shared": ["classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
+    "shared": ["classes", "unvoted", "minimum_votes", "pseudonymise",
+        "pixels", "resize", "deep", "follow_links"],
     "gives": ["votes"],
     "inside": {"votes": "answers.json", "about": "metadata.json"},
 }  # fmt: skip
 
+FORM = "answers.json of a data set of peerannot ({task: {annotator: index of the class}})"
 NO_ANSWER = (None, -1)
 
 
@@ -41,20 +46,20 @@ def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Conte
     """The content of a folder of peerannot; the folder of an image is kept as ``folder_class``, and is no vote."""
     folder, remarks = files["folder"], []
     answers, metadata = (read_object(folder / name, folder) for name in ("answers.json", "metadata.json"))
-    named = relative_names(files["images"], folder)
+    named = relative_names(files["images"], folder, source["follow_links"])
     images = {name: path for name, path in named.items() if name.startswith("train/") and name.count("/") > 1}
     if not images:
         raise UserError(f"{folder}: found no image in train/CLASS/, expected train/CLASS/NAME-KEY.png. Put them there.")
     if other := len(named) - len(images):
         remarks.append(f"{other} images outside of the class folders in train/ were not imported.")
     keys = image_keys(images, folder, problems)
-    classes = class_order(folder, source["classes"], metadata, problems)
+    classes = class_order(folder, imported.in_order(source), metadata, problems)
     problems.stop()
     elsewhere = {key_of(name) for name in named if name not in images}
     votes = read_votes(folder / "answers.json", answers, keys, elsewhere, classes, remarks, problems)
     problems.stop()
     folders = np.array([name.split("/")[1] for name in images], object)
-    compare(folder, folders, votes, classes, source["classes"] is not None, remarks, problems)
+    compare(folder, folders, votes, classes, imported.in_order(source) is not None, remarks, problems)
     columns = {"folder_class": folders}
     return imported.content(source, images, classes, problems, votes=votes, columns=columns, remarks=remarks)
 
@@ -166,3 +171,11 @@ def compare(
             f"{folder / 'answers.json'}: found indices that fit the class folders in the order {', '.join(order)}, "
             f"expected the sorted one, {', '.join(classes)}. Set source.classes to the order that is right."
         )
+
+
+def recognise(look: Look) -> Guess | None:
+    """Whether a file is the answers.json of a data set of the library."""
+    answers = look.document if isinstance(look.document, dict) else {}
+    if look.path.name != "answers.json" or not all(isinstance(given, dict) for given in answers.values()):
+        return None
+    return look.guess("a data set of peerannot", look.CERTAIN, path="", kind="peerannot", images=".")

@@ -1,33 +1,54 @@
-"""Images with a table of votes: one row a vote (long), or one row an image and a column of counts a class (wide)."""
+"""Images with a table of votes, in one of the layouts of ``layouts.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import Problems, UserError
-from . import cells, imported
-from .cells import Cells
-from .contract import Content, Options, Votes
-from .counts import matrix, read_array, rows_of_images
+from . import imported, lists, onehot, per_item, raters
+from .cells import PLACE, Cells, Column, names_of
+from .contract import Content, Options
+from .counts import read_array
 from .images import Images, relative_names
+from .layouts import LAYOUTS, Layout, recognise_long, recognise_wide
+from .where import chosen
+
+if TYPE_CHECKING:  # only whoever asks has looked
+    from .looks import Guess, Look
+
 
 ENTRY = {
-    "about": "Images and a table - one vote a row (long), or one image a row and a column of counts a class (wide).",
+    "about": "Images and a table of votes - one a row, counts a class, a column a rater, or lists (`layout`).",
     "options": {
         "images": {
             "type": "string", "description": "Folder of the images (required).", "input": "folder", "required": True},
         "votes": {
-            "type": "string", "description": "CSV or Parquet file (required).", "input": "votes", "required": True},
-        "layout": {"enum": ["long", "wide"], "default": "long",
-            "description": "One vote a row, or one image a row and counts a class."},
+            "type": "string", "description": "CSV or Parquet file (required); of raters also a matrix, `.npy`; of "
+            "lists also `.jsonl` or `.json`.", "input": "votes", "required": True},
+        "layout": {"enum": ["long", "wide", "raters", "onehot", "lists"], "default": "long",
+            "description": "One vote a row (`onehot` - with 0 or 1 in a column a class), or one image a row and counts "
+            "a class (`wide`), the answer of each rater in a column (`raters`), or lists of votes (`lists`)."},
+        "raters": {"anyOf": [{"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1,
+            "uniqueItems": True}, {"type": "null"}], "default": None, "neutral": None,
+            "description": "For `layout: raters`, their columns; null takes all that have no other role."},
+        "header": {"anyOf": [{"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1,
+            "uniqueItems": True}, {"enum": ["none"]}, {"type": "null"}], "default": None, "neutral": None,
+            "description": "Names of the columns of a text file whose first line has none; `none` calls them by their "
+            "place, from 0."},
+        "order_file": {"type": ["string", "null"], "default": None, "neutral": None, "input": "order_file",
+            "description": "For `columns: {item: null}`, a text file with the image of each row, one a line; null - "
+            "the images in the order of their names."},
         "columns": {
             "type": "object", "additionalProperties": False, "default": {}, "description": "Names of the columns.",
             "properties": {
-                "item": {"type": "string", "default": "item", "description": "Column with the image."},
+                "item": {"type": ["string", "null"], "default": "item",
+                    "description": "Column with the image; null - there is none, see `order_file` (a `.npy` file has "
+                    "none)."},
                 "annotator": {"type": ["string", "null"], "default": "annotator",
                     "description": "Column with who voted; null for anonymous votes."},
                 "label": {"type": "string", "default": "label", "description": "Column with the chosen class."},
@@ -36,7 +57,18 @@ ENTRY = {
                 "weight": {"type": ["string", "null"], "default": None,
                     "description": "Column with the vote's weight in labels (not in the reference)."},
                 "time": {"type": ["string", "null"], "default": None,
-                    "description": "Column with the vote's time, a number; kept with the votes."}}},
+                    "description": "Column with the vote's time, a number; kept with the votes."},
+                "split": {"type": ["string", "null"], "default": None, "neutral": None,
+                    "description": "Column with the published part of the image, for `splits: {kind: column}`."},
+                "truth": {"type": ["string", "null"], "default": None, "neutral": None,
+                    "description": "Column with the true class of the image from elsewhere (biopsy, adjudication, "
+                    "follow-up), or nothing; networks and votes are scored against it, none is trained on it."},
+                "about_item": {"type": ["string", "null"], "default": None, "neutral": None,
+                    "description": "Column of `about_items` with the image; null: named as `item`."}}},
+        "about_items": {
+            "type": ["string", "null"], "default": None, "neutral": None, "input": "about_items",
+            "description": "CSV or Parquet file with a row an image, which has the columns `group`, `split` and "
+            "`truth`; null: they stand in `votes`."},
         "item_by": {"enum": ["name", "index"], "default": "name",
             "description": "Whether an image is named by its file, or by its place (from 0) in the order of the file "
             "names."},
@@ -67,69 +99,104 @@ ENTRY = {
             "description": "`.npy` of published counts [N, C]; the data card says how the votes differ.",
             "input": "compare"},
     },
-    "shared": ["separator", "classes", "unvoted", "pseudonymise", "pixels", "resize", "deep"],
+    "shared": ["separator", "classes", "unvoted", "minimum_votes", "missing", "repeats", "pseudonymise",
+        "pixels", "resize", "deep", "follow_links"],
     "gives": ["votes"],
 }  # fmt: skip
 
+FORM = (
+    "a column with the image (its file's name), and one with the class of a vote, one a class with numbers of votes or "
+    "0 and 1, one a rater, or lists of votes"
+)
 TRUE, FALSE = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
-LIGHTEST, HEAVIEST = 1e-30, 1e30  # weights are kept with 32 bits, which end at about 1e-38 and 3e38
-MOST_DIGITS = 4  # of a class's number where classes are not listed: a longer one is a slip, and would name them all
 
 
 def read(source: Options, files: Mapping[str, Any], problems: Problems) -> Content:
     """The content of an image folder with a table of ``votes``, and perhaps counts to ``compare`` them with."""
-    images = relative_names(files["images"], files["folder"])
-    table, classes = open_table(files["votes"], source, problems)
+    images = relative_names(files["images"], files["folder"], source["follow_links"])
+    layout = LAYOUTS[source["layout"]]
+    check_layout(source, files, problems)
+    if files["votes"].suffix.lower() == ".npy":
+        source = {**source, "columns": {**source["columns"], "item": None}}
+    table, classes = open_table(files["votes"], per_item.of_votes(source, "about_items" in files), layout, problems)
     remarks: list[str] = []
+    if source["columns"]["item"] is None:
+        source = {**source, "item_by": "name" if "order_file" in files else "index"}
+        table.columns["item"] = in_order(table, files.get("order_file"), images, remarks)
     table = chosen(table, source["where"], remarks, problems)
     table = attentive(table, source["attention"], remarks, problems)
-    layout = wide if source["layout"] == "wide" else long
-    votes, classes, groups = layout(table, source, classes, images, problems)
+    per_item.refuse_cases(table, source, images)
+    votes, classes, groups = layout.found(table, source, classes, images, problems, remarks)
     problems.stop()
+    about = per_item.read(table, files.get("about_items"), source, classes, images, problems)
     if "compare" in files:
         remarks.append(comparison(files["compare"], votes.counts(len(images), len(classes))))
-    return imported.content(source, images, classes, problems, votes=votes, groups=groups, remarks=remarks)
+    return imported.content(
+        source, images, classes, problems, votes=votes, groups=about.groups or groups, columns=about.columns,
+        remarks=remarks,
+    )  # fmt: skip
 
 
-def open_table(path: Path, source: Options, problems: Problems) -> tuple[Cells, list[str] | None]:
-    """The columns that the configuration names, by role, and the classes of a wide table."""
-    roles = {f"columns.{role}": name for role, name in source["columns"].items() if name is not None}
-    roles |= {f"where.{name}": name for name in source["where"]}
-    if source["attention"]:
-        if source["layout"] == "wide" or source["columns"]["annotator"] is None:
-            raise UserError(
-                "source.attention: found no annotators to check, expected a table of votes with a column of them. Set "
-                "source.layout to 'long' and source.columns.annotator to that column, or source.attention to null."
-            )
-        roles |= {f"attention.{role}": source["attention"][role] for role in ("check", "correct")}
-    classes = source["classes"]
-    if source["layout"] == "wide":
-        for role in ("label", "annotator", "weight", "time"):
-            roles.pop(f"columns.{role}", None)
-        names = cells.header(path, source["separator"])
-        classes = classes or [name for name in names if name not in roles.values()]
-        roles |= {f"classes.{name}": name for name in classes}
-    return cells.read(path, roles, problems, source["separator"]), classes
-
-
-def chosen(table: Cells, where: Mapping[str, Any], remarks: list[str], problems: Problems) -> Cells:
-    """The rows whose columns have the values that ``where`` asks for: a value, one of a list, or ``{not: …}``."""
-    for name, wanted in where.items():
-        negated = isinstance(wanted, dict)
-        values = wanted["not"] if negated else wanted
-        texts = {str(value).casefold() for value in (values if isinstance(values, list) else [values])}
-        column = table.columns[f"where.{name}"]
-        keep = np.array([(text.casefold() in texts) != negated for text in column.texts], bool)[column.code]
-        if not keep.any():
-            found = ", ".join([repr(text) for text in column.texts[:5]] + ["…"] * (len(column.texts) > 5))
+def check_layout(source: Options, files: Mapping[str, Any], problems: Problems) -> None:
+    """Note options that the layout would ignore."""
+    layout, columns = source["layout"], source["columns"]
+    if source["raters"] and layout != "raters":
+        problems.add("source.raters: names columns of raters. Set source.layout to 'raters', or source.raters to null.")
+    if "order_file" in files and columns["item"] is not None and files["votes"].suffix.lower() != ".npy":
+        problems.add(
+            "source.order_file: names the images of the rows, as source.columns.item does. Set one of them to null."
+        )
+    unused = {"raters": ("label", "weight", "time"), "onehot": ("label",)}.get(layout, ())
+    for role in unused:
+        if columns[role] not in (None, role):
             problems.add(
-                f"{table.path}: source.where leaves no row: column '{name}' holds {found}. Correct source.where."
+                f"source.columns.{role}: found '{columns[role]}', but source.layout is '{layout}', which has no such "
+                f"column. Remove the key, or correct the layout."
             )
-            problems.stop()
-        if not keep.all():
-            remarks.append(f"{(~keep).sum()} of {len(table)} rows were left out by `where` on column '{name}'.")
-        table = table.kept(keep)
-    return table
+    problems.stop()
+
+
+def open_table(path: Path, source: Options, layout: Layout, problems: Problems) -> tuple[Cells, list[str] | None]:
+    """The columns that the configuration names, by role, and the classes where the layout's header has them."""
+    attention = source["attention"]
+    if attention and (source["columns"]["annotator"] is None or not layout.annotators):
+        raise UserError(
+            "source.attention: found no annotators to check, expected a table of votes with a column of them. Set "
+            "source.layout to 'long' and source.columns.annotator to that column, or source.attention to null."
+        )
+    format_of = (source["separator"], source["header"])
+    roles, classes = layout.roles(source, layout.header(path, *format_of))
+    keys = {f"columns.{role}" if role in source["columns"] else role: name for role, name in roles.items()}
+    keys |= {f"where.{name}": name for name in source["where"]}
+    if attention:
+        keys |= {f"attention.{role}": attention[role] for role in ("check", "correct")}
+    table = layout.read(path, keys, problems, *format_of)
+    columns = {key.removeprefix("columns."): column for key, column in table.columns.items()}
+    return replace(table, columns=columns), classes
+
+
+def in_order(table: Cells, order: Path | None, images: Images, remarks: list[str]) -> Column:
+    """The image of each row: by the lines of the file ``order``, or (None) the row's place in the order of the names.
+
+    Another number of rows than of lines, or images, is a UserError.
+    """
+    if order:
+        names, what = names_of(order), f"lines of {order}"
+        told = f"Row i is about the image in line i of {order.name}."
+    else:
+        names, what = [str(place) for place in range(len(images))], f"images in {images.folder}"
+        told = f"Row i is about the i-th image in name order: the first is '{next(iter(images))}'."
+    row = table.columns.pop(PLACE, None)  # where several rows of the table stand for one of the file, or none
+    n = len(table) if row is None else len(row.texts)
+    if len(names) != n:
+        swapped = sum(role.startswith("raters.") for role in table.columns) == len(names)
+        raise UserError(
+            f"{table.path}: found {n} rows without names (rows of empty cells are not counted), expected "
+            f"{len(names)}, the {what}. {'Swap rows and columns, a' if swapped else 'A'}dd or remove rows, name the "
+            f"images in a column (source.columns.item), or list them in source.order_file."
+        )
+    remarks.append(told)
+    return Column.of(names if row is None else [names[place] for place in row.code])
 
 
 def yes(table: Cells, role: str, problems: Problems) -> np.ndarray:
@@ -148,7 +215,7 @@ def attentive(table: Cells, attention: Mapping[str, Any] | None, remarks: list[s
     check = yes(table, "attention.check", problems)
     correct = yes(table.kept(check), "attention.correct", problems)
     problems.stop()
-    annotator = table.columns["columns.annotator"]
+    annotator = table.columns["annotator"]
     n = len(annotator.texts)
     checks = np.bincount(annotator.code[check], minlength=n)
     passed = np.bincount(annotator.code[check][correct], minlength=n)
@@ -170,56 +237,6 @@ def attentive(table: Cells, attention: Mapping[str, Any] | None, remarks: list[s
     return table.kept(keep)
 
 
-def long(
-    table: Cells, source: Options, classes: list[str] | None, images: Images, problems: Problems
-) -> tuple[Votes, list[str], list[str | None] | None]:
-    """Votes, classes and groups of a table with one vote a row."""
-    names = list(images)
-    item = imported.items(table, "columns.item", images, source["item_by"], problems)
-    column = table.columns["columns.label"]
-    used = [column.texts[code] for code in np.unique(column.code)]
-    if source["label_by"] == "index":
-        numbers = [int(text) for text in used if text.isdecimal() and len(text) <= MOST_DIGITS]
-        classes = classes or [str(index) for index in range(1 + max(numbers, default=1))]
-        known = {str(index): index for index in range(len(classes))}
-        remedy = f"Write one from 0 to {len(classes) - 1}, or set source.classes to all classes, or label_by to 'name'."
-    else:
-        listed = ", or add it to source.classes" if classes else ""
-        classes = imported.class_names(str(table.path), used, classes, problems)
-        known = {name: index for index, name in enumerate(classes)}
-        remedy = f"Write one of {', '.join(classes)}{listed}." if classes else "Write the name of a class."
-    label = imported.lookup(table, "columns.label", known, "label", remedy, problems)
-    annotator = weight = time = groups = None
-    if (role := "columns.annotator") in table.columns:
-        imported.one_vote_each(table, role, item, names, problems)
-        annotator = imported.annotators(table.columns[role])
-    if (role := "columns.group") in table.columns:
-        groups = imported.one_group_each(table, role, item, names, problems)
-    if (role := "columns.weight") in table.columns:
-        weight = imported.numbers(
-            table, role, source["columns"]["weight"],
-            lambda values: (values >= LIGHTEST) & (values <= HEAVIEST), "a positive number", problems,
-        )  # fmt: skip
-    if (role := "columns.time") in table.columns:
-        empty = np.array([text == "" for text in table.columns[role].texts], bool)
-        time = imported.numbers(
-            table, role, source["columns"]["time"],
-            lambda values: np.isfinite(values) | empty, "a number, or nothing", problems,
-        )  # fmt: skip
-    return Votes(item, label, annotator, weight, time), classes, groups
-
-
-def wide(
-    table: Cells, source: Options, classes: list[str], images: Images, problems: Problems
-) -> tuple[Votes, list[str], list[str | None] | None]:
-    """Votes, classes and groups of a table with one image a row and a column of counts a class."""
-    counts = matrix(table, classes, problems)
-    rows = rows_of_images(table, "columns.item", images, problems, source["item_by"])
-    problems.stop()
-    group = table.columns.get("columns.group")
-    return Votes.of_counts(counts[rows]), classes, group and [group.each(row) or None for row in rows]
-
-
 def comparison(path: Path, counts: np.ndarray) -> str:
     """One sentence on how the counts int ``[N, C]`` differ from published ones."""
     published = read_array(path, "iu", "integer counts")
@@ -230,3 +247,9 @@ def comparison(path: Path, counts: np.ndarray) -> str:
         f"Compared with {path.name}: {counts.sum()} votes here, {published.sum()} there; {differ} of {len(counts)} "
         f"items have other counts."
     )
+
+
+def recognise(look: Look) -> list[Guess]:
+    """What the layouts take a table for."""
+    tests = (lists.recognise, onehot.recognise, raters.recognise, recognise_wide, recognise_long)
+    return [guess for test in tests if (guess := test(look))]
