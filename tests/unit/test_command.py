@@ -184,7 +184,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_bash_completes_commands_options_choices_and_files(place):
     script(place.venv / "python", REAL)
     (place.repository / "my.yaml").touch()
-    assert completed(place, "./softlabels", "ex") == {"explain"}
+    assert completed(place, "./softlabels", "ex") == {"explain", "export"}
     assert {"--configfile", "--cores", "--config"} <= completed(place, "./softlabels", "run", "--c")
     assert completed(place, "./softlabels", "predict", "--device", "cu") == {"cuda"}
     assert completed(place, "./softlabels", "check", "my") == {"my.yaml"}

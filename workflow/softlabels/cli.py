@@ -98,6 +98,19 @@ class _Configuration(argparse.Action):
         namespace.configfile = value
 
 
+def _deep(text: str) -> str | dict[str, float]:
+    """A word of ``source.deep``, or a range of grey values, ``LOW,HIGH``."""
+    if text in ("refuse", "scale", "stretch"):
+        return text
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"found '{text}', expected refuse, scale, stretch or a range LOW,HIGH, such as --deep=-1000,3000"
+        ) from None
+    return {"low": low, "high": high}
+
+
 def _function(place: str) -> Callable[..., int | None]:
     """The function ``module:name`` as a command for people: imported when it is called."""
     module, _, name = place.partition(":")
@@ -113,9 +126,14 @@ def _run(configfile: Path | None, **arguments: Any) -> int:
 
 
 def _check(configfile: Path | None, overrides: list[str]) -> None:
-    from .check import command
+    from . import check, suggest
 
-    command(configfile or places.CONFIG, overrides)
+    if configfile and suggest.is_data(configfile):
+        if overrides:
+            raise UserError(f"{configfile}: is no configuration, so that it has no keys to replace. Omit --config.")
+        suggest.command(configfile)
+    else:
+        check.command(configfile or places.CONFIG, overrides)
 
 
 def _status(results: Path | None, configfile: Path | None, overrides: list[str], json_wanted: bool) -> None:
@@ -170,8 +188,10 @@ FOR_PEOPLE = {
             *CONFIGURATION, OVERRIDES, _argument("--cores", default="all", help="CPU cores to use (default: all)"),
         ]),
     "check": (
-        _check, "check a configuration and its data, without training",
-        "Check a configuration, its images and votes, labels and splits; list everything that is wrong.",
+        _check, "check a configuration and its data, or find the configuration of a file of votes",
+        "Check a configuration, its images and votes, labels and splits; list everything that is wrong. Of a file of "
+        "votes (CSV, Parquet, JSON, JSONL, .npy …) in the place of a configuration, say what it seems to be, and print "
+        "the configuration that reads it.",
         [*CONFIGURATION, OVERRIDES]),
     "status": (
         _status, "show what is done, running, waiting and failed",
@@ -193,8 +213,23 @@ FOR_PEOPLE = {
             _argument("--device", choices=["cpu", "cuda"], default="cpu", help="default: %(default)s"),
             _argument("--resize", choices=["stretch", "crop", "pad"],
                       help="images of another size (default: as the training images; generated ones: stretch)"),
-            _argument("--deep", choices=["refuse", "scale", "stretch"],
-                      help="16-bit grey (default: as the training images; generated ones: refuse)"),
+            _argument("--deep", type=_deep, metavar="{refuse,scale,stretch,LOW,HIGH}",
+                      help="grey values of more than 8 bits, for example --deep=-1000,3000 (default: as the training "
+                      "images; generated ones: refuse)"),
+            _argument("--follow-links", action="store_true",
+                      help="images and folders of them may be links to places outside of the folder"),
+        ]),
+    "export": (
+        _function("export:export"), "write a data set for Hugging Face, torchvision and others",
+        "Write votes, labels and splits of a data set as Parquet with a data set card, and its images as a folder that "
+        "Hugging Face's datasets and torchvision read. The data set must have been made.", [
+            _argument("dataset", help="name of the data set in the configuration"),
+            _argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder to write"),
+            _argument("--configfile", type=Path, metavar="CONFIG",
+                      help="configuration (default: config/config.yaml of the repository)"),
+            OVERRIDES,
+            _argument("--split", help="whose parts the folders of images are (default: the first of the studies)"),
+            _argument("--seed", type=int, help="seed of that split (default: the first)"),
         ]),
     "explain": (
         _explain, "follow one number of a table back to its images and votes",
