@@ -73,13 +73,14 @@ def imported(commands):
     modules = {*import_graph.reach(modules), "softlabels.provenance.manifest"}
     found = set()
     for module in modules:
+        tree = import_graph.tree(module)
         optional = {
             id(node)
-            for attempt in ast.walk(import_graph.tree(module)) if isinstance(attempt, ast.Try)
+            for attempt in ast.walk(tree) if isinstance(attempt, ast.Try)
             if any("ImportError" in ast.unparse(handler.type) for handler in attempt.handlers if handler.type)
             for statement in attempt.body for node in ast.walk(statement)
         }  # fmt: skip
-        for node in ast.walk(import_graph.tree(module)):
+        for node in ast.walk(tree):
             if module != "softlabels.locks" or "train" in commands:  # only a training takes a lock
                 found |= {(name.split(".")[0], id(node) in optional) for name in import_graph.elsewhere(node)}
     return {(name, flag) for name, flag in found if name not in sys.stdlib_module_names and name != "softlabels"}

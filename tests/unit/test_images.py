@@ -29,7 +29,7 @@ def pixels_of(path, tmp_path, pixels=None, resize="stretch", deep="refuse"):
 
 def test_lossless_rgb_pixels_and_file_hashes_arrive_unchanged(tmp_path):
     paths = [save(tmp_path / "a.png", RGB), save(tmp_path / "b.bmp", 255 - RGB)]
-    hashes = import_images(paths, PLAIN, tmp_path / "images.npy")["sha256"]
+    hashes = import_images(paths, PLAIN, tmp_path / "images.npy").columns["sha256"]
     np.testing.assert_array_equal(read_images(tmp_path / "images.npy"), [RGB, 255 - RGB])
     assert hashes == [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
 
@@ -125,7 +125,13 @@ def test_the_same_pixels_are_found_in_files_that_differ(tmp_path):
         save(tmp_path / name, array)
         for name, array in (("a.png", RGB), ("b.png", 255 - RGB), ("c.bmp", RGB), ("d.png", 255 - RGB), ("e.png", RGB))
     ]
-    assert import_images(paths, PLAIN, tmp_path / "images.npy")["duplicate"].to_pylist() == [None, None, 0, 1, 0]
+    assert import_images(paths, PLAIN, tmp_path / "images.npy").columns["duplicate"].to_pylist() == [
+        None,
+        None,
+        0,
+        1,
+        0,
+    ]
 
 
 def test_all_bad_files_are_in_one_message_and_nothing_is_left(tmp_path):

@@ -217,6 +217,36 @@ def test_a_folder_without_images_is_an_error(trained, tmp_path):
         predicted(trained, tmp_path)
 
 
+def test_links_are_followed_where_that_is_asked(trained, folder, tmp_path):
+    expected = predicted(trained, folder)
+    folder.rename(tmp_path / "store")
+    folder.mkdir()
+    (folder / "a").symlink_to(tmp_path / "store" / "a")
+    with pytest.raises(UserError, match=r"a: is a link to a folder .*, or add --follow-links if the place"):
+        predicted(trained, folder)
+    (folder / "b").mkdir()
+    for path in (tmp_path / "store" / "b").iterdir():
+        (folder / "b" / path.name).symlink_to(path)
+    with pytest.raises(UserError, match=r"links out of it\. .*, or add --follow-links if the place"):
+        predicted(trained, folder)
+    found = predicted(trained, folder, follow_links=True)
+    assert {name: p.tolist() for name, p in found.items()} == {name: p.tolist() for name, p in expected.items()}
+
+
+def test_messages_name_the_options_of_the_command(trained, folder):
+    Image.fromarray(np.array([[0, 4000]], np.uint16)).save(folder / "deep.png")
+    with pytest.raises(UserError, match=r"; --deep says how such values become 8-bit, for example --deep=0,4000\)"):
+        predicted(trained, folder)
+    with pytest.raises(UserError, match=r"^--deep: found low 5 and high 5"):
+        predicted(trained, folder, deep={"low": 5, "high": 5})
+
+
+def test_images_that_are_left_out_are_said(trained, folder, capfd):
+    (folder / "a" / "0.dcm").write_bytes(b"DICOM")
+    assert len(predicted(trained, folder)) == 9
+    assert "were left out: 1, a/0.dcm for one." in capfd.readouterr().err
+
+
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch, trained):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"--device cuda: torch sees no GPU here\. Use --device cpu"):

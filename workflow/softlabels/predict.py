@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from . import io
 from .datasets.folder import image_files
+from .datasets.grey import Deep, require_range
 from .datasets.images import COLOUR, read_image, relative_names, resized
 from .errors import UserError
 from .networks.base import Classifier, build, whole_float32
@@ -62,14 +65,15 @@ def load(path: str | Path, device: str = "cpu") -> Model:
     return Model(network.eval().to(device), about["classes"], about["height"], about["width"], about.get("images", {}))
 
 
-def chosen(trained: Mapping[str, Any], given: dict[str, str | None]) -> dict[str, str]:
+def chosen(trained: Mapping[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The rules for new images: those ``given``, else those of the training images; what contradicts these is said."""
     for name, value in given.items():
         known = trained.get(name)
-        if value and known not in (None, value, "refuse"):  # refuse: no training image was one of 16 bits
+        # refuse: no training image had more than 8 bits
+        if value and known not in (None, "refuse") and written(value) != written(known):
             print(
-                f"--{name} {value}: the training images were made with {name} '{known}'. Predictions of the same files "
-                f"may differ from the run's; leave --{name} out for what it was trained on.",
+                f"--{name} {written(value)}: the training images were made with {name} '{written(known)}'. Predictions "
+                f"of the same files may differ from the run's; leave --{name} out for what it was trained on.",
                 file=sys.stderr,
             )
     if trained.get("colour", COLOUR) != COLOUR:
@@ -82,27 +86,51 @@ def chosen(trained: Mapping[str, Any], given: dict[str, str | None]) -> dict[str
     return {name: value or trained.get(name) or default[name] for name, value in given.items()}
 
 
+def written(rule: str | Mapping[str, float]) -> str:
+    """A rule as the command line has it: a word, or both ends of a range of grey values."""
+    return rule if isinstance(rule, str) else f"{rule['low']:.9g},{rule['high']:.9g}"
+
+
+@contextmanager
+def by_arguments() -> Iterator[None]:
+    """Messages about images name options of a source; here they are arguments of the command."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error).replace("set source.follow_links to true", "add --follow-links")
+        text = re.sub(r"for example deep: \{low: ([^,]+), high: ([^}]+)\}", r"for example --deep=\1,\2", text)
+        raise UserError(text.replace("source.deep", "--deep")) from None
+
+
 def predict_folder(
-    model: Path, folder: Path, out: Path, device: str = "cpu", resize: str | None = None, deep: str | None = None
-) -> None:
+    model: Path, folder: Path, out: Path, device: str = "cpu", resize: str | None = None, deep: Deep | None = None,
+    follow_links: bool = False,
+) -> None:  # fmt: skip
     """Write a CSV with one row an image below ``folder``: its path there and the probability of each class.
 
     ``resize`` says how images of another size are brought to the model's: ``stretch``, ``crop`` or ``pad``; ``deep``
-    how grey values of 16 bits become 8: ``refuse``, ``scale`` or ``stretch``. None is what was done to the training
-    images (where the model does not say, ``stretch`` and ``refuse``), so that their own files get the run's stored
-    predictions; another choice than theirs is said on standard error. No image, or a file that is none, is a UserError.
+    how grey values of more than 8 bits become 8: ``refuse``, ``scale``, ``stretch`` or a range ``{low, high}``. None is
+    what was done to the training images (of percentiles the range that these had; where the model does not say,
+    ``stretch`` and ``refuse``), so that their own files get the run's stored predictions; another choice than theirs is
+    said on standard error, and so are images that are left out. Links out of the folder are images only with
+    ``follow_links``. No image, or a file that is none, is a UserError.
     """
     trained = load(model, device)
     resize, deep = chosen(trained.images, {"resize": resize, "deep": deep}).values()
-    named = relative_names(image_files(folder), folder)
+    told: list[str] = []
+    with by_arguments():
+        require_range(deep)
+        named = relative_names(image_files(folder, follow_links, told), folder, follow_links)
+    for sentence in told:
+        print(sentence, file=sys.stderr)
     size = (trained.width, trained.height)
-    with io.atomic(out) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with by_arguments(), io.atomic(out) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", *trained.classes])
         names = list(named)
         for start in progress(range(0, len(names), BATCH), "predict"):
             batch = names[start : start + BATCH]
-            images = [read_image(named[name], deep)[0] for name in batch]
+            images = [read_image(named[name], deep).image for name in batch]
             images = [image if image.size == size else resized(image, size, resize) for image in images]
             for name, p in zip(batch, trained(np.stack([np.asarray(image) for image in images])), strict=True):
                 writer.writerow([name, *(f"{value:.6f}" for value in p)])
