@@ -52,10 +52,23 @@ def test_another_seed_gives_another_random_start(embed):
     assert first != second
 
 
-def test_a_perplexity_of_as_many_as_the_test_items_says_what_to_lower(embed):
-    with pytest.raises(UserError, match=r"perplexity: found 24 with 24 test items.* Lower the perplexity to 8 or less"):
-        embed(perplexity=24)
-    assert not embed.path.exists()
+def test_a_perplexity_of_as_many_as_the_test_items_is_lowered_and_noted(embed):
+    lowered, metadata = io.read_table(embed(perplexity=24))
+    assert metadata["parameters"] == CONFIG | {"perplexity": 8, "asked": 24}
+    assert lowered == io.read_table(embed(perplexity=8))[0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_a_few_items_are_embedded_too(embed, tmp_path, n):
+    item = contracts.read_split(embed.files["split"]).item
+    part = np.where(np.arange(len(item)) < n, 2, 0)
+    contracts.write_split(tmp_path / "split.parquet", part, None, {})
+    contracts.write_features(tmp_path / "few.npy", np.random.default_rng(0).random((n, 8), np.float32))
+    files = embed.files | {"features": tmp_path / "few.npy", "split": tmp_path / "split.parquet"}
+    embedding.run(CONFIG | {"perplexity": 30}, files, {"embedding": embed.path})
+    table, metadata = io.read_table(embed.path)
+    assert np.isfinite([io.vector(table, "x"), io.vector(table, "y")]).all() and table.num_rows == n
+    assert metadata["parameters"]["perplexity"] == 1
 
 
 def test_features_of_another_split_are_refused(embed, tmp_path):

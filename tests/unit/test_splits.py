@@ -320,3 +320,60 @@ def test_more_folds_than_there_are_training_items_are_refused(tmp_path):
     inputs = data_set(tmp_path, np.arange(90) % 3, groups=[f"g{i // 6}" for i in range(90)])
     with pytest.raises(UserError, match=r"found 40 folds for the 9 images \(or groups of them\) of the training part"):
         folds_of(inputs, 40)
+
+
+# -- published ---------------------------------------------------------------------------------------------------------
+
+PUBLISHED = {
+    "kind": "column", "column": "split", "parts": {"train": ["Training"], "val": ["Public"], "test": ["Private"]},
+    "val_share": None, "groups": True, "duplicates": "together", "allow_missing_class": False,
+}  # fmt: skip
+
+
+def published(tmp_path, names, **columns):
+    """Items of two classes in turn, in parts by the first letters of their names."""
+    whole = {"t": "Training", "v": "Public", "p": "Private"}
+    groups = columns.pop("groups", None)
+    return data_set(
+        tmp_path, np.arange(len(names)) % 2, groups=groups, split=[whole[name] for name in names], **columns
+    )
+
+
+def test_a_published_split_is_the_same_for_every_seed(tmp_path):
+    inputs = published(tmp_path, "ttvvppttpp")
+    expected = ["train"] * 2 + ["val"] * 2 + ["test"] * 2 + ["train"] * 2 + ["test"] * 2
+    for seed in (0, 7):
+        assert split_of(inputs, seed, PUBLISHED).tolist() == expected
+
+
+@pytest.mark.parametrize("groups", [None, [f"g{i // 4}" for i in range(200)]])
+def test_validation_is_drawn_from_training_items_alone(tmp_path, groups):
+    inputs = published(tmp_path, "t" * 160 + "p" * 40, groups=groups)
+    first, second = (split_of(inputs, seed, PUBLISHED, val_share=0.25) for seed in (0, 1))
+    for part in (first, second):
+        assert (part[160:] == "test").all() and (part == "val").sum() == 40
+        hard = np.arange(160) % 2
+        assert ((part[:160] == "val") & (hard == 0)).sum() == 20
+        if groups:
+            assert all(len(set(part[i : i + 4])) == 1 for i in range(0, 160, 4))
+    assert (first != second).any()
+
+
+def test_a_published_split_that_separates_a_group_is_refused(tmp_path):
+    inputs = published(tmp_path, "ttvvpp", groups=["a", "b", "a", None, None, None])
+    with pytest.raises(UserError, match=r"items of group 'a' in part train \(0\.png\) and in part val \(2\.png\)"):
+        split_of(inputs, kind=PUBLISHED)
+    assert split_of(inputs, kind=PUBLISHED, groups=False).tolist()[2] == "val"
+
+
+def test_equal_pixels_in_two_published_parts_are_refused(tmp_path):
+    inputs = published(tmp_path, "ttvvpp", duplicate=pa.array([None, None, None, None, 0, None], pa.int32()))
+    with pytest.raises(UserError, match=r"same pixels in part train .* and in part test .*duplicates: apart"):
+        split_of(inputs, kind=PUBLISHED)
+
+
+def test_a_fold_of_a_published_training_part_may_be_left_out(tmp_path):
+    inputs, path = published(tmp_path, "t" * 12 + "vvpp"), tmp_path / "fold.parquet"
+    split.run({"split": PUBLISHED, "seed": 0, "fold": [1, 3]}, inputs, {"split": path})
+    part = io.read_table(path)[0].column("split").to_pylist()
+    assert part.count("held_out") == 4 and part[12:] == ["val", "val", "test", "test"]

@@ -395,6 +395,9 @@ AT = "@"  # between metric and group, in the name of a number in a ledger
 PLUS = "+"  # between metric and scaling, in the name of a term
 MOST_SCALED = 20  # classes that a vector or matrix is fitted for: a matrix has C² numbers
 GAP = "kl"  # the metric whose terms are kept after scaling, too: how much of its gap is confidence
+TRUTH = "truth"  # the group of the test items that have a truth from elsewhere, which their numbers are against
+BY_VOTES = "votes_"  # begins the numbers of such a group that votes have, whatever a network says
+UNCOMPARED = ("n_items", BY_VOTES)  # numbers of groups that begin so are equal for all labels
 COUNTS = frozenset({"n_items", "n_classes_present", "ties", "detail.n_items"})
 
 Key = tuple[str, str, str, str]  # part, group, scaling, metric

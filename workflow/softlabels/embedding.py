@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from . import io
 from .contracts import read_features, read_reference, read_split
-from .errors import UserError
+from .evaluation.perplexity import fitting
 from .evaluation.structure import label_smoothness
 
 
@@ -20,34 +20,36 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
 
     The file has one row a test item, ascending: item int32, x and y float32 (no unit). Its metadata hold the
     parameters, n, the final KL divergence in nats between the neighbourhoods, and the trustworthiness (Venna and Kaski
-    2001) and label smoothness of the embedding.
+    2001) and label smoothness of the embedding. A perplexity that is not below the number of items is lowered to a
+    third of it; the parameters then have ``asked``, too, what it was. A single item lies at the origin.
 
     Args:
         config: ``perplexity``, ``iterations``, ``init`` (pca or random), ``seed`` and ``neighbours`` of the numbers.
         inputs: ``features``, ``split`` and ``reference``.
 
     Raises:
-        UserError: features of another split or not finite, or a perplexity that is not below the number of items.
+        UserError: features of another split or not finite.
     """
     test = read_split(inputs["split"]).items("test")
     features = read_features(inputs["features"], test)
-    if config["perplexity"] >= len(test):
-        raise UserError(
-            f"perplexity: found {config['perplexity']} with {len(test)} test items, expected less than the number of "
-            f"items, best under a third of it. Lower the perplexity to {max(1, len(test) // 3)} or less."
-        )
+    asked = config["perplexity"]
+    if (perplexity := fitting(asked, len(test))) != asked:
+        config = {**config, "perplexity": perplexity, "asked": asked}
     reference = read_reference(inputs["reference"])
     p = reference.p[reference.rows(test)]
     with threadpool_limits(1):  # n_jobs does not reach the gradient, whose sums depend on the number of threads
         model = TSNE(
-            perplexity=config["perplexity"],
+            perplexity=perplexity,
             max_iter=config["iterations"],
             init=config["init"],
             random_state=config["seed"],
             n_jobs=1,
         )
-        points = model.fit_transform(features)
-        numbers = {"kl_divergence": model.kl_divergence_, **quality(features, points, p, config["neighbours"])}
+        if len(test) > 1:
+            points, divergence = model.fit_transform(features), model.kl_divergence_
+        else:
+            points, divergence = np.zeros((len(test), 2), np.float32), np.nan
+        numbers = {"kl_divergence": divergence, **quality(features, points, p, config["neighbours"])}
     columns = {
         "item": pa.array(test, pa.int32()),
         "x": pa.array(points[:, 0], pa.float32()),

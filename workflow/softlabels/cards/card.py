@@ -13,7 +13,7 @@ from ..contracts import read_reference
 from ..datasets.contract import Votes, read_images
 from ..evaluation.left_out import read_panels
 from ..io import json_number
-from . import agreement, facts, sheet, text
+from . import agreement, dependence, facts, sheet, text
 
 
 def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]) -> None:
@@ -22,7 +22,7 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
     Args:
         config: ``dataset``; ``about`` (``description``, ``licence``, ``citation``, ``homepage``, each a text or null);
             ``source`` (its ``kind`` and options); ``reference`` (``votes`` or ``exact``); ``splits`` (name and seed of
-            each file of ``inputs["splits"]``); ``seed`` of the half panels.
+            each file of ``inputs["splits"]``); ``seed`` of what is drawn.
         inputs: ``images``, ``items``, ``annotations``, ``reference``, and ``splits`` (a list, which may be absent).
         outputs: ``card_md``, ``card_json``, ``sheet`` and ``votes`` (figures, PNG).
     """
@@ -50,7 +50,9 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
         "items": {"n": len(p), "height": images.shape[1], "width": images.shape[2]},
         "classes": facts.classes(classes, p, hard),
         "reference": facts.reference(config["reference"], p, entropy),
-        "votes": None if counts is None else facts.votes(annotations, counts),
+        "votes": None
+        if counts is None
+        else {**facts.votes(annotations, counts), "dependence": dependence.test(counts, config["seed"])},
         "agreement": None
         if counts is None
         else {

@@ -12,6 +12,7 @@ import numpy as np
 from ..contracts import PARTS
 from ..documents import Bold, Bullets, Code, Document, Heading, Link, Picture, Rule, Table, Text
 from ..evaluation.references import FLOOR_PEOPLE
+from .dependence import NOTABLE
 
 Facts = Mapping[str, Any]
 NOT_STATED = "not stated"
@@ -174,10 +175,45 @@ def _votes(card: Facts) -> Iterator[Any]:
     yield _histogram(votes["an_item"]["histogram"], ["votes an image", "images"])
     if votes["items_with_one"]:
         yield f"{_of(votes['items_with_one'], card['items']['n'], 'images')} have one vote: no agreement shows there."
+    yield from _dependence(votes["dependence"])
     if votes["weight"]:
         yield f"Votes have weights: {_range(votes['weight'])}. Every number on this page counts each vote once."
     if votes["time"]:
         yield f"Times of {votes['time']['n']:,} votes, in the source's unit: {_range(votes['time'])}."
+
+
+def _dependence(found: Facts) -> Iterator[Any]:
+    """Whether the number of votes depends on disagreement, and what that does to entropies and floors."""
+    if found["p"] is None:
+        if found["items"]:
+            yield (
+                f"All {found['items']:,} images with two votes or more have {found['votes']}: their number does not "
+                "depend on how much people disagree."
+            )
+        return
+    fewer, more = found["fewer"], found["more"]
+    measured = (
+        f"Two votes differ with a probability of {percent(fewer['disagreement'])} on the {fewer['items']:,} images "
+        f"with 2 to {found['up_to']:,} votes, and of {percent(more['disagreement'])} on the {more['items']:,} with "
+        f"more (one pair of each image, rank sum, permutation p = {found['p']:.4f})."
+    )
+    if found["p"] >= NOTABLE:
+        yield f"No sign that the number of votes depends on how much people disagree. {measured}"
+        return
+    yield Bold("The number of votes depends on how much people disagree"), f". {measured}"
+    if found["direction"] == "more":
+        yield (
+            "It looks as if extra people were asked about disputed images. The entropy of images with few votes is "
+            "then too low: some are unanimous because asking stopped there. What needs several votes, such as floor, "
+            "panel and split half, speaks of the disputed images more than of all: as a floor of all images it is too "
+            "high. For fair entropies, use as many votes of each image: `votes:` in a label."
+        )
+    else:
+        yield (
+            "Images on which people agree have more votes. The entropy of images with few votes is then too low as "
+            "always, and just these are the disputed ones; what needs several votes, such as floor, panel and split "
+            "half, speaks of the clear images more than of all: as a floor of all images it is too low."
+        )
 
 
 def _agreement(card: Facts) -> Iterator[Any]:

@@ -12,8 +12,8 @@ from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from .. import contracts, io
-from ..contracts import ALL, AT, GAP, PLUS, STANDARD, Predictions, Split, Terms, rows_of
-from . import left_out, scaling, strata, structure
+from ..contracts import ALL, AT, GAP, PLUS, STANDARD, TRUTH, Predictions, Split, Terms, rows_of
+from . import left_out, scaling, strata, structure, truth
 from .aligned import Aligned, Values, mean, of_part, scorer
 from .divergence import EPS
 from .metrics.macro_acc import recall
@@ -27,8 +27,8 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     Args:
         config: ``set``, ``metrics`` (name to options), ``needs`` (of those that have any) and, of the standard set,
             ``structure: {neighbours}`` and any ``groupings`` of classes.
-        inputs: ``predictions``, ``features``, ``reference``, ``annotations``, ``split``, ``items`` and ``label`` (the
-            label table that the run was trained on).
+        inputs: ``predictions``, ``features`` (none of a network that was trained elsewhere), ``reference``,
+            ``annotations``, ``split``, ``items`` and ``label`` (the label table that the run was trained on).
 
     Raises:
         UserError: an item without a prediction, logits or features that are not finite, features of another split, or
@@ -38,12 +38,15 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     for name, grouping in config.get("groupings", {}).items():
         strata.require(name, grouping, reference.classes)
     predictions = contracts.read_predictions(inputs["predictions"])
-    logits = {part: predictions.of(part, split.items(part), len(reference.classes)) for part in ("val", "test")}
+    items = {part: split.items(part) for part in ("val", "test")}
+    if not len(predictions.items("val")):  # of a network that was trained elsewhere
+        items["val"] = items["val"][:0]
+    logits = {part: predictions.of(part, of, len(reference.classes)) for part, of in items.items()}
+    features = contracts.read_features(inputs["features"], items["test"]) if inputs.get("features") else None
     parts = {
-        part: of_part(part, split.items(part), reference, log_softmax(of, axis=1),
-                      contracts.read_features(inputs["features"], split.items(part)) if part == "test" else None)
+        part: of_part(part, items[part], reference, log_softmax(of, axis=1), features if part == "test" else None)
         for part, of in logits.items()
-    }  # fmt: skip
+    }
     own = own_validation(inputs["label"], split, predictions)
     scalings = scaling.fitted(own, (parts["val"].reference, logits["val"]))
     with threadpool_limits(1):
@@ -84,13 +87,22 @@ def _scores(
         return values, terms
     for part, aligned in parts.items():
         values |= {(part, *key): value for *key, value in facts(aligned)}
-    values |= {("test", *key): value for *key, value in feature_structure(test, inputs["items"], config["structure"])}
+    if test.features is not None:
+        found = feature_structure(test, inputs["items"], config["structure"])
+        values |= {("test", *key): value for *key, value in found}
     panels = None
     if test.counts is not None:
         panels = left_out.read_panels(inputs["annotations"], reference).of(reference.rows(test.item))
     for group, members, found, n in groups(config, test, panels):
         note(found, group, keep=f"{AT}{group}", members=members)
         values["test", group, "none", "n_items"] = float(n)
+    known = truth.of_items(inputs["items"], test.item, test.classes)
+    if known is not None and (known >= 0).any():
+        of_truth = scorer({name: config["metrics"][name] for name in truth.METRICS}, config["needs"])
+        members, found, by_votes = truth.scores(of_truth, test, known)
+        note(found, TRUTH, keep=f"{AT}{TRUTH}", members=members)
+        note(by_votes, TRUTH)
+        values["test", TRUTH, "none", "n_items"] = float(members.sum())
     return values, terms
 
 
@@ -143,7 +155,8 @@ def facts(aligned: Aligned) -> Numbers:
 def own_validation(labels: Path, split: Split, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     """The run's own label and its logits, both float64 ``[V, C]``, of the validation items that have a label."""
     own = contracts.read_labels(labels)
-    items = np.intersect1d(split.items("val"), own.item)
+    there = predictions.items("val")
+    items = np.intersect1d(split.items("val"), own.item) if len(there) else there
     return own.of(items), predictions.of("val", items, len(own.classes))
 
 

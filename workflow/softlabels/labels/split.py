@@ -42,6 +42,28 @@ def blocks(relations: Mapping[str, np.ndarray], n: int) -> np.ndarray:
     return connected_components(coo_array((np.ones(len(rows), bool), (rows, columns)), (n, n)), directed=False)[1]
 
 
+def refuse_straddling(
+    items: pa.Table, place: np.ndarray, what: str, column: str, relations: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse given places ``[N]`` that separate a group, or items with the same pixels: they cannot be moved.
+
+    ``what`` they are (fold, part), and which ``column`` of the items says so, is for the message.
+    """
+    for relation, first in relations.items():
+        straddling = np.flatnonzero(place != place[first])
+        if len(straddling):
+            item = straddling[0]
+            names = items.column("name")
+            members, accept = "items with the same pixels", "duplicates: apart"
+            if relation == "groups":
+                members, accept = f"items of group '{items.column('group')[item]}'", "groups: false"
+            raise UserError(
+                f"split: found {members} in {what} {place[first[item]]} ({names[first[item]]}) and in {what} "
+                f"{place[item]} ({names[item]}), expected them in one {what} ({len(straddling)} such items). Correct "
+                f"column '{column}', or set split.{accept} to accept it."
+            )
+
+
 def check_classes(part: np.ndarray, hard: np.ndarray, classes: list[str], split: Mapping[str, Any]) -> None:
     """Refuse a split with a part that lacks a class, unless that is allowed."""
     if split["allow_missing_class"]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from .. import io, places
-from ..contracts import AT, COUNTS, GAP, PLUS, STANDARD, Scores, file_of, read_scores, read_terms
+from ..contracts import AT, COUNTS, GAP, PLUS, STANDARD, UNCOMPARED, Scores, file_of, read_scores, read_terms
 from ..errors import UserError
 from ..evaluation.intervals import holm
 from ..evaluation.statistics import summary
@@ -280,7 +280,7 @@ def _differences(
     """
     sides = [_side(*of[name]) for name in (label, versus)]
     groups = [
-        name for name in _of_groups([sets[STANDARD] for sets in sides[0].scores]) if not name.startswith("n_items")
+        name for name in _of_groups([sets[STANDARD] for sets in sides[0].scores]) if not name.startswith(UNCOMPARED)
     ]
     n = len(sides[0].scores)
     names = [*config["metrics"], *groups]

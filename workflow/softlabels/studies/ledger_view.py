@@ -194,10 +194,16 @@ def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -
 
 
 def document(cells: pa.Table) -> Document:
-    """The tables that the study chose (its ``facts["tables"]``, kind and options), as far as they hold anything."""
+    """The tables that the study chose (its ``facts["tables"]``, kind and options), as far as they hold anything.
+
+    The first one says which networks were trained elsewhere.
+    """
     ledger = Ledger(cells)
     tables = [registry.load("table", options["kind"])(ledger, options) for options in ledger.facts["tables"]]
-    return Document(f"Study {ledger.facts['study']}", [table for table in tables if table])
+    tables = [table for table in tables if table]
+    if tables and (elsewhere := ledger.facts.get("elsewhere")):
+        tables[0] = tables[0]._replace(notes=[*tables[0].notes, *elsewhere])
+    return Document(f"Study {ledger.facts['study']}", tables)
 
 
 def render_csv(cells: pa.Table) -> str:

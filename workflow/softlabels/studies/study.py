@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import io, places
+from .. import io, places, registry
 from ..contracts import STANDARD, Reference, read_absent, read_reference, read_rows, sets
 from ..errors import UserError
 from ..evaluation import strata
@@ -28,7 +28,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
             better, unit, decimals, source), ``metric_code`` (hash of the code of each), ``ddof``, ``level``,
             ``baseline``, ``tables`` (kind and options of each); of a study that varies something ``varied`` (the keys)
             and ``points`` (of each ``base`` and ``names``: data set, split and recipe as the study names them and as
-            they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text).
+            they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text); ``elsewhere``, the
+            recipes whose networks were trained elsewhere, if there are any.
         inputs: lists ``scores`` and ``terms`` (a file a run and set of metrics), ``predictions`` (a file a run),
             ``references`` (a file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a
             data set). Their paths under ``results/`` say which is which.
@@ -109,8 +110,31 @@ def study_facts(
             for dataset, truth in truths.items()
         },
         "setup": list(_setup(config, truths)),
+        "elsewhere": list(_elsewhere(config, runs)),
+        "fixed_splits": [
+            name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
+        ],
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
+
+
+def _elsewhere(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
+    """What to know of the networks of each recipe that were trained elsewhere."""
+    for recipe in config.get("elsewhere", ()):
+        scored = [sets[STANDARD].content for name, sets in runs.items() if name.split("/")[2] == recipe]
+        lacking = sum(not scores.scalings for scores in scored)
+        some = "" if lacking == len(scored) else f"{lacking} of {len(scored)} of "
+        zero = config["recipes"][recipe]["zero"]
+        told = [
+            f"Recipe {recipe}: predictions made elsewhere, read from files. Which items these networks were trained "
+            f"on, and whether those of one seed began alike, is not known here: test items may be "
+            f"among them. They have no features, t-SNE or learning curves."
+        ]
+        if zero is not None:
+            told.append(f"Probabilities of 0 count as {zero:g}.")
+        if lacking:
+            told.append(f"Nothing of {some}them is scaled, as their files lack validation items.")
+        yield " ".join(told)
 
 
 def _setup(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:
@@ -138,7 +162,7 @@ def _compared(
     """What of a point differs from the paper, and what the paper does not say; nothing of another data set."""
     dataset, _, recipe = point.names
     definition, truth, settings = config["datasets"][dataset], truths[dataset], config["recipes"][recipe]
-    if not definition["paper"]:
+    if not definition["paper"] or recipe in config.get("elsewhere", ()):
         return None, None
     settings = {**settings, **settings["optimiser"]}
     here = {

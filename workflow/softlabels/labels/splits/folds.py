@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ...errors import UserError
+from ..split import refuse_straddling
 
 ENTRY = {
     "about": "The rotation of the DCIC benchmark over its folds: seed s validates on fold (s + 1) mod F and tests "
@@ -49,23 +50,6 @@ def read_folds(items: pa.Table, name: str) -> np.ndarray:
     return fold.astype(np.int8)
 
 
-def refuse_straddling(items: pa.Table, fold: np.ndarray, column: str, relations: Mapping[str, np.ndarray]) -> None:
-    """Refuse folds that separate a group, or items with the same pixels: given folds cannot be moved."""
-    for relation, first in relations.items():
-        straddling = np.flatnonzero(fold != fold[first])
-        if len(straddling):
-            item = straddling[0]
-            names = items.column("name")
-            what, accept = "items with the same pixels", "duplicates: apart"
-            if relation == "groups":
-                what, accept = f"items of group '{items.column('group')[item]}'", "groups: false"
-            raise UserError(
-                f"split: found {what} in fold {fold[first[item]]} ({names[first[item]]}) and in fold {fold[item]} "
-                f"({names[item]}), expected them in one fold ({len(straddling)} such items). Correct column "
-                f"'{column}', or set split.{accept} to accept it."
-            )
-
-
 def parts(
     config: dict[str, Any], items: pa.Table, hard: np.ndarray, relations: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
@@ -82,7 +66,7 @@ def parts(
             f"split: found seed {seed} with {len(numbers)} folds, expected a seed from 0 to {len(numbers) - 1}: later "
             f"ones repeat these slices."
         )
-    refuse_straddling(items, fold, split["column"], relations)
+    refuse_straddling(items, fold, "fold", split["column"], relations)
     val, test = (int(numbers[(seed + step) % len(numbers)]) for step in (1, 2))
     part = np.select([fold == val, fold == test], [1, 2], 0)
     return part, fold, {"kind": "folds", "folds": {"val": val, "test": test}}

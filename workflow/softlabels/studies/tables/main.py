@@ -91,7 +91,14 @@ def _notes(ledger: Ledger, metrics: list[str], bold: str) -> list[str]:
         notes.append("One seed: there is no standard deviation and no interval.")
     else:
         notes.append(f"Mean ± {STD[facts['ddof']]} standard deviation (ddof {facts['ddof']}) over {seeds} seeds.")
-        notes.append("Seeds share items: repeated splits of one data set are not independent data.")
+        fixed = facts.get("fixed_splits", [])
+        if fixed:
+            notes.append(
+                f"Every seed has the same test items in the published split ({', '.join(fixed)}): seeds differ in "
+                f"training alone, and their standard deviation says nothing of other test items."
+            )
+        if {block[1] for block in ledger.blocks} - {*fixed}:
+            notes.append("Seeds share items: repeated splits of one data set are not independent data.")
     notes += ledger.partial(metrics)
     told: dict[str, list[str]] = {}
     for block in ledger.blocks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from ...columns import percent
-from ...contracts import AT
+from ...contracts import AT, TRUTH
 from ...documents import Table
 from ..ledger_view import PLACES, Block, Ledger, cut, interval, spread
 
@@ -33,6 +33,7 @@ MERGED = "Merged classes: the probabilities of the classes of a group are summed
 def table(ledger: Ledger, options: dict) -> Table | None:
     """One row a block, group and label, one column a metric."""
     pairs = dict.fromkeys(key[-3].partition(AT)[::2] for key in ledger.aggregates if AT in key[-3])
+    pairs = [(metric, group) for metric, group in pairs if group != TRUTH]  # has a table of its own
     groups = list(dict.fromkeys(group for _, group in pairs))
     metrics = [metric for metric in dict.fromkeys(metric for metric, _ in pairs) if metric != COUNT]
     rows = [
