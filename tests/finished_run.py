@@ -45,6 +45,7 @@ def label_of(plan: Plan, names: dict) -> Path:
     return of(plan, "label", **names, **plan.labels_of(names["label"], names["split"], names["seed"]))["labels"]
 
 
+PREDICTED = ("dataset", "split", "recipe", "label", "seed")  # the wildcards of a run
 # What each command reads, by the names of its inputs: of the plan and the wildcards of a job. In the order of the data.
 READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
     "data": lambda plan, names: {},
@@ -57,9 +58,14 @@ READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
         | of(plan, "split", **names)
         | {"labels": label_of(plan, names)}
     ),
+    "adopt": lambda plan, names: (
+        {k: Path(*v) for k, v in plan.adopted(*(names[k] for k in ("recipe", "label", "seed"))).items() if v}
+        | of(plan, "data", "items", "reference", **names)
+        | of(plan, "split", **names)
+    ),
     "evaluate": lambda plan, names: (
         scored(plan, names)
-        | of(plan, "train", "predictions", "features", **names)
+        | {k: Path(*v) for k, v in plan.predicted(**{k: names[k] for k in PREDICTED}).items() if v}
         | of(plan, "data", "items", **names)
         | {"label": label_of(plan, names)}
     ),
@@ -128,9 +134,10 @@ def build_both(root: Path) -> Path:
 def inputs_of(plan: Plan) -> dict[str, list[Path]]:
     """What the command ``study`` reads, for the study of a plan."""
     (name,) = plan.config["studies"]
-    sources = {"scores": "evaluate", "terms": "evaluate", "predictions": "train", "references": "references",
-               "items": "data", "reference": "data"}  # fmt: skip
-    return {output: list(map(Path, plan.files(name, command, output))) for output, command in sources.items()}
+    sources = {"scores": "evaluate", "terms": "evaluate", "references": "references", "items": "data",
+               "reference": "data"}  # fmt: skip
+    found = {output: plan.files(name, command, output) for output, command in sources.items()}
+    return {what: list(map(Path, files)) for what, files in {**found, "predictions": plan.predictions(name)}.items()}
 
 
 def study(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 
 import finished_run
 import numpy as np
@@ -25,7 +26,7 @@ from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
 from softlabels.labels import label
 from softlabels.labels import split as splits
-from softlabels.provenance import manifest, recompute, recompute_intervals, recompute_metrics
+from softlabels.provenance import checks_runs, manifest, recompute, recompute_intervals, recompute_metrics
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
 from softlabels.provenance.evidence import Results
 from softlabels.provenance.findings import Scope
@@ -158,6 +159,46 @@ def test_a_fold_that_is_not_that_of_the_item_is_named(tmp_path):
     edit_table(path, lambda rows: rows[3].update(fold=5))
     (fault,) = faults(tmp_path, "A14")
     assert fault.startswith("splits/d/s/seed0.parquet item 3: found fold 5 in train, expected fold 4 in train")
+
+
+PUBLISHED = split_config(
+    kind="column", column="part", parts={"train": ["T", 0], "val": ["V"], "test": [2]}, val_share=None
+)
+
+
+@pytest.mark.parametrize("share", [None, 0.25])
+def test_a_published_split_has_no_fault_and_another_has(tmp_path, share):
+    given = np.array(["T", "0", "2", "T" if share else "V"], object)[np.arange(60) % 4]
+    options = {**PUBLISHED, "split": {**PUBLISHED["split"], "val_share": share, "allow_missing_class": True}}
+    path = imported(tmp_path, "split", options, part=given)
+    assert faults(tmp_path, "A14") == []
+    edit_table(path, lambda rows: rows[2].update(split="val"))
+    fault = "splits/d/s/seed0.parquet item 2: found val, expected test, as column 'part' says"
+    assert fault in faults(tmp_path, "A14")
+
+
+@pytest.mark.parametrize(("select", "same"), [("last", True), ("best_validation", False)])
+def test_labels_of_other_items_make_no_other_training(select, same):
+    """Labels that differ on validation and test items alone, as where only these have several votes."""
+    p = {"one": np.eye(2)[[0, 1, 0]], "two": np.array([[1, 0], [0.5, 0.5], [0.5, 0.5]])}
+
+    def trained_on(label):
+        rows = {
+            "item": np.arange(3),
+            "weight": np.ones(3, np.float32),
+            "p": io.distribution_column(p[label], pa.float64()),
+        }
+        scope = SimpleNamespace(
+            results=SimpleNamespace(table=lambda path, columns: (pa.table(rows), {})),
+            by_item=lambda path, column: {0: "train", 1: "val", 2: "test"},
+        )
+        config = {"recipe": {"class_weight": "none", "select": select}}
+        job = SimpleNamespace(
+            manifest={"command": "train", "config": config, "inputs": {}}, file=lambda *names: "/".join(names)
+        )
+        return checks_runs._trained_on(scope, job)
+
+    assert (trained_on("one") == trained_on("two")) is same
 
 
 @pytest.mark.parametrize("options", [RANDOM, FOLDS])

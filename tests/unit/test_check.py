@@ -76,6 +76,17 @@ def test_mistakes_of_configuration_votes_and_images_are_in_one_list(folder, chec
     assert all(line.rstrip().endswith(".") for line in lines)
 
 
+def test_images_that_are_links_are_looked_at_though_the_votes_are_wrong(folder, check):
+    (folder / "images").rename(folder / "store")
+    save_images(folder / "images", ["60.png"])
+    (folder / "images" / "more").symlink_to(folder / "store")
+    (folder / "store" / "33.png").write_bytes(b"none")
+    source = {"kind": "counts", "images": "images", "counts": "counts.npy", "follow_links": True}
+    change(folder, datasets={"animals": {"source": source}})
+    told = check(status=2).err
+    assert "found 60" in told and "more/33.png: is no image" in told and "is a link" not in told
+
+
 def test_every_data_set_is_looked_at(folder, check):
     source = {"kind": "counts", "images": "images"}
     datasets = {name: {"source": source | {"counts": f"{name}.npy"}} for name in ("counts", "left", "right")}
@@ -131,13 +142,21 @@ def test_what_is_seldom_meant_is_a_warning(folder, check):
     assert "Warning: recipes.quick: class_weight per_class moves the optimum" in check().out
 
 
+def test_parts_without_a_second_vote_are_told(folder, check):
+    assert "has two votes" not in check().out
+    np.save(folder / "counts.npy", np.array([[1, 0], [0, 1]] * 30))
+    told = check().out
+    assert "Study one: no train item of animals in split random has two votes: labels of votes, hard or soft" in told
+    assert told.count("no test item of animals in split random has two votes") == 1  # not once a seed
+
+
 def test_a_perplexity_that_the_test_part_is_too_small_for_is_told(folder, check):
     study = {"datasets": ["animals"], "recipes": ["quick"], "seeds": [0]}
     change(folder, studies={"one": study})
-    told = "studies.one.embedding.perplexity: found 30 with 12 test items of animals, expected fewer"
-    assert told in check(status=2).err
+    told = "Study one: 12 test items of animals are too few for the perplexity 30 of t-SNE; 4 will be used"
+    assert told in check().out
     change(folder, studies={"one": study | {"figures": ["curves"]}})  # nothing is embedded
-    check()
+    assert "t-SNE" not in check().out
 
 
 def test_more_votes_than_there_are_and_votes_of_none_are_told(folder, check):

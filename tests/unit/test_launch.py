@@ -134,6 +134,23 @@ def test_a_wrong_override_starts_nothing(folder, override, words):
 # -- what it clears away -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("place", ["runs", "data/shapes"])
+def test_links_in_the_results_folder_are_refused_before_anything_runs(folder, place):
+    link, store = Path("results") / place, folder.path / "store"
+    store.mkdir()
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(store)
+    with pytest.raises(UserError, match=rf"results/{place}: is a link to {store}, which audit .* would not follow"):
+        launch.run("1", Path("config.yaml"), [], [])
+    assert not folder.lines
+
+
+def test_a_results_folder_may_itself_be_a_link(folder):
+    (folder.path / "store" / "runs").mkdir(parents=True)
+    Path("results").symlink_to(folder.path / "store")
+    assert launch.run("1", Path("config.yaml"), [], []) == 0
+
+
 def test_a_home_that_takes_no_writing_is_named_before_snakemake_starts(folder, monkeypatch, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     with pytest.raises(UserError, match=r"^/proc/nowhere/snakemake: .*set XDG_CACHE_HOME to a folder"):

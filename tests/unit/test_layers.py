@@ -19,8 +19,8 @@ TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()
 ORDER = [
     "errors", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "columns", "schema", "varied",
     "places", "closure", "documents", "drawing", "contracts", "datasets", "labels", "networks", "training",
-    "evaluation", "embedding", "cards", "studies", "commands", "config", "plan", "resources", "provenance", "predict",
-    "check", "status", "slurm", "launch", "published", "cli", "__main__",
+    "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config", "plan", "resources", "provenance",
+    "predict", "export", "check", "suggest", "status", "slurm", "launch", "published", "cli", "__main__",
 ]  # fmt: skip
 ROOMS = ["datasets", "labels", "networks", "training", "evaluation", "cards", "studies", "provenance"]
 

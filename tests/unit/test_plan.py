@@ -26,12 +26,13 @@ RAW = {
     "recipes": {
         "quick": {"network": "compact", "epochs": 1},
         "tuned": {"network": "compact", "weights": "file", "weights_file": "secret/w.safetensors"},
+        "read": {"predictions": {"hard": {"1": "secret/hard.csv"}, "soft": {"1": {"file": "s.npy", "names": "s.txt"}}}},
     },
     "studies": {
         "one": {"datasets": ["shapes", "animals"], "recipes": ["quick"], "seeds": [3, 1],
                 "metrics": ["macro_acc", "kl"]},
-        "two": {"datasets": ["shapes"], "splits": ["random", "other"], "recipes": ["quick", "tuned"], "seeds": [1],
-                "metrics": ["macro_acc", "ce"]},
+        "two": {"datasets": ["shapes"], "splits": ["random", "other"], "recipes": ["quick", "tuned", "read"],
+                "seeds": [1], "metrics": ["macro_acc", "ce"]},
     },
 }  # fmt: skip
 RUN = {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"}
@@ -42,6 +43,7 @@ WILDCARDS = {
     "split": {"dataset": "shapes", "split": "other", "seed": "1"},
     "label": {"dataset": "shapes", "within": "", "label": "hard", "draw": "all"},
     "train": RUN,
+    "adopt": RUN | {"recipe": "read"},
     "evaluate": RUN | {"metrics": "standard"},
     "references": {"dataset": "shapes", "split": "random", "seed": "1", "metrics": "standard"},
     "embed": {"study": "two"},
@@ -113,7 +115,7 @@ def test_a_further_metric_has_files_of_its_own_and_changes_no_others(plan, topk)
     assert list(more.metrics("two").items())[-1] == ("topk__k_3", {"kind": "topk", "k": 3})
     new = set(more.files("two", "evaluate", "scores")) - set(plan.files("two", "evaluate", "scores"))
     assert f"{run}topk__k_3.parquet" in new
-    assert len(new) == len(runs(plan, "two"))
+    assert len(new) == len(plan.predictions("two"))
     assert len(more.files("two", "references", "references")) == 2 + len(plan.files("two", "references", "references"))
     files = more.files("two", "evaluate", "manifest") + more.files("two", "references", "manifest")
     assert {path for path in more.manifests("two") if "topk" in path} == {path for path in files if "topk" in path}
@@ -195,7 +197,8 @@ def test_each_job_behind_the_tables_has_its_manifest_in_the_chain(plan):
     found = plan.manifests("two")
     trained = len(runs(plan, "two"))
     assert sum(path.endswith("/model.manifest.json") for path in found) == trained
-    assert len(set(found) & set(plan.files("two", "evaluate", "manifest"))) == trained
+    assert sum(path.endswith("/adopted.manifest.json") for path in found) == 4
+    assert len(set(found) & set(plan.files("two", "evaluate", "manifest"))) == trained + 4
     for part in ("/data/shapes/", "/labels/shapes/hard/", "/splits/shapes/other/", "/references/shapes/other/"):
         assert any(part in path for path in found), part
     assert "out/studies/two/config.manifest.json" in found
@@ -234,6 +237,7 @@ def test_moving_sources_and_results_changes_no_configuration(plan, command):
     moved |= {"results": "elsewhere", "data_folder": ".", "about": "Text."}
     moved["datasets"]["animals"]["source"] |= {"images": "a", "counts": "b.csv"}
     moved["recipes"]["tuned"]["weights_file"] = "x.pt"
+    moved["recipes"]["read"]["predictions"]["hard"]["1"] = "hard.parquet"
     assert Plan(moved).json(command, **WILDCARDS[command]) == plan.json(command, **WILDCARDS[command])
 
 
@@ -381,3 +385,35 @@ def test_ties_of_drawn_votes_are_broken_at_random_unless_told(drawn):
         "label": {"aggregate": {"kind": "average"}, "form": "soft", "ties": "lowest_index", "seed": 0}, "draw": "all",
     }  # fmt: skip
     assert drawn.of("label", label="few", draw="seed7")["label"]["votes"] == 3
+
+
+def braced(folder, **source):
+    """A plan of a table of votes whose folder, file or images have braces in their names."""
+    source = {"kind": "table", "images": "i", "votes": "v.csv", **source}
+    return Plan({
+        "data_folder": str(folder),
+        "datasets": {"d": {"source": source}},
+        "recipes": {"r": {"network": "compact"}},
+        "studies": {"s": {"datasets": ["d"], "recipes": ["r"]}},
+    })  # fmt: skip
+
+
+def test_paths_with_braces_are_watched_by_the_configuration(tmp_path):
+    (tmp_path / "i").mkdir()
+    for name in ("i/a.png", "i/{b}.png", "v.csv", "{v}.csv"):
+        (tmp_path / name).write_bytes(b"x")
+    inputs = braced(tmp_path).watched_inputs("d")
+    assert inputs == {"votes": f"{tmp_path}/v.csv", "images": [f"{tmp_path}/i/a.png"]}
+    assert braced(tmp_path, votes="{v}.csv").watched_inputs("d") == {"images": [f"{tmp_path}/i/a.png"]}
+    assert len(braced(tmp_path).data_inputs("d")["images"]) == 2
+    before = braced(tmp_path).json("data", dataset="d")
+    assert before == braced(tmp_path).json("data", dataset="d")
+    (tmp_path / "i" / "{b}.png").write_bytes(b"longer")
+    assert before != braced(tmp_path).json("data", dataset="d")
+    (tmp_path / "i" / "{b}.png").unlink()
+    assert "braces" not in braced(tmp_path).json("data", dataset="d")
+
+
+def test_nothing_is_fetched_into_a_folder_with_braces(tmp_path):
+    assert "{x}" not in braced(tmp_path / "{x}").downloads
+    assert braced(tmp_path).downloads == f"{tmp_path}/{{file}}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import inspect
 import json
@@ -14,11 +15,13 @@ from pathlib import Path
 import data_files
 import dcic_files
 import finished_run
+import forms
 import numpy as np
 import pytest
 import torch
 
-from softlabels import closure, commands
+from softlabels import adopt, closure, commands, contracts
+from softlabels.plan import Plan
 
 VOTED = {
     "datasets": {
@@ -118,7 +121,8 @@ def import_every_source(folder, voted):
     """Import a small data set of each kind."""
     names = [f"{index:05d}.png" for index in range(12)]
     images = data_files.save_images(folder / "images", names, (4, 4))
-    counts = np.random.default_rng(0).integers(0, 4, (12, 3)) + 1
+    counts = np.random.default_rng(0).integers(0, 4, (12, 3))
+    counts[:, 0] += 1
     np.save(folder / "counts.npy", counts)
     rows = [f"{name},{who},{'abc'[who % 3]}" for name in names for who in range(3)]
     (folder / "votes.csv").write_text("\n".join(["item,annotator,label", *rows]))
@@ -145,6 +149,27 @@ def import_every_source(folder, voted):
     data_files.import_data(folder / "dcic", {"archive": folder / "Own.zip"}, kind="dcic")
 
 
+def import_every_form(folder):
+    """Import each form of input that holds votes, except those of files that are no part of the project."""
+    for number, form in enumerate(forms.all_forms()):
+        if form.votes and not form.needs:
+            (place := folder / str(number) / "made").mkdir(parents=True)
+            form.write(place.parent)
+            forms.imported(form, place.parent)
+
+
+def adopt_arrays(root):
+    """Read the predictions of a run as an array that was made elsewhere."""
+    run = root / "runs/shapes/random/quick/soft/seed0"
+    np.save(root.parent / "soft0.npy", contracts.read_predictions(run / "predictions.parquet").logits)
+    raw = copy.deepcopy(finished_run.CONFIG) | {"results": str(root), "data_folder": str(root.parent)}
+    raw["studies"]["small"] |= {"recipes": ["vit"], "labels": ["soft"], "seeds": [0]}
+    raw["recipes"]["vit"] = {"predictions": {"soft": {0: "soft0.npy"}}}
+    plan, names = Plan(raw), {"dataset": "shapes", "split": "random", "recipe": "vit", "label": "soft", "seed": 0}
+    inputs = finished_run.READS["adopt"](plan, names)
+    adopt.run(plan.told("adopt", **names), inputs, {"predictions": root.parent / "adopted.parquet"})
+
+
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     """What ran in each command, by its entries: two studies, one of exact distributions and one of votes."""
@@ -165,9 +190,10 @@ def executed(tmp_path_factory):
             module = importlib.import_module(entry.module)
             patch.setattr(module, "run", traced(command, module.run))
         drawn = ("card", "embed", "figure")
-        finished_run.build(tmp_path_factory.mktemp("exact"), drawn=drawn)
+        adopt_arrays(finished_run.build(tmp_path_factory.mktemp("exact"), drawn=drawn))
         voted = finished_run.build(tmp_path_factory.mktemp("voted"), VOTED, drawn)
         import_every_source(tmp_path_factory.mktemp("sources"), voted)
+        import_every_form(tmp_path_factory.mktemp("forms"))
     return found
 
 

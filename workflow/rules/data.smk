@@ -23,7 +23,7 @@ rule download:
 
 rule data:
     input:
-        unpack(lambda wc: plan.data_inputs(wc.dataset)),
+        unpack(lambda wc: plan.watched_inputs(wc.dataset)),
     output:
         **outputs("data"),
     log:

@@ -1,7 +1,6 @@
 rule evaluate:
     input:
-        predictions=place("train", "predictions"),
-        features=place("train", "features"),
+        unpack(lambda wc: plan.predicted(wc.recipe, dataset=wc.dataset, split=wc.split, label=wc.label, seed=wc.seed)),
         reference=place("data", "reference"),
         annotations=place("data", "annotations"),
         split=place("split", "split"),

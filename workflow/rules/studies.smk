@@ -2,7 +2,7 @@ rule study:
     input:
         scores=lambda wc: plan.files(wc.study, "evaluate", "scores"),
         terms=lambda wc: plan.files(wc.study, "evaluate", "terms"),
-        predictions=lambda wc: plan.files(wc.study, "train", "predictions"),
+        predictions=lambda wc: plan.predictions(wc.study),
         references=lambda wc: plan.files(wc.study, "references", "references"),
         item_table=lambda wc: plan.files(wc.study, "data", "items"),
         reference=lambda wc: plan.files(wc.study, "data", "reference"),

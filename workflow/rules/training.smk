@@ -23,3 +23,28 @@ rule train:
         "Training {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         call("train")
+
+
+rule adopt:
+    input:
+        unpack(lambda wc: plan.adopted(wc.recipe, wc.label, wc.seed)),
+        item_table=place("data", "items"),
+        reference=place("data", "reference"),
+        split=place("split", "split"),
+    output:
+        **outputs("adopt"),
+    log:
+        log_of("adopt"),
+    benchmark:
+        benchmark_of("adopt")
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        **resources("adopt"),
+    params:
+        **tracked("adopt"),
+    message:
+        "Reading the predictions of {wildcards.recipe} for {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        call("adopt")

@@ -14,8 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
+from . import adopt, io, places, registry, schema
 from . import config as configuration
-from . import places, registry, schema
+from .commands import ADOPTED
 from .contracts import read_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
@@ -23,6 +26,7 @@ from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .evaluation import strata
+from .evaluation.perplexity import fitting
 from .labels import label, split
 from .plan import Plan
 from .resources import extent
@@ -33,11 +37,21 @@ FOLDERS = ("data_folder", "modules")
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
 
 
+# What a study lacks where no item of a part has two votes.
+LOST = {
+    "train": "labels of votes, hard or soft, are then the same in training, and their networks equal",
+    "test": "the tables say which rows need two votes and are absent",
+}
+
+
 def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
     """Look at a configuration as it is written, and its data; yield a line on each data set that is in order."""
     plan = None
     with _noted(problems):
         plan = Plan(raw)
+    if plan:
+        with _noted(problems):
+            io.refuse_links(plan.config["results"])
     broken = _own_modules(plan.config if plan else raw, problems)
     datasets = plan.config["datasets"] if plan else raw.get("datasets")
     for name in datasets if isinstance(datasets, dict) and not broken else ():
@@ -45,9 +59,9 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
         if alone:
             yield from _data_set(alone, name, problems)
     for recipe in plan.config["recipes"] if plan else ():
-        for path in plan.weights(recipe):
+        for key, path in plan.files_of(recipe):
             if not Path(path).is_file():
-                place = named(f"recipes.{recipe}.weights_file", plan.config.origins)
+                place = named(f"recipes.{recipe}.{key}", plan.config.origins)
                 problems.add(f"{place}: {path}: no such file. Correct the path, or data_folder.")
 
 
@@ -100,38 +114,56 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             contract.write(found, plan.config["datasets"][name]["reference"], {**files, "images": None}, threads)
             made = found
         if made is None:
-            folder = inputs.get("folder")
-            if folder and (images := image_files(folder)):  # the votes may have stopped it before the images
+            folder, source = inputs.get("folder"), plan.config["datasets"][name]["source"]
+            links = source.get("follow_links", False)
+            if folder and (images := image_files(folder, links)):  # the votes may have stopped it before the images
                 with _noted(problems, f"{place}: "):
-                    images = list(relative_names(images, folder).values())
-                    import_images(images, plan.config["datasets"][name]["source"], None, threads)
+                    images = list(relative_names(images, folder, links).values())
+                    import_images(images, source, None, threads)
             return
         for grouping, merged in plan.groupings(name).items():
             with _noted(problems, f"{place}."):
                 strata.require(grouping, merged, made.classes)
+        notes: dict[str, None] = {}
         for title in plan.config["studies"]:
-            for command, names in plan.jobs(title, "split", "label", dataset=name):
-                where = named(f"{SECTIONS[command]}.{names[command]}", origins)
-                where += f", seed {names['seed']}" if command == "split" else ""
+            for command, names in plan.jobs(title, "split", "label", ADOPTED, dataset=name):
+                axis = "recipe" if command == ADOPTED else command
+                where = named(f"{SECTIONS[axis]}.{names[axis]}", origins)
+                where += f", {names['label']}" if command == ADOPTED else ""
+                where += f", seed {names['seed']}" if command != "label" else ""
                 with _noted(problems, f"{place} with {where}: "):
                     if command == "split":
-                        _split(plan, title, names, files, problems)
-                    else:
+                        notes |= dict.fromkeys(_split(plan, title, names, files, made))
+                    elif command == "label":
                         _label(plan, names, files)
+                    elif found := _adopted(plan, names, files):
+                        notes[f"{where}: {found}."] = None
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
+    yield from notes
 
 
-def _split(plan: Plan, study: str, names: dict[str, Any], files: dict[str, Path], problems: Problems) -> None:
-    """Make a split, below the folder of the files, and look whether its test part is large enough for t-SNE."""
+def _split(
+    plan: Plan, study: str, names: dict[str, Any], files: dict[str, Path], content: contract.Content
+) -> Iterator[str]:
+    """Make a split, below the folder of the files; say where its parts are too small for what a study asks of them."""
     made = files["items"].parent / places.path("split", "split", **names)
     split.run(plan.told("split", **names), files, {"split": made})
-    test, perplexity = len(read_split(made).items("test")), plan.config["studies"][study]["embedding"]["perplexity"]
-    if study != ANY_STUDY and plan.embeds(study) and perplexity >= test:
-        problems.add(
-            f"studies.{study}.embedding.perplexity: found {perplexity:g} with {test} test items of {names['dataset']}, "
-            f"expected fewer than those. Lower it to {max(1, test // 3)} or less."
+    parts, perplexity = read_split(made), plan.config["studies"][study]["embedding"]["perplexity"]
+    test = len(parts.items("test"))
+    if study != ANY_STUDY and content.votes:
+        several = np.bincount(content.votes.item, minlength=len(content.names)) > 1
+        for part, lost in LOST.items():
+            if not several[parts.items(part)].any():
+                yield (
+                    f"Study {study}: no {part} item of {names['dataset']} in split {names['split']} has two votes: "
+                    f"{lost}."
+                )
+    if study != ANY_STUDY and plan.embeds(study) and (fits := fitting(perplexity, test)) != perplexity:
+        yield (
+            f"Study {study}: {test} test items of {names['dataset']} are too few for the perplexity {perplexity:g} of "
+            f"t-SNE; {fits:g} will be used, and the figure says so."
         )
 
 
@@ -149,15 +181,26 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> None:
     label.run(plan.told("label", **names), inputs, {"labels": root / "labels.parquet"})
 
 
+def _adopted(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> str:
+    """What predictions made elsewhere are, in words; nothing where they, or their split, are not there."""
+    root = files["items"].parent
+    inputs = {name: Path(path) for name, paths in plan.adopted(*(names[k] for k in ("recipe", "label", "seed"))).items()
+              for path in paths}  # fmt: skip
+    inputs |= {"split": root / places.path("split", "split", **names), "items": files["items"]}
+    inputs |= {"reference": files["reference"]}
+    if not all(path.is_file() for path in inputs.values()):
+        return ""
+    return adopt.adopted(plan.told(ADOPTED, **names), inputs).facts["read"]
+
+
 @contextmanager
 def _noted(problems: Problems, place: str = "") -> Iterator[None]:
     """Note what a UserError of the block holds, one problem or a list, or an error in the user's own code; go on."""
     try:
         yield
     except UserError as error:
-        first, *listed = str(error).split("\n  - ")
-        for problem in listed or [first]:
-            problems.add(place + problem)
+        for problem, times in error.listed.items():
+            problems.add(place + problem, times)
     except (Exception, SystemExit) as error:
         folder = Path(os.environ.get(registry.FOLDER, ".")).resolve()
         own = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(Path(frame.filename), folder)]

@@ -7,6 +7,7 @@ lie) have them. The command line, the workflow and the manifests all follow thes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +54,12 @@ COMMANDS = {
         "softlabels.training.train", "train one network",
         ("images", "items?", "split", "labels", "reference", "weights?"),
         runs=("recipe", "delivery"), always=(("delivery", "expected"),), resumes=True),
+    "adopt": Command(
+        "softlabels.adopt", "read the predictions of a network that was trained elsewhere",
+        ("given", "names?", "items", "reference", "split"), group="evaluation"),
     "evaluate": Command(
         "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
-        ("predictions", "features", "reference", "annotations", "split", "items", "label"), runs=("metrics",),
+        ("predictions", "features?", "reference", "annotations", "split", "items", "label"), runs=("metrics",),
         group="evaluation"),
     "embed": Command(
         "softlabels.embedding", "t-SNE of the pooled features of the test items",
@@ -71,6 +75,14 @@ COMMANDS = {
     "chain": Command(
         "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), group="report"),
 }  # fmt: skip
+
+
+TRAINED, ADOPTED = "train", "adopt"
+
+
+def maker(recipe: Mapping[str, Any]) -> str:
+    """The command that makes the predictions of a recipe's runs: this is decided here and nowhere else."""
+    return ADOPTED if "predictions" in recipe else TRAINED
 
 
 def bare(path: str) -> str:

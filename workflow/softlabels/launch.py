@@ -18,7 +18,7 @@ import psutil
 from platformdirs import user_cache_dir
 
 from . import io, locks, places, slurm
-from .commands import COMMANDS
+from .commands import ADOPTED, COMMANDS, maker
 from .config import overridden, read
 from .errors import UserError
 from .plan import Plan
@@ -46,10 +46,11 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
 
     Raises:
         UserError: a wrong configuration, no cluster, or none with nodes that are large enough, a home folder that is
-            full, a workflow that runs here already, or a lock of another host.
+            full, a workflow that runs here already, a lock of another host, or links in the results folder.
     """
     plan = Plan(overridden(read(configfile), overrides))
     config = plan.config
+    io.refuse_links(config["results"])
     if on_slurm := slurm.asked_for(rest):
         slurm.require_nodes(plan, cores, rest)
     _require_cache()
@@ -112,8 +113,7 @@ def announcement(plan: Plan) -> str:
     """What a configuration will run, and about how long (its ``about``)."""
     lines, config = [], plan.config
     for name, study in config["studies"].items():
-        shown = "{network[kind]} for {epochs} epochs on {device}"
-        recipes = ", ".join(shown.format(**config["recipes"][recipe]) for recipe in study["recipes"])
+        recipes = ", ".join(_shown(config["recipes"][recipe]) for recipe in study["recipes"])
         varied = "".join(f"; {key} {', '.join(values)}" for key, values in values_of(config.grids[name]).items())
         lines.append(
             f"Study {name}: {extent(plan, name)} ({' and '.join(study['labels'])} labels of "
@@ -121,6 +121,13 @@ def announcement(plan: Plan) -> str:
             f"{'t-SNE, ' if plan.embeds(name) else ''}tables and figures. What is finished already is not run again."
         )
     return "\n".join([*lines, config["about"]] if config["about"] else lines)
+
+
+def _shown(recipe: dict[str, Any]) -> str:
+    """What a recipe is, in a few words."""
+    if maker(recipe) == ADOPTED:
+        return "predictions made elsewhere"
+    return "{network[kind]} for {epochs} epochs on {device}".format_map(recipe)
 
 
 def _clear_leftovers(on_slurm: bool) -> None:

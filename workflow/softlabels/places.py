@@ -97,6 +97,7 @@ PLACES = {
         "model": "model.safetensors", "history": "history.parquet", "predictions": "predictions.parquet",
         "features": "features.npy",
     }, logged=f"{_RUN}/train"),
+    "adopt": Place(_RUN, {"predictions": "adopted.parquet"}, logged=f"{_RUN}/adopt"),
     "evaluate": Place(f"{_RUN}/scores", {"scores": "{metrics}.parquet", "terms": "{metrics}.terms.parquet"}),
     "embed": Place(f"{_STUDY}/tsne", {"embedding": "{dataset}-{split}-{recipe}-{label}-seed{seed}.parquet"}),
     "figure": Place(f"{_STUDY}/figures", {

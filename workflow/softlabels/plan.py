@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import itertools
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
+from .commands import ADOPTED, TRAINED
 from .contracts import METRICS, STANDARD, Options, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
@@ -27,12 +29,17 @@ DRAWN_FROM = {
     "scores": ("evaluate", "scores"), "histories": ("train", "history"), "cells": ("study", "cells"),
 }  # fmt: skip
 # The commands whose jobs the tables of a study rest on.
-BEHIND_TABLES = ("data", "label", "split", "references", "train", "evaluate", "study")
+BEHIND_TABLES = ("data", "label", "split", "references", TRAINED, ADOPTED, "evaluate", "study")
+# Commands that have jobs of some recipes only, and by which command these have their predictions.
+ONLY_OF = {TRAINED: TRAINED, ADOPTED: ADOPTED, "embed": TRAINED}
+# What a configuration of a command calls the files of predictions made elsewhere, which are inputs.
+ELSEWHERE = "elsewhere"
 # Of the nearest-neighbour numbers: half of the usual perplexity. Recorded in every evaluation's configuration.
 NEIGHBOURS = 15
 FOLD_JOBS = ("label", "split", "train")  # behind the networks that leave a fold out
 # What tables print of a metric that does not say.
 PRINTED = {"better": None, "unit": None, "decimals": 4, "source": None, "note": None}
+NOWHERE = ".nowhere"  # where no file is asked for
 # Of an import: more threads than this wait for the disk.
 DECODERS = 4
 
@@ -49,6 +56,7 @@ class Plan:
     def __init__(self, raw: dict[str, Any]):
         self.config = config.resolve(raw)
         self.root = Path(self.config["results"]).as_posix()
+        self._braces: dict[str, dict[str, str]] = {}
         self._draws: dict[str, tuple[bool, bool]] = {}
         self._tracked: dict[tuple, tuple[str, str]] = {}
         self._metrics: dict[str, dict[str, Options]] = {}
@@ -82,7 +90,8 @@ class Plan:
                 for names in _products(first | more, fixed):
                     for of_block, labels in self.blocks(study, block).items():
                         place = dict(zip(block, of_block, strict=True))
-                        if _has(place, fixed):
+                        other = command in ONLY_OF and self.maker(place["recipe"]) != ONLY_OF[command]
+                        if not other and _has(place, fixed):
                             shared = {**names, **place}
                             its = {k: values for k, values in (last | {"label": labels}).items() if k in wildcards}
                             for own in _products(its, fixed):
@@ -99,10 +108,12 @@ class Plan:
         return self._grids[study, axes]
 
     def _figure_axes(self, study: str) -> Iterator[dict[str, list[str]]]:
-        """Name and blocks of each figure of a study."""
-        blocks = ["".join(f"-{name}" for name in block) for block in self.blocks(study, BLOCK)]
+        """Name and blocks of each figure of a study; none of a network that was trained elsewhere, if it needs one."""
+        blocks = {"".join(f"-{name}" for name in block): self.maker(block[2]) for block in self.blocks(study, BLOCK)}
         for name, about in self.figures(study).items():
-            yield {"figure": [name], "block": blocks if about["per"] == "block" else [""]}
+            due = {ONLY_OF.get(DRAWN_FROM[need][0]) for need in about["needs"]} - {None}
+            its = [block for block, maker in blocks.items() if due <= {maker}]
+            yield {"figure": [name], "block": its if about["per"] == "block" else [""] * bool(its)}
 
     def _runs(self, study: str) -> Iterator[tuple[str, str, str, int]]:
         """Data set, split, label and seed of every run of a study, once for each of its recipes."""
@@ -160,7 +171,7 @@ class Plan:
         return {
             "items": [self.path("data", "items", dataset=dataset)] if drawn else [],
             "split": [self.path("split", "split", dataset=dataset, split=split, seed=seed)] if split else [],
-            "predictions": [self.path("train", "predictions", **run) for run in runs],
+            "predictions": [self.path(TRAINED, "predictions", **run) for run in runs],
         }
 
     def files(self, study: str, command: str, output: str, folds: bool = False, **fixed: Any) -> list[str]:
@@ -172,6 +183,20 @@ class Plan:
     def path(self, command: str, output: str, **names: Any) -> str:
         """One output (or ``manifest``) of one job."""
         return f"{self.root}/{places.path(command, output, **names)}"
+
+    def maker(self, recipe: str) -> str:
+        """The command that makes the predictions of a recipe's runs."""
+        return commands.maker(self.config["recipes"][recipe])
+
+    def predicted(self, recipe: str, **names: Any) -> dict[str, list[str]]:
+        """Predictions and features of a run, by the names of the inputs of ``evaluate``."""
+        outputs = ("predictions", "features") if self.maker(recipe) == TRAINED else ("predictions",)
+        made = {name: [self.path(self.maker(recipe), name, recipe=recipe, **names)] for name in outputs}
+        return {"features": [], **made}
+
+    def predictions(self, study: str) -> list[str]:
+        """The predictions of all runs of a study."""
+        return [file for command in (TRAINED, ADOPTED) for file in self.files(study, command, "predictions")]
 
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
@@ -194,8 +219,9 @@ class Plan:
         }
 
     def embeds(self, study: str) -> bool:
-        """Whether a figure of a study shows embeddings."""
-        return any("embeddings" in about["needs"] for about in self.figures(study).values())
+        """Whether a figure of a study shows embeddings, and networks are trained to show them of."""
+        trained = any(self.maker(recipe) == TRAINED for *_, recipe in self.blocks(study, BLOCK))
+        return trained and any("embeddings" in about["needs"] for about in self.figures(study).values())
 
     def figure_files(self, study: str, figure: str, block: str) -> dict[str, list[str]]:
         """What a figure is drawn from, by the names of the command's inputs."""
@@ -244,9 +270,12 @@ class Plan:
 
     @property
     def downloads(self) -> str:
-        """Where a published file is put, as a pattern of Snakemake with the wildcard ``file``."""
-        folder = self.config["data_folder"].replace("{", "{{").replace("}", "}}")
-        return str(Path(folder, places.PLACES["download"].files["file"]))
+        """Where a published file is put, as a pattern of Snakemake with the wildcard ``file``.
+
+        Snakemake knows no braces but those of wildcards, so nothing is fetched into a folder that has some.
+        """
+        folder = self.config["data_folder"]
+        return str(Path(NOWHERE if _has_braces(folder) else folder, places.PLACES["download"].files["file"]))
 
     def source_files(self, dataset: str) -> dict[str, str]:
         """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""
@@ -262,7 +291,30 @@ class Plan:
         """The input files of a data set: its votes and every image, so that a changed image is noticed."""
         inputs: dict[str, Any] = self.source_files(dataset)
         folder = inputs.pop("folder", None)
-        return inputs if folder is None else {**inputs, "images": [str(path) for path in image_files(Path(folder))]}
+        if folder is None:
+            return inputs
+        links = self.config["datasets"][dataset]["source"].get("follow_links", False)
+        return {**inputs, "images": [str(path) for path in image_files(Path(folder), links)]}
+
+    def watched_inputs(self, dataset: str) -> dict[str, Any]:
+        """:meth:`data_inputs` without paths that have braces, which Snakemake would take for wildcards."""
+        inputs = self.data_inputs(dataset).items()
+        inputs = {k: [path for path in v if not _has_braces(path)] if isinstance(v, list) else v for k, v in inputs}
+        return {k: v for k, v in inputs.items() if isinstance(v, list) or not _has_braces(v)}
+
+    def _in_braces(self, dataset: str) -> dict[str, str]:
+        """What tells whether source files with braces in their paths changed: ``braces``, a hash; {} without any.
+
+        Snakemake cannot watch them, so the tracked configuration does, as Snakemake would: by name, size and time.
+        """
+        if dataset not in self._braces:
+            files = self.data_inputs(dataset)
+            paths = [*files.pop("images", []), *files.values()]
+            found = [Path(path) for path in paths if _has_braces(path) and Path(path).is_file()]
+            about = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found]
+            digest = hashlib.sha256(repr(about).encode()).hexdigest()
+            self._braces[dataset] = {"braces": digest} if about else {}
+        return self._braces[dataset]
 
     def data_options(self, dataset: str) -> str:
         """The command line's options for the sources of a data set."""
@@ -276,7 +328,23 @@ class Plan:
     def weights(self, recipe: str) -> list[str]:
         """The file of initial weights, if the recipe has one."""
         definition = self.config["recipes"][recipe]
-        return [self.source_path(definition["weights_file"])] if definition["weights"] == "file" else []
+        return [self.source_path(definition["weights_file"])] if definition.get("weights") == "file" else []
+
+    def files_of(self, recipe: str) -> list[tuple[str, str]]:
+        """The files that a recipe names, each after its key: weights, or predictions made elsewhere."""
+        found = [("weights_file", path) for path in self.weights(recipe)]
+        for label, of_label in self.config["recipes"][recipe].get("predictions", {}).items():
+            for seed in of_label:
+                paths = itertools.chain(*self.adopted(recipe, label, seed).values())
+                found += [(f"predictions.{label}.{seed}", path) for path in paths]
+        return found
+
+    def adopted(self, recipe: str, label: str, seed: Any) -> dict[str, list[str]]:
+        """The file of a run's predictions that were made elsewhere, and of their names if it has one, by input."""
+        given = self.config["recipes"][recipe]["predictions"][label][str(seed)]
+        paths = {"file": given} if isinstance(given, str) else given
+        keys = {"given": "file", "names": "names"}
+        return {name: [self.source_path(paths[key])] if key in paths else [] for name, key in keys.items()}
 
     # -- configuration of each command -------------------------------------------------------------------------------
 
@@ -308,11 +376,14 @@ class Plan:
         definition = self.config["datasets"][dataset]
         paths = paths_of(definition["source"]["kind"])
         source = {k: v for k, v in definition["source"].items() if not (k in paths and isinstance(v, str))}
+        if isinstance(source.get("classes"), dict):  # whose order is that of the classes, and tracked keys are sorted
+            source["classes"] = [list(item) for item in source["classes"].items()]
         if source.get("checksum") == "published":
             known = FILES.get(Path(definition["source"]["archive"] or "").name)
             hashes = {"sha256": known.sha256, "md5": known.md5} if known else {}
             source["checksum"] = next((f"{kind}:{digest}" for kind, digest in hashes.items() if digest), None)
-        return {"source": self.tracked("source", source), "reference": definition["reference"]}
+        told = {"source": self.tracked("source", source), "reference": definition["reference"]}
+        return told | self._in_braces(dataset)
 
     def _download(self, file: str) -> dict[str, Any]:
         return {"file": file}
@@ -344,14 +415,18 @@ class Plan:
         return schema.tracked(value, schema.of_command()["properties"][key])
 
     def recipe(self, name: str) -> dict[str, Any]:
-        """A recipe without the path of its weights, which is an input."""
+        """A recipe without the paths of its weights or predictions, which are inputs."""
         recipe = {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
+        recipe |= {"predictions": ELSEWHERE} if self.maker(name) == ADOPTED else {}
         return self.tracked("recipe", recipe)
 
     def _train(self, recipe: str, label: str, seed: str) -> dict[str, Any]:
         delivery = {"delivery": self.config["labels"][label]["delivery"]}
         rule = schema.section("label")["properties"]
         return {"recipe": self.recipe(recipe), "seed": _seed(seed), **schema.tracked(delivery, {"properties": rule})}
+
+    def _adopt(self, recipe: str) -> dict[str, Any]:
+        return {"recipe": self.recipe(recipe)}
 
     def groupings(self, dataset: str) -> dict[str, dict[str, list[str]]]:
         """The classes of a data set that are scored merged, as its definition, or else its source, says."""
@@ -394,6 +469,7 @@ class Plan:
 
     def _study(self, study: str) -> dict[str, Any]:
         grid, points, metrics = self.config["studies"][study], self.config.grids[study], self.metrics(study)
+        elsewhere = [name for name in used(points, "recipe") if self.maker(name) == ADOPTED]
         printed = {
             name: {"kind": name} for name in METRICS
         } | metrics  # groups and rows of votes have metrics of their own
@@ -413,6 +489,7 @@ class Plan:
             },
             "tables": self.tracked("tables", grid["tables"]),
             **_varied(points),
+            **({"elsewhere": elsewhere} if elsewhere else {}),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:
@@ -425,6 +502,10 @@ class Plan:
 
     def _chain(self, study: str) -> dict[str, Any]:
         return {"study": study}
+
+
+def _has_braces(path: str) -> bool:
+    return "{" in path or "}" in path
 
 
 def _seed(seed: Any) -> int:

@@ -8,6 +8,7 @@ H100, with PyTorch 2.11. MB are 2**20 bytes, as SLURM counts.
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,6 +19,7 @@ from weakref import WeakKeyDictionary, proxy
 
 from pyarrow import parquet
 
+from .commands import ADOPTED, TRAINED
 from .contracts import STANDARD
 from .datasets.contract import read_images
 from .datasets.synthetic import CHUNK_BYTES
@@ -48,6 +50,7 @@ UNKNOWN_ITEMS, UNKNOWN_SIDE, UNKNOWN_CLASSES, UNKNOWN_VOTES = 20_000, 256, 10, 5
 ARCHIVE_MB_OF_IMAGE = 0.03  # of an archive that is there
 # Of a table or a JSON file with votes; a Parquet file says how many rows it has.
 FILE_BYTES_OF_VOTE = 15
+PACKED = 10  # bytes of a table for one of it that gzip wrote
 # Of a network that does not say: more than those that are here.
 UNKNOWN_NETWORK = {"parameters": 100_000_000, "features": 2048, "multiplications": 150_000, "activations": 1000}
 OWN_FACTOR = 4  # of the work, and of the memory for it, of an own source, aggregate, metric or figure
@@ -60,6 +63,7 @@ LEVERS = {
     ("train", "threads"): "lower recipes.{recipe}.threads",
     ("train", "gpu"): "set recipes.{recipe}.device: cpu",
     ("data", "threads"): "lower --cores",
+    ("adopt", ""): "lower splits.{split}.test",
     ("evaluate", ""): "lower splits.{split}.test or datasets.{dataset}.source.items",
     ("embed", ""): "lower studies.{study}.embedding.iterations or splits.{split}.test",
     ("study", ""): _GRID,
@@ -70,8 +74,8 @@ LEVERS = {
 # -- measured ----------------------------------------------------------------------------------------------------------
 
 # MB of a command that has hardly anything to do: the interpreter and its libraries.
-IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 810, "evaluate": 215, "embed": 215,
-        "study": 220, "card": 250, "figure": 295, "chain": 65}  # fmt: skip
+IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 810, "adopt": 145, "evaluate": 215,
+        "embed": 215, "study": 220, "card": 250, "figure": 295, "chain": 65}  # fmt: skip
 CUDA = 3000  # MB of main memory that the libraries of a GPU take; estimated, not measured
 MOST_HELD = 8000  # MB of images: beyond it they are read from their file, batch by batch
 SECONDS_OF_MULTIPLICATION = 1.2e-10  # forward and backward, one thread
@@ -191,6 +195,8 @@ class _Estimates:
 
     def network(self, recipe: str) -> dict[str, int]:
         """What a recipe's network says of its size."""
+        if self.plan.maker(recipe) == ADOPTED:
+            return dict.fromkeys(UNKNOWN_NETWORK, 0)
         about = entry("network", self.config["recipes"][recipe]["network"]["kind"])
         return {fact: about.get(fact, unknown) for fact, unknown in UNKNOWN_NETWORK.items()}
 
@@ -272,6 +278,14 @@ class _Estimates:
         )
         return Use(memory, seconds, disk / MB + 0.02, GPU_MARGIN if on_gpu else TIME_MARGIN)
 
+    def _adopt(self, dataset: str, recipe: str, label: str, seed: int) -> Use:
+        files = map(Path, itertools.chain(*self.plan.adopted(recipe, label, seed).values()))
+        given = sum(path.stat().st_size for path in files if path.is_file()) / MB
+        size = self.size(dataset)
+        held = size.numbers(90) + size.items * 1500 / MB + given * 2
+        seconds = 1 + size.items * (2e-5 + size.classes * 6e-7)
+        return Use(IDLE[ADOPTED] + held, seconds, size.numbers(5) + 0.02)
+
     def _evaluate(self, dataset: str, split: str, recipe: str, metrics: str) -> Use:
         size, width, tested = self.size(dataset), self.network(recipe)["features"], self.parts(dataset, split)[2]
         held, seconds = (
@@ -303,7 +317,9 @@ class _Estimates:
         factor, of_block = _factor(options["kind"]), self.plan.blocks(study, BLOCK)
         shown = [tuple(block.split("-")[1:])] if block else list(of_block)
         items = sum(self.parts(*place[:2])[2] * len(of_block[place]) for place in shown)
-        rows = sum(self.config["recipes"][place[2]]["epochs"] * len(of_block[place]) for place in shown) * len(seeds)
+        rows = sum(self.config["recipes"][place[2]].get("epochs", 0) * len(of_block[place]) for place in shown) * len(
+            seeds
+        )
         return Use(
             IDLE["figure"] + factor * (items + rows) * 2000 / MB,
             factor * (4 + (items + rows) * 2e-4),
@@ -381,7 +397,7 @@ def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
         if left and Path(plan.root, PLACES[command].last.format_map(names)).is_file():
             continue
         use = expected(plan, command, **names)
-        recipe = plan.config["recipes"][names["recipe"]] if command == "train" else None
+        recipe = plan.config["recipes"][names["recipe"]] if command == TRAINED else None
         total["runs"] += recipe is not None
         total["cpu_hours"] += use.seconds * (recipe["threads"] if recipe else 1) / 3600
         total["gpu_hours"] += use.seconds * (recipe is not None and recipe["device"] == "cuda") / 3600
@@ -391,8 +407,10 @@ def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
 
 def extent(plan: Plan, study: str) -> str:
     """How much a study is, in words, before it runs: its trainings, how many are not done, what is left to do."""
-    runs, left = sum(1 for _ in plan.jobs(study, "train")), cost(plan, study, left=True)
+    runs, read = (sum(1 for _ in plan.jobs(study, command)) for command in (TRAINED, ADOPTED))
+    left = cost(plan, study, left=True)
     text = f"{runs:,} trainings" + (f", {left['runs']:,} of them new" if left["runs"] < runs else "")
+    text += f", {read:,} file{'s'[: read != 1]} of predictions made elsewhere" if read else ""
     if not left["cpu_hours"]:
         return text
     hours, megabytes = left["cpu_hours"], left["disk_mb"]
@@ -429,6 +447,8 @@ def _whole(value: Any, unknown: int) -> int:
 
 def _classes(source: dict[str, Any]) -> int:
     classes = source.get("classes")
+    if isinstance(classes, dict):
+        classes = [name for name, labels in classes.items() if labels is not None]
     return len(classes) if isinstance(classes, list) else UNKNOWN_CLASSES
 
 
@@ -447,7 +467,8 @@ def _rows_of(path: Path) -> int:
     if path.suffix.lower() == ".parquet":
         with suppress(OSError, ValueError):
             return parquet.read_metadata(path).num_rows
-    return int(path.stat().st_size / FILE_BYTES_OF_VOTE)
+    packed = PACKED if path.suffix.lower() == ".gz" else 1
+    return int(path.stat().st_size * packed / FILE_BYTES_OF_VOTE)
 
 
 def _area_of(path: str) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import resources
-from .commands import COMMANDS
+from .commands import COMMANDS, TRAINED
 from .config import read
 from .errors import Problems, UserError
 from .places import REPOSITORY
@@ -205,7 +205,7 @@ def _requests(
 
 def _asks(plan: Plan, command: str, names: dict[str, Any]) -> dict[str, int]:
     """All that a job asks for in its first attempt."""
-    if command == "train":
+    if command == TRAINED:
         recipe = plan.config["recipes"][names["recipe"]]
         more = {"threads": recipe["threads"], "gpu": int(recipe["device"] == "cuda")}
     else:

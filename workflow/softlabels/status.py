@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import joblog
+from .commands import ADOPTED, TRAINED
 from .config import overridden, read
 from .errors import UserError
 from .locks import server_time
@@ -54,7 +55,7 @@ def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]
         )
 
     def begun(plan: Plan) -> bool:
-        jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, "train"))
+        jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, TRAINED, ADOPTED))
         return any(_log(Path(plan.root), *job).exists() for job in jobs)
 
     return list(filter(begun, plans)) or plans[:1]

@@ -52,7 +52,8 @@ CHECKS: dict[str, tuple[str, str, tuple[Check, ...]]] = {
              checks_metrics.what_is_computed_again)),
     "A05": ("every file of the results, and the sources they came from, have the hashes of the manifests",
             AGAIN,
-            (checks_files.files_are_unchanged, checks_files.sources_are_unchanged)),
+            (checks_files.files_are_unchanged, checks_files.sources_are_unchanged,
+             checks_files.predictions_are_unchanged)),
     "A06": ("the chain of manifests behind each table is closed and unchanged",
             AGAIN,
             (checks_files.chain_is_closed,)),
@@ -129,7 +130,8 @@ def _verdict(scope: Scope, name: str) -> Verdict:
     worst = findings[0].kind if findings else NOTE
     verdict = PASS if worst == NOTE else worst
     evidence = list(dict.fromkeys(_plain(finding.text) for finding in findings))
-    return Verdict(name, title, verdict, evidence, "" if verdict == PASS else remedy)
+    remedies = dict.fromkeys(finding.remedy or remedy for finding in findings if finding.kind == worst)
+    return Verdict(name, title, verdict, evidence, "" if verdict == PASS else "; ".join(remedies))
 
 
 def _plain(text: str) -> str:

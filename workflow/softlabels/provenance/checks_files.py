@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import io, places
+from ..commands import ADOPTED
 from ..places import ASIDE, BENCHMARKS, LOGS, PLACES, SNAKEMAKE, of_study, started_in
 from . import configured
 from .evidence import entries, names_of
@@ -77,6 +78,30 @@ def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
     for path, sha256 in due:
         found = f"sha256 {io.sha256(path)}" if path.is_file() else "no file"
         yield from differs(str(path), found, f"sha256 {sha256}", f" as when {dataset} was imported")
+
+
+@each_job(ADOPTED)
+def predictions_are_unchanged(scope: Scope, job: Job) -> Findings:
+    """A05: so have the files of predictions that were made elsewhere, where the configuration of today has them."""
+    names = job.names
+    run = f"the predictions of {names['recipe']}, {names['label']}, seed {names['seed']}"
+    studies = [name for name in scope.studies if names["recipe"] in scope.results.study_config(name)["recipes"]]
+    try:
+        _, plan = configured.plan_of(scope.results, studies[0], scope.configfile)
+        now = plan.adopted(names["recipe"], names["label"], names["seed"])
+    except (configured.Absent, KeyError) as reason:
+        yield unknown(f"the file with {run} was not looked at: {reason}")
+        return
+    for name, entry in entries(job.manifest["inputs"]):
+        if "source" not in entry:
+            continue
+        path = started_in(scope.results.root) / next(iter(now[name]), "")
+        if not path.is_file():
+            yield unknown(f"{run} were not looked at: there is no file {path} here")
+        else:
+            yield from differs(
+                str(path), f"sha256 {io.sha256(path)}", f"sha256 {entry['sha256']}", " as when it was read"
+            )
 
 
 # -- A06 ---------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from .. import io, registry
 from ..contracts import ALL, AT, PREDICTIONS, REFERENCE, STANDARD, Scores, Terms
@@ -24,6 +25,7 @@ def what_is_computed_again(scope: Scope) -> Findings:
     """A04: a note for the report."""
     yield note(
         "computed again: metrics and recall of every run, before and after scaling, of groups of items and of classes, "
+        "against a truth from elsewhere, "
         "and the reference rows without draws; not again: the fit of the scalings, the influence of single items on "
         "metrics that are no mean over items, structure and split_half"
     )
@@ -81,8 +83,13 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
     predicted, logits = io.vector(predictions, "item"), io.matrix(predictions, "logits")
     metrics = yield from _second(scope, job)
     scalings = scope.results.table(path, [])[1]["scalings"]
+    if not any(parts.get(int(number)) == "val" for number in predicted):  # of a network that was trained elsewhere
+        parts = {number: part for number, part in parts.items() if part != "val"}
     for part in ("val", "test"):
         rows = _rows_of(item, parts, part)
+        if not rows:
+            yield from _nothing_scored(path, scored, part)
+            continue
         own, votes = p[rows], None if n_votes is None else np.rint(p[rows] * n_votes[rows, None]).astype(int)
         of_part = logits[_rows_of(predicted, parts, part)].astype(np.float64)
         log_q = {"none": recompute_metrics.log_softmax(of_part)}
@@ -112,6 +119,35 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
             for name in IN_GROUPS:
                 expected = recompute_metrics.METRICS[name](of_p, of_q, {}, None)
                 yield from _compare(path, f"{name} of {group}", scored.value(f"{name}{AT}{group}"), expected)
+        yield from _truths(scope, job, scored, tested, own, log_q["none"])
+
+
+def _truths(scope: Scope, job: Job, scored: Scores, tested: list[int], p: np.ndarray, log_q: np.ndarray) -> Findings:
+    """The accuracies of predictions and votes against a truth from elsewhere, counted item by item."""
+    path, items = scored.path, job.file("inputs", "items")
+    there = "truth" in pq.read_schema(scope.results.file(items)).names
+    told = scope.by_item(items, "truth") if there else {}
+    row = {item: k for k, item in enumerate(tested)}
+    truth = {row[item]: scored.classes.index(name) for item, name in told.items() if name is not None and item in row}
+    yield from _compare(path, "n_items of truth", scored.value(f"n_items{AT}truth"), len(truth) or None)
+    for begin, guesses in (("", log_q), ("votes_", p)):
+        right: dict[int, list[bool]] = {}
+        for k, true in truth.items():
+            right.setdefault(true, []).append(int(guesses[k].argmax()) == true)
+        every = [hit for hits in right.values() for hit in hits]
+        macro = [sum(hits) / len(hits) for hits in right.values()]
+        for name, hits in (("acc", every), ("macro_acc", macro)):
+            expected = sum(hits) / len(hits) if hits else None
+            yield from _compare(path, f"{begin}{name} of truth", scored.value(f"{begin}{name}{AT}truth"), expected)
+
+
+def _nothing_scored(path: str, scored: Scores, part: str) -> Findings:
+    """A fail for each number of a part without a predicted item."""
+    for (of, group, scaling, name), value in scored.values.items():
+        if of == part and value not in (None, 0):
+            yield fail(
+                f"{path} {name} ({part}, {group}, {scaling})", value, "none, as no item of this part is predicted"
+            )
 
 
 def _left_out(scope: Scope, job: Job, wanted: Iterable[int]) -> list[recompute_votes.LeftOut]:

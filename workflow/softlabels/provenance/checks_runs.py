@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import io, keyed
+from ..commands import ADOPTED, TRAINED
 from ..contracts import HELD_OUT, LABELS, PARTS, REFERENCE
 from ..places import of_study
 from . import recompute
-from .findings import Findings, Job, Scope, differs, each, each_job, each_study, fail, note, unknown
+from .findings import Findings, Job, Scope, differs, each, each_job, each_study, elsewhere, fail, note, unknown
 
 # -- A12 ---------------------------------------------------------------------------------------------------------------
 
@@ -30,7 +31,7 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
     for seed, count in Counter(config["seeds"]).items():
         if count > 1:
             yield fail(f"{of_study(study, 'config')} seeds", f"{seed} {count} times", "each seed once")
-    trained = {tuple(job.names.values()): job for job in scope.of_study(study, "train")}
+    trained = {tuple(job.names.values()): job for job in scope.of_study(study, TRAINED, ADOPTED)}
     named = itertools.product(recompute.points(config), config["seeds"])
     due = list(dict.fromkeys((*p.ran, label, str(seed)) for p, seed in named for label in p.labels.values()))
     due += _fold_runs(config)
@@ -42,14 +43,14 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
 
     for what, key in (("initial weights", "initial_sha256"), ("order", "order_sha256")):
         seeds: dict[tuple, dict[str, Job]] = defaultdict(dict)
-        for job in trained.values():
+        for job in scope.of_study(study, TRAINED):
             block = tuple(job.names[name] for name in ("dataset", "split", "recipe"))
             seed = job.names["seed"].partition("-")[0]  # a run that leaves a fold out shares what its seed has
             seeds[*block, job.manifest["facts"].get(key)].setdefault(seed, job)
         yield from _twice(what, seeds.values())
     for name in ("model", "predictions"):
         same: dict[str, dict[str, Job]] = defaultdict(dict)
-        for job in trained.values():
+        for job in scope.of_study(study, *(TRAINED, ADOPTED)[: 1 + (name == "predictions")]):
             same[scope.results.sha256(job.file("outputs", name))].setdefault(job.path, job)
         different = ({_trained_on(scope, job): job for job in jobs.values()} for jobs in same.values() if len(jobs) > 1)
         yield from _twice(f"{name} file", different)
@@ -58,15 +59,22 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
 def _trained_on(scope: Scope, job: Job) -> str:
     """What a network follows from: the reference is only looked at, and of labels the distributions and weights count.
 
-    Studies vary keys, also those that change no network, such as how ties of soft labels are broken.
+    Studies vary keys, also those that change no network, such as how ties of soft labels are broken. Labels of other
+    items than those that a network learns from, or is chosen by, change none either: where no training item has a
+    second vote, hard and soft labels are the same.
     """
     config = job.manifest["config"]
+    if job.manifest["command"] == ADOPTED:
+        return job.path
     hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
     unused = {"reference", "labels"}
     columns = ["item", "weight"] + ["hard"] * (config["recipe"]["class_weight"] != "none")
     labels, _ = scope.results.table(job.file("inputs", "labels"), [*columns, "p"])
     content = [io.vector(labels, name) for name in columns] + [io.matrix(labels, "p")]
-    digest = hashlib.sha256(b"".join(values.tobytes() for values in content)).hexdigest()
+    part = scope.by_item(job.file("inputs", "split"), "split")
+    parts = ("train", "val") if config["recipe"]["select"] == "best_validation" else ("train",)
+    seen = np.array([part.get(item) in parts for item in content[0].tolist()], bool)
+    digest = hashlib.sha256(b"".join(values[seen].tobytes() for values in content)).hexdigest()
     return io.canonical_json([config, {k: sha256 for k, sha256 in hashes.items() if k not in unused}, digest])
 
 
@@ -95,7 +103,8 @@ def _twice(what: str, groups: Any) -> Findings:
 def runs_are_paired(scope: Scope) -> Findings:
     """A13: the runs of one seed share split, initial weights and order, whatever their labels."""
     groups: dict[tuple, list[Job]] = defaultdict(list)
-    for job in scope.of("train"):
+    yield from elsewhere(scope.of(ADOPTED), "from which initial weights and in which order")
+    for job in scope.of(TRAINED):
         groups[tuple(job.names[name] for name in ("dataset", "split", "recipe", "seed"))].append(job)
     for jobs in groups.values():
         yield from each(jobs, lambda job, first=jobs[0]: _paired(scope, job, first), lambda job: job.path)
@@ -139,6 +148,8 @@ def nothing_leaks(scope: Scope, job: Job) -> Findings:
     yield from differs(f"{path} counts", recorded, {name: counted[name] for name in parts})
     if config["kind"] == "folds":
         yield from _rotation(scope, job, part)
+    if config["kind"] == "column":
+        yield from _published(scope, job, part)
     if config["groups"]:
         named = ((item, f"group {name}") for item, name in group.items() if name is not None)
         yield from _straddling(path, part, named)
@@ -170,6 +181,22 @@ def _straddling(path: str, part: dict[int, str], members: Iterable[tuple[int, st
             yield fail(path, f"{block} in {' and '.join(sorted(found))}", "in one part")
 
 
+def _published(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
+    """A fail if an item is not in the part that the column of the items gives it (of training: or of what is drawn)."""
+    config = job.manifest["config"]["split"]
+    path, drawn = job.file("outputs", "split"), {HELD_OUT} | ({"val"} if config["val_share"] is not None else set())
+    values = {
+        f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else value: name
+        for name, listed in config["parts"].items() for value in listed
+    }  # fmt: skip
+    values = {str(value): name for value, name in values.items()}
+    for item, value in scope.by_item(job.file("inputs", "items"), config["column"]).items():
+        due = values.get(str(value))
+        if part.get(item) != due and not (due == "train" and part.get(item) in drawn):
+            yield fail(f"{path} item {item}", f"{part.get(item)}", f"{due}, as column '{config['column']}' says")
+            return
+
+
 def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
     """A fail if the parts are not the folds of the items, the one of the seed for validation, the next one for test."""
     path, config = job.file("outputs", "split"), job.manifest["config"]
@@ -185,15 +212,21 @@ def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
             return
 
 
-@each_job("train")
+@each_job(TRAINED, ADOPTED)
 def splits_are_used(scope: Scope, job: Job) -> Findings:
-    """A14: each run used its split."""
+    """A14: each run used its split; of a network that was trained elsewhere, nobody knows."""
     path = job.file("outputs", "predictions")
     part, used = scope.by_item(job.file("inputs", "split"), "split"), scope.by_item(path, "split")
+    if job.manifest["command"] == ADOPTED:
+        yield from elsewhere([job], "on which items")
+        parts = {"test", *({"val"} & set(used.values()))}
+        part = {item: name for item, name in part.items() if name in parts}
     different = sorted(item for item in part.keys() | used.keys() if part.get(item) != used.get(item))
     if different:
         item = different[0]
         yield fail(path, f"item {item} in {used.get(item)} ({len(different)} such items)", f"in {part.get(item)}")
+    if job.manifest["command"] == ADOPTED:
+        return
     features = scope.results.array(job.file("outputs", "features"))
     n_test = sum(name == "test" for name in part.values())
     if features.ndim != 2 or len(features) != n_test:

@@ -367,6 +367,7 @@ class _Chain:
             "code": self.code(manifest)[1],
             "configuration": differences(manifest["config"]),
             "seed": manifest["config"].get("seed"),
+            "read": facts.get("read"),
             "resumes": _resumes(facts["attempts"]) if "attempts" in facts else None,
             "initial weights": facts.get("initial_sha256"),
             "order of items": facts.get("order_sha256"),
@@ -439,7 +440,7 @@ def differences(config: dict[str, Any]) -> str | None:
         return None
     found = []
     for key, ran in parts.items():
-        kind = {"kind": ran["kind"]} if "kind" in ran else {}
+        kind = {name: ran[name] for name in ("kind", "predictions") if name in ran}  # which rules there are
         defaults = dict(_flat(schema.complete(kind, rules[key])))
         for name, value in _flat(ran):
             said = f"{name.removesuffix('.kind')} {_text(value)}"

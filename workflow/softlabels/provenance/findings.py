@@ -14,6 +14,7 @@ from ..registry import OWN
 from .evidence import Results, entries, names_of, reading
 
 FAIL, UNKNOWN, NOTE = "fail", "unknown", "note"
+ASK = "ask whoever trained the networks elsewhere, and say with their numbers what is not known"
 NOT_LOOKED_AT = "is no code of ours, and was not looked at; name the configuration that has it with --configfile"
 
 
@@ -22,6 +23,7 @@ class Finding(NamedTuple):
 
     kind: str
     text: str
+    remedy: str = ""  # where that of the check does not fit
 
 
 Findings = Iterator[Finding]
@@ -61,6 +63,13 @@ def differs(file: str, found: Any, expected: Any, why: str = "") -> Findings:
 
 unknown = partial(Finding, UNKNOWN)  # something that cannot be checked here, and why
 note = partial(Finding, NOTE)  # something that a reader should know, and no fault
+
+
+def elsewhere(jobs: Iterable[Job], what: str) -> Findings:
+    """That nobody knows how the networks behind predictions made elsewhere were trained: never a pass."""
+    for job in jobs:
+        text = f"{job.path}: its network was trained elsewhere, and {what} is not known"
+        yield unknown(text, remedy=ASK)
 
 
 def each(items: Iterable[Any], check: Callable[[Any], Iterable[Finding]], file: Callable[[Any], str] = str) -> Findings:

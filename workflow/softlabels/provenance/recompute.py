@@ -238,7 +238,9 @@ def _compared(config: Config, block: tuple, label: str, sides: Sides) -> dict[tu
     baseline, level = config["baseline"], config["level"]
     sources = (*sides[label], *sides[baseline])
     scored = [scores[STANDARD] for scores, _ in sides[label].values()]
-    groups = dict.fromkeys(name for scores in scored for name in scores.of_groups() if not name.startswith("n_items@"))
+    groups = dict.fromkeys(
+        name for scores in scored for name in scores.of_groups() if not name.startswith(("n_items@", "votes_"))
+    )
     numbers: dict[tuple, Number] = {}
     for name in (*config["metrics"], *groups):
         if (differences := _pairs(sides, label, baseline, name)) is not None:
