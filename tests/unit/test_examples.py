@@ -1,16 +1,21 @@
 """The examples of config/README.md: checked, imported and described, on small files of the form that they name."""
 
+import gzip
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 import yaml
 from data_files import save_images
 from dcic_files import annotation_set
+from forms import exports
+from forms.greys import tiff
 
 from softlabels import check, io, registry
 from softlabels.cards import card
@@ -64,14 +69,43 @@ def bones(folder: Path) -> None:
     text(folder / "votes.csv", ["file;reader;answer;animal;seconds;round;comment", *votes])
 
 
+def moles(folder: Path) -> None:
+    images(folder / "store", [f"{i:02x}.png" for i in range(N)])
+    (folder / "images").mkdir()
+    for i in range(N):
+        (folder / "images" / f"mole {i:03d}.png").symlink_to(folder / "store" / f"{i:02x}.png")
+    rows = ["url,reader,rating,created_at,status"]
+    for i in range(N):
+        url, answers = f"https://example.org/moles/mole%20{i:03d}.png?v=1", (1 + i % 5, 1 + i % 5, "skip", "N/A", 2)
+        rows += [f"{url},r{k},{answer},2024-05-31T12:00:0{k}Z,Approved" for k, answer in enumerate(answers)]
+        rows += [f"{url},r0,{1 + i % 5},2024-06-01T12:00:00Z,Approved", f"{url},r9,5,2024-06-01,Rejected"]
+    (folder / "votes.csv.gz").write_bytes(gzip.compress("\n".join(rows).encode()))
+
+
 def fer_plus(folder: Path) -> None:
     names = [f"fer{i:07d}.png" for i in range(N)]
     images(folder / "images", [f"FER2013Train/{name}" for name in names])
     source = EXAMPLES["fer_plus"]["datasets"]["fer_plus"]["source"]
-    rows = [
-        f"Training,{name},{','.join(map(str, row))}" for name, row in zip(names, counts_of(10).tolist(), strict=True)
-    ]
+    usage = ["Training"] * 40 + ["PublicTest"] * 10 + ["PrivateTest"] * 10
+    counts = counts_of(10).tolist()
+    rows = [f"{of},{name},{','.join(map(str, row))}" for of, name, row in zip(usage, names, counts, strict=True)]
     text(folder / "fer2013new.csv", [f"Usage,Image name,{','.join(source['classes'])}", *rows, f"Training,{',1' * 10}"])
+
+
+def biopsies(folder: Path) -> None:
+    my_data(folder)
+    (folder / "votes.csv").rename(folder / "readings.csv")
+    rows = [f"{name},{i // 2},{('cat', 'dog', '')[i % 3]}" for i, name in enumerate(NUMBERED)]
+    text(folder / "patients.csv", ["file,patient,biopsy", *rows])
+
+
+def scans(folder: Path) -> None:
+    my_data(folder)
+    for i, path in enumerate(sorted((folder / "images").iterdir())):
+        path.unlink()
+        path.with_suffix(".tif").write_bytes(tiff(np.arange(-1100 + i, -844 + i, dtype=np.int16).reshape(16, 16)))
+    votes = folder / "votes.csv"
+    votes.write_text(votes.read_text().replace(".png", ".tif"))
 
 
 def cifar10h_raw(folder: Path) -> None:
@@ -85,6 +119,76 @@ def cifar10h_raw(folder: Path) -> None:
     header = "annotator_id,is_attn_check,chosen_label,correct_guess,cifar10_test_test_idx,time_elapsed"
     text(folder / "cifar10h-raw.csv", [header, *rows])
     np.save(folder / "cifar10h-counts.npy", counts)
+
+
+def answers_of(n_raters: int) -> np.ndarray:
+    """Answers 0 or 1 of raters, who mostly agree; the first of them leaves a gap, -1, at every third image."""
+    answers = (np.arange(N)[:, None] + (np.arange(N)[:, None] % 5 == np.arange(n_raters))) % 2
+    answers[::3, 0] = -1
+    return answers
+
+
+def mammograms(folder: Path) -> None:
+    images(folder / "images")
+    words = {0: "benign", 1: "malignant", -1: ""}
+    rows = [
+        ",".join([name, *(words[answer] for answer in row), "Ulm"])
+        for name, row in zip(NUMBERED, answers_of(3).tolist(), strict=True)
+    ]
+    text(folder / "readings.csv", ["image,reader1,reader2,reader3,site", *rows])
+
+
+def rated(folder: Path) -> None:
+    images(folder / "images")
+    np.save(folder / "ratings.npy", np.where(answers_of(4) < 0, np.nan, answers_of(4) + 1.0))
+
+
+def labelme(folder: Path) -> None:
+    images(folder / "train", [f"{i % 8}/{i}.jpg" for i in range(N)])
+    order = [f"{i}.jpg" for i in range(N)]
+    text(folder / "filenames_train.txt", order)
+    text(folder / "answers.txt", [f"-1 {i % 8} {i % 8} {(i + 1) % 8}" for i in range(N)])
+
+
+def no_header(folder: Path) -> None:
+    images(folder / "images")
+    rows = [f"{name},{who},{'cat' if i % 2 else 'dog'}" for i, name in enumerate(NUMBERED) for who in ("Ann", "Bob")]
+    text(folder / "votes.txt", rows)
+
+
+def one_hot(folder: Path) -> None:
+    images(folder / "images")
+    rows = [f"{Path(name).stem},R{k},{i % 2},{1 - i % 2}" for i, name in enumerate(NUMBERED) for k in range(3)]
+    text(folder / "votes.csv", ["image_id,rad_id,normal,abnormal", *rows])
+
+
+def lists() -> dict[str, list]:
+    """Names of images, and of each the annotators and their labels."""
+    labels = [["cat" if answer else "dog" for answer in row] for row in answers_of(3)[:, 1:].tolist()]
+    return {"file_name": NUMBERED, "annotators": [["a", "b"]] * N, "labels": labels}
+
+
+def hub(folder: Path) -> None:
+    images(folder / "images")
+    pq.write_table(pa.table(lists()), folder / "train.parquet")
+
+
+def argilla(folder: Path) -> None:
+    images(folder / "images")
+    names = ("image", "kind.responses.users", "kind.responses")
+    columns = dict(zip(names, lists().values(), strict=True))
+    columns["kind.responses.status"] = [["submitted", "submitted" if i % 4 else "draft"] for i in range(N)]
+    pq.write_table(pa.table(columns), folder / "argilla.parquet")
+
+
+def nested(folder: Path) -> None:
+    images(folder / "images")
+    rows = zip(*lists().values(), strict=True)
+    records = [
+        {"file_name": name, "votes": [{"by": by, "label": label} for by, label in zip(who, labels, strict=True)]}
+        for name, who, labels in rows
+    ]
+    text(folder / "images" / "metadata.jsonl", map(json.dumps, records))
 
 
 def cells(folder: Path) -> None:
@@ -146,12 +250,65 @@ def birds(folder: Path) -> None:
     (folder / "birds" / "metadata.json").write_text(json.dumps(about))
 
 
-OF_ONE = (my_data, bones, fer_plus, cifar10h_raw, cells, slides, soft, soft_table, imagefolder, cifar10n, birds)
+def exported(file: str, content: Callable[[list[tuple[str, str, str]]], str]) -> Callable[[Path], None]:
+    """A writer of images and the export of their votes: (image, annotator, class)."""
+
+    def write(folder: Path) -> None:
+        images(folder / "images")
+        votes = [(name, who, "cat" if i % 2 else "dog") for i, name in enumerate(NUMBERED) for who in ("ann", "bob")]
+        (folder / file).write_text(content(votes), encoding="utf-8", newline="")
+
+    return write
+
+
+EXPORTS = {
+    "from_label_studio": exported("project-3.json", lambda votes: json.dumps(
+        [exports.task(i, f"/data/upload/3/9c1e04ab-{name}", exports.annotation(who, exports.choice([label])))
+         for i, (name, who, label) in enumerate(votes)])),
+    "from_labelbox": exported("export.ndjson", lambda votes: exports.lines(
+        [exports.row(name, exports.label(who, exports.radio(label))) for name, who, label in votes])),
+    "from_prodigy": exported("pets.jsonl", lambda votes: exports.lines(
+        [exports.answered(name, who, [label]) for name, who, label in votes])),
+    "from_zooniverse": exported("classifications.csv", lambda votes: exports.table(
+        [exports.classified(name, who, label) for name, who, label in votes])),
+    "from_mturk": exported("Batch_1_results.csv", lambda votes: exports.table(
+        [{"WorkerId": who, "AssignmentStatus": "Approved", "Input.image_url": name, "Answer.kind.label": label}
+         for name, who, label in votes])),
+    "from_toloka": exported("assignments.tsv", lambda votes: exports.table(
+        [{"INPUT:image": name, "OUTPUT:result": label, "GOLDEN:result": "", "ASSIGNMENT:worker_id": who,
+          "ASSIGNMENT:status": "APPROVED"} for name, who, label in votes], "\t")),
+}  # fmt: skip
+OF_ONE = (
+    mammograms,
+    rated,
+    labelme,
+    no_header,
+    one_hot,
+    hub,
+    argilla,
+    nested,
+    my_data,
+    bones,
+    moles,
+    fer_plus,
+    cifar10h_raw,
+    biopsies,
+    scans,
+    cells,
+    slides,
+    soft,
+    soft_table,
+    imagefolder,
+    cifar10n,
+    birds,
+)
 FILES: dict[str, Callable[[Path], None]] = {
     **{write.__name__: write for write in OF_ONE},
+    **EXPORTS,
     "mice_bone": lambda folder: dcic(folder / "MiceBone", "MiceBone"),
     "benthic": lambda folder: dcic(folder / "raw_datasets" / "Benthic", "Benthic"),
     "shapes": lambda folder: None,
+    "x_rays": scans,
 }
 # What the small files cannot have: the published archive and its hash, the published numbers of images.
 UNLIKE = {

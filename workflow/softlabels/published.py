@@ -14,7 +14,7 @@ import yaml
 from . import io, places, registry, schema
 
 # Words that JSON Schema does not know.
-EXTENSIONS = ("registry", "entry", "input", "ordered", "moved", "named", "neutral")
+EXTENSIONS = ("registry", "entry", "input", "ordered", "moved", "named", "neutral", "instead_of")
 
 
 class _Dumper(yaml.SafeDumper):
@@ -76,6 +76,8 @@ def _range(rule: dict[str, Any]) -> str:
         return ", ".join(map(_code, rule["enum"]))
     if "anyOf" in rule:
         return " or ".join(_range(option) for option in rule["anyOf"])
+    if rule.get("additionalProperties") is False and "required" in rule:  # one of several forms of a value
+        return f"`{{{', '.join(rule['properties'])}}}`"
     kinds = rule.get("type", "any")
     text = " or ".join([kinds] if isinstance(kinds, str) else kinds)
     if "items" in rule:
@@ -103,7 +105,11 @@ def options_text() -> str:
         "`module:function` for one of your own (see `workflow/README.md`).",
     ]
     for name in ("", "dataset", "label", "recipe", "study"):
-        parts += [f"## {name or 'The file'}", "\n".join([*head, *_rows(schema.section(name))])]
+        rule = schema.section(name)
+        forms = {name or "The file": rule}
+        if "if" in rule:
+            forms = {name: rule["else"], f"{name} with {', '.join(rule['if']['required'])}": rule["then"]}
+        parts += [text for title, form in forms.items() for text in (f"## {title}", "\n".join([*head, *_rows(form)]))]
     for kind in registry.KINDS:
         parts.append(f"## {kind}: what `kind` may be")
         for name in registry.names(kind):
