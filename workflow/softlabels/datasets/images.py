@@ -74,8 +74,8 @@ def relative_names(images: list[Path], folder: Path, follow_links: bool = False)
         named[path.relative_to(folder).as_posix()] = path
     if not follow_links and (link := linked_images(folder)):
         raise UserError(
-            f"{link}: is a link to a folder of images, which would be left out. Set source.follow_links to true if "
-            f"they belong to the data set and the place that it links to is yours; else remove the link."
+            f"{link}: is a link to a folder of images, which would be left out. Remove the link if they do not belong "
+            f"to the data set, or set source.follow_links to true if the place that it links to is yours."
         )
     if not named:
         raise UserError(f"{folder}: found no image file ({', '.join(FORMATS)}). Put the images there.")
