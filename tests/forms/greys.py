@@ -73,7 +73,7 @@ FORMS = [
     Form("grey with a sign, 32 bits", of(np.int32, -70000, 70000), {**TABLE, "deep": {"low": -7e4, "high": 7e4}},
          votes=VOTES, remark=r"from -70000 to 70002.*0 of 36 pixels lie below and became 0, 2 lie above"),
     Form("grey without a sign, 32 bits", of(np.uint32, 0, 4e9), {**TABLE, "deep": {"percentiles": [0, 100]}},
-         votes=VOTES, remark=r"from 0 to 4e\+09: 0 became 0"),
+         votes=VOTES, remark=r"from 0 to 4000000002: 0 became 0"),
     Form("grey in floating point", of(np.float32, -0.5, 1.5), {**TABLE, "deep": {"percentiles": [10, 90]}},
          votes=VOTES, remark=r"10 and 90 per cent of all"),
     Form("grey in floating point, scale", of(np.float32, -0.5, 1.5), {**TABLE, "deep": "scale"},

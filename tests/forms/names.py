@@ -119,6 +119,9 @@ FORMS = [
     matched("an upload with a hash", other_hash("/data/upload/3/"), "hash of an upload cut"),
     matched("an upload with a UUID", lambda name: "0b1c2d3e-0000-4000-8000-0123456789ab_" + name.rpartition("/")[2],
         "hash of an upload cut"),
+    matched("an upload by Django", lambda name: "/data/upload/3/9c1e04ab-" + name.rpartition("/")[2].replace(" ", "_")
+        .replace("(", "").replace(")", ""), "the hash of an upload cut, blanks as underscores, signs left out",
+        ["x 0.png", "x 1 (2).png", "y.png"]),
     matched("another case", str.upper, "upper and lower case alike"),
     matched("another suffix", lambda name: name.replace(".png", ".jpg"), "any suffix"),
     matched("another suffix and case", lambda name: name.upper().replace(".PNG", ".JPEG"), "case alike, any suffix"),

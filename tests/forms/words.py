@@ -55,7 +55,16 @@ def embedded(folder):
     pq.write_table(pa.table({"image": struct, "label": LISTED}), folder / "votes.parquet")
 
 
+TWICE = "item,annotator,label\na.png,ann,cat\nb.png,Ann ,dog\nsub/c.png,bob,cat\n"
+
 FORMS = [
+    Form("annotators that differ in blanks and case", text("votes.csv", TWICE, ["a.png", "b.png", "sub/c.png"]),
+         {"kind": "table", "images": "images", "votes": "votes.csv"}, annotators=3,
+         votes=counted([("a.png", "cat"), ("b.png", "dog"), ("sub/c.png", "cat")]),
+         remark="1 annotators are written in ways that differ in blanks or case alone, such as 'Ann ?' and 'ann'"),
+    Form("faults of a spreadsheet are no class", text("votes.csv", TWICE.replace(",dog", ",#VALUE!"),
+         ["a.png", "b.png", "sub/c.png"]), {"kind": "table", "images": "images", "votes": "votes.csv"},
+         error=r"found the label '#VALUE!', which stands for none, in line 3"),
     Form("lists without names, in the order of the images", text("votes.jsonl", LABELS, NAMES),
         {**ORDERED, "unvoted": "leave_out"}, votes=VOTES, remark="Row i is about the i-th image"),
     Form("lists without names, an image without votes", text("votes.jsonl", LABELS, NAMES), ORDERED,

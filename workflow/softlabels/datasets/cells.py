@@ -42,6 +42,7 @@ MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BO
 # What programs write where there is nothing: pandas, R, Excel, SQL, JavaScript. Python's None and R's NA only as they
 # write them, as other spellings may be answers.
 NOTHING = {"nan", "-nan", "null", "<na>", "n/a", "#n/a", "#na", "undefined", "nat"}
+NOTHING |= {"#value!", "#ref!", "#div/0!", "#name?", "#null!", "#num!"}  # spreadsheets write them for faults
 NOTHING_SPELT = {"None", "NA"}
 
 

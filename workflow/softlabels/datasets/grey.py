@@ -158,7 +158,7 @@ def remarks(deep: Deep, spread: Spread | None, n_images: int) -> Iterable[str]:
             yield "No image has grey values of more than 8 bits: `deep` changed nothing."
         return
     which = "all" if spread.images == n_images else f"{spread.images:,} of {n_images:,}"
-    have = f"The grey values of {which} images have more than 8 bits, from {spread.least:g} to {spread.most:g}"
+    have = f"The grey values of {which} images have more than 8 bits, from {spread.least:.15g} to {spread.most:.15g}"
     rest = "" if spread.images == n_images else " The other images have 8 bits and are as they were."
     outside = (
         f"{spread.below:,} of {spread.pixels:,} pixels lie below and became 0, {spread.above:,} lie above and became "
@@ -168,14 +168,14 @@ def remarks(deep: Deep, spread: Spread | None, n_images: int) -> Iterable[str]:
         because = ""
         if percentiles := deep.get("percentiles"):
             because = f" ({percentiles[0]:g} and {percentiles[1]:g} per cent of all lie at or below these)"
-        yield f"{have}: {deep['low']:g} became 0 and {deep['high']:g} became 255{because}. {outside}{rest}"
+        yield f"{have}: {deep['low']:.15g} became 0 and {deep['high']:.15g} became 255{because}. {outside}{rest}"
     elif deep == "scale" and spread.below + spread.above:
         yield f"{have}: 65535 became 255. {outside} `deep: {{low: …, high: …}}` sets another range.{rest}"
     elif deep == "scale" and spread.most * FEW_LEVELS < 65535:
         levels = int(np.rint(spread.most / 257)) + 1
         yield (
-            f"{have}: as 65535 became 255, at most {levels} of 256 levels are left. `deep: {{low: {spread.least:g}, "
-            f"high: {spread.most:g}}}` would use all.{rest}"
+            f"{have}: as 65535 became 255, at most {levels} of 256 levels are left. `deep: {{low: {spread.least:.15g}, "
+            f"high: {spread.most:.15g}}}` would use all.{rest}"
         )
     elif rest:
         yield f"{have}.{rest}"

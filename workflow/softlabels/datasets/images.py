@@ -157,7 +157,7 @@ def shallow(values: np.ndarray, deep: Deep, what: str, whole: bool = True) -> tu
         low, high = grey.example(least, most, whole)
         raise ValueError(
             f"{what} with grey values from {least:g} to {most:g}, expected 8 bits; source.deep says how such values "
-            f"become 8-bit, for example deep: {{low: {low:g}, high: {high:g}}}"
+            f"become 8-bit, for example deep: {{low: {low:.15g}, high: {high:.15g}}}"
         )
     return grey.eight_bits(values, deep, whole)
 

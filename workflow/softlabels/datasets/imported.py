@@ -208,6 +208,19 @@ def annotators(column: Column) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(code, mask=code < 0), pa.array(names, pa.string()))
 
 
+def question_people(names: Sequence[str], problems: Problems) -> None:
+    """A remark on annotators whose names differ in blanks or case alone: two people, or one who is written twice."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
+    if doubtful := [same for same in alike.values() if len(same) > 1]:
+        first = " and ".join(repr(name) for name in sorted(doubtful[0]))
+        problems.remarks.append(
+            f"{len(doubtful)} annotators are written in ways that differ in blanks or case alone, such as {first}: "
+            f"each way counts as a person of its own. Write them alike if they are one."
+        )
+
+
 def without_words(
     cells: Cells, role: str, what: str, problems: Problems, but: Collection[str] = (), of: str = "rows"
 ) -> Column:

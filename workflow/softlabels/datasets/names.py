@@ -66,6 +66,8 @@ STEPS: dict[str, Callable[[str], str]] = {
     "upper and lower case alike": str.casefold,
     "any suffix": _in_file(_without_suffix),
     ZEROS: lambda path: re.sub(r"(?<!\d)0+(?=\d)", "", path),
+    # what Django, and so Label Studio, makes of the name of an uploaded file
+    "blanks as underscores, signs left out": _in_file(lambda file: re.sub(r"[^-\w.]", "", file.replace(" ", "_"))),
 }
 WAYS = {
     "whole": "",

@@ -86,4 +86,5 @@ def votes_of(
             )
         counts = imported.one_vote_each(table, "annotator", item, names, problems, source["repeats"], time)
         annotator = imported.annotators(table.columns["annotator"])
+        imported.question_people(annotator.dictionary.to_pylist(), problems)
     return Found(imported.chosen_votes(Votes(item, label, annotator, weight, time), counts), classes, groups)
