@@ -117,6 +117,8 @@ UNDECIDED = [*MIN, {**MIN[0], "kind": "", "annotator": 8}]
 PATIENTS = [{**row, "patient": f"p{row['id']}"} for row in MIN]
 BOTH = [{**row, "kind": {"choices": ["cat", "dog"]} if row["annotator"] == "bob@x.org" else row["kind"]} for row in MIN]
 BOTH_CSV = [{**row, "kind": json.dumps(row["kind"]) if isinstance(row["kind"], dict) else row["kind"]} for row in BOTH]
+REGIONS = [{"x": 1, "y": 2, "width": 3, "height": 4, "rectanglelabels": ["fracture"]}]
+BOXED = [{**row, "a_box": json.dumps(REGIONS) if number % 2 else ""} for number, row in enumerate(MIN)]
 
 LATER = [*UPLOADED, task(10, "/data/upload/3/deadbeef-c.png",
                          annotation(4, choice(["dog"]), created_at="2025-05-02T09:10:11.5Z"))]  # fmt: skip
@@ -199,6 +201,10 @@ LABEL_STUDIO = [
     Form("label studio, csv", file("export.csv", table(MIN)), {**STUDIO, "votes": "export.csv"}, votes=VOTES,
          annotators=2),
     Form("label studio, tsv", file("export.tsv", table(MIN, "\t")), {**STUDIO, "votes": "export.tsv"}, votes=VOTES),
+    Form("label studio, csv: boxes beside choices", file("export.csv", table(BOXED)),
+         {**STUDIO, "votes": "export.csv"}, votes=VOTES),
+    Form("label studio, json-min: boxes beside choices",
+         file("export.json", [{**row, "a_box": REGIONS} for row in MIN]), STUDIO, votes=VOTES),
     Form("label studio, csv: several choices", file("export.csv", table(BOTH_CSV)), {**STUDIO, "votes": "export.csv"},
          error=r"task 7: found 2 choices in one answer"),
     Form("label studio, csv: a finding among several", file("export.csv", table(BOTH_CSV)),

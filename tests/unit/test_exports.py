@@ -91,7 +91,7 @@ def test_times_of_an_export_are_kept_with_its_votes(tmp_path):
     "/data/upload/3/9c1e04ab-a b.png", "/data/local-files/?d=x/a%20b.png",
 ])  # fmt: skip
 def test_which_key_names_images_is_seen_in_every_spelling(text):
-    assert exports.bare(text) == "a b"
+    assert exports.bare(text) == "a_b"
 
 
 ODD = (3, "x", None, [], {}, [3], True)  # what may stand in the place of any value

@@ -30,6 +30,7 @@ SHOWN = 5  # keys or values in a message
 CELL = 60  # characters of one of them
 ZONES = {"UTC": "+00:00", "GMT": "+00:00", "PST": "-08:00", "PDT": "-07:00"}  # what exports call them
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+NO_CLASS = "answers that name no class"
 SEVERAL = "answers with several choices, one a vote"
 LOOK = "./softlabels check {} says what the file seems to be."
 
@@ -50,6 +51,7 @@ class Records:
         self.remarks: list[str] = []
         self.choices: Counter[str] = Counter()
         self.several: tuple[int, list[str]] | None = None
+        self.no_classes = ""  # the first answer that is none, and where
 
     def place(self, number: int) -> str:
         """Where a record stands, for messages."""
@@ -84,11 +86,8 @@ class Records:
         texts = [text_of(choice) for choice in choices]
         if None in texts or "" in texts:
             bad = next(choice for choice, text in zip(choices, texts, strict=True) if not text)
-            self.problems.add(
-                f"{self.place(number)}: found {imported.shown(bad)} for an answer, expected the name of a "
-                f"class. Name another question in the source, or remove this answer."
-            )
-            imported.stop_early(self.problems)
+            self.no_classes = self.no_classes or f"{self.place(number)}: found {imported.shown(bad)} for an answer"
+            self.left_out[NO_CLASS] += 1
             return None
         self.choices.update(texts)
         if wanted := self.source["finding"]:
@@ -107,6 +106,14 @@ class Records:
     def content(self, what: str) -> Content:
         """The content of the votes, by the way of a table; ``what`` records are called, for messages."""
         source, problems = self.source, self.problems
+        if self.no_classes:
+            key = next(
+                (f"set source.{key} to another question, or " for key in ("question", "task") if key in source), ""
+            )
+            problems.add(
+                f"{self.no_classes} ({self.left_out[NO_CLASS]} such answers), expected the name of a class. "
+                f"{(key + 'remove these answers').capitalize()}."
+            )
         problems.stop()
         if self.several:
             number, texts = self.several

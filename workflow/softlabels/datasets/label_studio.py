@@ -146,6 +146,7 @@ def flat(entries: list[dict[str, Any]], found: Records) -> None:
             key for key in others
             if key != image and not key.startswith("_data_")
             and not any(exports.bare(names.get(key, "")) in known for names in spelled)
+            and not any(are_regions(entry.get(key)) for entry in entries)
         ]  # fmt: skip
     else:
         questions = others
@@ -168,6 +169,12 @@ def flat(entries: list[dict[str, Any]], found: Records) -> None:
         names = {key: text for key, text in texts(entry).items() if key in others and key != question}
         choices = choices if isinstance(choices, list) else [choices]
         found.vote(number, names, who(entry.get("annotator")), choices, exports.seconds(entry.get("created_at")))
+
+
+def are_regions(value: Any) -> bool:
+    """Whether an answer is the boxes, polygons and the like of an image: a list of objects, or its JSON."""
+    value = exports.parsed(value) if isinstance(value, str) and value.startswith("[") else value
+    return isinstance(value, list) and any(isinstance(part, dict) for part in value)
 
 
 def who(annotator: Any) -> Any:
