@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from . import contracts, io
-from .datasets.cells import csv_rows, header, readable_parquet
+from .datasets.cells import csv_rows, header, names_of, readable_parquet
 from .datasets.counts import read_array
 from .datasets.imported import number
 from .datasets.names import Nearest, match
@@ -202,7 +202,7 @@ def _array(path: Path, names_file: Path | None, items: Sequence[str], n_classes:
     values = read_array(path, "fiu", "logits or probabilities")
     names, of = items, "items in the data set: add a file of 'names' if it has others"
     if names_file:
-        names, of = _lines(names_file), f"lines in {names_file}"
+        names, of = names_of(names_file), f"lines in {names_file}"
     if values.shape[1] != n_classes:
         raise UserError(
             f"{path}: found an array {list(values.shape)} of {values.dtype}, expected numbers [N, {n_classes}], a "
@@ -211,13 +211,6 @@ def _array(path: Path, names_file: Path | None, items: Sequence[str], n_classes:
     if len(values) != len(names):
         raise UserError(f"{path}: found {len(values)} rows, expected {len(names)}, as there are {of}.")
     return Given(names, values.astype(np.float64), ("row", range(len(names))))
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: is not UTF-8 text, expected a name a line. Save it again.") from None
 
 
 # -- which item, which numbers -----------------------------------------------------------------------------------------
