@@ -23,7 +23,7 @@ def pixels(items=64, height=6, width=6, seed=0):
 
 def still(items):
     """Draws of no turn."""
-    return {"turn": torch.zeros(items, 3, dtype=torch.bool)}
+    return {"turn": torch.zeros(items, dtype=torch.int64)}
 
 
 def symmetries(image):
@@ -86,9 +86,10 @@ def test_without_flips_and_turns_images_stay_as_they_are():
 def test_images_that_are_not_square_are_flipped():
     images = pixels(height=4, width=7)
     draw = augmentation.draws(options(quarter_turns=False), 64, seed=0, epoch=1)
-    for image, result, (columns, rows, _) in zip(images.numpy(), augmented(images, draw), draw["turn"], strict=True):
-        image = image[:, ::-1] if columns else image
-        assert (result == (image[::-1] if rows else image)).all()
+    assert set(draw["turn"].tolist()) == {0, 1, 2, 3}
+    for image, result, turn in zip(images.numpy(), augmented(images, draw), draw["turn"].tolist(), strict=True):
+        image = image[:, ::-1] if turn & augmentation.COLUMNS else image
+        assert (result == (image[::-1] if turn & augmentation.ROWS else image)).all()
 
 
 def test_hue_and_saturation_match_the_standard_library():

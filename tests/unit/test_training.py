@@ -135,8 +135,8 @@ def test_steps_are_those_of_momentum_and_coupled_weight_decay_by_hand(inputs, cl
     p = distributions(inputs)
     train = np.arange(60) % 5 < 3
     balanced = train.sum() / (3 * np.bincount(p[train].argmax(axis=1)))
-    draws = augmentation.draws(options["augment"], 60, seed=0, epoch=1)
     order = made.order(1)
+    made.begin_epoch(1)
     for step in range(3):
         batch = order[8 * step : 8 * step + 8]
         logits = x[batch] @ w.T + b
@@ -153,7 +153,7 @@ def test_steps_are_those_of_momentum_and_coupled_weight_decay_by_hand(inputs, cl
         velocity = [0.8 * v + g for v, g in zip(velocity, gradients, strict=True)]
         rate = 0.02 * (1 + np.cos(np.pi * step / 20)) / 2
         w, b = w - rate * velocity[0], b - rate * velocity[1]
-        made.step(1, step, torch.from_numpy(order), draws)
+        made.step(1, step)
     assert parameters[0].detach().numpy() == pytest.approx(w, abs=2e-6)
     assert parameters[1].detach().numpy() == pytest.approx(b, abs=2e-6)
 
@@ -162,11 +162,11 @@ def test_dropout_is_drawn_anew_in_each_step_whatever_was_drawn_before(inputs):
     made = trainer(inputs, recipe(dropout=0.5, rate=1e-12, augment=PLAIN))
     states = []
     made.model.dropout.register_forward_pre_hook(lambda layer, given: states.append(torch.get_rng_state()))
-    order, draws = torch.from_numpy(made.order(1)), augmentation.draws(made.recipe["augment"], 60, 0, 1)
+    made.begin_epoch(1)
     for step in (0, 1, 0):
         torch.rand(step + 1)
         made.model.train()
-        made.step(1, step, order, draws)
+        made.step(1, step)
     assert torch.equal(states[0], states[2])
     assert not torch.equal(states[0], states[1])
 

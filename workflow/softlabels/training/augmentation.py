@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from .. import keyed
 
-# A quarter turn as (flip columns, flip rows, transpose): 0, 90, 180, 270 degrees.
-QUARTER_TURNS = np.array([[0, 0, 0], [0, 1, 1], [1, 1, 0], [1, 0, 1]], dtype=bool)
+# A turn is a number of three bits: first the image is transposed, then its columns, then its rows are reversed.
+COLUMNS, ROWS, TRANSPOSED = 1, 2, 4
+# By 0, 90, 180, 270 degrees.
+QUARTER_TURNS = np.array([0, ROWS | TRANSPOSED, COLUMNS | ROWS, COLUMNS | TRANSPOSED])
 
 
 def draws(options: dict, items: int, seed: int, epoch: int) -> dict[str, torch.Tensor]:
     """All draws of one epoch (from 1) by the recipe's ``augment``, a row for each of the data set's N ``items``.
 
     Returns:
-        ``turn`` bool ``[N, 3]``; and, where asked for, float32 ``[N]``: ``zoom`` (share of the side that is kept),
-        ``hue`` (share of the colour circle), ``saturation``, ``brightness``, ``contrast``.
+        ``turn`` int64 ``[N]``, 0 to 7; and, where asked for, float32 ``[N]``: ``zoom`` (share of the side that is
+        kept), ``hue`` (share of the colour circle), ``saturation``, ``brightness``, ``contrast``.
     """
 
     def uniform(name: str, low: float, high: float) -> np.ndarray:
         return (low + (high - low) * keyed.rng(f"augment {name}", seed, epoch).random(items)).astype(np.float32)
 
-    turn = np.zeros((items, 3), dtype=bool)
+    turn = np.zeros(items, dtype=np.int64)
     if options["flips"] != "none":
-        turn[:, :2] = keyed.rng("augment flips", seed, epoch).integers(0, 2, (items, 2))
-    if options["flips"] == "horizontal":
-        turn[:, 1] = False
+        columns, rows = keyed.rng("augment flips", seed, epoch).integers(0, 2, (items, 2)).T
+        turn = COLUMNS * columns + (ROWS * rows if options["flips"] == "both" else 0)
     if options["quarter_turns"]:
         turn ^= QUARTER_TURNS[keyed.rng("augment turns", seed, epoch).integers(0, 4, items)]
     result = {"turn": turn}
@@ -49,17 +52,38 @@ def apply(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor:
     Returns:
         float32 ``[B, 3, H, W]`` in 0..1, in channels-last memory order.
     """
-    turn = draw["turn"].reshape(-1, 3, 1, 1, 1)
-    if images.shape[1] == images.shape[2]:
-        images = torch.where(turn[:, 2], images.transpose(1, 2), images)
-    images = torch.where(turn[:, 0], images.flip(2), images)
-    images = torch.where(turn[:, 1], images.flip(1), images)
-    result = images.permute(0, 3, 1, 2).to(torch.float32) / 255
+    result = torch.div(_turned(images, draw["turn"]), 255).permute(0, 3, 1, 2)
     if "zoom" in draw:
         result = _zoom(result, draw["zoom"])
     if {"hue", "saturation", "brightness", "contrast"} & draw.keys():
         result = _colour(result, draw)
     return result.contiguous(memory_format=torch.channels_last)
+
+
+def _turned(images: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Images uint8 ``[B, H, W, 3]``, each turned as ``turn`` int64 ``[B]`` says (0 to 3 where they are not square)."""
+    shape, (items, height, width, channels) = images.shape, images.shape
+    if images.is_cuda:
+        places = _places(height, width, 1, images.device).index_select(0, turn).unsqueeze(2)
+        return images.reshape(items, -1, channels).gather(1, places.expand(-1, -1, channels)).reshape(shape)
+    given, result = images.reshape(items, -1).numpy(), np.empty((items, height * width * channels), dtype=np.uint8)
+    turns, places = turn.numpy(), _places(height, width, channels, images.device).numpy()
+    for which in np.unique(turns):  # NumPy's take is the fastest gather of bytes on a CPU: no index of each image
+        rows = np.flatnonzero(turns == which)
+        result[rows] = given[rows].take(places[which], axis=1)
+    return torch.from_numpy(result).reshape(shape)
+
+
+@cache
+def _places(height: int, width: int, numbers: int, device: torch.device) -> torch.Tensor:
+    """Where all of a turned image comes from that has so many ``numbers`` a pixel: int64 ``[8 or 4, H W numbers]``."""
+    place = np.arange(height * width * numbers).reshape(height, width, numbers)
+    places = []
+    for turn in range(8 if height == width else 4):
+        turned = place.transpose(1, 0, 2) if turn & TRANSPOSED else place
+        turned = turned[:, ::-1] if turn & COLUMNS else turned
+        places.append((turned[::-1] if turn & ROWS else turned).reshape(-1))
+    return torch.from_numpy(np.stack(places)).to(device)
 
 
 def _zoom(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:

@@ -49,10 +49,18 @@ class Images:
         return tuple(torch.tensor(x, dtype=torch.float32).reshape(1, 3, 1, 1) for x in (mean, std))
 
     def __getitem__(self, index: torch.Tensor) -> torch.Tensor:
+        return self.gather(index, self.batch(len(index)))
+
+    def batch(self, size: int) -> torch.Tensor:
+        """Room for ``size`` images, uint8 ``[B, H, W, 3]`` on the device."""
+        return torch.empty((size, *self.map.shape[1:]), dtype=torch.uint8, device=self.device)
+
+    def gather(self, index: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """Write the images of ``index`` (int64 ``[B]``, of resident images on the device) to ``out``, and return it."""
         if self.resident:
-            return self.pixels[index]
+            return torch.index_select(self.pixels, 0, index, out=out)
         rows, back = np.unique(index.cpu().numpy(), return_inverse=True)  # ascending: kind to the disk
-        return torch.from_numpy(self.map[rows][back]).to(self.device)
+        return out.copy_(torch.from_numpy(self.map[rows][back]))
 
 
 @dataclass

@@ -20,10 +20,15 @@ from .. import keyed, locks, registry, stopping
 from ..errors import UserError
 from ..networks.base import state_sha256
 from . import augmentation
+from .captured import Captured
 from .checkpoint import Saver
 from .data import Images, Run
 
 EXPECTED = {"kind": "expected"}  # the delivery of a label that names none
+# How many images a GPU predicts at a time, a multiple of ROWS: enough of small ones to keep it busy, and no more than a
+# training step has memory for, which keeps all that this overwrites.
+MOST_PIXELS, MOST_ROWS, MOST_BATCHES, ROWS = 2**24, 1024, 4, 32
+WAITING = 16  # of such batches leave their results on the GPU until they are fetched together
 
 
 class Trainer:
@@ -37,6 +42,8 @@ class Trainer:
         kinds = {kind: recipe[kind]["kind"] for kind in ("loss", "schedule", "optimiser")}
         self.loss, self.schedule, optimiser = (registry.load(kind, name) for kind, name in kinds.items())
         self.optimiser = optimiser(model.parameters(), recipe["rate"], recipe["optimiser"])
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        self.rates_held = rates if all(isinstance(rate, torch.Tensor) for rate in rates) else None
         self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
         self.delivery, self.delivered = registry.load("delivery", delivery["kind"]), delivery
         self.shown: np.ndarray | None = None
@@ -59,6 +66,7 @@ class Trainer:
         self.best_value = math.inf
         self.position = (1, 0)  # the next step: epoch from 1, step from 0
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+        self._place_step()
         self.attempts: list[dict[str, Any]] = [self._attempt()]
         self.check_stop: Callable[[], None] = lambda: None
 
@@ -107,14 +115,10 @@ class Trainer:
 
     def run_epoch(self, epoch: int, bar: tqdm, saver: Saver) -> float:
         """The steps that are left of an epoch, and its end; returns the seconds in optimiser steps."""
-        draws = augmentation.draws(self.recipe["augment"], len(self.images), self.seed, epoch)
-        draws = {name: draw.to(self.device) for name, draw in draws.items()}
-        order = torch.from_numpy(self.order(epoch)).to(self.device)
-        self.deliver(epoch)
+        self.begin_epoch(epoch)
         begun, saving = time.monotonic(), 0.0
-        self.model.train()
         for step in range(self.position[1], self.steps):
-            self.step(epoch, step, order, draws)
+            self.step(epoch, step)
             bar.update()
             self.position = (epoch, step + 1)
             self.check_stop()
@@ -139,26 +143,68 @@ class Trainer:
                 f"The delivery {self.delivered['kind']} gave {found} as targets of epoch {epoch}, expected an array of "
                 f"finite numbers {list(shape)}. Correct it."
             )
-        self.shown, self.target = shown, torch.from_numpy(np.array(shown, np.float32)).to(self.device)
+        if self.shown is None:
+            self.target = torch.empty(shape, device=self.device)
+        self.target.copy_(torch.from_numpy(np.array(shown, np.float32)))
+        self.shown = shown
 
-    def step(self, epoch: int, step: int, order: torch.Tensor, draws: dict[str, torch.Tensor]) -> None:
-        """One optimiser step."""
-        index = order[step * self.batch : (step + 1) * self.batch]
-        images = augmentation.apply(self.images[index], {name: draw[index] for name, draw in draws.items()})
-        target = self.target[index]
-        if self.class_weight is not None:
-            target = target * self.class_weight
+    def _place_step(self) -> None:
+        """Room for what a step reads, at places that stay: a CUDA graph knows no others."""
+        self.draws: dict[str, torch.Tensor] = {}
+        self.items = torch.empty(self.steps * self.batch, dtype=torch.int64, device=self.device)
+        self.rates = torch.empty(self.steps, device=self.device)
+        self.given = self.images.batch(self.batch)
+        self.row = torch.arange(self.batch, device=self.device)
+        self.step_now = torch.zeros((), dtype=torch.int64, device=self.device)
+        own = [name for kind in ("network", "loss", "optimiser") if ":" in (name := self.recipe[kind]["kind"])]
+        if own and self.device.type == "cuda":
+            print(f"not captured as a CUDA graph, which slows small networks: {own[0]} is not known to be fit for it",
+                  file=sys.stderr)  # fmt: skip
+        self.pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
+        self.work = Captured(self._work, self.device, self.pool, not own and self.rates_held is not None)
+        self.forwards: dict[int, tuple[torch.Tensor, torch.Tensor, Captured]] = {}
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Put what the steps of an epoch read where they look for it."""
+        self.deliver(epoch)
+        for name, draw in augmentation.draws(self.recipe["augment"], len(self.images), self.seed, epoch).items():
+            if name not in self.draws:
+                self.draws[name] = torch.empty_like(draw, device=self.device)
+            self.draws[name].copy_(draw)
+        self.order_now = torch.from_numpy(self.order(epoch)[: len(self.items)])
+        self.items.copy_(self.order_now)
+        self.rates.copy_(torch.tensor([self.rate(epoch, each) for each in range(self.steps)]))
+        self.loss_state["epoch"] = epoch
+        self.model.train()
+
+    def step(self, epoch: int, step: int) -> None:
+        """One optimiser step of the epoch that has begun; on a GPU it may still be under way."""
+        self.step_now.fill_(step)
+        if not self.images.resident:
+            self.images.gather(self.order_now[step * self.batch : (step + 1) * self.batch], self.given)
         if self.recipe["dropout"] > 0:  # the only layer that draws at random
             torch.manual_seed(keyed.torch_seed("dropout", self.seed, epoch, step))
+        if self.rates_held is None:
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate(epoch, step)
+        self.work()
+
+    def _work(self) -> None:
+        """What the device does in a step. It may be a CUDA graph: nothing here depends on the step but by tensors."""
+        index = self.items.index_select(0, self.step_now * self.batch + self.row)
+        images = self.images.gather(index, self.given) if self.images.resident else self.given
+        images = augmentation.apply(images, {name: draw.index_select(0, index) for name, draw in self.draws.items()})
+        target = self.target.index_select(0, index)
+        if self.class_weight is not None:
+            target = target * self.class_weight
         with self.autocast():
             logits = self.model(images).float()
-        self.loss_state["epoch"] = epoch
         loss = self.loss(logits, target, index, self.loss_state, self.recipe["loss"])
-        loss = (self.weight[index] * loss).mean()
+        loss = (self.weight.index_select(0, index) * loss).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.rate(epoch, step)
+        for held in self.rates_held or []:
+            held.copy_(self.rates.index_select(0, self.step_now.reshape(1))[0])
         self.optimiser.step()
         self.loss_sum += loss.detach()
 
@@ -234,16 +280,52 @@ class Trainer:
         some items. Validation is such a prediction, so that the history has the numbers of what is written.
         """
         self.model.eval()
-        logits, features = [], []
+        rows, found = self._rows(len(items)), []
+        waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
         with torch.no_grad():
-            for start in range(0, len(items), self.recipe["batch"]):
+            for start in range(0, len(items), rows):
                 self.check_stop()
-                index = torch.from_numpy(items[start : start + self.recipe["batch"]]).to(self.device)
-                images = self.images[index].permute(0, 3, 1, 2).to(torch.float32) / 255
-                pooled = self.model.features(images)
-                logits.append(self.model.head(pooled).cpu())
-                features.append(pooled.cpu())
+                waiting.append(self._forward(items[start : start + rows], rows))
+                if len(waiting) == WAITING or start + rows >= len(items):
+                    found.append([torch.cat(results).cpu() for results in zip(*waiting, strict=True)])
+                    waiting.clear()
+        logits, features = zip(*found, strict=True)
         return torch.cat(logits).numpy(), torch.cat(features).numpy()
+
+    def _rows(self, items: int) -> int:
+        """How many of so many items are predicted at a time. What a GPU computes may depend on it, its memory not."""
+        if self.device.type == "cpu":
+            return self.recipe["batch"]
+        height, width = self.images.shape
+        most = min(MOST_ROWS, MOST_PIXELS // (height * width), MOST_BATCHES * self.recipe["batch"])
+        most = max(most // ROWS, 1) * ROWS
+        return math.ceil(items / (math.ceil(items / most) * ROWS)) * ROWS
+
+    def _forward(self, items: np.ndarray, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and features of at most ``rows`` items, on the device; a GPU always computes as many rows."""
+        if self.device.type == "cpu":
+            return self._outputs(self.images[torch.from_numpy(items)])
+        if rows not in self.forwards:
+            index, given = torch.empty(rows, dtype=torch.int64, device=self.device), self.images.batch(rows)
+
+            def work() -> tuple[torch.Tensor, torch.Tensor]:
+                return self._outputs(self.images.gather(index, given) if self.images.resident else given)
+
+            known = ":" not in self.recipe["network"]["kind"]
+            self.forwards[rows] = index, given, Captured(work, self.device, self.pool, known)
+        index, given, forward = self.forwards[rows]
+        asked = torch.from_numpy(np.pad(items, (0, rows - len(items)), mode="edge"))
+        if self.images.resident:
+            index.copy_(asked.pin_memory(), non_blocking=True)
+        else:
+            self.images.gather(asked, given)
+        logits, features = forward()
+        return logits[: len(items)].clone(), features[: len(items)].clone()
+
+    def _outputs(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits float32 ``[B, C]`` and features float32 ``[B, F]`` of images uint8 ``[B, H, W, 3]``."""
+        features = self.model.features(images.permute(0, 3, 1, 2).to(torch.float32) / 255)
+        return self.model.head(features), features
 
     @property
     def precision(self) -> str:
@@ -287,6 +369,8 @@ class Trainer:
 
         self.model.load_state_dict(state["model"])
         self.optimiser.load_state_dict(state["optimiser"])
+        for group, held in zip(self.optimiser.param_groups, self.rates_held or [], strict=False):
+            group["lr"] = held
         self.loss_state, self.best = here(state["loss_state"]), here(state["best"])
         self.loss_sum.copy_(state["loss_sum"])
         self.history, self.best_value = state["history"], state["best_value"]
