@@ -94,11 +94,14 @@ def fit(
     return facts, outputs
 
 
-def trainer(inputs: dict[str, Path], recipe: dict, seed: int = 0, model: torch.nn.Module | None = None) -> Trainer:
-    """A trainer on the CPU that has not begun."""
+def trainer(
+    inputs: dict[str, Path], recipe: dict, seed: int = 0, model: torch.nn.Module | None = None, device: str = "cpu"
+) -> Trainer:
+    """A trainer that has not begun."""
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
     model = model or base.build(recipe["network"], len(data.classes), seed, dropout=recipe["dropout"])[0]
-    device = torch.device("cpu")
+    device = torch.device(device)
+    model = model.to(device, memory_format=torch.channels_last)
     return Trainer(recipe, seed, data, Images(inputs["images"], device), model, device)
 
 

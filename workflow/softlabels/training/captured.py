@@ -66,8 +66,10 @@ class Captured:
         except Exception as error:  # whatever it was, the work itself can still be done, or says what is wrong with it
             torch.cuda.set_stream(current)  # a capture that fails leaves its own
             generator.graphsafe_set_state(untouched)  # and a generator that still waits for the end of it
-            self.result, self.wanted = None, False
-            why = str(error).strip().split("\n")[0]
+            self.result, self.wanted, first = None, False, error
+            while first.__context__ is not None:  # the end of the capture fails, too, and says less
+                first = first.__context__
+            why = str(first).strip().split("\n")[0]
             print(f"not captured as a CUDA graph, which slows small networks: {why}", file=sys.stderr)
         else:
             self.graph = graph

@@ -191,7 +191,7 @@ class Trainer:
 
     def _work(self) -> None:
         """What the device does in a step. It may be a CUDA graph: nothing here depends on the step but by tensors."""
-        index = self.items.index_select(0, self.step_now * self.batch + self.row)
+        index = self.items.index_select(0, torch.add(self.row, self.step_now, alpha=self.batch))
         images = self.images.gather(index, self.given) if self.images.resident else self.given
         images = augmentation.apply(images, {name: draw.index_select(0, index) for name, draw in self.draws.items()})
         target = self.target.index_select(0, index)
@@ -204,7 +204,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         for held in self.rates_held or []:
-            held.copy_(self.rates.index_select(0, self.step_now.reshape(1))[0])
+            torch.index_select(self.rates, 0, self.step_now.reshape(1), out=held.reshape(1))
         self.optimiser.step()
         self.loss_sum += loss.detach()
 
