@@ -114,7 +114,7 @@ def test_what_cannot_be_captured_goes_on_kernel_by_kernel_and_the_log_says_so(
 ):
     load = loop.registry.load
     monkeypatch.setattr(loop.registry, "load", lambda kind, name: asks if name == "asks" else load(kind, name))
-    steps = options(loss={"kind": "asks"}, dropout=0.3)
+    steps = options(loss={"kind": "asks"}, dropout=0.3, epochs=5)
     expected = kernel_by_kernel(tmp_path / "kernels", inputs, steps)
     assert "not captured" not in capsys.readouterr().err
     _, outputs = fit(tmp_path / "graph", inputs, steps)

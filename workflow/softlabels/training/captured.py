@@ -13,6 +13,22 @@ WARM = 3  # calls before the capture: in them libraries are loaded, make their h
 AHEAD = 16  # replays that may wait for the GPU at a time: a request to stop must not wait for a whole epoch
 
 
+class Pool:
+    """Memory of graphs whose calls never overlap: what one of them leaves free, another may use."""
+
+    def __init__(self) -> None:
+        self.handle: Any = None
+
+    def taken(self) -> Any:
+        """The pool as PyTorch names it."""
+        self.handle = self.handle or torch.cuda.graph_pool_handle()
+        return self.handle
+
+    def leave(self) -> None:
+        """Take other memory for graphs to come: that of a capture that failed stays with it."""
+        self.handle = None
+
+
 class Captured:
     """``work()``, started kernel by kernel at first and replayed as a CUDA graph from then on, to the same bytes.
 
@@ -20,11 +36,11 @@ class Captured:
         work: takes nothing; reads and writes tensors that stay where they are; its course depends on no value that
             changes from call to call. What it returns holds until the next call.
         device: where it is done.
-        pool: memory that graphs share whose calls never overlap (``torch.cuda.graph_pool_handle()``).
+        pool: shared with other such work.
         wanted: whether it is to be captured; else, and on a CPU, each call is ``work()``.
     """
 
-    def __init__(self, work: Callable[[], Any], device: torch.device, pool: Any = None, wanted: bool = True):
+    def __init__(self, work: Callable[[], Any], device: torch.device, pool: Pool, wanted: bool = True):
         self.work, self.device, self.pool = work, device, pool
         self.graph: torch.cuda.CUDAGraph | None = None
         self.result: Any = None
@@ -61,16 +77,14 @@ class Captured:
         untouched, graph = generator.clone_state(), torch.cuda.CUDAGraph()
         try:
             # Other threads (that of the bar) may call CUDA meanwhile.
-            with torch.cuda.graph(graph, self.pool, self.stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, self.pool.taken(), self.stream, capture_error_mode="thread_local"):
                 self.result = self.work()
         except Exception as error:  # whatever it was, the work itself can still be done, or says what is wrong with it
-            torch.cuda.set_stream(current)  # a capture that fails leaves its own
+            torch.cuda.set_stream(current)  # a capture that fails leaves its own,
             generator.graphsafe_set_state(untouched)  # and a generator that still waits for the end of it
-            self.result, self.wanted, first = None, False, error
-            while first.__context__ is not None:  # the end of the capture fails, too, and says less
-                first = first.__context__
-            why = str(first).strip().split("\n")[0]
-            print(f"not captured as a CUDA graph, which slows small networks: {why}", file=sys.stderr)
+            self.pool.leave()
+            self.result, self.wanted = None, False
+            print(f"not captured as a CUDA graph, which slows small networks: {_cause(error)}", file=sys.stderr)
         else:
             self.graph = graph
 
@@ -81,3 +95,10 @@ class Captured:
             self.under_way.append(torch.cuda.current_stream(self.device).record_event())
             if len(self.under_way) > 2:
                 self.under_way.popleft().synchronize()
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of the first error: the end of a capture that failed fails, too, and says less."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error).strip().split("\n")[0]

@@ -20,14 +20,14 @@ from .. import keyed, locks, registry, stopping
 from ..errors import UserError
 from ..networks.base import state_sha256
 from . import augmentation
-from .captured import Captured
+from .captured import Captured, Pool
 from .checkpoint import Saver
 from .data import Images, Run
 
 EXPECTED = {"kind": "expected"}  # the delivery of a label that names none
 # How many images a GPU predicts at a time, a multiple of ROWS: enough of small ones to keep it busy, and no more than a
 # training step has memory for, which keeps all that this overwrites.
-MOST_PIXELS, MOST_ROWS, MOST_BATCHES, ROWS = 2**24, 1024, 4, 32
+MOST_PIXELS, MOST_ROWS, MOST_BATCHES, ROWS = 2**24, 1024, 4, 8
 WAITING = 16  # of such batches leave their results on the GPU until they are fetched together
 
 
@@ -47,6 +47,7 @@ class Trainer:
         self.loss_state: dict[str, Any] = {"items": len(images), "epoch": 1}
         self.delivery, self.delivered = registry.load("delivery", delivery["kind"]), delivery
         self.shown: np.ndarray | None = None
+        self.least: torch.Tensor | None = None  # of each item, see entropy_shown; of the targets that are shown now
         self.deliver(1)
         self.weight = torch.from_numpy(data.item_weights(recipe["class_weight"])).to(device)
         per_class = recipe["class_weight"] == "per_class"
@@ -146,7 +147,7 @@ class Trainer:
         if self.shown is None:
             self.target = torch.empty(shape, device=self.device)
         self.target.copy_(torch.from_numpy(np.array(shown, np.float32)))
-        self.shown = shown
+        self.shown, self.least = shown, None
 
     def _place_step(self) -> None:
         """Room for what a step reads, at places that stay: a CUDA graph knows no others."""
@@ -160,7 +161,7 @@ class Trainer:
         if own and self.device.type == "cuda":
             print(f"not captured as a CUDA graph, which slows small networks: {own[0]} is not known to be fit for it",
                   file=sys.stderr)  # fmt: skip
-        self.pool = torch.cuda.graph_pool_handle() if self.device.type == "cuda" else None
+        self.pool = Pool()
         self.work = Captured(self._work, self.device, self.pool, not own and self.rates_held is not None)
         self.forwards: dict[int, tuple[torch.Tensor, torch.Tensor, Captured]] = {}
 
@@ -241,14 +242,17 @@ class Trainer:
         """
         if self.recipe["loss"]["kind"] != "cross_entropy":
             return math.nan
-        least = []
-        for index in torch.from_numpy(self.order(epoch)[: self.steps * self.batch]).to(self.device).split(1024):
-            target = self.target[index] if self.class_weight is None else self.target[index] * self.class_weight
-            mass = target.double().sum(dim=1)
-            if (target < 0).any() or (mass <= 0).any():
-                return math.nan
-            least.append(self.weight[index] * mass * torch.special.entr(target / mass[:, None]).sum(dim=1))
-        return torch.cat(least).mean().item()
+        if self.least is None:
+            parts = []
+            for target, weight in zip(self.target.split(1024), self.weight.split(1024), strict=True):
+                if self.class_weight is not None:
+                    target = target * self.class_weight
+                mass = target.double().sum(dim=1)
+                terms = weight * mass * torch.special.entr(target / mass[:, None]).sum(dim=1)
+                parts.append(terms.where((target >= 0).all(dim=1) & (mass > 0), math.nan))
+            self.least = torch.cat(parts)
+        shown = torch.from_numpy(self.order(epoch)[: self.steps * self.batch]).to(self.device)
+        return self.least.index_select(0, shown).mean().item()
 
     def validate(self) -> dict[str, float]:
         """What the history notes of the validation items, against the run's own label and against the reference.
@@ -281,16 +285,20 @@ class Trainer:
         """
         self.model.eval()
         rows, found = self._rows(len(items)), []
+        index = torch.from_numpy(items)
+        if self.device.type == "cuda":  # always as many rows: the last item again
+            index = F.pad(index, (0, -len(items) % rows), value=int(items[-1]))
+        index = index.to(self.device if self.images.resident else "cpu")
         waiting: list[tuple[torch.Tensor, torch.Tensor]] = []
         with torch.no_grad():
             for start in range(0, len(items), rows):
                 self.check_stop()
-                waiting.append(self._forward(items[start : start + rows], rows))
+                waiting.append(self._forward(index[start : start + rows]))
                 if len(waiting) == WAITING or start + rows >= len(items):
                     found.append([torch.cat(results).cpu() for results in zip(*waiting, strict=True)])
                     waiting.clear()
-        logits, features = zip(*found, strict=True)
-        return torch.cat(logits).numpy(), torch.cat(features).numpy()
+        logits, features = (torch.cat(parts)[: len(items)].numpy() for parts in zip(*found, strict=True))
+        return logits, features
 
     def _rows(self, items: int) -> int:
         """How many of so many items are predicted at a time. What a GPU computes may depend on it, its memory not."""
@@ -301,26 +309,26 @@ class Trainer:
         most = max(most // ROWS, 1) * ROWS
         return math.ceil(items / (math.ceil(items / most) * ROWS)) * ROWS
 
-    def _forward(self, items: np.ndarray, rows: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits and features of at most ``rows`` items, on the device; a GPU always computes as many rows."""
+    def _forward(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits and features of the items of ``index``, int64 ``[B]``, where images are looked up."""
         if self.device.type == "cpu":
-            return self._outputs(self.images[torch.from_numpy(items)])
+            return self._outputs(self.images[index])
+        rows = len(index)
         if rows not in self.forwards:
-            index, given = torch.empty(rows, dtype=torch.int64, device=self.device), self.images.batch(rows)
+            asked, given = torch.empty(rows, dtype=torch.int64, device=self.device), self.images.batch(rows)
 
             def work() -> tuple[torch.Tensor, torch.Tensor]:
-                return self._outputs(self.images.gather(index, given) if self.images.resident else given)
+                return self._outputs(self.images.gather(asked, given) if self.images.resident else given)
 
             known = ":" not in self.recipe["network"]["kind"]
-            self.forwards[rows] = index, given, Captured(work, self.device, self.pool, known)
-        index, given, forward = self.forwards[rows]
-        asked = torch.from_numpy(np.pad(items, (0, rows - len(items)), mode="edge"))
+            self.forwards[rows] = asked, given, Captured(work, self.device, self.pool, known)
+        asked, given, forward = self.forwards[rows]
         if self.images.resident:
-            index.copy_(asked.pin_memory(), non_blocking=True)
+            asked.copy_(index)
         else:
-            self.images.gather(asked, given)
+            self.images.gather(index, given)
         logits, features = forward()
-        return logits[: len(items)].clone(), features[: len(items)].clone()
+        return logits.clone(), features.clone()
 
     def _outputs(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits float32 ``[B, C]`` and features float32 ``[B, F]`` of images uint8 ``[B, H, W, 3]``."""
