@@ -77,6 +77,13 @@ def test_by_default_no_value_changes_and_batches_are_floats_in_channels_last_ord
     assert (result.reshape(64, 3, -1).sort(dim=2)[0] == before.sort(dim=2)[0]).all()
 
 
+def test_room_that_was_used_before_changes_nothing():
+    images, room = pixels(), augmentation.room(pixels(seed=1))
+    for epoch, more in enumerate([{}, {}, {"zoom": 0.5, "zoom_probability": 1, **COLOUR}]):
+        draw = augmentation.draws(options(**more), 64, seed=0, epoch=epoch)
+        assert (augmentation.apply(images, draw, room) == augmentation.apply(images, draw)).all()
+
+
 def test_without_flips_and_turns_images_stay_as_they_are():
     images = pixels()
     draw = augmentation.draws(options(flips="none", quarter_turns=False), 64, seed=0, epoch=1)

@@ -58,9 +58,9 @@ def seen(monkeypatch, inputs, recipe, seed=0):
     rows, drawn = {}, []
     apply, loss = augmentation.apply, made.loss
 
-    def note_draw(images, draw):
+    def note_draw(images, draw, room):
         drawn.append(draw)
-        return apply(images, draw)
+        return apply(images, draw, room)
 
     def note_item(logits, target, index, state, options):
         step = len(drawn) - 1

@@ -39,7 +39,7 @@ class Classifier(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Pooled (GAP) features ``[B, F]`` of images float32 ``[B, 3, H, W]`` in 0..1."""
-        return self.body((images - self.mean) / self.std)
+        return self.body((images - self.mean).div_(self.std))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits ``[B, C]`` of images float32 ``[B, 3, H, W]`` in 0..1."""

@@ -46,13 +46,22 @@ def draws(options: dict, items: int, seed: int, epoch: int) -> dict[str, torch.T
     return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in result.items()}
 
 
-def apply(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor:
+Room = tuple[torch.Tensor, torch.Tensor]  # uint8 and float32 [B, H, W, 3]
+
+
+def room(images: torch.Tensor) -> Room | None:
+    """Room for the work on such images, uint8 ``[B, H, W, 3]``, on a CPU: new memory for each batch costs it more."""
+    return None if images.is_cuda else (torch.empty_like(images), torch.empty(images.shape))
+
+
+def apply(images: torch.Tensor, draw: dict[str, torch.Tensor], room: Room | None = None) -> torch.Tensor:
     """Augment images uint8 ``[B, H, W, 3]`` by their rows of :func:`draws`, on the same device.
 
     Returns:
-        float32 ``[B, 3, H, W]`` in 0..1, in channels-last memory order.
+        float32 ``[B, 3, H, W]`` in 0..1, in channels-last memory order; where there is ``room``, it may lie there.
     """
-    result = torch.div(_turned(images, draw["turn"]), 255).permute(0, 3, 1, 2)
+    turned, scaled = room or (None, None)
+    result = torch.div(_turned(images, draw["turn"], turned), 255, out=scaled).permute(0, 3, 1, 2)
     if "zoom" in draw:
         result = _zoom(result, draw["zoom"])
     if {"hue", "saturation", "brightness", "contrast"} & draw.keys():
@@ -60,18 +69,19 @@ def apply(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor:
     return result.contiguous(memory_format=torch.channels_last)
 
 
-def _turned(images: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+def _turned(images: torch.Tensor, turn: torch.Tensor, out: torch.Tensor | None) -> torch.Tensor:
     """Images uint8 ``[B, H, W, 3]``, each turned as ``turn`` int64 ``[B]`` says (0 to 3 where they are not square)."""
     shape, (items, height, width, channels) = images.shape, images.shape
     if images.is_cuda:
         places = _places(height, width, 1, images.device).index_select(0, turn).unsqueeze(2)
         return images.reshape(items, -1, channels).gather(1, places.expand(-1, -1, channels)).reshape(shape)
-    given, result = images.reshape(items, -1).numpy(), np.empty((items, height * width * channels), dtype=np.uint8)
+    out = torch.empty_like(images, memory_format=torch.contiguous_format) if out is None else out
+    given, result = images.reshape(items, -1).numpy(), out.view(items, -1).numpy()
     turns, places = turn.numpy(), _places(height, width, channels, images.device).numpy()
     for which in np.unique(turns):  # NumPy's take is the fastest gather of bytes on a CPU: no index of each image
         rows = np.flatnonzero(turns == which)
         result[rows] = given[rows].take(places[which], axis=1)
-    return torch.from_numpy(result).reshape(shape)
+    return out
 
 
 @cache

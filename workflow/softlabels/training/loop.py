@@ -155,6 +155,7 @@ class Trainer:
         self.items = torch.empty(self.steps * self.batch, dtype=torch.int64, device=self.device)
         self.rates = torch.empty(self.steps, device=self.device)
         self.given = self.images.batch(self.batch)
+        self.room = augmentation.room(self.given)
         self.row = torch.arange(self.batch, device=self.device)
         self.step_now = torch.zeros((), dtype=torch.int64, device=self.device)
         own = [name for kind in ("network", "loss", "optimiser") if ":" in (name := self.recipe[kind]["kind"])]
@@ -194,7 +195,8 @@ class Trainer:
         """What the device does in a step. It may be a CUDA graph: nothing here depends on the step but by tensors."""
         index = self.items.index_select(0, torch.add(self.row, self.step_now, alpha=self.batch))
         images = self.images.gather(index, self.given) if self.images.resident else self.given
-        images = augmentation.apply(images, {name: draw.index_select(0, index) for name, draw in self.draws.items()})
+        draws = {name: draw.index_select(0, index) for name, draw in self.draws.items()}
+        images = augmentation.apply(images, draws, self.room)
         target = self.target.index_select(0, index)
         if self.class_weight is not None:
             target = target * self.class_weight
