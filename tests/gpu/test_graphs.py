@@ -123,12 +123,23 @@ def test_what_cannot_be_captured_goes_on_kernel_by_kernel_and_the_log_says_so(
     assert len(replayed) > 0, "predictions still are graphs"
 
 
-def test_code_of_the_users_own_is_not_captured_and_the_log_says_so(monkeypatch, capsys, tmp_path, inputs):
-    load = loop.registry.load
-    monkeypatch.setattr(loop.registry, "load", lambda kind, name: asks if name == "my:asks" else load(kind, name))
-    made = trainer(inputs, options(loss={"kind": "my:asks"}), device="cuda")
-    assert "which slows small networks: my:asks is not known to be fit for it" in capsys.readouterr().err
-    assert not made.work.wanted
+OWN = """
+ENTRY = {{"kind": "loss", "about": "Cross-entropy.", "options": {{}}{more}}}
+
+
+def mean(logits, target, index, state, options):
+    return -(target * logits.log_softmax(dim=1)).sum(dim=1)
+"""
+
+
+def test_code_of_the_users_own_is_captured_where_it_says_that_it_can_be(monkeypatch, capsys, tmp_path, inputs):
+    monkeypatch.setenv("SOFTLABELS_MODULES", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, more in (("silent_loss", ""), ("fit_loss", ', "captured": True')):
+        (tmp_path / f"{name}.py").write_text(OWN.format(more=more))
+        made = trainer(inputs, options(loss={"kind": f"{name}:mean"}), device="cuda")
+        said = "the loss silent_loss:mean does not say that it can be ('captured': True)" in capsys.readouterr().err
+        assert (made.work.wanted, said) == (bool(more), not more)
 
 
 @pytest.mark.parametrize("items", [1, 31, 64, 500])

@@ -63,7 +63,9 @@ FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
     "source": {"gives": ("votes", "exact"), "memory": int},
     "split": {"fixed": bool},
-    "network": {"parameters": int, "features": int, "multiplications": int, "activations": int},
+    "network": {"parameters": int, "features": int, "multiplications": int, "activations": int, "captured": bool},
+    "loss": {"captured": bool},
+    "optimiser": {"captured": bool},
 }  # fmt: skip
 
 

@@ -158,12 +158,14 @@ class Trainer:
         self.room = augmentation.room(self.given)
         self.row = torch.arange(self.batch, device=self.device)
         self.step_now = torch.zeros((), dtype=torch.int64, device=self.device)
-        own = [name for kind in ("network", "loss", "optimiser") if ":" in (name := self.recipe[kind]["kind"])]
-        if own and self.device.type == "cuda":
-            print(f"not captured as a CUDA graph, which slows small networks: {own[0]} is not known to be fit for it",
+        unfit = [kind for kind in ("network", "loss", "optimiser") if not _fit(kind, self.recipe[kind]["kind"])]
+        if unfit and self.device.type == "cuda":
+            print(f"not captured as a CUDA graph, which slows small networks: the {unfit[0]} "
+                  f"{self.recipe[unfit[0]]['kind']} does not say that it can be ('captured': True)",
                   file=sys.stderr)  # fmt: skip
         self.pool = Pool()
-        self.work = Captured(self._work, self.device, self.pool, not own and self.rates_held is not None)
+        self.work = Captured(self._work, self.device, self.pool, not unfit and self.rates_held is not None)
+        self.network_fit = "network" not in unfit
         self.forwards: dict[int, tuple[torch.Tensor, torch.Tensor, Captured]] = {}
 
     def begin_epoch(self, epoch: int) -> None:
@@ -322,8 +324,7 @@ class Trainer:
             def work() -> tuple[torch.Tensor, torch.Tensor]:
                 return self._outputs(self.images.gather(asked, given) if self.images.resident else given)
 
-            known = ":" not in self.recipe["network"]["kind"]
-            self.forwards[rows] = asked, given, Captured(work, self.device, self.pool, known)
+            self.forwards[rows] = asked, given, Captured(work, self.device, self.pool, self.network_fit)
         asked, given, forward = self.forwards[rows]
         if self.images.resident:
             asked.copy_(index)
@@ -386,3 +387,8 @@ class Trainer:
         self.history, self.best_value = state["history"], state["best_value"]
         self.position = tuple(state["position"])
         self.attempts = [*state["attempts"], self._attempt()]
+
+
+def _fit(kind: str, name: str) -> bool:
+    """Whether an entry may be part of a CUDA graph: it is ours, or says so."""
+    return ":" not in name or registry.entry(kind, name).get("captured", False)
