@@ -93,7 +93,7 @@ class Captured:
         self.calls += 1
         if self.calls % (AHEAD // 2) == 0:
             self.under_way.append(torch.cuda.current_stream(self.device).record_event())
-            if len(self.under_way) > 2:
+            if len(self.under_way) == 2:
                 self.under_way.popleft().synchronize()
 
 
