@@ -155,7 +155,7 @@ def large(tmp_path_factory):
 
 @pytest.mark.parametrize("network", ["densenet121", "resnetv2_50"])
 def test_the_papers_networks_train_in_bfloat16_with_reproducible_arithmetic(monkeypatch, tmp_path, large, network):
-    """Also after an interruption; the most that two runs may differ by on a GPU is 1e-3 in a logit, 0 was meant."""
+    """Also after an interruption."""
     steps = options(network={"kind": network}, epochs=3, batch=20, rate=0.01, precision="bfloat16")
     facts, first = fit(tmp_path / "first", large, steps)
     assert facts["steps"] == 9
@@ -165,7 +165,7 @@ def test_the_papers_networks_train_in_bfloat16_with_reproducible_arithmetic(monk
         fit(tmp_path / "resumed", large, steps)
     facts, resumed = fit(tmp_path / "resumed", large, steps)
     assert facts["resumes"] == [[2, 2]]
-    assert logits(resumed) == pytest.approx(logits(first), abs=1e-3)
+    assert contents(resumed) == contents(first)
     assert np.isfinite(logits(first)).all()
 
 
