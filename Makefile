@@ -5,8 +5,8 @@ CONFIG ?= config/config.yaml
 CORES ?= all
 # Further options of `./softlabels run`, such as ARGS="--config data_folder=../images"
 ARGS ?=
-# Of the tests: two at a time, the longest files first. WORKERS= runs one after the other.
-WORKERS ?= --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Of the tests: three at a time, of which those of a cluster mostly wait; the longest files first. WORKERS= is one after the other.
+WORKERS ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 python := .venv/bin/python
 

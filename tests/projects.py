@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import compileall
 import os
+import py_compile
 import re
 import shutil
 import subprocess
@@ -104,7 +106,9 @@ class Project:
     def commit(self) -> None:
         """Make the folder a git checkout."""
         author = ["-c", "user.name=softlabels", "-c", "user.email=softlabels@example.org"]
-        for words in (["init", "-q"], ["add", *SOURCES], [*author, "commit", "-q", "-m", "The workflow"]):
+        subprocess.run(["git", "init", "-q"], cwd=self.folder, check=True)
+        (self.folder / ".git/info/exclude").write_text("__pycache__\n")
+        for words in (["add", *SOURCES], [*author, "commit", "-q", "-m", "The workflow"]):
             subprocess.run(["git", *words], cwd=self.folder, check=True)
 
     def contents(self, *folders: str) -> dict[str, bytes]:
@@ -127,4 +131,6 @@ def copy_sources(folder: Path) -> Project:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, folder / name)
+    # Once for all copies and jobs. Of the sources' hashes, not times: an edited file is compiled anew, in every copy.
+    compileall.compile_dir(folder / "workflow", quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
     return Project(folder)

@@ -80,7 +80,6 @@ class SlurmProject(Project):
         self.cluster = cluster
         self.environment |= cluster.environment
         self.environment.pop("SLURM_JOB_ID", None)
-        del self.environment["PYTHONDONTWRITEBYTECODE"]  # a job starts Python four times
 
     def profile(self, train: dict | None = None, **changes) -> None:
         """Adapt the project's SLURM profile to the cluster: its account, and short waits.

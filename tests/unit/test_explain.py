@@ -51,31 +51,43 @@ def missing(explained):
 # -- the chain -----------------------------------------------------------------------------------------------------
 
 
-def test_every_number_of_the_ledger_is_explained_without_a_gap(small, cells):
+@pytest.fixture(scope="module")
+def explained(small):
+    """Rows of the ledger and what is told of them: means (the others have the same chain) of all sorts."""
+    cells = io.read_table(small / "studies/small/cells.parquet")[0]
     rows = cells.to_pylist()
+    means = [row for row in reversed(rows) if row["statistic"] == "mean"]
+    chosen = {(row["kind"], row["metric"]): row for row in means}
+    chosen |= {(row["kind"], row["label"], row["versus"]): row for row in means}
+    return [(row, explain(study(small), title(row, rows), "")) for row in chosen.values()]
+
+
+def test_every_number_of_the_ledger_is_found_by_its_title(cells):
+    rows, heading = cells.to_pylist(), Ledger(cells).heading
     kinds = {"measured", "difference", "reference", "paper", "best", "confidence"}
     assert kinds <= {row["kind"] for row in rows} | {"confidence"}  # two seeds may leave none
     for row in rows:
-        assert find(rows, title(row, rows), "", Ledger(cells).heading) == row
-    for row in (row for row in rows if row["statistic"] == "mean"):  # the others have the same chain
-        explained = explain(study(small), title(row, rows), "")
-        assert explained["cell"] == json.loads(json.dumps({**row, "value": module._number(row["value"])}))
-        assert missing(explained) == [], title(row, rows)
-        runs = [node["name"] for node in nodes(explained["tree"]) if node["name"].startswith("run ")]
+        assert find(rows, title(row, rows), "", heading) == row
+
+
+def test_numbers_of_all_sorts_are_explained_without_a_gap(explained):
+    assert len(explained) > 100
+    for row, told in explained:
+        assert told["cell"] == json.loads(json.dumps({**row, "value": module._number(row["value"])}))
+        assert missing(told) == [], row
+        runs = [node["name"] for node in nodes(told["tree"]) if node["name"].startswith("run ")]
         assert runs == [f"run {name}" for name in row["runs"]]
 
 
-def test_the_values_of_the_runs_average_to_the_number(small, cells):
-    rows = cells.to_pylist()
-    for row in rows:
-        if row["statistic"] == "mean" and row["runs"]:
-            told = [node["facts"] for node in nodes(explain(study(small), title(row, rows), "")["tree"])]
-            values = [float(facts["value"]) for facts in told[1:] if "value" in facts]
-            if row["kind"] == "confidence" or row["kind"].startswith("McNemar"):  # no means
-                continue
-            signs = [1, 1, -1, -1] if row["versus"] else [1, 1]
-            mean = sum(sign * value for sign, value in zip(signs, values, strict=True)) / 2
-            assert mean == pytest.approx(row["value"], rel=1e-9, abs=1e-12), row
+def test_the_values_of_the_runs_average_to_the_number(explained):
+    for row, told in explained:
+        facts = [node["facts"] for node in nodes(told["tree"])][1:]
+        values = [float(fact["value"]) for fact in facts if "value" in fact]
+        if not row["runs"] or row["kind"] == "confidence" or row["kind"].startswith("McNemar"):  # no means
+            continue
+        signs = [1, 1, -1, -1] if row["versus"] else [1, 1]
+        mean = sum(sign * value for sign, value in zip(signs, values, strict=True)) / 2
+        assert mean == pytest.approx(row["value"], rel=1e-9, abs=1e-12), row
 
 
 def test_the_chain_of_a_run_leads_to_its_votes_and_images(small):

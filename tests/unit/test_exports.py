@@ -23,6 +23,13 @@ CASES = CIFAR10H.parents[1] / "cases"
 MOST_ODD = 60  # texts of one export that are tried
 
 
+@pytest.fixture
+def tmp_path(tmp_path):
+    """A folder with nothing beside it: what looks at a file looks beside its folder for images, too."""
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
 def case(tmp_path, folder, kind, votes):
     """The votes of a case, counted by image and class, and the notes on its import."""
     if not (CASES / folder).is_dir():

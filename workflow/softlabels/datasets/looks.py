@@ -26,7 +26,7 @@ from .folder import SUFFIXES, originals
 
 SAMPLE = 2000  # rows, records or texts that are looked at
 DEEPEST = 3  # folders below the file's own in which images are looked for
-MOST_FILES = 300_000  # that are listed to find images
+MOST_FILES = 300_000  # and folders, that are listed to find images
 TABLES = (".csv", ".tsv", ".txt", ".parquet")
 MOSTLY = 0.5  # of a column's values that must name images
 FEW = 0.2  # of a folder's images that a file must name where the folder is not below the file's own
@@ -323,7 +323,7 @@ def folders_near(path: Path) -> Iterator[Folder]:
             if listed > MOST_FILES or far or (here != root and here in seen):
                 folders[:] = []
                 continue
-            listed += len(files)
+            listed += 1 + len(files)
             images = [here / name for name in files if name[0] != "." and Path(name).suffix.lower() in SUFFIXES]
             left = originals(images)
             images = [image for image in images if image not in left]

@@ -14,6 +14,7 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
         said[spelling] += count
     by_fit: dict[tuple, list[Row]] = defaultdict(list)
     for cell, (names, rest) in zip(rows, described, strict=True):
-        lacks, besides = min(((said - name - rest).total(), (name - said).total()) for name in names)
+        lacks, besides = min((_more(said, name, rest), _more(name, said)) for name in names)
         kind = FIRST.index(cell["kind"]) if cell["kind"] in FIRST else len(FIRST)
         by_fit[lacks, besides, cell["statistic"] != "mean", kind].append(cell)
     (lacks, *_), found = min(by_fit.items())
@@ -130,8 +131,14 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
     return found[0]
 
 
+def _more(words: Counter[str], *others: Counter[str]) -> int:
+    """How many words there are more than in the others together."""
+    return sum(max(0, count - sum(other[word] for other in others)) for word, count in words.items())
+
+
+@lru_cache(maxsize=10_000)
 def _words(*texts: str) -> Counter[str]:
-    """The words of texts; a difference, such as "soft - hard", is one."""
+    """The words of texts, which nobody changes; a difference, such as "soft - hard", is one."""
     text = MINUS.sub("-", " ".join(texts)).replace("ε", "eps")
     return Counter(re.findall(r"\w+(?:[.-]\w+)*", text))
 
