@@ -214,9 +214,9 @@ def test_benchmarks_are_read_a_few_at_a_time_and_only_until_enough_is_known(resu
     results.all_done(2.0)
     results.running(results.job("train", seed=0))
     read = []
-    original = remaining.Remaining._read
+    original = remaining._benchmark
     monkeypatch.setattr(remaining, "READ", 7)
-    monkeypatch.setattr(remaining.Remaining, "_read", lambda self, job: read.append(job) or original(self, job))
+    monkeypatch.setattr(remaining, "_benchmark", lambda job: read.append(job) or original(job))
     watched = Watch([results.plan], 2.0)
     for most in (7, 14, 21):
         watched.look()
@@ -312,7 +312,7 @@ def test_it_ends_when_all_is_done_or_the_run_that_it_saw_has_ended(results):
     watched = Watch([results.plan], 2.0)
     found = watched.look()
     assert watched.ended
-    assert shown(found)[0].endswith(": nothing left to do")
+    assert shown(found)[0].endswith(": all done")
 
 
 # -- GPUs --------------------------------------------------------------------------------------------------------------
@@ -442,7 +442,7 @@ def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(result
     ) as process:  # fmt: skip
         os.close(terminal)
         seen = b""
-        while seen.count(watch.HOME.encode()) < 3:
+        while seen.count(watch.HOME.encode()) < 4:
             seen += os.read(master, 100_000)
         process.send_signal(signal.SIGINT)
         with pytest.raises(OSError, match="Input/output error"):  # the end, with a terminal
@@ -451,9 +451,9 @@ def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(result
         assert process.wait() == 0
     os.close(master)
     text = seen.decode()
-    assert text.startswith(watch.ENTER + watch.HOME)
+    assert text.startswith(watch.ENTER + watch.HOME + "Looking at all jobs")
     drawn, after = text.split(watch.LEAVE)
-    screens = drawn.removeprefix(watch.ENTER).split(watch.HOME)[1:]
+    screens = drawn.removeprefix(watch.ENTER).split(watch.HOME)[2:]
     for screen in screens[:2]:
         lines = screen.removesuffix(watch.BELOW).split("\r\n")
         assert 10 < len(lines) <= 24

@@ -22,7 +22,7 @@ TRIES = 3  # until a benchmark that is not there is taken to be lost; it is writ
 RESUMED = b"\nresumed at epoch "
 CERTAIN = 0.9  # of a training: what is left of one that is nearly done says little of how long it took
 
-Kind = tuple[Any, ...]
+Kind = tuple[Any, ...]  # whether on a GPU, the command, and what resources.alike says more
 
 
 class Remaining:
@@ -32,57 +32,44 @@ class Remaining:
     recipe: see :func:`softlabels.resources.alike`); else of the running trainings of its kind; else as long as
     :mod:`softlabels.resources` expects, times how much longer than that other jobs take here. Of a training on a GPU,
     only other trainings on a GPU tell that. What nothing tells is None.
+
+    Args:
+        jobs: of a run; what is found of them changes, they do not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, jobs: Iterable[Job]):
+        self.jobs: dict[Kind, list[Job]] = defaultdict(list)
+        self.kinds = {job: _kind(job) for job in jobs}
+        for job, kind in self.kinds.items():
+            self.jobs[kind].append(job)
         self.took: dict[Kind, list[float]] = defaultdict(list)
         self.under_way: dict[Kind, dict[Job, float]] = defaultdict(dict)
         self.tries: Counter[Job] = Counter()
-        self.kinds: dict[Job, Kind] = {}
+        self.samples: Counter[Kind] = Counter()  # of a command, on a GPU or not
         self.expected: dict[Kind, float | None] = {}
-        self.scales: dict[tuple[str, bool], float] = {}
+        self.seconds: dict[Kind, float | None] = {}
 
-    def learn(self, jobs: Iterable[Job]) -> None:
-        """Take note of what the jobs of a run have taken until now."""
-        jobs = list(jobs)
-        for job in jobs:
-            if job not in self.kinds:
-                self.kinds[job] = resources.alike(job.command, job.names)
-            if job.state == "running":
-                self._under_way(job)
-        ahead = {self.kinds[job] for job in jobs if job.state != "done"}
-        known = Counter()  # samples of a command, on a GPU or not
-        for job in jobs:
-            known[_scale(job)] += self.kinds[job] in self.took
-        read = 0
-        for job in jobs:
-            kind = self.kinds[job]
-            wanted = kind in ahead or known[_scale(job)] < SAMPLES
-            if job.state == "done" and wanted and self.tries[job] < TRIES and len(self.took[kind]) < SAMPLES:
-                known[_scale(job)] += self._read(job)
-                read += 1
-                if read == READ:
-                    break
-        self._compare(jobs)
-
-    def whole(self, job: Job) -> float | None:
-        """What a job takes from start to end."""
-        kind = self.kinds[job]
-        if known := self.took[kind] or list(self.under_way[kind].values()):
-            return median(known)
-        scale = self.scales.get(_scale(job), None if _scale(job)[1] else self.scales.get(("", False)))
-        return None if scale is None or self._expected(job) is None else scale * self._expected(job)
+    def learn(self) -> None:
+        """Take note of what jobs have taken until now."""
+        left = READ
+        for kind, jobs in self.jobs.items():
+            for job in jobs:
+                if job.state == "running" and "seconds_left" in job.found:
+                    self._under_way(kind, job)
+            if any(job.state != "done" for job in jobs) or self.samples[kind[:2]] < SAMPLES:
+                left -= self._read(kind, jobs, left)
+        self._conclude()
 
     def left(self, job: Job, now: float) -> float | None:
         """What a job takes from now on that is running or waits.
 
         Args:
-            job: of those that were learned from.
+            job: one of the jobs.
             now: in seconds since 1970.
         """
         if "seconds_left" in job.found:
             return job.found["seconds_left"]
-        whole = self.whole(job)
+        whole = self.seconds[self.kinds[job]]
         if whole is None or job.state != "running" or "started" not in job.found:
             return whole
         return max(0.0, whole - (now - datetime.fromisoformat(job.found["started"]).timestamp()))
@@ -96,48 +83,50 @@ class Remaining:
             return None
         return max(sum(times) / at_once, *times)
 
-    def _under_way(self, job: Job) -> None:
-        if "seconds_left" in job.found:
-            found = job.found
-            share = (found["epoch"] + found.get("step", 0) / found.get("steps", 1)) / found["epochs"]
-            if share <= CERTAIN:
-                self.under_way[self.kinds[job]][job] = found["seconds_left"] / (1 - share)
+    def _under_way(self, kind: Kind, job: Job) -> None:
+        found = job.found
+        share = (found["epoch"] + found.get("step", 0) / found.get("steps", 1)) / found["epochs"]
+        if share <= CERTAIN:
+            self.under_way[kind][job] = found["seconds_left"] / (1 - share)
 
-    def _read(self, job: Job) -> bool:
-        """Note what a finished job took; whether its files tell."""
-        self.tries[job] += 1
-        with suppress(OSError, ValueError, IndexError):
-            root = Path(job.plan.root)
-            benchmark = root / BENCHMARKS / f"{PLACES[job.command].log.format_map(job.names)}.tsv"
-            seconds = float(benchmark.read_text().splitlines()[1].split("\t")[0])
-            self.tries[job] = TRIES
-            with job.log.open("rb") as file:
-                whole = job.command != TRAINED or RESUMED not in file.read(5000)  # else it is the last attempt's only
-            if whole:
-                self.took[self.kinds[job]].append(seconds)
-                self.under_way.pop(self.kinds[job], None)
-                return True
-        return False
+    def _read(self, kind: Kind, jobs: list[Job], most: int) -> int:
+        """Note what finished jobs of a kind took; how many files were looked at for that."""
+        read = 0
+        for job in jobs:
+            if read == most or len(self.took[kind]) == SAMPLES:
+                break
+            if job.state == "done" and self.tries[job] < TRIES:
+                read += 1
+                self.tries[job] += 1
+                with suppress(OSError, ValueError, IndexError):
+                    seconds = _benchmark(job)
+                    self.tries[job] = TRIES
+                    if job.command != TRAINED or not _resumed(job):  # else it is what the last attempt took
+                        self.took[kind].append(seconds)
+                        self.samples[kind[:2]] += 1
+        return read
 
-    def _expected(self, job: Job) -> float | None:
-        kind = self.kinds[job]
+    def _conclude(self) -> None:
+        """What a job of each kind takes."""
+        known, factors = {}, defaultdict(list)
+        for kind in self.jobs:
+            if times := self.took[kind] or list(self.under_way[kind].values()):
+                known[kind] = median(times)
+                if expected := self._expected(kind):
+                    for like in (kind[:2], kind[:1]):
+                        factors[like].append(known[kind] / expected)
+        factor = {like: median(values) for like, values in factors.items()}
+        for kind in self.jobs:
+            scale = factor.get(kind[:2], factor.get(kind[:1]))
+            expected = self._expected(kind) if kind not in known and scale else None
+            self.seconds[kind] = known.get(kind, expected and scale * expected)
+
+    def _expected(self, kind: Kind) -> float | None:
         if kind not in self.expected:
-            self.expected[kind] = None
+            self.expected[kind], job = None, self.jobs[kind][0]
             with suppress(UserError, OSError, ValueError):
                 self.expected[kind] = resources.expected(job.plan, job.command, **job.names).seconds
         return self.expected[kind]
-
-    def _compare(self, jobs: list[Job]) -> None:
-        """How many times as long as expected jobs take: of each command, and of all that use no GPU ("")."""
-        of_kind = {self.kinds[job]: job for job in jobs}
-        factors = defaultdict(list)
-        for kind, job in of_kind.items():
-            known = self.took[kind] or list(self.under_way[kind].values())
-            if known and (expected := self._expected(job)):
-                command, gpu = _scale(job)
-                for name in (command, "") if not gpu else (command,):
-                    factors[name, gpu].append(median(known) / expected)
-        self.scales = {key: median(values) for key, values in factors.items()}
 
 
 def on_gpu(job: Job) -> bool:
@@ -145,5 +134,16 @@ def on_gpu(job: Job) -> bool:
     return job.command == TRAINED and job.plan.config["recipes"][job.names["recipe"]]["device"] == "cuda"
 
 
-def _scale(job: Job) -> tuple[str, bool]:
-    return job.command, on_gpu(job)
+def _kind(job: Job) -> Kind:
+    return on_gpu(job), *resources.alike(job.command, job.names)
+
+
+def _benchmark(job: Job) -> float:
+    """Seconds that Snakemake measured."""
+    place = f"{PLACES[job.command].log.format_map(job.names)}.tsv"
+    return float(Path(job.plan.root, BENCHMARKS, place).read_text().splitlines()[1].split("\t")[0])
+
+
+def _resumed(job: Job) -> bool:
+    with job.log.open("rb") as file:
+        return RESUMED in file.read(5000)

@@ -24,6 +24,7 @@ from .places import CONFIG, LOGS, PLACES, started_in
 from .plan import Plan
 
 STATES = ("done", "running", "waiting", "failed")
+UNSEEN = {"state": "waiting"}  # what is found of a job before the first look
 SHOWN = 20  # jobs in one list of the printed text
 
 
@@ -37,7 +38,7 @@ class Job:
     job: str  # its place
     last: Path  # the file that it writes last
     log: Path
-    found: dict[str, Any] = field(default_factory=lambda: {"state": "waiting"})
+    found: dict[str, Any] = field(default_factory=lambda: UNSEEN)
     said: tuple[Any, float] = (None, 0.0)  # how far it said that it was, and when
 
     @property

@@ -41,7 +41,7 @@ from .status import (
     whereabouts,
 )
 
-SHARE = 0.05  # of the time between two looks in which waiting jobs are looked at; of done ones, too
+SHARE = 0.02  # of the time between two looks in which waiting jobs are looked at; of done ones, too
 LEAST = 20  # of each that are looked at each time
 LATELY = 5  # looks: the most jobs that ran in one of them is how many run at once
 CLOCK_SECONDS, GPU_SECONDS = 60.0, 5.0  # until file server and GPUs are asked again
@@ -63,7 +63,7 @@ class Watch:
         self.jobs = each(self.studies)
         self.looks = 0
         self.looked: dict[Job, int] = dict.fromkeys(self.jobs, 0)  # the number of the look
-        self.remaining = Remaining()
+        self.remaining = Remaining(self.jobs)
         self.running: deque[int] = deque(maxlen=LATELY)
         self.run_seen = self.ended = False
         self.asked = self.gpus_asked = -math.inf
@@ -94,10 +94,13 @@ class Watch:
         self.run_seen |= at_work
         now, running = self.now(), [job for job in self.jobs if job.state == "running"]
         self.running.append(len(running))
-        self.remaining.learn(self.jobs)
+        self.remaining.learn()
         self._look_at_gpus(running)
         at_once = max(self.running) if running else 0
         found = summary(self.root, self.studies, now)
+        for job, listed in zip(running, found["running"], strict=True):
+            if left := self.remaining.left(job, now):  # of one that does not say it, what is left of the usual time
+                listed["seconds_left"] = round(left, 1)
         return found | {
             "images_per_second": round(sum(job.get("images_per_second", 0.0) for job in found["running"]), 1),
             "seconds_left": self._left(self.jobs, at_once, now),
@@ -162,7 +165,7 @@ def shown(found: dict[str, Any], width: int = 0, height: int = 0) -> list[str]:
 
 def _head(found: dict[str, Any]) -> list[str]:
     at = datetime.fromisoformat(found["time"]).astimezone().strftime("%H:%M:%S")
-    parts = [f"{found['results']} at {at}", _said(found["seconds_left"], found)]
+    parts = [f"{found['results']} at {at}", _said(found, found["seconds_left"])]
     if found["images_per_second"]:
         parts.append(f"{speed(found['images_per_second'])} in all")
     lines = [": ".join(parts[:2]) + "".join(f", {part}" for part in parts[2:])]
@@ -173,9 +176,11 @@ def _head(found: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def _said(left: float | None, found: dict[str, Any]) -> str:
-    if left == 0:
-        return "nothing left to do"
+def _said(found: dict[str, Any], left: float | None, *studies: str) -> str:
+    """How long a study, or all of them, will still take."""
+    commands = [states for study in studies or found["studies"] for states in found["studies"][study].values()]
+    if not any(states[state] for states in commands for state in STATES if state != "done"):
+        return "all done"
     if not found["running"]:
         return "nothing is running"
     return "time left unknown" if left is None else f"about {length(left)} left"
@@ -183,14 +188,16 @@ def _said(left: float | None, found: dict[str, Any]) -> str:
 
 def _study(found: dict[str, Any], study: str) -> list[str]:
     heading, *lines = table(study, found["studies"][study])
-    said = f"   {_said(found['left'][study], found)}" if len(found["studies"]) > 1 else ""  # else it stands above
+    said = (
+        f"   {_said(found, found['left'][study], study)}" if len(found["studies"]) > 1 else ""
+    )  # else it stands above
     return [heading + said, *lines, ""]
 
 
 def _brief(found: dict[str, Any], study: str) -> str:
     states = found["studies"][study].values()
     counts = ", ".join(f"{sum(of[state] for of in states):,} {state}" for state in STATES)
-    return f"study {study}: {counts}; {_said(found['left'][study], found)}"
+    return f"study {study}: {counts}; {_said(found, found['left'][study], study)}"
 
 
 HEADINGS = ("Running", "epoch", "done", "images/s", "left", "GPU memory", "where")
@@ -330,7 +337,8 @@ def _drawn(out: TextIO) -> Iterator[Callable[[dict[str, Any], bool], None]]:
         sys.exit(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)  # or the terminal would stay as it is
-    out.write(ENTER)
+    out.write(f"{ENTER}{HOME}Looking at all jobs …")  # which takes long on a slow file server
+    out.flush()
     try:
         yield draw
     finally:
