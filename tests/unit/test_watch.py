@@ -227,6 +227,20 @@ def test_benchmarks_are_read_a_few_at_a_time_and_only_until_enough_is_known(resu
     assert sum(job.command == "train" for job in read) == remaining.SAMPLES
 
 
+def test_between_two_jobs_of_a_run_it_still_tells_what_is_left(results):
+    results.all_done(2.0)
+    results.waiting(results.job("train", seed=1))
+    results.running(results.job("train", seed=0), HALF)
+    watched = Watch([results.plan], 2.0)
+    watched.look()
+    results.done(results.job("train", seed=0), 2.0)
+    assert watched.look()["seconds_left"] is None  # nobody seems to go on
+    record = results.root / ".resume/run.json"
+    record.parent.mkdir()
+    record.touch()
+    assert watched.look()["seconds_left"] == 2.0
+
+
 # -- looking again -----------------------------------------------------------------------------------------------------
 
 

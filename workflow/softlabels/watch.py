@@ -43,7 +43,7 @@ from .status import (
 
 SHARE = 0.02  # of the time between two looks in which waiting jobs are looked at; of done ones, too
 LEAST = 20  # of each that are looked at each time
-LATELY = 5  # looks: the most jobs that ran in one of them is how many run at once
+LATELY = 5  # looks that found jobs running: the most in one of them is how many run at once
 CLOCK_SECONDS, GPU_SECONDS = 60.0, 5.0  # until file server and GPUs are asked again
 POLL_SECONDS = 0.2  # until a terminal of another size is drawn anew
 
@@ -93,10 +93,11 @@ class Watch:
             self._look_at_jobs()
         self.run_seen |= at_work
         now, running = self.now(), [job for job in self.jobs if job.state == "running"]
-        self.running.append(len(running))
+        if running:
+            self.running.append(len(running))
         self.remaining.learn()
         self._look_at_gpus(running)
-        at_once = max(self.running) if running else 0
+        at_once = max(self.running, default=0) if running or at_work else 0  # a run may be between two jobs
         found = summary(self.root, self.studies, now)
         for job, listed in zip(running, found["running"], strict=True):
             if left := self.remaining.left(job, now):  # of one that does not say it, what is left of the usual time
@@ -181,9 +182,9 @@ def _said(found: dict[str, Any], left: float | None, *studies: str) -> str:
     commands = [states for study in studies or found["studies"] for states in found["studies"][study].values()]
     if not any(states[state] for states in commands for state in STATES if state != "done"):
         return "all done"
-    if not found["running"]:
-        return "nothing is running"
-    return "time left unknown" if left is None else f"about {length(left)} left"
+    if left is None:
+        return "time left unknown" if found["running"] else "nothing is running"
+    return f"about {length(left)} left"
 
 
 def _study(found: dict[str, Any], study: str) -> list[str]:
