@@ -48,6 +48,10 @@ def clock():
     return Clock()
 
 
+def files(job):
+    return Path(job.last), Path(job.log)
+
+
 class Results:
     """A results folder of which nothing is there but what a test puts there."""
 
@@ -63,26 +67,28 @@ class Results:
 
     def done(self, job, seconds=None, log=""):
         """A job that took so long."""
-        for path in (job.last, job.log):
+        last, logged = files(job)
+        for path in (last, logged):
             path.parent.mkdir(parents=True, exist_ok=True)
-        job.last.touch()
-        job.log.write_text(log)
+        last.touch()
+        logged.write_text(log)
         if seconds is not None:
-            benchmark = Path(str(job.log).replace("/logs/", "/benchmarks/")).with_suffix(".tsv")
+            benchmark = Path(job.log.replace("/logs/", "/benchmarks/")).with_suffix(".tsv")
             benchmark.parent.mkdir(parents=True, exist_ok=True)
             benchmark.write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:00:00\t1.0\n")
 
     def running(self, job, *lines, host="node7", pid=71, ago=0.0):
         """A job at work whose log was touched so many seconds ago."""
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        job.last.unlink(missing_ok=True)
-        job.log.parent.mkdir(parents=True, exist_ok=True)
+        last, log = files(job)
+        last.unlink(missing_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
         first = f"softlabels {job.command}: started {at} on {host}, process {pid}"
-        job.log.write_text("".join(f"{line}\n" for line in (first, *lines)))
-        os.utime(job.log, (time.time() - ago,) * 2)
+        log.write_text("".join(f"{line}\n" for line in (first, *lines)))
+        os.utime(log, (time.time() - ago,) * 2)
 
     def waiting(self, job):
-        for path in (job.last, job.log):
+        for path in files(job):
             path.unlink()
 
     def all_done(self, seconds=None):
@@ -145,12 +151,21 @@ def test_what_is_left_of_a_training_shrinks_until_it_says_more_and_signs_of_life
 def test_a_log_of_an_older_version_or_half_a_line_tells_no_pace(results, line):
     job = results.job("train", seed=0)
     results.running(job)
-    with job.log.open("a") as file:
+    with Path(job.log).open("a") as file:
         file.write(line)
     found = look(results)
     assert not {"images_per_second", "seconds_left"} & found["running"][0].keys()
     assert found["seconds_left"] is None
     assert shown(found)[0].endswith(": time left unknown")
+
+
+def test_a_line_that_is_being_written_waits_until_it_is_whole(results):
+    job = results.job("train", seed=0)
+    results.running(job, HALF)
+    with Path(job.log).open("a") as file:
+        file.write("epoch 21/40: rate 0.1, val_acc")
+    (found,) = look(results)["running"]
+    assert (found["epoch"], found["images_per_second"]) == (20, 1234)
 
 
 def test_waiting_trainings_take_as_long_as_finished_ones_of_their_kind(results):

@@ -145,5 +145,5 @@ def _benchmark(job: Job) -> float:
 
 
 def _resumed(job: Job) -> bool:
-    with job.log.open("rb") as file:
+    with Path(job.log).open("rb") as file:
         return RESUMED in file.read(5000)

@@ -36,8 +36,8 @@ class Job:
     command: str
     names: dict[str, Any]  # its wildcards
     job: str  # its place
-    last: Path  # the file that it writes last
-    log: Path
+    last: str  # the file that it writes last
+    log: str
     found: dict[str, Any] = field(default_factory=lambda: UNSEEN)
     said: tuple[Any, float] = (None, 0.0)  # how far it said that it was, and when
 
@@ -52,7 +52,7 @@ class Job:
         Args:
             now: as :func:`softlabels.joblog.read` takes it.
         """
-        self.found = {"state": "done"} if self.last.is_file() else joblog.read(self.log, now)
+        self.found = {"state": "done"} if Path(self.last).is_file() else joblog.read(Path(self.log), now)
         if "seconds_left" in self.found:
             said = tuple(self.found.get(name) for name in ("started", "epoch", "step", "seconds_left"))
             if self.said[0] != said:  # a sign of life alone says nothing new
@@ -61,7 +61,7 @@ class Job:
 
     def about(self) -> dict[str, Any]:
         """All that is known of it, ready for JSON."""
-        return {"command": self.command, "job": self.job, "log": str(self.log), **self.found}
+        return {"command": self.command, "job": self.job, "log": self.log, **self.found}
 
 
 def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]) -> list[Plan]:
@@ -94,7 +94,7 @@ def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]
 
     def begun(plan: Plan) -> bool:
         jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, TRAINED, ADOPTED))
-        return any(_log(Path(plan.root), *job).exists() for job in jobs)
+        return any(Path(_log(plan, *job)).exists() for job in jobs)
 
     return list(filter(begun, plans)) or plans[:1]
 
@@ -106,12 +106,12 @@ def jobs_of(plans: list[Plan]) -> dict[str, list[Job]]:
     for plan, study in [(one, study) for one in plans for study in one.config["studies"]]:
         if study in studies:  # of the same name, in another configuration
             continue
-        root, jobs = Path(plan.root), studies.setdefault(study, [])
+        jobs = studies.setdefault(study, [])
         for command, names in plan.jobs(study):
             place = PLACES[command]
             job = place.job.format_map(names)
             if (command, job) not in known:
-                last, log = root / place.last.format_map(names), _log(root, command, names)
+                last, log = f"{plan.root}/{place.last.format_map(names)}", _log(plan, command, names)
                 known[command, job] = Job(plan, command, names, job, last, log)
             jobs.append(known[command, job])
     return studies
@@ -160,8 +160,8 @@ def summary(root: str, studies: dict[str, list[Job]], now: float) -> dict[str, A
     return {"results": root, "time": time, "studies": counted, **listed}
 
 
-def _log(root: Path, command: str, names: dict[str, Any]) -> Path:
-    return root / LOGS / f"{PLACES[command].log.format_map(names)}.log"
+def _log(plan: Plan, command: str, names: dict[str, Any]) -> str:
+    return f"{plan.root}/{LOGS}/{PLACES[command].log.format_map(names)}.log"
 
 
 def render(found: dict[str, Any]) -> str:
