@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from training_files import ask_before, contents, divergence, fit, recipe, trainer, write_data
 
-from softlabels import io, predict
+from softlabels import io, joblog, nvidia, predict
 from softlabels.errors import UserError
 from softlabels.stopping import Stopped
 from softlabels.training import augmentation, train
@@ -59,6 +59,18 @@ def test_the_network_runs_in_bfloat16_and_channels_last_by_default(monkeypatch, 
     seen.clear()
     fit(tmp_path / "float32", inputs, options(epochs=1, precision="float32"))
     assert set(seen) == {(torch.float32, True, True)}
+
+
+def test_the_log_tells_how_fast_it_is_what_is_left_and_how_much_memory_it_holds(tmp_path, inputs, capsys):
+    fit(tmp_path / "run", inputs, options(epochs=2))
+    log = tmp_path / "train.log"
+    log.write_text(capsys.readouterr().err)
+    found = joblog.read(log, log.stat().st_mtime)
+    assert found["epoch"] == 2
+    assert found["images_per_second"] > 0
+    assert found["seconds_left"] >= 0
+    assert found["gpu_mb"] > 1
+    assert all(gpu["total_mb"] > found["gpu_mb"] for gpu in nvidia.gpus() if gpu["total_mb"])
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32"])

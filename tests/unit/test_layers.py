@@ -20,7 +20,8 @@ ORDER = [
     "errors", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "columns", "schema", "varied",
     "places", "closure", "documents", "drawing", "contracts", "datasets", "labels", "networks", "training",
     "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config", "plan", "resources", "provenance",
-    "predict", "export", "check", "suggest", "status", "slurm", "launch", "published", "cli", "__main__",
+    "predict", "export", "check", "suggest", "status", "nvidia", "remaining",
+    "watch", "slurm", "launch", "published", "cli", "__main__",
 ]  # fmt: skip
 ROOMS = ["datasets", "labels", "networks", "training", "evaluation", "cards", "studies", "provenance"]
 

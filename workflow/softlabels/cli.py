@@ -7,10 +7,12 @@ import errno
 import importlib
 import importlib.util
 import json
+import math
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from .commands import COMMANDS, Command, bare, entries, option
 from .errors import UserError
 from .places import PLACES
 
+SECONDS, LEAST_SECONDS = 2.0, 0.2  # between two looks of `status --watch`
 # What to do where a file system refuses; no file of ours is left half-written.
 CANNOT_WRITE = {
     errno.ENOSPC: "The disk is full: free some space, or set `results` to a folder on a larger one.",
@@ -136,13 +139,37 @@ def _check(configfile: Path | None, overrides: list[str]) -> None:
         check.command(configfile or places.CONFIG, overrides)
 
 
-def _status(results: Path | None, configfile: Path | None, overrides: list[str], json_wanted: bool) -> None:
+def _seconds(text: str) -> float:
+    """How often to look, in seconds."""
+    with suppress(ValueError):
+        if LEAST_SECONDS <= float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"found '{text}', expected seconds, {LEAST_SECONDS} or more")
+
+
+def _status(
+    results: Path | None,
+    configfile: Path | None,
+    overrides: list[str],
+    json_wanted: bool,
+    watched: bool,
+    every: float | None,
+) -> None:
     from .status import plans_of, render, status
 
+    if every and not watched:
+        raise UserError("--every says how often --watch looks. Add --watch, or omit it.")
     if results and (results.is_file() or results.suffix in (".yaml", ".yml")):
         if configfile:
             raise UserError(f"{results} and --configfile {configfile}: these are two configurations. Name one.")
         results, configfile = None, results
+    if watched:
+        with suppress(KeyboardInterrupt):  # the way to end it
+            plans = plans_of(results, configfile, overrides)
+            from .watch import watch
+
+            watch(plans, every or SECONDS, json_wanted)
+        return
     found = status(plans_of(results, configfile, overrides))
     _print(json.dumps(found, indent=1) if json_wanted else render(found))
 
@@ -201,7 +228,13 @@ FOR_PEOPLE = {
             _argument("--configfile", type=Path, metavar="CONFIG",
                       help="configuration (default: those of the repository that were begun in this folder)"),
             OVERRIDES,
-            _argument("--json", dest="json_wanted", action="store_true", help="the same as JSON, every job listed"),
+            _argument("--json", dest="json_wanted", action="store_true",
+                      help="the same as JSON, every job listed; with --watch a line each time"),
+            _argument("--watch", dest="watched", action="store_true",
+                      help="look again and again, until all is done or Ctrl-C: also how fast trainings are, how long "
+                      "the rest takes, and the memory of this machine's GPUs"),
+            _argument("--every", type=_seconds, metavar="SECONDS",
+                      help=f"how often --watch looks (default: {SECONDS:g})"),
         ]),
     "predict": (
         _function("predict:predict_folder"), "write the label distributions that a model predicts for a folder of "

@@ -47,7 +47,9 @@ HARMLESS = {
     "softlabels.stopping": "decides when a training pauses; it goes on to the same bytes",
     "softlabels.training.checkpoint": "only continues a training; its states carry the version of their format",
     "softlabels.training.memory": "decides where the images wait, and words a lack of memory",
+    "softlabels.training.pace": "times, for the log",
     "softlabels.training.loop:Trainer._report": "the lines of the log",
+    "softlabels.training.loop:Trainer._say": "the lines of the log",
 }
 
 # What only makes a value, as a call, a decorator or a base class: of Python and of other packages.

@@ -29,7 +29,14 @@ _STARTED = re.compile(
 _DONE = re.compile(r"softlabels \w+: done")
 _STOPPED = re.compile(r"(softlabels: )?stopped by")
 _FAILED = re.compile(r"softlabels: |Traceback \(most recent call last\)|slurmstepd: error")
-_EPOCH = re.compile(r"epoch (\d+)/(\d+): ")
+# A training's lines: at the end of an epoch, and within one.
+_EPOCH = re.compile(r"epoch (?P<epoch>\d+)/(?P<epochs>\d+)(, step (?P<step>\d+)/(?P<steps>\d+))?: ")
+_NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
+_PACE = {
+    "images_per_second": re.compile(rf"{_NUMBER} images/s"),
+    "seconds_left": re.compile(rf"about {_NUMBER} s left"),
+    "gpu_mb": re.compile(rf"{_NUMBER} MB of GPU memory"),
+}
 
 
 @contextmanager
@@ -71,8 +78,10 @@ def read(log: Path, now: float) -> dict[str, Any]:
         now: the time by the clock that the file's times are of, in seconds since 1970.
 
     Returns:
-        ``state``; where known ``started``, ``host``, ``pid``, ``slurm_job``, ``epoch``, ``epochs``, ``silent``
-        (seconds since the last sign of life); for a failed job its last ``lines``.
+        ``state``; where known ``started``, ``host``, ``pid``, ``slurm_job``, ``silent`` (seconds since the last sign of
+        life); of a training the last ``epoch`` that has ended (of ``epochs``), and ``step`` of ``steps`` in the next,
+        ``images_per_second``, ``seconds_left``, ``gpu_mb`` (of 2**20 bytes), as its last such line has them; for a
+        failed job its last ``lines``.
     """
     try:
         with log.open("rb") as file:
@@ -87,10 +96,11 @@ def read(log: Path, now: float) -> dict[str, Any]:
     lines = [line.rpartition("\r")[2].rstrip() for line in tail.decode("utf-8", "replace").splitlines()]
     lines = [line for line in lines if line]
     about: dict[str, Any] = {"silent": round(silent)}
-    if match := _STARTED.match(first.decode("utf-8", "replace")):
+    if first.endswith(b"\n") and (match := _STARTED.match(first.decode("utf-8", "replace"))):  # else half-written
         about |= {**match.groupdict(), "pid": int(match["pid"])}
-    if epochs := [match for line in lines if (match := _EPOCH.match(line))]:
-        about |= {"epoch": int(epochs[-1][1]), "epochs": int(epochs[-1][2])}
+    whole = lines if tail.endswith(b"\n") else lines[:-1]  # the last one may be half-written
+    if line := next(filter(_EPOCH.match, reversed(whole)), ""):
+        about |= _pace(line)
     last = lines[-1] if lines else ""
     if _DONE.match(last) or any(map(_STOPPED.match, lines[-3:])):
         return {"state": "waiting", **about}
@@ -98,6 +108,14 @@ def read(log: Path, now: float) -> dict[str, Any]:
         return {"state": "running", **about}
     said = [line for line in lines if not _STARTED.match(line)][-LINES:]
     return {"state": "failed", **about, "lines": said or ["(ended without a word: killed?)"]}
+
+
+def _pace(line: str) -> dict[str, Any]:
+    """What a training's line says of how far and how fast it is."""
+    told = {name: int(number) for name, number in _EPOCH.match(line).groupdict().items() if number}
+    told["epoch"] -= "step" in told  # at work, not ended
+    found = {name: pattern.search(line) for name, pattern in _PACE.items()}
+    return told | {name: float(match[1].replace(",", "")) for name, match in found.items() if match}
 
 
 def _alive(about: dict[str, Any]) -> bool:

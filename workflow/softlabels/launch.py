@@ -55,7 +55,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
         slurm.require_nodes(plan, cores, rest)
     _require_cache()
     print(announcement(plan), f"Results: {Path(config['results']).resolve()}", sep="\n", file=sys.stderr, flush=True)
-    lock = Path(config["results"], places.STATES, "run.lock")
+    lock = Path(config["results"], places.AT_WORK)
     with locks.held(lock, "A run is at work in this folder already", "Wait until it is done, or stop it."):
         _clear_leftovers(on_slurm)
         options = ["--snakefile", str(places.SNAKEFILE), "--cores", cores, "--configfile", str(configfile)]

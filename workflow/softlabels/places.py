@@ -30,6 +30,7 @@ WILDCARDS = {
 MANIFEST = ".manifest.json"
 LOGS, BENCHMARKS = "logs", "benchmarks"
 STATES = ".resume"  # of unfinished trainings
+AT_WORK = f"{STATES}/run.lock"  # of `softlabels run`; see locks.py
 AUDIT = "audit"
 SNAKEMAKE = ".snakemake"  # Snakemake's own records, in the folder where a run was started
 ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT)  # folders of what no manifest lists

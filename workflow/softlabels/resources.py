@@ -142,7 +142,7 @@ class _Estimates:
 
     def use(self, command: str, names: dict[str, Any]) -> Use:
         """What is expected of a job with these wildcards."""
-        key = (command, *(names[name] for name in _wildcards(command)))
+        key = alike(command, names)
         if key not in self._uses:
             self._uses[key] = getattr(self, f"_{command}")(*key[1:])
         return self._uses[key]
@@ -419,6 +419,11 @@ def extent(plan: Plan, study: str) -> str:
     gpu = f", {left['gpu_hours']:,.1f} hours with a GPU" if left["gpu_hours"] else ""
     disk = f"{megabytes:,.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
     return f"{text}, about {time} of one CPU{gpu} and {disk} of disk"
+
+
+def alike(command: str, names: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What jobs have in common that are expected to take the same: command and wildcards that their use depends on."""
+    return (command, *(names[name] for name in _wildcards(command)))
 
 
 @cache

@@ -23,6 +23,7 @@ from . import augmentation
 from .captured import Captured, Pool
 from .checkpoint import Saver
 from .data import Images, Run
+from .pace import Pace
 
 EXPECTED = {"kind": "expected"}  # the delivery of a label that names none
 # How many images a GPU predicts at a time, a multiple of ROWS: enough of small ones to keep it busy, and no more than a
@@ -92,6 +93,8 @@ class Trainer:
         started, in_steps, last = time.monotonic(), 0.0, len(self.epochs)
         done = (self.position[0] - 1) * self.steps + self.position[1]
         bar = tqdm(total=last * self.steps, initial=done, unit="step", disable=None)
+        validated = max(1, np.count_nonzero(self.data.split == "val"))
+        self.pace = Pace(last, self.steps, self.batch, len(self.data.split) / validated)
         with stopping.on_check() as self.check_stop, bar:
             try:
                 for epoch in range(self.position[0], last + 1):
@@ -118,6 +121,7 @@ class Trainer:
         """The steps that are left of an epoch, and its end; returns the seconds in optimiser steps."""
         self.begin_epoch(epoch)
         begun, saving = time.monotonic(), 0.0
+        self.pace.begin(self.position[1])
         for step in range(self.position[1], self.steps):
             self.step(epoch, step)
             bar.update()
@@ -125,8 +129,11 @@ class Trainer:
             self.check_stop()
             if saver.due():
                 saving += saver.save(self.state())
+            if told := self.pace.step(epoch, step + 1, saving):
+                self._say(bar, f"{epoch}/{len(self.epochs)}, step {step + 1}/{self.steps}", told)
         mean_loss = self.loss_sum.item() / self.steps  # waits for the device
         seconds = time.monotonic() - begun - saving
+        self.pace.learned(seconds)
         self.end_epoch(epoch, mean_loss)
         return seconds
 
@@ -361,8 +368,14 @@ class Trainer:
     def _report(self, bar: tqdm, epoch: int) -> None:
         told = {name: value for name, value in self.history[-1].items() if name != "epoch" and "entropy" not in name}
         line = ", ".join(f"{name} {value:.4f}" for name, value in told.items())
+        self._say(bar, f"{epoch}/{len(self.epochs)}", f"{line}, {self.pace.end(epoch)}")
+
+    def _say(self, bar: tqdm, epoch: str, line: str) -> None:
+        """A line of the log, which :mod:`softlabels.joblog` reads; beside the bar where there is one."""
+        if self.device.type == "cuda":
+            line += f", {torch.cuda.max_memory_reserved(self.device) / 2**20:,.0f} MB of GPU memory"
         if bar.disable:
-            print(f"epoch {epoch}/{len(self.epochs)}: {line}", file=sys.stderr, flush=True)
+            print(f"epoch {epoch}: {line}", file=sys.stderr, flush=True)
         else:
             bar.set_postfix_str(line)
 
