@@ -346,7 +346,7 @@ def test_images_from_the_memory_map_give_the_bytes_of_images_in_memory(monkeypat
         made = Images(inputs["images"], torch.device("cpu"), resident)
         assert made.resident is resident
         assert made[torch.tensor([5, 3, 5, 59])].numpy().tolist() == np.load(inputs["images"])[[5, 3, 5, 59]].tolist()
-        monkeypatch.setattr(train, "Images", lambda path, device, resident=resident: Images(path, device, resident))
+        monkeypatch.setattr(train, "Images", lambda *given, kept=resident, **more: Images(*given, kept, **more))
         results.append(contents(fit(tmp_path / str(resident), inputs, recipe())[1]))
     assert results[0] == results[1]
 
