@@ -16,7 +16,7 @@ from training_files import contents, fit, recipe, write_data
 from softlabels import gpus, locks, resources
 from softlabels.errors import UserError
 from softlabels.plan import Plan
-from softlabels.training import memory, train
+from softlabels.training import loop, memory, train
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = "GPU 0: NVIDIA A100 (UUID: GPU-aaaa-1)\nGPU 1: NVIDIA T4 (UUID: GPU-bbbb-2)"
@@ -285,13 +285,14 @@ def test_the_memory_of_a_step_follows_batch_pixels_precision_and_network():
     def mb(items=1000, area=32**2, **changes):
         return gpus.beside_images(recipe(**{"batch": 128} | changes), items, area, 6) / gpus.MB
 
+    assert (gpus.PREDICTED_PIXELS, gpus.PREDICTED_BATCHES) == (loop.MOST_PIXELS, loop.MOST_BATCHES)
     least = mb()
-    assert gpus.LEAST_MB < least < gpus.LEAST_MB + 100
-    assert mb(area=224**2) - gpus.LEAST_MB > 40 * (least - gpus.LEAST_MB)
+    assert gpus.LEAST_MB < least < gpus.LEAST_MB + 200
+    assert mb(area=224**2) - gpus.LEAST_MB > 20 * (least - gpus.LEAST_MB)
     large = mb(area=224**2, network={"kind": "densenet121"})
     assert 8_000 < large < 30_000
     assert mb(area=224**2, network={"kind": "densenet121"}, precision="float32") > 1.5 * large
-    assert mb(area=224**2, network={"kind": "densenet121"}, batch=64) < 0.6 * large
+    assert mb(area=224**2, network={"kind": "densenet121"}, batch=64) < 0.7 * large
 
 
 def plan(**more):

@@ -32,10 +32,13 @@ MB = 2**20
 
 # -- what a training takes ---------------------------------------------------------------------------------------------
 
-# Of a GPU before anything is on it: CUDA's context, kernels, workspaces of cuBLAS and cuDNN.
+# Estimated, not measured. Before anything is on a GPU: CUDA's context, kernels, workspaces of cuBLAS and cuDNN.
 LEAST_MB = 900
 PIPELINE, COLOURED = 45, 45  # float32 numbers a pixel of a batch in augmentation; as many again where colours change
 IN_FLIGHT = 1.3  # what a step holds at its peak, as a multiple of what its forward pass keeps
+# What is predicted at a time on a GPU, in pixels and in batches (as training/loop.py has it), and the float32 numbers a
+# pixel that it holds: images, and a share of what a step would keep.
+PREDICTED_PIXELS, PREDICTED_BATCHES, PREDICTED, PREDICTED_SHARE = 2**24, 4, 60, 0.05
 
 
 def is_coloured(recipe: dict[str, Any]) -> bool:
@@ -74,9 +77,11 @@ def beside_images(recipe: dict[str, Any], items: int, area: int, classes: int) -
         area: pixels of an image.
         classes: how many.
     """
-    number = 4 if recipe["precision"] == "float32" else 2
+    batch, number = min(recipe["batch"], items), 4 if recipe["precision"] == "float32" else 2
+    each = 4 * (PREDICTED + PREDICTED_SHARE * registry.size_of_network(recipe["network"]["kind"])["activations"])
+    of_predictions = min(PREDICTED_PIXELS, PREDICTED_BATCHES * batch * area) * each
     of_items = items * (8 * classes + 80)  # targets, and the draws of an epoch
-    return LEAST_MB * MB + of_weights(recipe) + of_step(recipe, min(recipe["batch"], items), area, number) + of_items
+    return LEAST_MB * MB + of_weights(recipe) + of_step(recipe, batch, area, number) + of_predictions + of_items
 
 
 # -- which there are ---------------------------------------------------------------------------------------------------
@@ -169,12 +174,6 @@ def at_once(slots: int) -> int:
     return max(1, len(usable())) * slots
 
 
-def in_words(cards: list[Card]) -> str:
-    """A few words about some GPUs."""
-    names = dict.fromkeys(card.name for card in cards)
-    return f"{len(cards)} GPU{'s'[: len(cards) != 1]} ({', '.join(names)})" if cards else "no GPU that nvidia-smi shows"
-
-
 # -- who uses which ----------------------------------------------------------------------------------------------------
 
 
@@ -228,7 +227,9 @@ def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[st
     def busy(owners: list[str]) -> None:
         nonlocal waited
         waited = True
-        _say(f"all {len(places)} places on {in_words(cards)} are taken: waiting for {'; '.join(owners)}")
+        names = ", ".join(dict.fromkeys(card.name for card in cards))
+        _say(f"all {len(places)} places on {len(cards)} GPU{'s'[: len(cards) != 1]} ({names}) are taken: waiting for "
+             f"{'; '.join(owners)}")  # fmt: skip
 
     with locks.one_of(list(places), busy) as lock:
         card, slot = places[lock]

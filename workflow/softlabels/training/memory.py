@@ -37,8 +37,7 @@ def room(device: torch.device, beside: float) -> float:
     """
     if device.type == "cpu":
         return free(device) // 2
-    left, total = torch.cuda.mem_get_info(device)
-    return min(left, total // gpus.slots()) - beside
+    return min(free(device), torch.cuda.mem_get_info(device)[1] // gpus.slots()) - beside
 
 
 def _of_machine() -> int:
