@@ -229,7 +229,7 @@ def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[st
         waited = True
         names = ", ".join(dict.fromkeys(card.name for card in cards))
         _say(f"all {len(places)} places on {len(cards)} GPU{'s'[: len(cards) != 1]} ({names}) are taken: waiting for "
-             f"{'; '.join(owners)}")  # fmt: skip
+             f"{'; '.join(dict.fromkeys(owners))}")  # fmt: skip
 
     with locks.one_of(list(places), busy) as lock:
         card, slot = places[lock]
