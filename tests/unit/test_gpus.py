@@ -129,9 +129,9 @@ def test_no_gpu_is_no_place(monkeypatch, smi):
         assert place is None
 
 
-def take(stack, monkeypatch):
+def take(stack):
     """Take one more place, as another process would."""
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    os.environ.pop(gpus.VISIBLE, None)
     place = stack.enter_context(gpus.taken("cuda"))
     assert os.environ[gpus.VISIBLE] == place["uuid"]
     return place["uuid"], place["slot"]
@@ -141,8 +141,9 @@ def test_trainings_spread_over_the_gpus_before_they_share_one(monkeypatch, smi, 
     monkeypatch.setenv(gpus.SLOTS, "2")
     smi(TWO)
     with ExitStack() as stack:
-        taken = [take(stack, monkeypatch) for _ in range(4)]
+        taken = [take(stack) for _ in range(4)]
         assert taken == [("GPU-aaaa-1", 1), ("GPU-bbbb-2", 1), ("GPU-aaaa-1", 2), ("GPU-bbbb-2", 2)]
+    assert gpus.VISIBLE not in os.environ
     assert "trains on NVIDIA T4, GPU-bbbb-2, place 2 of 2\n" in capsys.readouterr().err
     assert not list(gpus.folder().glob("*.json")), "places are given back"
 
@@ -152,17 +153,19 @@ def test_a_training_keeps_to_the_gpu_that_slurm_gave_its_job(monkeypatch, smi):
     smi(TWO)
     with ExitStack() as stack:
         for slot in (1, 2):
-            monkeypatch.setenv(gpus.VISIBLE, "1")
+            monkeypatch.setenv(gpus.VISIBLE, "1")  # as for each of two processes
             place = stack.enter_context(gpus.taken("cuda"))
             assert (place["uuid"], place["slot"], place["slots"]) == ("GPU-bbbb-2", slot, 2)
+            assert os.environ[gpus.VISIBLE] == "GPU-bbbb-2"
+    assert os.environ[gpus.VISIBLE] == "1"
 
 
 def test_who_finds_no_free_place_waits_says_for_whom_and_goes_on(monkeypatch, smi, capsys):
     monkeypatch.setenv(gpus.SLOTS, "1")
     smi(TWO)
     with ExitStack() as other, ExitStack() as stack:
-        take(stack, monkeypatch)
-        second = take(other, monkeypatch)
+        take(stack)
+        second = take(other)
         naps, sleep = [], locks.time.sleep
 
         def nap(seconds):
@@ -173,7 +176,7 @@ def test_who_finds_no_free_place_waits_says_for_whom_and_goes_on(monkeypatch, sm
 
         monkeypatch.setattr(locks.time, "sleep", nap)
         capsys.readouterr()
-        assert take(stack, monkeypatch) == second
+        assert take(stack) == second
     said = capsys.readouterr().err.splitlines()
     assert len(naps) == 3
     assert len(said) == 2, "it is said once, not with every look"

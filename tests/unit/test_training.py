@@ -433,6 +433,7 @@ def test_a_training_that_diverges_says_what_to_lower(tmp_path, inputs):
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch, tmp_path, inputs):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"recipe\.device is 'cuda' but torch sees no GPU here\. Set device: cpu"):
         fit(tmp_path, inputs, recipe(device="cuda"))

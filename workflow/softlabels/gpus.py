@@ -233,10 +233,16 @@ def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[st
 
     with locks.one_of(list(places), busy) as lock:
         card, slot = places[lock]
-        os.environ[VISIBLE] = card.uuid
         after = f", after {time.monotonic() - begun:.0f} s" if waited else ""
         _say(f"trains on {card.name}, {card.uuid}, place {slot} of {most}{after}")
-        yield {"gpu": card.name, "uuid": card.uuid, "slot": slot, "slots": most}
+        before = os.environ.get(VISIBLE)
+        os.environ[VISIBLE] = card.uuid
+        try:
+            yield {"gpu": card.name, "uuid": card.uuid, "slot": slot, "slots": most}
+        finally:
+            os.environ.pop(VISIBLE, None)
+            if before is not None:
+                os.environ[VISIBLE] = before
 
 
 def _say(text: str) -> None:
