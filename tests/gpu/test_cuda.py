@@ -82,7 +82,7 @@ def test_two_trainings_give_the_same_bytes(tmp_path, inputs, precision):
 def test_images_on_the_device_and_from_the_memory_map_give_the_same_bytes(monkeypatch, tmp_path, inputs):
     results = []
     for resident in (True, False):
-        monkeypatch.setattr(train, "Images", lambda path, device, resident=resident: Images(path, device, resident))
+        monkeypatch.setattr(train, "Images", lambda *given, kept=resident, **more: Images(*given, kept, **more))
         results.append(contents(fit(tmp_path / str(resident), inputs, options(epochs=3))[1]))
     assert results[0] == results[1]
 

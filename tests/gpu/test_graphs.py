@@ -86,7 +86,7 @@ def test_a_graph_gives_the_bytes_of_the_papers_networks(tmp_path, large, replaye
 def test_images_that_do_not_fit_the_gpu_are_put_where_the_graph_looks_for_them(monkeypatch, tmp_path, inputs, replayed):
     expected = contents(fit(tmp_path / "resident", inputs, options())[1])
     seen = len(replayed)
-    monkeypatch.setattr(train, "Images", lambda path, device: Images(path, device, resident=False))
+    monkeypatch.setattr(train, "Images", lambda *given, **more: Images(*given, False, **more))
     assert differing(contents(fit(tmp_path / "file", inputs, options())[1]), expected) == []
     assert len(replayed) == 2 * seen
 

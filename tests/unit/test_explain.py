@@ -315,11 +315,15 @@ def test_a_file_made_from_itself_and_a_path_out_of_the_folder_end_the_chain(brok
     assert any(told in text for text in missing(explain(study(broken), "soft", "kl")))
 
 
-def test_it_says_where_a_training_was_resumed(broken):
+def test_it_says_where_a_training_ran_and_was_resumed(broken):
+    place = {"gpu": "A100", "uuid": "GPU-1", "slot": 2, "slots": 3}
     attempts = [{"position": [1, 0], "host": "node1", "job": "11"}, {"position": [3, 2], "host": "node7", "job": "12"}]
-    edit_json(broken / RUN / "model.manifest.json", lambda manifest: manifest["facts"].update(attempts=attempts))
-    told = [node["facts"].get("resumes") for node in nodes(explain(study(broken), "soft", "kl")["tree"])]
-    assert "from epoch 3, step 2 on node7 (SLURM job 12)" in told
+    edit_json(
+        broken / RUN / "model.manifest.json", lambda manifest: manifest["facts"].update(attempts=attempts, place=place)
+    )
+    told = [node["facts"] for node in nodes(explain(study(broken), "soft", "kl")["tree"])]
+    assert "from epoch 3, step 2 on node7 (SLURM job 12)" in [facts.get("resumes") for facts in told]
+    assert any("GPU-1 (place 2 of 3)" in facts.get("where", "") for facts in told)
 
 
 @pytest.mark.parametrize(

@@ -349,7 +349,7 @@ def test_images_from_the_memory_map_give_the_bytes_of_images_in_memory(monkeypat
         made = Images(inputs["images"], torch.device("cpu"), resident)
         assert made.resident is resident
         assert made[torch.tensor([5, 3, 5, 59])].numpy().tolist() == np.load(inputs["images"])[[5, 3, 5, 59]].tolist()
-        monkeypatch.setattr(train, "Images", lambda path, device, resident=resident: Images(path, device, resident))
+        monkeypatch.setattr(train, "Images", lambda *given, kept=resident, **more: Images(*given, kept, **more))
         results.append(contents(fit(tmp_path / str(resident), inputs, recipe())[1]))
     assert results[0] == results[1]
 
@@ -436,6 +436,7 @@ def test_a_training_that_diverges_says_what_to_lower(tmp_path, inputs):
 
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch, tmp_path, inputs):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"recipe\.device is 'cuda' but torch sees no GPU here\. Set device: cpu"):
         fit(tmp_path, inputs, recipe(device="cuda"))

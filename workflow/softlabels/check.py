@@ -30,7 +30,7 @@ from .evaluation import strata
 from .evaluation.perplexity import fitting
 from .labels import label, split
 from .plan import Plan
-from .resources import extent
+from .resources import crowded, extent
 from .varied import SECTIONS, named, used
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
@@ -241,7 +241,7 @@ def command(configfile: Path, overrides: list[str]) -> None:
     for name, definition in plan.config["labels"].items():
         if "folds" in definition["aggregate"]:
             print(f"Label {name}: is made of networks' predictions, so it was not tried.")
-    for warning in configuration.warnings(plan.config):
+    for warning in configuration.warnings(plan.config) + crowded(plan):
         print(f"Warning: {warning}.")
     for study in plan.config["studies"]:
         print(f"Study {study}: {extent(plan, study)}.")

@@ -37,6 +37,7 @@ DIGITS = 16  # of a definition's hash, in the hash of all and in manifests
 HARMLESS = {
     "softlabels:__version__": "a release with the same code gives the same results",
     "softlabels.errors": "words what is wrong; a job that fails has no result",
+    "softlabels.gpus": "decides on which GPU a training runs, and whether images wait in its memory",
     "softlabels.joblog": "words what a job does",
     "softlabels.lacking": "says what a machine lacks; a training that lacks it has no result",
     "softlabels.locks": "decides who makes a result, never what it is",

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from .errors import UserError
 
 BEAT_SECONDS = 30.0
 DEAD_SECONDS = 300.0  # without a beat; only where neither the host nor SLURM can be asked about the owner
+RETRY_SECONDS = 1.0  # until the next try where whoever comes waits without end
 
 
 def whoami() -> dict[str, Any]:
@@ -77,10 +78,43 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
             said = f"{what}: waiting up to {patience:.0f} s for {_named(taken)}"
             print(said, file=sys.stderr, flush=True)
         time.sleep(min(1, patience))
-    with taken:  # closing it ends the flock
+    with _kept(taken, record, mine):
+        yield check
+
+
+@contextmanager
+def one_of(places: Sequence[Path], busy: Callable[[list[str]], None]) -> Iterator[Path]:
+    """Hold the first of some locks that nobody has for the length of a block; wait until there is one.
+
+    Args:
+        places: the files to lock, in the order in which they are tried; records lie beside them, as in :func:`held`.
+        busy: called where all are taken, with who has them and since when; again whenever others have them.
+
+    Yields:
+        The lock that is held.
+    """
+    mine, told = whoami() | {"token": secrets.token_hex(8)}, []
+    while True:
+        owners = []
+        for lock in places:
+            record = lock.with_suffix(".json")
+            if not isinstance(taken := _take(lock, record, mine), dict):
+                with _kept(taken, record, mine):
+                    yield lock
+                return
+            owners.append(_named(taken) + (f" since {taken['started']}" if "started" in taken else ""))
+        if owners != told:
+            busy(told := owners)
+        time.sleep(RETRY_SECONDS)
+
+
+@contextmanager
+def _kept(guard: TextIO, record: Path, mine: dict[str, Any]) -> Iterator[None]:
+    """Give signs of life of a lock that was taken while the block runs, and give it back."""
+    with guard:  # closing it ends the flock
         try:
             with beating(lambda: os.utime(record) if _read(record) == mine else None):
-                yield check
+                yield
         finally:
             if _read(record) == mine:
                 record.unlink(missing_ok=True)

@@ -51,6 +51,9 @@ KINDS = {
 }  # fmt: skip
 
 
+# What is taken of a network that does not say how large it is: more than those that are here.
+UNKNOWN_NETWORK = {"parameters": 100_000_000, "features": 2048, "multiplications": 150_000, "activations": 1000}
+
 # Options that no entry may have: those that its function is given besides.
 TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 
@@ -175,6 +178,12 @@ def entry(kind: str, name: str) -> dict[str, Any]:
         if not re.search(rf"^def {function}\(", text, re.MULTILINE):
             raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
     return {**about, **found}
+
+
+def size_of_network(name: str) -> dict[str, int]:
+    """What a network says of its size: the keys of UNKNOWN_NETWORK."""
+    about = entry("network", name)
+    return {fact: about.get(fact, unknown) for fact, unknown in UNKNOWN_NETWORK.items()}
 
 
 def _fits(value: Any, allowed: type | tuple[str, ...] | range) -> bool:

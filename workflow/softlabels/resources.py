@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary, proxy
 
 from pyarrow import parquet
 
+from . import gpus
 from .commands import ADOPTED, TRAINED
 from .contracts import STANDARD
 from .datasets.contract import read_images
@@ -27,7 +28,8 @@ from .errors import UserError
 from .io import read_table
 from .places import PLACES
 from .plan import BLOCK, Plan
-from .registry import OWN, entry
+from .registry import OWN, UNKNOWN_NETWORK, entry, size_of_network
+from .varied import named
 
 MB = 2**20
 
@@ -51,8 +53,6 @@ ARCHIVE_MB_OF_IMAGE = 0.03  # of an archive that is there
 # Of a table or a JSON file with votes; a Parquet file says how many rows it has.
 FILE_BYTES_OF_VOTE = 15
 PACKED = 10  # bytes of a table for one of it that gzip wrote
-# Of a network that does not say: more than those that are here.
-UNKNOWN_NETWORK = {"parameters": 100_000_000, "features": 2048, "multiplications": 150_000, "activations": 1000}
 OWN_FACTOR = 4  # of the work, and of the memory for it, of an own source, aggregate, metric or figure
 
 # What to do where a job of a command asks for too much of a resource (or, "", of any).
@@ -82,7 +82,6 @@ MOST_HELD = 8000  # MB of images: beyond it they are read from their file, batch
 SECONDS_OF_MULTIPLICATION = 1.2e-10  # forward and backward, one thread
 SECONDS_OF_ACTIVATION = 2.2e-11  # the same on a GPU, which waits for its memory
 SECONDS_OF_STEP = 0.0065  # the least on a GPU
-PIPELINE, COLOURED = 45, 45  # float32 numbers a pixel of a batch in augmentation; as many again where colours change
 FORWARD = 1 / 3  # of a step, for images that are only predicted
 TERMS = 45  # numbers that are kept of each test item
 PAIRED = 3000  # test items of which all pairs are compared
@@ -198,8 +197,7 @@ class _Estimates:
         """What a recipe's network says of its size."""
         if self.plan.maker(recipe) == ADOPTED:
             return dict.fromkeys(UNKNOWN_NETWORK, 0)
-        about = entry("network", self.config["recipes"][recipe]["network"]["kind"])
-        return {fact: about.get(fact, unknown) for fact, unknown in UNKNOWN_NETWORK.items()}
+        return size_of_network(self.config["recipes"][recipe]["network"]["kind"])
 
     # -- formulas --------------------------------------------------------------------------------------------------
 
@@ -250,17 +248,14 @@ class _Estimates:
     def _train(self, dataset: str, split: str, recipe: str) -> Use:
         size, settings, network = self.size(dataset), self.config["recipes"][recipe], self.network(recipe)
         train, val, test = self.parts(dataset, split)
-        batch, area, augment = min(settings["batch"], train), size.area, settings["augment"]
-        coloured = bool(augment["hue"] or augment["brightness"] or augment["zoom"] < 1
-                        or augment["saturation"] != [1, 1] or augment["contrast"] != [1, 1])  # fmt: skip
+        batch, area, coloured = min(settings["batch"], train), size.area, gpus.is_coloured(settings)
         on_gpu = settings["device"] == "cuda"
-        each = 1.3 * network["activations"] + PIPELINE + coloured * COLOURED
         held = size.items * (700 + 8 * network["features"]) / MB + size.numbers(60)
         if on_gpu:  # images are in the file's pages, and on the GPU
             memory = IDLE["train"] + CUDA + min(size.images, MOST_HELD) + held
         else:
-            memory = IDLE["train"] + min(size.images, MOST_HELD) + held + batch * area * 4 * each / MB
-        memory += network["parameters"] * 4 * (5 + (settings["select"] == "best_validation")) / MB
+            memory = IDLE["train"] + min(size.images, MOST_HELD) + held + gpus.of_step(settings, batch, area) / MB
+        memory += gpus.of_weights(settings) / MB
         learned = settings["epochs"] * train  # images that a step learns from, and those that are only predicted
         shown = settings["epochs"] * val + size.items
         if on_gpu:
@@ -406,6 +401,37 @@ def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
         total["gpu_hours"] += use.seconds * (recipe is not None and recipe["device"] == "cuda") / 3600
         total["disk_mb"] += use.disk
     return total
+
+
+def on_gpu(plan: Plan) -> list[tuple[str, str]]:
+    """Data set and recipe of all trainings that use a GPU, each once."""
+    recipes = {name for name, recipe in plan.config["recipes"].items() if recipe.get("device") == "cuda"}
+    jobs = (names for study in plan.config["studies"] if recipes for _, names in plan.jobs(study, TRAINED))
+    return list(dict.fromkeys((names["dataset"], names["recipe"]) for names in jobs if names["recipe"] in recipes))
+
+
+def gpu_mb(plan: Plan, dataset: str, recipe: str) -> float:
+    """MB that a training is expected to take of a GPU, without the images: they stay in their file if they must."""
+    about = size(plan, dataset)
+    return gpus.beside_images(plan.config["recipes"][recipe], about.items, about.area, about.classes) / MB
+
+
+def crowded(plan: Plan) -> list[str]:
+    """A warning where the trainings that share a GPU are expected to need more memory than the smallest here has.
+
+    Nothing where no training uses a GPU, or none is seen here.
+    """
+    slots, wanted = plan.config["gpu_slots"], [(gpu_mb(plan, *pair), *pair) for pair in on_gpu(plan)]
+    there = gpus.memory(gpus.usable()) if wanted else {}
+    card, most = min(there.items(), key=lambda one: one[1], default=(None, math.inf))
+    if not (found := [one for one in wanted if one[0] * slots > most]):
+        return []
+    each, dataset, recipe = max(found)
+    text = f"recipes.{recipe}: a training on {dataset} is expected to take {each:,.0f} MB of a GPU"
+    text += f", {slots} at once {slots * each:,.0f} MB" if slots > 1 else ""
+    text += f" ({len(found) - 1} others are too large, too)" if len(found) > 1 else ""
+    lower = f"gpu_slots ({slots}), or batch" if slots > 1 else "batch"
+    return [named(f"{text}, and {card.name} has {most:,} MB. Lower {lower}", plan.config.origins)]
 
 
 def extent(plan: Plan, study: str) -> str:

@@ -233,6 +233,8 @@ TOP = {
         ".", type="string"),
     "modules": _key("Folder of your own modules: losses, labels and so on that are named `module:function`.",
         ".", type="string"),
+    "gpu_slots": _key("How many trainings share a GPU of this machine (on a cluster, each has its own). Results do not "
+        "depend on it.", 1, type="integer", minimum=1, maximum=64),
     "datasets": _key("Data sets by name.", {}, named="dataset"),
     "splits": _key("Splits into training, validation and test parts, by name.", {"random": {}}, named="split"),
     "labels": _key("What a network is trained on, by name.",

@@ -360,6 +360,8 @@ class _Chain:
         packages, settings, slurm = environment["packages"], manifest.get("determinism"), machine.get("slurm")
         started, ended = (datetime.fromisoformat(manifest[key]).astimezone(UTC) for key in ("started", "ended"))
         where = [machine.get("host"), machine.get("system"), machine.get("gpu") or "no GPU used"]
+        if place := facts.get("place"):
+            where.append(f"{place['uuid']} (place {place['slot']} of {place['slots']})")
         versions = [f"{name} {packages[name]}" for name in ("numpy", "pyarrow") if name in packages]
         versions = [f"Python {environment.get('python')}", *versions]
         torch = [packages.get("torch")]

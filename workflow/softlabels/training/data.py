@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,15 +17,24 @@ from . import memory
 
 
 class Images:
-    """The data set's pixels: on the device if they fit half its free memory, else gathered from the memory map.
+    """The data set's pixels: on the device where there is room for them, else gathered from the memory map.
 
     On a CPU, images that fit stay in the map, too, but are taken from it in any order: their pages are read once.
-    ``images[index]`` is uint8 ``[B, H, W, 3]`` on the device, the same bytes either way.
+    ``images[index]`` is uint8 ``[B, H, W, 3]`` on the device, the same bytes either way. ``beside`` says how many bytes
+    the training is expected to take of the device besides images of a shape ``[N, H, W, 3]``.
     """
 
-    def __init__(self, path: Path, device: torch.device, resident: bool | None = None):
+    def __init__(
+        self,
+        path: Path,
+        device: torch.device,
+        resident: bool | None = None,
+        beside: Callable[[tuple[int, ...]], float] = lambda shape: 0,
+    ):
         self.map, self.device = read_images(path, private=True), device  # torch warns of arrays that are read-only
-        self.resident = self.map.nbytes <= memory.free(device) // 2 if resident is None else resident
+        if resident is None:
+            resident = self.map.nbytes <= memory.room(device, beside(self.map.shape))
+        self.resident = resident
         if self.resident:
             self.pixels = torch.from_numpy(self.map).to(device)  # of a CPU: no copy
 

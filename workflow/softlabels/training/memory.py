@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from .. import gpus
 from ..errors import UserError
 
 # Of RuntimeErrors that are none of torch's own out-of-memory errors: of the CPU allocator, CUDA, cuBLAS and cuDNN.
@@ -25,6 +26,18 @@ def free(device: torch.device, root: Path = Path("/")) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return max(0, min([_of_machine(), *_of_cgroups(root), *_of_slurm()]))
+
+
+def room(device: torch.device, beside: float) -> float:
+    """Bytes of images that may stay on a device: half of the main memory that is free; of a GPU what its slot leaves.
+
+    Args:
+        device: where the training runs.
+        beside: bytes that it is expected to take besides; of main memory, they are in the other half.
+    """
+    if device.type == "cpu":
+        return free(device) // 2
+    return min(free(device), torch.cuda.mem_get_info(device)[1] // gpus.slots()) - beside
 
 
 def _of_machine() -> int:
@@ -81,6 +94,15 @@ def is_lack(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and signs)
 
 
+def _of_gpu() -> str:
+    """The GPU and what is free of it, in words."""
+    try:
+        left, total = torch.cuda.mem_get_info()
+    except RuntimeError:  # not even CUDA itself found room
+        return "GPU, where CUDA could not start"
+    return f"GPU {torch.cuda.get_device_name()}, {left / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+
+
 @contextmanager
 def explained(recipe: dict[str, Any]) -> Iterator[None]:
     """Turn a lack of memory in the block into one UserError that says what to lower."""
@@ -90,15 +112,14 @@ def explained(recipe: dict[str, Any]) -> Iterator[None]:
         if not is_lack(error):
             raise
         if recipe["device"] == "cuda":
-            left, total = torch.cuda.mem_get_info()
-            place = f"GPU {torch.cuda.get_device_name()}, {left / 2**30:.1f} of {total / 2**30:.1f} GiB free"
-            more = "a GPU with more memory, or one that no other job uses"
+            place = _of_gpu()
+            shared = f"gpu_slots lower than {gpus.slots()}, " if gpus.slots() > 1 else ""
+            more = f"{shared}a GPU with more memory, or one that no other job uses"
         else:
             place = f"main memory, {free(torch.device('cpu')) / 2**30:.1f} GiB free"
             more = "more memory (on a cluster: resource mem_mb of the rule train)"
         raise UserError(
             f"Not enough memory ({place}) to train {recipe['network']['kind']} with recipe.batch {recipe['batch']}. "
-            f"Ask for {more}, or lower recipe.batch (then this recipe's runs are trained anew). Images take no more "
-            f"than half of the memory that is free; a larger data set is read from its file batch by batch. "
-            f"The state that was saved last is kept."
+            f"Ask for {more}, or lower recipe.batch (then this recipe's runs are trained anew). Images that "
+            f"do not fit beside a step are read from their file, batch by batch. The state that was saved last is kept."
         ) from None

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import io, lacking
+from .. import gpus, io, lacking
 from ..datasets.contract import read_image_rules
 from ..errors import UserError
 from ..networks import base as networks
@@ -42,7 +42,8 @@ def run(
 
     Returns:
         Facts for the manifest: times, share of the time in optimiser steps, the attempts that the result comes from
-        (host, SLURM job, the position that each began at), where (epoch, step) the run was resumed.
+        (host, SLURM job, the position that each began at), where (epoch, step) the run was resumed; the place on a GPU
+        of the last attempt where it took one (:func:`softlabels.gpus.taken`).
 
     Raises:
         UserError: no GPU for ``device: cuda``, no compiler for ``compile``, or a network that cannot be compiled, a CPU
@@ -53,8 +54,9 @@ def run(
     """
     folder = checkpoint.folder_of(outputs["model"])
     rules = read_image_rules(inputs["items"]) if "items" in inputs else {}
-    with explained(config["recipe"]), memory.explained(config["recipe"]):
-        trainer = _trainer(config["recipe"], config["seed"], config.get("delivery", EXPECTED), inputs)
+    recipe, count = config["recipe"], torch.cuda.device_count
+    with gpus.taken(recipe["device"], count) as place, explained(recipe), memory.explained(recipe):
+        trainer = _trainer(recipe, config["seed"], config.get("delivery", EXPECTED), inputs)
         key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
         key = hashlib.sha256(key.encode()).hexdigest()
         with checkpoint.exclusive(folder) as still_ours:
@@ -62,6 +64,7 @@ def run(
                 trainer.load_state(state)
                 print("resumed at epoch {}, step {}".format(*trainer.position), file=sys.stderr)
             facts = trainer.fit(checkpoint.Saver(folder, key, checkpoint_seconds, still_ours))
+            facts |= {"place": place} if place else {}
             write(trainer, rules, outputs, still_ours)
             still_ours()
             finish(facts)
@@ -74,7 +77,11 @@ def _trainer(recipe: dict[str, Any], seed: int, delivery: dict[str, Any], inputs
     """A training that has not begun: inputs read and checked, the network built, all of it on the device."""
     device = _device(recipe)
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
-    images = Images(inputs["images"], device)
+    images = Images(
+        inputs["images"],
+        device,
+        beside=lambda shape: gpus.beside_images(recipe, shape[0], shape[1] * shape[2], len(data.classes)),
+    )
     if len(images) != len(data.split):
         raise UserError(
             f"{inputs['images']} has {len(images)} items, {inputs['split']} has {len(data.split)}: they belong to "
@@ -103,12 +110,8 @@ def _trainer(recipe: dict[str, Any], seed: int, delivery: dict[str, Any], inputs
 
 def _device(recipe: dict[str, Any]) -> torch.device:
     """The recipe's device, with torch set to reproducible arithmetic and the recipe's threads."""
-    if recipe["device"] == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "recipe.device is 'cuda' but torch sees no GPU here. Set device: cpu, or run where there is one "
-            "(nvidia-smi shows it, CUDA_VISIBLE_DEVICES may hide it). In a SLURM job, ask for one: the rule train has "
-            "the resource gpu=1, which the profile turns into --gpus or --gres, in a partition with GPUs."
-        )
+    if recipe["device"] == "cuda":
+        _require_gpu()
     for key, what in lacking.of(recipe):
         raise UserError(f"recipe.{key}: {what}")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # demanded by deterministic cuBLAS
@@ -119,3 +122,26 @@ def _device(recipe: dict[str, Any]) -> torch.device:
     torch.backends.cudnn.benchmark = False
     networks.whole_float32()
     return torch.device(recipe["device"])
+
+
+def _require_gpu() -> None:
+    """Refuse where torch has no GPU, or where CUDA does not start on it."""
+    visible = os.environ.get(gpus.VISIBLE)
+    among = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is '{visible}')"
+    if not torch.cuda.is_available():
+        raise UserError(
+            f"recipe.device is 'cuda' but torch sees no GPU here{among}. Set device: cpu, or run where there "
+            f"is one (nvidia-smi shows it; CUDA_VISIBLE_DEVICES may hide it, and a PyTorch for CPUs sees none). In a "
+            f"SLURM job, ask for one: the rule train has the resource gpu=1, which the profile turns into --gpus or "
+            f"--gres, in a partition with GPUs."
+        )
+    try:
+        torch.empty(1, device="cuda")
+    except RuntimeError as error:
+        if memory.is_lack(error):
+            raise
+        raise UserError(
+            f"The GPU {visible or 0} cannot be used: {str(error).strip().splitlines()[0]}. See whether nvidia-smi "
+            f"still shows it, in compute mode Default, which several processes may use; leave it out by naming the "
+            f"others in CUDA_VISIBLE_DEVICES, or set device: cpu."
+        ) from None
