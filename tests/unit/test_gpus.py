@@ -13,7 +13,7 @@ import pytest
 import torch
 from training_files import contents, fit, recipe, write_data
 
-from softlabels import gpus, locks, resources
+from softlabels import gpus, locks, nvidia, resources
 from softlabels.errors import UserError
 from softlabels.plan import Plan
 from softlabels.training import loop, memory, train
@@ -115,7 +115,7 @@ def test_where_nvidia_smi_cannot_be_asked_pytorch_counts(monkeypatch, smi, visib
 def test_a_cpu_and_a_gpu_of_ones_own_take_no_lock(monkeypatch, tmp_path, device, slots):
     if slots:
         monkeypatch.setenv(gpus.SLOTS, slots)
-    monkeypatch.setattr(gpus, "_asked", lambda *options: pytest.fail("nvidia-smi was asked"))
+    monkeypatch.setattr(nvidia, "asked", lambda *options, **more: pytest.fail("nvidia-smi was asked"))
     with gpus.taken(device) as place:
         assert place is None
         assert gpus.VISIBLE not in os.environ
@@ -323,7 +323,7 @@ def test_more_slots_than_memory_is_said_with_the_numbers(smi):
 
 
 def test_a_study_on_cpus_asks_for_no_gpu(monkeypatch):
-    monkeypatch.setattr(gpus, "_asked", lambda *options: pytest.fail("nvidia-smi was asked"))
+    monkeypatch.setattr(nvidia, "asked", lambda *options, **more: pytest.fail("nvidia-smi was asked"))
     study = {"datasets": ["shapes"], "recipes": ["small"]}
     alone = plan(gpu_slots=4, studies={"one": study})
     assert resources.on_gpu(alone) == []

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import locks, registry
+from . import locks, nvidia, registry
 from .errors import UserError
 
 SLOTS = "SOFTLABELS_GPU_SLOTS"  # environment variable: how many trainings share a GPU; `gpu_slots` of the configuration
@@ -103,20 +102,9 @@ class Card(NamedTuple):
     whole: str
 
 
-def _asked(*options: str) -> str | None:
-    """What nvidia-smi says; None where there is none, or it fails."""
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", *options], capture_output=True, text=True, errors="replace", check=False, timeout=SMI_SECONDS
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return None if done.returncode else done.stdout
-
-
 def listed() -> list[Card] | None:
     """All GPUs that nvidia-smi shows, the parts in place of one that is divided; None where it cannot be asked."""
-    text = _asked("-L")
+    text = nvidia.asked("-L", patience=SMI_SECONDS)
     if text is None:
         return None
     wholes: list[Card] = []
@@ -164,9 +152,8 @@ def usable(count: Callable[[], int] = lambda: 0) -> list[Card]:
 
 def memory(cards: list[Card]) -> dict[Card, int]:
     """MB of each whole GPU, where nvidia-smi says it."""
-    text = _asked("--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits") or ""
-    said = dict(re.findall(r"^(\S+),\s*(\d+)\s*$", text, re.MULTILINE))
-    return {card: int(said[card.uuid]) for card in cards if card.uuid in said}
+    said = {uuid: int(total) for uuid, total in nvidia.table("gpu", ("uuid", "memory.total")) if total.isdecimal()}
+    return {card: said[card.uuid] for card in cards if card.uuid in said}
 
 
 def at_once(slots: int) -> int:

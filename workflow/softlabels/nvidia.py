@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from typing import Any
 
@@ -20,27 +19,31 @@ def gpus() -> list[dict[str, Any]]:
         not there.
     """
     found = {}
-    for index, name, uuid, used, total, busy in _asked("gpu", GPUS):
+    for index, name, uuid, used, total, busy in table("gpu", GPUS):
         numbers = dict(zip(("used_mb", "total_mb", "busy"), map(_number, (used, total, busy)), strict=True))
         found[uuid] = {"index": _number(index), "name": name, **numbers, "processes": {}}
     if found:
-        for pid, used, uuid in _asked("compute-apps", PROCESSES):
+        for pid, used, uuid in table("compute-apps", PROCESSES):
             if uuid in found and _number(pid) is not None and _number(used) is not None:
                 found[uuid]["processes"][_number(pid)] = _number(used)
     return list(found.values())
 
 
-def _asked(what: str, columns: tuple[str, ...]) -> list[list[str]]:
-    """Rows of an answer with as many cells as columns."""
-    program = shutil.which("nvidia-smi")
-    if not program:
-        return []
-    command = [program, f"--query-{what}={','.join(columns)}", "--format=csv,noheader,nounits"]
+def asked(*options: str, patience: float = PATIENCE_SECONDS) -> str | None:
+    """What nvidia-smi says; None where there is none, or it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(
+            ["nvidia-smi", *options], capture_output=True, text=True, errors="replace", check=True, timeout=patience
+        )
     except (OSError, subprocess.SubprocessError):
-        return []
-    rows = ([cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines())
+        return None
+    return done.stdout
+
+
+def table(what: str, columns: tuple[str, ...]) -> list[list[str]]:
+    """Rows of an answer with as many cells as columns."""
+    text = asked(f"--query-{what}={','.join(columns)}", "--format=csv,noheader,nounits") or ""
+    rows = ([cell.strip() for cell in line.split(",")] for line in text.splitlines())
     return [row for row in rows if len(row) == len(columns)]
 
 
