@@ -32,7 +32,8 @@ LOGS, BENCHMARKS = "logs", "benchmarks"
 STATES = ".resume"  # of unfinished trainings
 AUDIT = "audit"
 SNAKEMAKE = ".snakemake"  # Snakemake's own records, in the folder where a run was started
-ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT)  # folders of what no manifest lists
+BENCH = "bench"  # what the project's own benchmarks measured (make bench)
+ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT, BENCH)  # folders of what no manifest lists
 
 SPLIT = "{dataset}/{split}/seed{seed}"
 RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"
