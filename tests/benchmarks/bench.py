@@ -33,9 +33,27 @@ class Measure(NamedTuple):
     place: str  # module and function
     minutes: float  # after which it is ended
     long: bool = False  # for make bench-all only
+    table: str = "cpu"  # where its lines are shown
 
 
-MEASURES: dict[str, Measure] = {}
+MEASURES = {
+    "steps": Measure("benchmarks.steps:steps", 10),
+    "fast_steps": Measure("benchmarks.steps:fast_steps", 15),
+    "loader": Measure("benchmarks.steps:loader", 10),
+    "start": Measure("benchmarks.start:first_step", 5),
+    "training": Measure("benchmarks.costs:training", 10),
+    "synthesis": Measure("benchmarks.images:synthesis", 5),
+    "imports": Measure("benchmarks.images:imports", 5),
+    "votes": Measure("benchmarks.votes:ten_million", 10),
+    "many_votes": Measure("benchmarks.votes:hundred_million", 10),
+    "nothing_to_do": Measure("benchmarks.studies:nothing_to_do", 10),
+    "tsne": Measure("benchmarks.tsne:usual", 30),
+    "grid": Measure("benchmarks.grids:thousand", 15),
+    "growth": Measure("benchmarks.growth:curves", 15, table="growth"),
+    "large_tsne": Measure("benchmarks.tsne:large", 60, long=True),
+    "large_grid": Measure("benchmarks.grids:ten_thousand", 60, long=True),
+    "default_run": Measure("benchmarks.studies:default_run", 60, long=True),
+}
 QUICK = "short measurements, to see that all of it works: they go to results/bench/quick/"
 
 
@@ -85,7 +103,7 @@ def measured(name: str, measure: Measure, quick: bool) -> list[dict[str, Any]]:
         on = {"machine": lines.machine(), "versions": lines.versions(), "date": lines.now()}
         found.append({**lines.failed(name, why), **on})
     for each in found:
-        if "ratio" not in each:
+        if each.get("verdict", "").startswith("failed"):
             print(lines.told(each), flush=True)
     return found
 
@@ -112,19 +130,22 @@ def main() -> None:
     chosen = given.only.split(",") if given.only else [n for n, m in MEASURES.items() if given.all or not m.long]
     if unknown := sorted(set(chosen) - set(MEASURES)):
         parser.error(f"--only: found {', '.join(unknown)}, expected some of {', '.join(MEASURES)}")
-    found, begun = [], time.monotonic()
+    found: dict[str, list[dict[str, Any]]] = {}
+    begun = time.monotonic()
     for name in chosen:
         print(f"-- {name} ({time.monotonic() - begun:.0f} s)", flush=True)
-        new = measured(name, MEASURES[name], given.quick)
-        lines.keep(new, quick=given.quick)
+        new, table = measured(name, MEASURES[name], given.quick), MEASURES[name].table
+        found[table] = found.get(table, []) + new
+        lines.keep(new, given.quick)
         if not given.quick:
-            lines.show(new, "cpu")
-        found += new
-    if given.all and not (given.only or given.quick):  # rows of lines that are no more go
-        lines.show(found, "cpu", whole=True)
-    good = [each for each in found if "ratio" in each and each["met"] is not False]
-    print(f"{len(found)} lines, {len(good)} without a fault, {time.monotonic() - begun:.0f} s")
-    sys.exit(len(good) < len(found))
+            lines.show(new, table)
+    if given.all and not (given.only or given.quick):  # rows of what is no more go
+        for table, new in found.items():
+            lines.show(new, table, whole=True)
+    all_lines = [each for new in found.values() for each in new]
+    wrong = [each for each in all_lines if each["met"] is False]
+    print(f"{len(all_lines)} lines, {len(wrong)} of them failed or missed, {time.monotonic() - begun:.0f} s")
+    sys.exit(bool(wrong))
 
 
 if __name__ == "__main__":

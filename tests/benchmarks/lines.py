@@ -6,6 +6,7 @@ Needs nothing but Python: ``tests/gpu`` runs where little else is.
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -15,11 +16,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
+DOCS = ROOT / "docs"
 KEPT = ROOT / "results" / "bench"  # a file a line
 WIDEST = 1.5  # largest ratio of a pair over the least: what moves that much was not measured on equal terms
 PACKAGES = (
@@ -34,7 +35,9 @@ PACKAGES = (
     "pillow",
     "snakemake",
 )
-HEAD = ["what", "ours", "anchor", "against", "ratio", "target", "", "measured on"]
+LINE = ["what", "ours", "anchor", "against", "ratio", "target", "", "measured on"]
+CURVE = ["what, of what", "sizes", "processor seconds", "exponent", "MB", "exponent", "measured on"]
+TABLES = {"cpu": ("benchmarks.md", LINE), "gpu": ("benchmarks.md", LINE), "growth": ("scaling.md", CURVE)}
 
 
 def timed(work: Callable[[], Any]) -> Callable[[], float]:
@@ -101,9 +104,22 @@ def line(
     return found
 
 
+def curve(name: str, sizes: list[int], costs: list[dict[str, float]]) -> dict[str, Any]:
+    """How costs grow with a size: of ``seconds`` and of bytes, ``written`` or at the ``peak``, the slope of a straight
+    line through the logarithms (1: in proportion), and that of its last part, where what is fixed weighs least."""
+    found: dict[str, Any] = {"name": name, "sizes": sizes, "met": None}
+    for quantity in costs[0]:
+        values = [max(cost[quantity], 1e-6) for cost in costs]
+        x, y = ([math.log(value) for value in of] for of in (sizes, values))
+        slopes = {"exponent": linear_regression(x, y).slope, "last": (y[-1] - y[-2]) / (x[-1] - x[-2])}
+        found[quantity] = {"values": list(map(digits, values)), **{k: round(slope, 2) for k, slope in slopes.items()}}
+    print(told(found), flush=True)
+    return found
+
+
 def failed(name: str, reason: str) -> dict[str, Any]:
     """A line that could not be measured."""
-    return {"name": name, "met": None, "verdict": f"failed: {reason}"}
+    return {"name": name, "met": False, "verdict": f"failed: {reason}"}
 
 
 def digits(value: float) -> float:
@@ -125,6 +141,8 @@ def goal(found: dict[str, Any]) -> str:
 
 def told(found: dict[str, Any]) -> str:
     """A line as one line of text."""
+    if "sizes" in found:
+        return f"{found['name']}: {'; '.join(filter(None, grown(found)))}"
     if "ratio" not in found:
         return f"{found['name']}: {found['verdict']}"
     least, largest = found["spread"]
@@ -164,6 +182,13 @@ def versions() -> dict[str, str]:
     return {**found, "commit": process.stdout.strip()}
 
 
+def peak() -> int:
+    """The largest memory of this process so far, in bytes; of this program only, where getrusage also counts what it
+    was forked from."""
+    found = [each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("VmHWM")]
+    return int(found[0].split()[1]) * 1024
+
+
 def now() -> str:
     """The time, in UTC, to the second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -181,26 +206,42 @@ def keep(found: list[dict[str, Any]], quick: bool = False) -> None:
         (folder / f"{name}.json").write_text(json.dumps(each, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def grown(found: dict[str, Any]) -> list[str]:
+    """The cells of a curve but for its name."""
+    cells = [", ".join(map(number, found["sizes"]))]
+    for quantity, unit in (("seconds", 1), ("written", 1e6), ("peak", 1e6)):
+        if about := found.get(quantity):
+            said = " at the peak" if quantity == "peak" else ""
+            values = ", ".join(number(value / unit) for value in about["values"])
+            cells += [f"{values}{said}", f"{about['exponent']:.2f}, at last {about['last']:.2f}"]
+    return [*cells, *[""] * (5 - len(cells))]
+
+
 def row(found: dict[str, Any]) -> str:
-    """The row of a line in a table of Markdown."""
+    """The row of a line or a curve in a table of Markdown."""
     on = found["machine"]
     parts = on.get("gpu") or f"{on['cpu']}, {on['cores']} cores"
     where = f"{parts}, load {on['load']:g}, torch {found['versions'].get('torch', '–')}, {found['date'][:10]}"
-    if "ratio" not in found:
-        cells = [found["name"], "", "", "", "", "", found["verdict"], where]
-    else:
+    if "sizes" in found:
+        cells = grown(found)
+    elif "ratio" in found:
         least, largest = map(number, found["spread"])
         ours, anchor = (f"{number(found[side])} {found['unit']}" for side in ("ours", "anchor"))
         ratio = f"{number(found['ratio'])} ({least} to {largest})"
-        cells = [found["name"], ours, anchor, found["against"], ratio, goal(found), found["verdict"], where]
+        cells = [ours, anchor, found["against"], ratio, goal(found), found["verdict"]]
+    else:
+        cells = [*[""] * 5, found["verdict"]]
+    cells = [found["name"], *cells, where]
     return "| " + " | ".join(re.sub(r"\s*\n\s*", " ", cell).replace("|", "\\|") for cell in cells) + " |"
 
 
-def show(found: list[dict[str, Any]], table: str, document: Path = DOCUMENT, whole: bool = False) -> None:
-    """Put lines into the table of that name in a document, between its two marks.
+def show(found: list[dict[str, Any]], table: str, whole: bool = False) -> None:
+    """Put lines into a table of ``TABLES``, between its two marks in its document.
 
     A row of the same name is replaced, another is kept, unless the lines are the ``whole`` table.
     """
+    name, head = TABLES[table]
+    document = DOCS / name
     text = document.read_text(encoding="utf-8")
     begin, end = f"<!-- {table}: written by make bench -->\n", f"<!-- {table}: end -->"
     before, mark, rest = text.partition(begin)
@@ -209,5 +250,5 @@ def show(found: list[dict[str, Any]], table: str, document: Path = DOCUMENT, who
         raise ValueError(f"{document}: found no table {table}, expected {begin.strip()} and {end}.")
     rows = {} if whole else {each.split(" | ")[0]: each for each in old.splitlines()[2:]}
     rows |= {each.split(" | ")[0]: each for each in map(row, found)}
-    head = [f"| {' | '.join(HEAD)} |", "|" + " --- |" * len(HEAD)]
-    document.write_text(before + begin + "\n".join([*head, *rows.values()]) + "\n" + end + after, encoding="utf-8")
+    top = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
+    document.write_text(before + begin + "\n".join([*top, *rows.values()]) + "\n" + end + after, encoding="utf-8")

@@ -47,27 +47,28 @@ def test_both_sides_are_measured_in_turn_and_the_first_call_of_each_does_not_cou
     assert lines.timed(lambda: time.sleep(0.001))() >= 0.001
 
 
-def test_a_line_is_one_row_of_the_table_and_what_stands_around_it_stays(tmp_path):
+def test_a_line_is_one_row_of_the_table_and_what_stands_around_it_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "DOCS", tmp_path)
     document = tmp_path / "benchmarks.md"
     document.write_text(DOCUMENT)
     on = {
         "machine": {"cpu": "A|B", "cores": 2, "load": 0.1}, "versions": {"torch": "2.0"}, "date": "2026-01-02T03:04:05Z"
     }  # fmt: skip
     first = {**line([(1234.5, 1000), (1300, 1000)]), **on}
-    lines.show([first, {**lines.failed("another", "out of\nmemory"), **on}], "cpu", document)
+    lines.show([first, {**lines.failed("another", "out of\nmemory"), **on}], "cpu")
     text = document.read_text()
     assert text.startswith("Words.\n") and text.endswith("<!-- cpu: end -->\n\nMore words.\n")
     where = "A\\|B, 2 cores, load 0.1, torch 2.0, 2026-01-02"
     row = f"| a line | 1,270 s | 1,000 s | a bare loop | 1.27 (1.23 to 1.3) | ≥ 0.9 | met | {where} |"
     assert row in text.splitlines()
     assert f"| another |  |  |  |  |  | failed: out of memory | {where} |" in text.splitlines()
-    lines.show([{**first, "name": "another"}], "cpu", document)
+    lines.show([{**first, "name": "another"}], "cpu")
     assert row in (again := document.read_text()).splitlines()
     assert "failed" not in again and again.count("\n") == text.count("\n")
-    lines.show([first], "cpu", document, whole=True)
+    lines.show([first], "cpu", whole=True)
     assert "another" not in document.read_text()
     with pytest.raises(ValueError, match="no table gpu"):
-        lines.show([first], "gpu", document)
+        lines.show([first], "gpu")
 
 
 def test_the_file_of_a_line_says_what_was_measured_where_and_when(tmp_path, monkeypatch):
@@ -80,6 +81,18 @@ def test_the_file_of_a_line_says_what_was_measured_where_and_when(tmp_path, monk
     )
     assert {"cpu", "cores", "memory", "load"} == set(found["machine"])
     assert found["versions"]["numpy"]
+
+
+def test_a_curve_has_the_exponents_that_its_costs_grow_with():
+    costs = [{"seconds": 1 + n**2 / 100, "written": 2e6 * n} for n in (1, 10, 100)]
+    found = lines.curve("a curve", [1, 10, 100], costs)
+    assert found["written"]["exponent"] == found["written"]["last"] == 1
+    assert found["seconds"]["values"] == [1.01, 2, 101]
+    assert found["seconds"]["exponent"] == 1.0 and found["seconds"]["last"] == 1.7
+    on = {"machine": lines.machine(), "versions": {}, "date": lines.now()}
+    assert lines.row({**found, **on}).startswith(
+        "| a curve | 1, 10, 100 | 1.01, 2, 101 | 1.00, at last 1.70 | 2, 20, 200 | 1.00, at last 1.00 | "
+    )
 
 
 FAKE = """
@@ -115,7 +128,7 @@ def test_a_measurement_that_fails_says_why_and_costs_no_other(tmp_path, monkeypa
     printed = capfd.readouterr().out
     for text in ("fine: 2 against 1 s (one), 2.000 times", "halfway: failed: ValueError: no such thing",
                  "dies: failed: its process ended with status 3", "hangs: failed: not done after 1 s",
-                 "5 lines, 2 without a fault"):  # fmt: skip
+                 "5 lines, 3 of them failed or missed"):  # fmt: skip
         assert text in printed
     assert {file.stem for file in (tmp_path / "bench" / "quick").iterdir()} == {"fine", "first", *list(limits)[1:]}
 
