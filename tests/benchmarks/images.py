@@ -39,7 +39,8 @@ def every_sample_point(source: dict, items: dict[str, np.ndarray]) -> np.ndarray
 
 def synthesis(quick: bool) -> Iterator[dict[str, Any]]:
     """Images drawn by intervals against sample point by sample point: the same bytes."""
-    source = schema.complete({"kind": "synthetic", "items": 24 if quick else 200}, schema.DATASET["source"])
+    source = {"kind": "synthetic", "items": 100 if quick else 1000, "pixels": 64}
+    source = schema.complete(source, schema.DATASET["source"])
     items = synthetic.draw_items(source)
     np.testing.assert_array_equal(synthetic.render(source, items), every_sample_point(source, items))
     yield lines.compared(
