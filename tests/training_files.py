@@ -28,7 +28,7 @@ RECIPE: dict[str, Any] = {
     "schedule": {"kind": "cosine"}, "loss": {"kind": "cross_entropy"}, "class_weight": "none",
     "augment": {"flips": "both", "quarter_turns": True, "zoom": 1.0, "zoom_probability": 0.3, "hue": 0.0,
                 "saturation": [1.0, 1.0], "brightness": 0.0, "contrast": [1.0, 1.0]},
-    "select": "last", "device": "cpu", "precision": "auto", "threads": 1,
+    "select": "last", "device": "cpu", "precision": "auto", "compile": False, "threads": 1,
 }  # fmt: skip
 OUTPUTS = {"model": "model.safetensors", "history": "history.parquet", "predictions": "predictions.parquet",
            "features": "features.npy"}  # fmt: skip

@@ -224,3 +224,24 @@ def test_an_aggregate_of_ones_own_that_gives_no_labels_is_named(folder, check):
     for line, (how, text) in zip(complaints, told.items(), strict=True):
         assert line.startswith(f"  - datasets.animals with labels.{how}: ")
         assert text in line
+
+
+def test_what_this_machine_lacks_for_a_recipe_is_said_once_and_no_error_where_slurm_may_train_elsewhere(
+    monkeypatch, tmp_path, folder, check
+):
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    unused = {"network": "compact", "compile": True}
+    change(folder, recipes={"quick": {"network": "compact", "epochs": 1, "compile": True}, "unused": unused})
+    told = (
+        "recipes.quick.compile: found no C++ compiler (no-such-compiler; the environment's CXX names another), which "
+    )
+    (line,) = [line for line in check(status=2).err.splitlines() if "compile" in line]
+    assert told in line
+    (tmp_path / "bin/sbatch").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/sbatch").chmod(0o755)
+    out, complaints = check()
+    assert complaints == ""
+    (line,) = [line for line in out.splitlines() if "compile" in line]
+    assert line.startswith(f"On this machine, not necessarily where SLURM starts trainings: {told}")

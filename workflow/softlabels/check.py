@@ -7,6 +7,7 @@ temporary folder and without the pixels.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import traceback
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from . import adopt, io, places, registry, schema
+from . import adopt, io, lacking, places, registry, schema
 from . import config as configuration
 from .commands import ADOPTED
 from .contracts import read_split
@@ -30,7 +31,7 @@ from .evaluation.perplexity import fitting
 from .labels import label, split
 from .plan import Plan
 from .resources import extent
-from .varied import SECTIONS, named
+from .varied import SECTIONS, named, used
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
 FOLDERS = ("data_folder", "modules")
@@ -63,6 +64,19 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
             if not Path(path).is_file():
                 place = named(f"recipes.{recipe}.{key}", plan.config.origins)
                 problems.add(f"{place}: {path}: no such file. Correct the path, or data_folder.")
+    if plan:
+        yield from _machine(plan, problems)
+
+
+def _machine(plan: Plan, problems: Problems) -> Iterator[str]:
+    """What this machine lacks for the trainings; where SLURM may start them on another one, that is only said."""
+    for recipe in dict.fromkeys(name for grid in plan.config.grids.values() for name in used(grid, "recipe")):
+        for key, what in lacking.of(plan.config["recipes"][recipe]) if plan.maker(recipe) != ADOPTED else ():
+            text = f"{named(f'recipes.{recipe}.{key}', plan.config.origins)}: {what}"
+            if shutil.which("sbatch"):
+                yield f"On this machine, not necessarily where SLURM starts trainings: {text}"
+            else:
+                problems.add(text)
 
 
 def _own_modules(raw: dict[str, Any], problems: Problems) -> bool:

@@ -38,6 +38,7 @@ HARMLESS = {
     "softlabels:__version__": "a release with the same code gives the same results",
     "softlabels.errors": "words what is wrong; a job that fails has no result",
     "softlabels.joblog": "words what a job does",
+    "softlabels.lacking": "says what a machine lacks; a training that lacks it has no result",
     "softlabels.locks": "decides who makes a result, never what it is",
     "softlabels.places": "where files lie; one whose place changes is missing there, and is made again",
     "softlabels.progress": "bars of progress",

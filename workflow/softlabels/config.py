@@ -342,8 +342,6 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             yield f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights."
         if recipe["weights_file"] and not of_file:
             yield f"recipes.{name}.weights_file: is read with 'weights: file' only. Set that, or remove it."
-        if recipe["precision"] == "bfloat16" and recipe["device"] == "cpu":
-            yield f"recipes.{name}.precision: bfloat16 needs device: cuda."
         if warmup >= epochs:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
 

@@ -161,8 +161,11 @@ RECIPE = {
         "validation labels.", "last", enum=["last", "best_validation"]),
     "device": _key("Where training runs; `cuda` without a GPU is an error.", "cpu", enum=["cpu", "cuda"]),
     "precision": _key("Arithmetic of the training steps (predictions and validation are float32); `auto` is "
-        "bfloat16 on a GPU and float32 on a CPU.",
+        "bfloat16 on a GPU and float32 on a CPU; `bfloat16` needs a CPU that computes with it (AVX512-BF16, AMX).",
         "auto", enum=["auto", "float32", "bfloat16"]),
+    "compile": _key("Whether the training steps run the network through torch.compile - faster, once it is compiled, "
+        "which takes about a minute; needs a C++ compiler (on a GPU Triton and a C compiler). Other rounding.",
+        False, neutral=False, type="boolean"),
     "threads": _key("CPU threads of one training.", 1, type="integer", minimum=1, maximum=256),
 }  # fmt: skip
 

@@ -61,7 +61,9 @@ def apply(images: torch.Tensor, draw: dict[str, torch.Tensor], room: Room | None
         float32 ``[B, 3, H, W]`` in 0..1, in channels-last memory order; where there is ``room``, it may lie there.
     """
     turned, scaled = room or (None, None)
-    result = torch.div(_turned(images, draw["turn"], turned), 255, out=scaled).permute(0, 3, 1, 2)
+    turned = _turned(images, draw["turn"], turned)
+    # Not torch.div(…, out=scaled): that would make float32 of all in new memory first.
+    result = (turned / 255 if scaled is None else scaled.copy_(turned).div_(255)).permute(0, 3, 1, 2)
     if "zoom" in draw:
         result = _zoom(result, draw["zoom"])
     if {"hue", "saturation", "brightness", "contrast"} & draw.keys():

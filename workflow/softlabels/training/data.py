@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from ..contracts import read_labels, read_reference, read_split
 from ..datasets.contract import read_images
@@ -17,16 +18,15 @@ from . import memory
 class Images:
     """The data set's pixels: on the device if they fit half its free memory, else gathered from the memory map.
 
+    On a CPU, images that fit stay in the map, too, but are taken from it in any order: their pages are read once.
     ``images[index]`` is uint8 ``[B, H, W, 3]`` on the device, the same bytes either way.
     """
 
     def __init__(self, path: Path, device: torch.device, resident: bool | None = None):
-        self.map, self.device = read_images(path), device
+        self.map, self.device = read_images(path, private=True), device  # torch warns of arrays that are read-only
         self.resident = self.map.nbytes <= memory.free(device) // 2 if resident is None else resident
         if self.resident:
-            self.pixels = torch.empty(self.map.shape, dtype=torch.uint8, device=device)
-            for start in range(0, len(self.map), 1024):  # in chunks: never a second copy of the whole set
-                self.pixels[start : start + 1024] = torch.from_numpy(np.array(self.map[start : start + 1024]))
+            self.pixels = torch.from_numpy(self.map).to(device)  # of a CPU: no copy
 
     def __len__(self) -> int:
         return len(self.map)
@@ -40,8 +40,8 @@ class Images:
         """Mean and standard deviation of each channel over items, of values in 0..1, float32 ``[1, 3, 1, 1]``."""
         counts = np.zeros((3, 256), dtype=np.int64)  # of the 256 values: exact
         for start in range(0, len(items), 256):
-            pixels = self.map[items[start : start + 256]].reshape(-1, 3)
-            counts += np.stack([np.bincount(channel, minlength=256) for channel in pixels.T])
+            pixels = np.asarray(self.map[items[start : start + 256]])
+            counts += np.reshape(Image.fromarray(pixels.reshape(-1, self.shape[1], 3)).histogram(), (3, 256))
         values = np.arange(256) / 255
         share = counts / counts.sum(axis=1, keepdims=True)
         mean = share @ values

@@ -22,6 +22,7 @@ from ..networks.base import state_sha256
 from . import augmentation
 from .captured import Captured, Pool
 from .checkpoint import Saver
+from .compiled import compiled
 from .data import Images, Run
 
 EXPECTED = {"kind": "expected"}  # the delivery of a label that names none
@@ -58,6 +59,7 @@ class Trainer:
         for epoch in self.epochs:
             digest.update(self.permutation(epoch).astype("<i8").tobytes())
         self.hashes = {"initial_sha256": state_sha256(model), "order_sha256": digest.hexdigest()}
+        self.network = compiled(model, recipe["threads"]) if recipe["compile"] else model
         self.arithmetic = {"trained_in": self.precision, "predicted_in": "float32"}
         items = len(self.order(1))
         self.batch = min(recipe["batch"], items)
@@ -203,7 +205,7 @@ class Trainer:
         if self.class_weight is not None:
             target = target * self.class_weight
         with self.autocast():
-            logits = self.model(images).float()
+            logits = self.network(images).float()
         loss = self.loss(logits, target, index, self.loss_state, self.recipe["loss"])
         loss = (self.weight.index_select(0, index) * loss).mean()
         self.optimiser.zero_grad(set_to_none=True)
@@ -340,7 +342,7 @@ class Trainer:
 
     @property
     def precision(self) -> str:
-        """The arithmetic of the training steps: bfloat16 where the recipe's device is a GPU and its precision says so.
+        """The arithmetic of the training steps: bfloat16 where the recipe's precision says so, or leaves it to a GPU.
 
         Weights, losses and all predictions are float32 either way.
         """

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import io
+from .. import io, lacking
 from ..datasets.contract import read_image_rules
 from ..errors import UserError
 from ..networks import base as networks
 from . import checkpoint, memory
+from .compiled import explained
 from .data import Images, read_run
 from .loop import EXPECTED, Trainer
 from .outputs import write
@@ -44,14 +45,15 @@ def run(
         (host, SLURM job, the position that each began at), where (epoch, step) the run was resumed.
 
     Raises:
-        UserError: no GPU for ``device: cuda``, weights that cannot be had, labels that are no distributions, a run that
+        UserError: no GPU for ``device: cuda``, no compiler for ``compile``, or a network that cannot be compiled, a CPU
+            without bfloat16, weights that cannot be had, labels that are no distributions, a run that
             is being trained already, no labelled validation item to select by, a loss that is not a number, or too
             little memory.
         Stopped: somebody asked the process to stop; the state is saved.
     """
     folder = checkpoint.folder_of(outputs["model"])
     rules = read_image_rules(inputs["items"]) if "items" in inputs else {}
-    with memory.explained(config["recipe"]):
+    with explained(config["recipe"]), memory.explained(config["recipe"]):
         trainer = _trainer(config["recipe"], config["seed"], config.get("delivery", EXPECTED), inputs)
         key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
         key = hashlib.sha256(key.encode()).hexdigest()
@@ -107,9 +109,12 @@ def _device(recipe: dict[str, Any]) -> torch.device:
             "(nvidia-smi shows it, CUDA_VISIBLE_DEVICES may hide it). In a SLURM job, ask for one: the rule train has "
             "the resource gpu=1, which the profile turns into --gpus or --gres, in a partition with GPUs."
         )
+    for key, what in lacking.of(recipe):
+        raise UserError(f"recipe.{key}: {what}")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # demanded by deterministic cuBLAS
     torch.set_num_threads(recipe["threads"])
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which also imports the compiler: twice as long as torch itself takes.
+    torch.set_deterministic_debug_mode("error")
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads what nobody wrote
     torch.backends.cudnn.benchmark = False
     networks.whole_float32()
