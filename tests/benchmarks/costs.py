@@ -81,7 +81,9 @@ def training(quick: bool) -> Iterator[dict[str, Any]]:
 def manifests(inputs: dict[str, Path]) -> dict[str, Any]:
     """All manifests of the default study against its trainings."""
     study = Plan(config.read(lines.ROOT / "config" / "config.yaml"))
-    jobs, recipe = len(study.manifests("hard_vs_soft")), study.recipe("compact")
+    jobs = len(study.manifests("hard_vs_soft"))
+    (_, names), *_ = study.jobs("hard_vs_soft", "train")
+    recipe = study.told("train", **names)["recipe"]
     steps = 6 * recipe["epochs"] * (9000 // recipe["batch"])  # 2 labels x 3 seeds on 60 % of 15,000 items
     pairs = []
     for _ in range(3):

@@ -51,6 +51,18 @@ def timed(work: Callable[[], Any]) -> Callable[[], float]:
     return measured
 
 
+def charged(work: Callable[[], Any]) -> Callable[[], float]:
+    """The same in seconds of a processor, of this process and of those that it started and waited for: other work on
+    the machine changes them little."""
+
+    def measured() -> float:
+        before = os.times()
+        work()
+        return sum(os.times()[:4]) - sum(before[:4])
+
+    return measured
+
+
 def compared(
     name: str, ours: Callable[[], float], anchor: Callable[[], float], unit: str, target: float | None, *,
     against: str, at_least: bool = True, times: int = 3, warm: bool = True, **facts: Any,

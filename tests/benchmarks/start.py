@@ -33,7 +33,7 @@ cli.main()
 def process(words: list[str], status: int) -> None:
     found = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if found.returncode != status:
-        raise RuntimeError(f"status {found.returncode}, not {status}: {found.stderr[-500:]}")
+        raise RuntimeError(f"status {found.returncode}, not {status}: {found.stderr.strip().splitlines()[-1:]}")
 
 
 def first_step(quick: bool) -> Iterator[dict[str, Any]]:

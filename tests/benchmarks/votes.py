@@ -37,9 +37,9 @@ print(json.dumps({{"seconds": perf_counter() - start, "peak": lines.peak()}}))
 OURS = {
     "imports": "from softlabels.labels import average, label",
     "work": """
-options = {"aggregate": {"kind": "average"}, "form": "soft", "ties": "lowest_index", "seed": 0}
+options = {"aggregate": {"kind": "average"}, "form": "soft", "votes": "all", "ties": "lowest_index", "seed": 0}
 inputs = {name: folder / f"{name}.parquet" for name in ("annotations", "reference")}
-label.run({"label": options}, inputs, {"labels": folder / "labels.parquet"})
+label.run({"label": options, "draw": "all"}, inputs, {"labels": folder / "labels.parquet"})
 """,
 }
 CROWD_KIT = {
@@ -58,7 +58,7 @@ def measure(side: dict[str, str], folder: Path) -> dict[str, float]:
     words = [sys.executable, "-c", MEASURE.format(**side), str(folder)]
     process = subprocess.run(words, capture_output=True, text=True, check=False)
     if process.returncode:
-        raise RuntimeError(process.stderr[-500:])
+        raise RuntimeError(process.stderr.strip().splitlines()[-1])
     return json.loads(process.stdout)
 
 
