@@ -92,7 +92,7 @@ def line(
     """A line from pairs of ours and the anchor: medians, their ratio, the least and the largest ratio of a pair.
 
     ``met`` is true or false; null without a target, and where the pairs cannot tell: the target lies between their
-    ratios, or these differ by more than ``WIDEST``. ``verdict`` says it in words.
+    ratios, or these differ by more than ``WIDEST`` and are no further from it. ``verdict`` says it in words.
     """
     ours, anchor = (median(values) for values in zip(*pairs, strict=True))
     ratios = sorted(a / b for a, b in pairs)
@@ -100,7 +100,7 @@ def line(
     met = None
     if target is None:
         verdict = "no target"
-    elif largest > WIDEST * least:
+    elif largest > WIDEST * least and least / WIDEST <= target <= largest * WIDEST:
         verdict = f"cannot conclude: ratios differ by more than {WIDEST} times"
     elif least < target <= largest if at_least else least <= target < largest:
         verdict = "cannot conclude: the target lies between the ratios"

@@ -24,6 +24,8 @@ def line(pairs, target=0.9, **more):
         ([(10, 10), (11, 10), (12, 10)], 1.05, True, None, "cannot conclude: the target lies between the ratios"),
         ([(10, 10), (11, 10), (12, 10)], 1.15, False, None, "cannot conclude: the target lies between the ratios"),
         ([(10, 10), (11, 10), (16, 10)], 0.9, True, None, "cannot conclude: ratios differ by more than 1.5 times"),
+        ([(10, 10), (11, 10), (16, 10)], 0.1, True, True, "met"),
+        ([(10, 10), (11, 10), (16, 10)], 9, True, False, "missed"),
         ([(10, 10), (11, 10), (12, 10)], None, True, None, "no target"),
         ([(10, 10), (11, 10), (12, 10)], 1.0, True, True, "met"),
         ([(10, 10), (11, 10), (12, 10)], 1.2, False, True, "met"),
