@@ -73,7 +73,7 @@ def test_the_same_features_give_the_same_bytes(embed, init):
 
 
 def test_neither_the_number_of_threads_nor_what_is_shown_changes_a_byte(gradient, monkeypatch, capsys):
-    features, options = groups(500, width=40), CONFIG | {"iterations": 100}
+    features, options = groups(500, width=400), CONFIG | {"iterations": 100}  # so wide that sums are shared out
     with threadpool_limits(2):
         first = embedding.tsne(features, options)
     assert "t-SNE" not in capsys.readouterr().err  # over before anybody would ask
