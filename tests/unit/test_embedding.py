@@ -116,8 +116,8 @@ def test_many_items_are_interpolated_while_that_costs_less_than_a_tree(monkeypat
     for name in ("bh", "fft"):
         monkeypatch.setattr(embedding, f"kl_divergence_{name}", lambda points, name=name: name)
     square = np.array([[0.0, 0.0], [1.0, 0.5]])[np.arange(100) % 2]
-    assert embedding.interpolated(14 * square) == "fft"  # 196 cells for 100 items
-    assert embedding.interpolated(15 * square) == "bh"
+    assert embedding.interpolated(9 * square) == "fft"  # 81 cells for 100 items
+    assert embedding.interpolated(11 * square) == "bh"
 
 
 def test_another_seed_gives_another_random_start(embed):
