@@ -73,7 +73,7 @@ def test_the_same_features_give_the_same_bytes(embed, init):
 
 
 def test_neither_the_number_of_threads_nor_what_is_shown_changes_a_byte(gradient, monkeypatch, capsys):
-    features, options = groups(500, width=40), CONFIG | {"iterations": 100}
+    features, options = groups(500, width=400), CONFIG | {"iterations": 100}  # so wide that sums are shared out
     with threadpool_limits(2):
         first = embedding.tsne(features, options)
     assert "t-SNE" not in capsys.readouterr().err  # over before anybody would ask
@@ -116,8 +116,8 @@ def test_many_items_are_interpolated_while_that_costs_less_than_a_tree(monkeypat
     for name in ("bh", "fft"):
         monkeypatch.setattr(embedding, f"kl_divergence_{name}", lambda points, name=name: name)
     square = np.array([[0.0, 0.0], [1.0, 0.5]])[np.arange(100) % 2]
-    assert embedding.interpolated(14 * square) == "fft"  # 196 cells for 100 items
-    assert embedding.interpolated(15 * square) == "bh"
+    assert embedding.interpolated(9 * square) == "fft"  # 81 cells for 100 items
+    assert embedding.interpolated(11 * square) == "bh"
 
 
 def test_another_seed_gives_another_random_start(embed):
