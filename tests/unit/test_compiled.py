@@ -49,11 +49,17 @@ def inputs(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("data"))
 
 
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "own_layers.py").write_text(OWN)
+    return folder
+
+
 @pytest.fixture
-def options(monkeypatch, tmp_path):
+def options(monkeypatch, modules, tmp_path):
     """A recipe of such a network; what is compiled is kept for this test alone."""
-    (tmp_path / "own_layers.py").write_text(OWN)
-    monkeypatch.setenv("SOFTLABELS_MODULES", str(tmp_path))
+    monkeypatch.setenv("SOFTLABELS_MODULES", str(modules))
     monkeypatch.setenv(compiled.CACHE, str(tmp_path / "kept"))
     monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "1")
     kind = {"kind": "own_layers:small"}
@@ -74,7 +80,6 @@ def test_a_compiled_training_is_the_same_again_wherever_it_was_stopped_and_all_b
     assert len(facts["resumes"]) == 1
     assert contents(again) == expected
 
-    monkeypatch.setenv(compiled.CACHE, str(tmp_path / "anew"))  # compiled a second time, by another process
     words = [sys.executable, "-Pm", *command(tmp_path / "other", inputs, options())]
     done = subprocess.run(words, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -93,6 +98,13 @@ def test_a_network_that_cannot_be_compiled_is_an_error_and_never_trained_otherwi
     with pytest.raises(UserError, match=r"^The network own_layers:asking cannot be compiled \(.+\)\. Set recipe"):
         fit(tmp_path / "run", inputs, options(network={"kind": "own_layers:asking"}))
     assert not [*tmp_path.rglob("model.safetensors")]
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_way_out(monkeypatch, tmp_path, inputs, options):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(compiled.CACHE, str(tmp_path / "file/kept"))
+    with pytest.raises(UserError, match=r"file/kept: Not a directory\. .* set TORCHINDUCTOR_CACHE_DIR to a folder"):
+        fit(tmp_path / "run", inputs, options())
 
 
 def test_code_is_kept_where_nobody_else_may_write_apart_for_other_processors_and_threads(monkeypatch, tmp_path):

@@ -258,7 +258,7 @@ class _Estimates:
         if on_gpu:  # images are in the file's pages, and on the GPU
             memory = IDLE["train"] + CUDA + min(size.images, MOST_HELD) + held
         else:
-            memory = IDLE["train"] + 2 * min(size.images, MOST_HELD) + held + batch * area * 4 * each / MB
+            memory = IDLE["train"] + min(size.images, MOST_HELD) + held + batch * area * 4 * each / MB
         memory += network["parameters"] * 4 * (5 + (settings["select"] == "best_validation")) / MB
         learned = settings["epochs"] * train  # images that a step learns from, and those that are only predicted
         shown = settings["epochs"] * val + size.items

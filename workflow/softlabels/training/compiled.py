@@ -28,6 +28,13 @@ def compiled(model: nn.Module, threads: int) -> Callable[[torch.Tensor], torch.T
     """
     os.environ.setdefault(CACHE, str(_folder(threads)))
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no processes that outlive the compiling
+    try:
+        Path(os.environ[CACHE]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{os.environ[CACHE]}: {error.strerror}. What recipe.compile compiles is kept there: set {CACHE} to a "
+            f"folder that you may write to."
+        ) from None
     print(f"compiling the network, which may take a minute or two; kept in {os.environ[CACHE]}", file=sys.stderr)
     torch.compiler.reset()
     options = {"fallback_random": True, "deterministic": True}
