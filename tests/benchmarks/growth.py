@@ -1,4 +1,4 @@
-"""How cost grows with items, classes, votes, pixels and runs: each command's work at several sizes of one of them."""
+"""How cost grows with items, classes, votes, pixels and runs: each command's work at three sizes of one of them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ import numpy as np
 from finished_run import READS, of
 from PIL import Image
 
-from softlabels import status
+from softlabels import embedding, status
 from softlabels.commands import COMMANDS as MODULES
+from softlabels.evaluation import structure
 from softlabels.plan import Plan
 from softlabels.studies.study import run as write_tables
 
-from . import grids, lines, votes
+from . import grids, lines, tsne, votes
 
 COMMANDS = ("data", "label", "split", "card", "references", "train", "evaluate", "embed", "study")
 ITEMS = 2000  # where something else grows
@@ -123,21 +124,47 @@ def votes_alone(items: int) -> Costs:
     return {"label": cost}
 
 
-AXES: dict[str, tuple[tuple[int, ...], Callable[[int], Costs]]] = {
-    "items": ((1000, 4000, 16_000), lambda size: spent(shapes(items=size))),
-    "votes of an item": ((10, 100, 1000), lambda size: spent(shapes(votes=size))),
-    "pixels of an image": ((32**2, 64**2, 128**2), lambda size: spent(shapes(pixels=math.isqrt(size)))),
-    "classes": ((10, 100, 1000), lambda size: spent(with_classes(size))),
-    "runs of a study": ((200, 800, 3200), many_runs),
-    "items of 50 votes": ((20_000, 200_000, 2_000_000), votes_alone),
-}
+def test_items(items: int) -> Costs:
+    """The same of what compares test items with each other: neighbours are exact."""
+    points, draw = tsne.features(items), np.random.default_rng(0)
+    p = draw.dirichlet(np.ones(6), items)
+    options = {"perplexity": 30, "iterations": 250, "init": "pca", "seed": 0}
+    found: list[np.ndarray] = []
+    works = {
+        "t-SNE, 250 iterations": lambda: found.append(embedding.tsne(points, options)[0]),
+        "trustworthiness, label smoothness": lambda: embedding.quality(points, found[0], p, 15),
+        "numbers of the feature space": lambda: structure.numbers(points, p, None, None, 15),
+    }
+    return {name: {"seconds": seconds_of(work)} for name, work in works.items()}
+
+
+# Of each axis: sizes, what is measured at one of them, and which of its commands depend on it.
+AXES: dict[str, tuple[tuple[int, ...], Callable[[int], Costs], tuple[str, ...]]] = {
+    "items": ((1000, 4000, 16_000), lambda size: spent(shapes(items=size)), COMMANDS),
+    "test items": (
+        (1500, 6000, 24_000), test_items,
+        ("t-SNE, 250 iterations", "trustworthiness, label smoothness", "numbers of the feature space"),
+    ),
+    "votes of an item": (
+        (10, 100, 1000), lambda size: spent(shapes(votes=size)), ("data", "label", "card", "references", "evaluate")
+    ),
+    "items of 50 votes": ((20_000, 200_000, 2_000_000), votes_alone, ("label",)),
+    "pixels of an image": (
+        (32**2, 64**2, 128**2), lambda size: spent(shapes(pixels=math.isqrt(size))), ("data", "train")
+    ),
+    "classes": (
+        (10, 100, 1000), lambda size: spent(with_classes(size)),
+        ("label", "split", "card", "references", "train", "evaluate", "study"),
+    ),
+    "runs of a study": ((200, 800, 3200), many_runs, ("plan", "status", "study", "snakemake --dry-run")),
+}  # fmt: skip
 
 
 def curves(quick: bool) -> Iterator[dict[str, Any]]:
     """A curve a command and axis: cost at each size, and the exponents that it grows with; two sizes where quick."""
     spent(shapes(items=120))  # or the first of each command would be charged for its imports
-    for axis, (sizes, made) in AXES.items():
-        chosen = sizes[: 2 if quick else None]
-        costs = [made(size) for size in chosen]
-        for command in costs[0]:
-            yield lines.curve(f"{command}, {axis}", list(chosen), [cost[command] for cost in costs])
+    for axis, (sizes, measure, chosen) in AXES.items():
+        sizes = sizes[: 2 if quick else None]
+        costs = [measure(size) for size in sizes]
+        for command in chosen:
+            yield lines.curve(f"{command}, {axis}", list(sizes), [cost[command] for cost in costs])
