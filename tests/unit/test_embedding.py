@@ -178,7 +178,7 @@ def test_features_that_are_not_finite_are_refused(embed, tmp_path):
 def test_trustworthiness_is_scikit_learns_a_few_rows_at_a_time(monkeypatch, neighbours):
     features, points = groups(90), np.random.default_rng(1).random((90, 2))
     found = []
-    for megabytes in (256, 0.005):  # all rows, and 7 at a time
+    for megabytes in (64, 0.005):  # all rows, and 7 at a time
         monkeypatch.setattr(embedding, "BLOCK_MB", megabytes)
         found.append(embedding.trustworthiness(features, points, neighbours))
     assert found[0] == found[1] == pytest.approx(trustworthiness(features, points, n_neighbors=neighbours), abs=1e-12)

@@ -25,7 +25,7 @@ EXAGGERATED, EXAGGERATION = 250, 12
 BARNES_HUT, INTERPOLATION = "Barnes-Hut", "FFT interpolation, then Barnes-Hut"
 TREE_ITEMS = 10_000  # up to so many, a tree costs less than even a small grid
 EVERY = 50  # iterations between two signs of progress
-BLOCK_MB = 256  # of distances that are compared at a time
+BLOCK_MB = 64  # of distances that are compared at a time
 
 
 def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
