@@ -239,3 +239,9 @@ def test_every_configuration_that_comes_with_the_project_has_a_cost():
             assert min(said["runs"], said["cpu_hours"], said["disk_mb"]) > 0, path
     tiny = resources.cost(Plan(config.read(REPOSITORY / TINY)), "tiny")
     assert tiny["runs"] == 4 and tiny["cpu_hours"] < 0.03
+
+
+def test_a_compiled_training_asks_for_the_compiler_too():
+    plain, compiled = use("train"), use("train", plan(recipe={"compile": True}))
+    assert compiled.mb == plain.mb + resources.COMPILER
+    assert compiled.seconds == plain.seconds + resources.COMPILING
