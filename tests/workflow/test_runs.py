@@ -33,12 +33,12 @@ finally:
 """
 
 
-def test_a_plan_of_a_finished_study_starts_no_process(finished):
-    """But for the few in which Snakemake looks what it runs on."""
+def test_a_plan_of_a_finished_study_starts_no_process_a_job(finished):
+    """But for the few by which Snakemake learns what it runs on: the study has three times as many jobs."""
     printed = finished.python("-c", COUNTED, "--cores", "2", "--configfile", TINY)
     assert "Nothing to be done" in printed
     started = printed.partition("started:")[2].split()
-    assert len(started) <= 2, started
+    assert len(started) <= 8, started
 
 
 def test_an_unknown_key_stops_the_plan_with_one_message(clean):
