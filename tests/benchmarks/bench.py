@@ -49,7 +49,7 @@ MEASURES = {
     "nothing_to_do": Measure("benchmarks.studies:nothing_to_do", 10),
     "tsne": Measure("benchmarks.tsne:usual", 30),
     "grid": Measure("benchmarks.grids:thousand", 15),
-    "growth": Measure("benchmarks.growth:curves", 15, table="growth"),
+    "growth": Measure("benchmarks.growth:curves", 25, table="growth"),
     "large_tsne": Measure("benchmarks.tsne:large", 60, long=True),
     "large_grid": Measure("benchmarks.grids:ten_thousand", 60, long=True),
     "default_run": Measure("benchmarks.studies:default_run", 60, long=True),
