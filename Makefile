@@ -9,8 +9,9 @@ ARGS ?=
 WORKERS ?= --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 python := .venv/bin/python
+benches = PYTHONPATH=workflow:tests $(python) -Pm benchmarks.bench
 
-.PHONY: run test bench lint format schema lock
+.PHONY: run test bench bench-all bench-gpu lint format schema lock
 
 run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and figures.
 	@./softlabels run $(CONFIG) --cores $(CORES) $(ARGS)
@@ -18,8 +19,14 @@ run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and 
 test: .venv/installed ## Run the tests; those for a GPU or a SLURM cluster are skipped where there is none.
 	$(python) -m pytest $(WORKERS) $(ARGS) tests/slurm tests/workflow tests/unit tests/gpu
 
-bench: .venv/installed ## Run the benchmarks: ratios, measured side by side.
-	$(python) -m pytest -s tests/benchmarks
+bench: .venv/installed ## Run the benchmarks: ratios, measured side by side (half an hour; ARGS=--quick: a look).
+	$(benches) $(ARGS)
+
+bench-all: .venv/installed ## The same, and those that take an hour and a half more.
+	$(benches) --all $(ARGS)
+
+bench-gpu: .venv/installed ## Put what tests/gpu/measure.sh measured (FILE=bench.json) into docs/benchmarks.md.
+	$(benches) --from $(FILE)
 
 lint: .venv/installed ## Check format and style.
 	$(python) -m ruff check workflow tests

@@ -2,17 +2,17 @@
 
     PYTHONPATH=workflow:tests python tests/gpu/bench.py bench.json [--quick] [--only step,forward,loader,process]
 
-needs PyTorch and its friends only. A line that fails says why, and the others go on. Anchors: a CUDA graph of forward,
-backward and optimiser alone, on one batch that lies ready, with the same deterministic kernels; the same of a forward
-pass; a training as it is usually written, of ImageFolder and DataLoader with 16 workers, autocast and cuDNN's own
-choice of kernels; a process that imports torch, and the graphs of all its steps.
+needs PyTorch and its friends only. A line that fails says why, and the others go on; `make bench-gpu FILE=bench.json`
+puts them into docs/benchmarks.md. Anchors: a CUDA graph of forward, backward and optimiser alone, on one batch that
+lies ready, with the same deterministic kernels; the same of a forward pass; a training as it is usually written, of
+ImageFolder and DataLoader with 16 workers, autocast and cuDNN's own choice of kernels; a process that imports torch,
+and the graphs of all its steps.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks import lines
 from torch.nn import functional as F
 from training_files import RECIPE, fit, trainer, write_data
 
@@ -35,7 +36,6 @@ from softlabels.training.train import _device
 BATCH, WORKERS, TIMES = 128, 16, 3
 SIZES = {"densenet121": 224, "resnetv2_50": 224, "compact": 32}
 STEP_TARGETS = {"densenet121": 0.95, "resnetv2_50": 0.95, "compact": 0.70}
-STARTED = time.monotonic()
 
 
 def options(network: str, **changes: Any) -> dict[str, Any]:
@@ -107,25 +107,11 @@ def times(work: Callable[[], Any], count: int) -> Callable[[], None]:
     return repeated
 
 
-def compared(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], images: tuple[int, int], anchor: str,
+def compared(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], images: tuple[int, int], against: str,
              target: float | None) -> dict[str, Any]:  # fmt: skip
-    """A line: images a second of both, the ratio of their medians, and the least and largest ratio of a pair."""
-    ours(), theirs()
-    pairs = [(images[0] / seconds(ours), images[1] / seconds(theirs)) for _ in range(TIMES)]
-    return line(name, pairs, "images/s", anchor, target, least=True)
-
-
-def line(name: str, pairs: list[tuple[float, float]], unit: str, anchor: str, target: float | None, least: bool):
-    """A line of the result; ``least``: whether the target is the least ratio that is wanted, or the largest."""
-    ours, theirs = (float(np.median(values)) for values in zip(*pairs, strict=True))
-    ratios, ratio = [a / b for a, b in pairs], ours / theirs
-    met = None if target is None else bool(ratio >= target if least else ratio <= target)
-    found = {"name": name, "ours": round(ours, 3), "anchor": round(theirs, 3), "unit": unit, "of the anchor": anchor,
-             "ratio": round(ratio, 4), "spread": [round(min(ratios), 4), round(max(ratios), 4)], "target": target,
-             "met": met}  # fmt: skip
-    print(f"{time.monotonic() - STARTED:6.1f} s  {name}: {ours:,.0f} against {theirs:,.0f} {unit}, {ratio:.3f} "
-          f"({min(ratios):.3f} to {max(ratios):.3f}), target {target}: {met}", flush=True)  # fmt: skip
-    return found
+    """A line: images a second of both, from work on so many images."""
+    rates = [lambda work=work, n=n: n / seconds(work) for work, n in zip((ours, theirs), images, strict=True)]
+    return lines.compared(name, *rates, "images/s", target, against=against)
 
 
 def step(network: str, quick: bool) -> list[dict[str, Any]]:
@@ -228,7 +214,7 @@ def loader(network: str, quick: bool) -> list[dict[str, Any]]:
         torch.use_deterministic_algorithms(True)
     name = f"step, {network}, {pixels} px, against files"
     anchor = f"ImageFolder and DataLoader, {WORKERS} workers, PNG, eager, bf16, cuDNN benchmark"
-    found = line(name, list(zip(ours, rates, strict=True)), "images/s", anchor, 1.6, least=True)
+    found = lines.line(name, list(zip(ours, rates, strict=True)), "images/s", 1.6, against=anchor)
     graph = bare_step(network)
     graph.replay()
     bound = count * BATCH / seconds(times(graph.replay, count)) / found["anchor"]
@@ -254,7 +240,7 @@ def started(inputs: dict[str, Path], recipe: dict[str, Any]) -> subprocess.Popen
 
 def process(network: str, quick: bool) -> list[dict[str, Any]]:
     """Default trainings from the start of the process to its end: one alone, and eight at once."""
-    inputs, lines = data(32, 15000), []
+    inputs, found = data(32, 15000), []
     imported, alone, crowd, inside = [], [], [], []
     graph, steps = bare_step("compact"), 40 * (9000 // BATCH)
     for _ in range(1 if quick else 2):
@@ -267,14 +253,16 @@ def process(network: str, quick: bool) -> list[dict[str, Any]]:
     anchors = [each + replays for each in imported]
     told = f"import torch, and {steps:,} replays of the bare step"
     pairs = list(zip(alone, anchors, strict=True))
-    lines.append(line("default training, alone", pairs, "s", told, 2.0, least=False) | {"inside": inside})
+    name = "default training, alone"
+    found.append(lines.line(name, pairs, "s", 2.0, against=told, at_least=False, inside=inside))
     if not quick:
         begun = time.perf_counter()
         for each in [started(inputs, options("compact")) for _ in range(8)]:
             each.communicate()
         crowd.append((time.perf_counter() - begun, imported[0] + 8 * replays))
-        lines.append(line("default training, eight at once", crowd, "s", told + ", eight times", 1.25, least=False))
-    return lines
+        name, told = "default training, eight at once", told + ", eight times"
+        found.append(lines.line(name, crowd, "s", 1.25, against=told, at_least=False))
+    return found
 
 
 def epochs(network: str, quick: bool) -> list[dict[str, Any]]:
@@ -284,8 +272,8 @@ def epochs(network: str, quick: bool) -> list[dict[str, Any]]:
     facts, _ = fit(Path(tempfile.mkdtemp()), inputs, options("compact", epochs=count))
     bare = seconds(times(graph.replay, facts["steps"]))
     pairs = [(facts["steps"] * BATCH / facts["seconds"], facts["steps"] * BATCH / bare)]
-    return [line(f"{count} epochs, compact, 32 px, capture and validation included", pairs, "images/s",
-                 "graph of the bare step", None, least=True) | {"share_in_steps": facts["share_in_steps"]}]  # fmt: skip
+    name, told = f"{count} epochs, compact, 32 px, capture and validation included", "graph of the bare step"
+    return [lines.line(name, pairs, "images/s", None, against=told, share_in_steps=facts["share_in_steps"])]
 
 
 WHAT = {"step": (step, list(STEP_TARGETS)), "forward": (forward, list(SIZES)), "epochs": (epochs, ["compact"]),
@@ -300,22 +288,23 @@ def main() -> None:
     given = parser.parse_args()
     _device(options("compact"))
     card = torch.cuda.get_device_properties(0)
-    machine = {"gpu": card.name, "memory": card.total_memory, "cores": os.cpu_count(), "torch": torch.__version__,
-               "cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version(),
-               "python": sys.version.split()[0]}  # fmt: skip
-    print(json.dumps(machine), flush=True)
-    lines, failed = [], []
+    on = {"machine": {**lines.machine(), "gpu": card.name, "gpu_memory": card.total_memory}, "date": lines.now(),
+          "versions": {**lines.versions(), "torch": torch.__version__, "cuda": torch.version.cuda,
+                       "cudnn": torch.backends.cudnn.version()}}  # fmt: skip
+    print(json.dumps(on), flush=True)
+    found, failed = [], False
     for what in given.only.split(","):
         measure, networks = WHAT[what]
         for network in networks:
             try:
-                lines += measure(network, given.quick)
-            except Exception:  # one that fails must not cost the others
-                failed.append({"what": what, "network": network, "error": traceback.format_exc()})
+                found += measure(network, given.quick)
+            except Exception as error:  # one that fails must not cost the others
+                failed = True
+                found.append(lines.failed(f"{what}, {network}", f"{type(error).__name__}: {error}"[:500]))
                 print(f"FAILED {what} {network}\n{traceback.format_exc()}", flush=True)
             torch.cuda.empty_cache()
-            given.out.write_text(json.dumps({"machine": machine, "lines": lines, "failed": failed}, indent=1))
-    sys.exit(bool(failed))
+            given.out.write_text(json.dumps({**on, "lines": found}, indent=1))
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ LOCK = ROOT / "requirements.lock"
 SUPPORTED = ("3.11", "3.12", "3.13")
 
 PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # conda-forge's name: PyPI's
-MODULE = {"pillow": "PIL", "scikit-learn": "sklearn"}  # PyPI's name: the module's
+MODULE = {"opentsne": "openTSNE", "pillow": "PIL", "scikit-learn": "sklearn"}  # PyPI's name: the module's
 UNSEEN = {"torchvision": "timm"}  # imported by another package only
 
 # Which entries of the registry the configuration of a command can name.

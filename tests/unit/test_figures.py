@@ -61,7 +61,8 @@ def test_figure_1_has_a_row_a_label_with_colour_beside_shape(figure_files):
     np.testing.assert_allclose(drawn.get_facecolors()[:, :3], colours)
     texts = texts_of(figure)
     trust = f"trustworthiness {panels[0].facts['trustworthiness']:.3f}"
-    for text in ("perplexity 5", "250 iterations", "pca initialisation", trust, "silhouette", "circle"):
+    how = "t-SNE (openTSNE: Barnes-Hut)"
+    for text in (how, "perplexity 5", "250 iterations", "pca initialisation", trust, "silhouette", "circle"):
         assert text in texts
     assert "mean nothing" in texts.replace("\n", " ") and "are the pure items" in texts.replace("\n", " ")
 

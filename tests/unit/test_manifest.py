@@ -144,7 +144,8 @@ def test_the_packages_are_those_that_are_loaded_with_their_versions(written):
     assert (packages["pillow"], packages["pyyaml"]) == (PIL.__version__, yaml.__version__)
     owners = metadata.packages_distributions()
     loaded = {name.partition(".")[0] for name in sys.modules}
-    for module in ("numpy", "pyarrow", "sklearn", "PIL", "yaml", "dateutil", "torch", "matplotlib", "timm", "crowdkit"):
+    named = ("sklearn", "PIL", "yaml", "dateutil", "torch", "matplotlib", "timm", "crowdkit", "openTSNE")
+    for module in ("numpy", "pyarrow", *named):
         if module in loaded:
             name = owners[module][0].lower().replace("_", "-")
             assert packages[name] == metadata.version(name), module

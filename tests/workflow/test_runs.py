@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from projects import TINY
 
 
 @pytest.mark.slow
@@ -18,6 +19,26 @@ def test_one_core_and_two_give_the_same_bytes(clean, tiny):
 def assert_one_message(text: str, message: str) -> None:
     assert text.count(message) == 1, text
     assert "Traceback" not in text
+
+
+COUNTED = """
+import sys
+started = []
+sys.addaudithook(lambda event, of: started.append(of[0]) if event == "subprocess.Popen" else None)
+from snakemake.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("started:", *started)
+"""
+
+
+def test_a_plan_of_a_finished_study_starts_no_process_a_job(finished):
+    """But for the few by which Snakemake learns what it runs on: the study has three times as many jobs."""
+    printed = finished.python("-c", COUNTED, "--cores", "2", "--configfile", TINY)
+    assert "Nothing to be done" in printed
+    started = printed.partition("started:")[2].split()
+    assert len(started) <= 8, started
 
 
 def test_an_unknown_key_stops_the_plan_with_one_message(clean):

@@ -33,7 +33,8 @@ STATES = ".resume"  # of unfinished trainings
 AT_WORK = f"{STATES}/run.lock"  # of `softlabels run`; see locks.py
 AUDIT = "audit"
 SNAKEMAKE = ".snakemake"  # Snakemake's own records, in the folder where a run was started
-ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT)  # folders of what no manifest lists
+BENCH = "bench"  # what the project's own benchmarks measured (make bench)
+ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT, BENCH)  # folders of what no manifest lists
 
 SPLIT = "{dataset}/{split}/seed{seed}"
 RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"

@@ -85,6 +85,7 @@ SECONDS_OF_STEP = 0.0065  # the least on a GPU
 FORWARD = 1 / 3  # of a step, for images that are only predicted
 TERMS = 45  # numbers that are kept of each test item
 PAIRED = 3000  # test items of which all pairs are compared
+DISTANCES = 80  # MB of distances that an embedding's trustworthiness compares at a time
 
 
 class Size(NamedTuple):
@@ -304,10 +305,13 @@ class _Estimates:
 
     def _embed(self, study: str, dataset: str, split: str, recipe: str) -> Use:
         options, tested = self.config["studies"][study]["embedding"], self.parts(dataset, split)[2]
-        width = self.network(recipe)["features"]
+        width, perplexity = self.network(recipe)["features"], options["perplexity"]
+        # A tree: what the FFT saves is the beginning, of many items and few iterations.
         steps = options["iterations"] * tested * max(1, math.log2(max(tested, 2)) / 11.5)
-        seconds = 2.5 + steps * 4e-6 * max(1, options["perplexity"] / 30) + tested**2 * (1.1e-7 + width * 1e-10)
-        held = tested**2 * 24 / MB + tested * (width * 24 + options["perplexity"] * 3 * 40) / MB
+        seconds = 2.5 + steps * 3.3e-6 * max(1, perplexity / 30) + tested**2 * (5e-8 + width * 1e-10)
+        # Affinities and then the label distributions of neighbours; of all pairs' distances, a block.
+        of_item = width * 16 + max(perplexity * 240, self.size(dataset).classes * 500)
+        held = tested * of_item / MB + min(DISTANCES, tested**2 * 10 / MB)
         return Use(IDLE["embed"] + held, seconds, tested * 12 / MB + 0.01)
 
     def _figure(self, study: str, figure: str, block: str) -> Use:

@@ -29,7 +29,7 @@ LOCK = REPOSITORY / "requirements.lock"
 ORIGINS = {"environment": "purelib", "environment (compiled)": "platlib", "standard library": "stdlib"}
 # The modules of distributions that have another name.
 MODULES = {
-    "crowd-kit": "crowdkit", "pillow": "PIL", "python-dateutil": "dateutil", "pyyaml": "yaml",
+    "crowd-kit": "crowdkit", "opentsne": "openTSNE", "pillow": "PIL", "python-dateutil": "dateutil", "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }  # fmt: skip
 

@@ -210,10 +210,11 @@ def caption(figure: Figure, panels: list[Panel], note: str = "") -> None:
             )
     lowered = f" (lowered from {settings['asked']:g}, too few items)" if "asked" in settings else ""
     text = (
-        f"t-SNE of the pooled features of {len(panels[0].item):,} test items: perplexity {settings['perplexity']:g}"
-        f"{lowered}, {settings['iterations']:,} iterations, {settings['init']} initialisation, seed "
-        f"{settings['seed']}. Sizes of and gaps between clusters mean nothing.{note} Label smoothness is the mean "
-        f"Jensen-Shannon divergence between an item's reference and its neighbours': smaller is smoother."
+        f"t-SNE ({settings['library']}: {settings['gradient']}) of the pooled features of {len(panels[0].item):,} test "
+        f"items: perplexity {settings['perplexity']:g}{lowered}, {settings['iterations']:,} iterations, "
+        f"{settings['init']} initialisation, seed {settings['seed']}. Sizes of and gaps between clusters mean nothing."
+        f"{note} Label smoothness is the mean Jensen-Shannon divergence between an item's reference and its "
+        f"neighbours': smaller is smoother."
     )
     if (seeds := max((len(values) for panel in panels for values in panel.structure.values()), default=0)) > 1:
         text += f" Numbers of the features are means ± sample standard deviations over the {seeds} seeds' networks."

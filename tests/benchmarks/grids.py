@@ -1,40 +1,41 @@
-"""What a big grid costs: the plan beside that of a bare Snakefile of the same shape, and the overhead of a run.
+"""What a big grid costs: its plan beside that of a bare Snakefile of the same shape, and the overhead of a run.
 
-The number of runs is that of ``SOFTLABELS_GRID`` (default 1,000). Up to 1,000 are executed, too, with a stand-in for
-what trains: importing PyTorch alone would take an hour. The files of more are made empty, and ``--touch`` notes them as
-finished.
+Up to 1,000 runs are executed, too, with a stand-in for what trains: importing PyTorch alone would take an hour. The
+files of more are made empty, and ``--touch`` notes them as finished.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import finished_run
-import pytest
 import yaml
 
 from softlabels.plan import Plan
 
-ROOT = Path(__file__).resolve().parents[2]
-RUNS = int(os.environ.get("SOFTLABELS_GRID", "1000"))
-SEEDS, LABELS = range(100), ["hard", "soft"]
-RECIPES = [f"recipe{k}" for k in range(RUNS // (len(SEEDS) * len(LABELS)))]
-CORES = 2
-EXECUTED = 1000
-ROUNDS = 3 if RUNS <= EXECUTED else 1
-CONFIG = {
-    "results": "results",
-    "datasets": {"synthetic": {"source": {"kind": "synthetic", "items": 60, "pixels": 16}, "reference": "exact"}},
-    "recipes": {name: {"network": "compact", "epochs": k + 1} for k, name in enumerate(RECIPES)},
-    "studies": {"grid": {"datasets": ["synthetic"], "recipes": RECIPES, "seeds": list(SEEDS)}},
-}
+from . import lines
+
+SEEDS, LABELS, CORES, EXECUTED = range(100), ["hard", "soft"], 2, 1000
+
+
+def configuration(runs: int) -> dict[str, Any]:
+    """One data set, one split, 100 seeds, two labels, and as many recipes as the number of runs needs."""
+    recipes = {f"recipe{k}": {"network": "compact", "epochs": k + 1} for k in range(runs // len(SEEDS) // len(LABELS))}
+    return {
+        "results": "results",
+        "datasets": {"synthetic": {"source": {"kind": "synthetic", "items": 60, "pixels": 16}, "reference": "exact"}},
+        "recipes": recipes,
+        "studies": {"grid": {"datasets": ["synthetic"], "recipes": [*recipes], "seeds": list(SEEDS)}},
+    }
+
 
 # The same rules, files, edges and resources as the workflow's, and constants for all else; the same profile, too.
 BARE = """
@@ -151,8 +152,6 @@ cost = {"status": status, "seconds": time.process_time(), "peak": int(peak[0].sp
 Path(sys.argv[1]).write_text(json.dumps(cost))
 """
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
-
 
 def snakemake(folder: Path, *words: str) -> tuple[dict, str]:
     """Run Snakemake in a folder: its cost (processor seconds, peak memory in bytes) and what it printed."""
@@ -161,39 +160,36 @@ def snakemake(folder: Path, *words: str) -> tuple[dict, str]:
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     cost = json.loads((folder / "cost.json").read_text())
-    assert cost["status"] == 0, process.stdout[-3000:]
+    if cost["status"]:
+        raise RuntimeError(process.stdout[-3000:])
     return cost, process.stdout
 
 
-def workflow(folder: Path) -> Path:
-    """The workflow with the grid as its default configuration."""
+def workflow(config: dict[str, Any]) -> Path:
+    """The workflow, in a folder of its own, with the grid as its default configuration."""
+    folder = Path(tempfile.mkdtemp())
     for name in ("workflow", "config", "profiles", "envs"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", folder)
-    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+        shutil.copytree(lines.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(lines.ROOT / "Snakefile", folder)
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
     return folder
 
 
-def bare(folder: Path) -> Path:
+def bare(config: dict[str, Any]) -> Path:
     """The bare Snakefile with the workflow's profile."""
-    shutil.copytree(ROOT / "profiles", folder / "profiles")
-    (folder / "Snakefile").write_text(BARE.format(recipes=RECIPES, seeds=len(SEEDS), labels=LABELS))
+    folder = Path(tempfile.mkdtemp())
+    shutil.copytree(lines.ROOT / "profiles", folder / "profiles")
+    text = BARE.format(recipes=[*config["recipes"]], seeds=len(SEEDS), labels=LABELS)
+    (folder / "Snakefile").write_text(text)
     return folder
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """The workflow and the bare Snakefile, with nothing made."""
-    return {"bare": bare(tmp_path_factory.mktemp("bare")), "workflow": workflow(tmp_path_factory.mktemp("workflow"))}
-
-
-@pytest.fixture(scope="module")
-def executed(folders, tmp_path_factory):
-    """How many seconds each of the two took to be executed. This finishes the folders themselves."""
+def executed(folders: dict[str, Path]) -> dict[str, float]:
+    """How many seconds each of the two takes to be executed."""
     templates = folders["workflow"] / "templates"
     templates.mkdir()
     (templates / "empty").touch()
-    made = Plan({**finished_run.CONFIG, "results": str(finished_run.build(tmp_path_factory.mktemp("made")))})
+    made = Plan({**finished_run.CONFIG, "results": str(finished_run.build(Path(tempfile.mkdtemp())))})
     for name, paths in finished_run.inputs_of(made).items():
         shutil.copy(paths[0], templates / name)
     entry = folders["workflow"] / "workflow" / "softlabels" / "__main__.py"
@@ -201,26 +197,19 @@ def executed(folders, tmp_path_factory):
     entry.write_text(STAND_IN)
     seconds = {}
     for name, folder in folders.items():
-        begun = time.perf_counter()
-        snakemake(folder, "--quiet")
-        seconds[name] = time.perf_counter() - begun
+        seconds[name] = lines.timed(lambda folder=folder: snakemake(folder, "--quiet"))()
     entry.write_text(own)
     return seconds
 
 
-@pytest.fixture(scope="module")
-def finished(request, folders):
-    """The same two, finished: executed if they are small enough, else of empty files."""
-    if RUNS <= EXECUTED:
-        request.getfixturevalue("executed")
-    else:
-        for folder in folders.values():
-            _, printed = snakemake(folder, "--summary")
-            for path in re.findall(r"^(results/\S+)\t", printed, re.MULTILINE):
-                (folder / path).parent.mkdir(parents=True, exist_ok=True)
-                (folder / path).touch()
-            snakemake(folder, "--touch", "--forceall", "--quiet")
-    return folders
+def emptied(folders: dict[str, Path]) -> None:
+    """Finish the two with empty files."""
+    for folder in folders.values():
+        printed = snakemake(folder, "--summary")[1]
+        for path in re.findall(r"^(results/\S+)\t", printed, re.MULTILINE):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).touch()
+        snakemake(folder, "--touch", "--forceall", "--quiet")
 
 
 def jobs(printed: str) -> dict[str, int]:
@@ -230,52 +219,53 @@ def jobs(printed: str) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "default", "total")}
 
 
-def compare(folders: dict[str, Path], what: str) -> dict[str, str]:
-    """Plan in both folders, in turn; state and check the ratio; what the last plans printed."""
-    costs: dict[str, list] = {name: [] for name in folders}
-    printed = {}
-    for _ in range(ROUNDS):
-        for name, folder in folders.items():
-            cost, printed[name] = snakemake(folder, "--dry-run")
-            costs[name].append(cost)
-    seconds = {name: min(cost["seconds"] for cost in of) for name, of in costs.items()}
-    peak = max(cost["peak"] for cost in costs["workflow"])
-    ratio = seconds["workflow"] / seconds["bare"]
-    print(
-        f"\n{RUNS} runs, {what}: planned in {seconds['workflow']:.1f} s and {peak / 1e9:.2f} GB, a bare Snakefile in "
-        f"{seconds['bare']:.1f} s: {ratio:.2f} times"
-    )
-    assert ratio <= 1.3
-    assert peak <= 2e9
-    return printed
+def plans(folders: dict[str, Path], runs: int, state: str, times: int, planned: int) -> Iterator[dict[str, Any]]:
+    """The plan of both, in turn: processor seconds, and peak memory. So many trainings must be planned."""
+    peaks = []
+
+    def seconds(name: str) -> float:
+        cost, printed = snakemake(folders[name], "--dry-run")
+        counts = jobs(printed)
+        if counts.get("train", 0) != planned or "metadata" in printed:  # which would not have been compared
+            raise RuntimeError(f"{name}: found {counts}, expected {planned} trainings")
+        peaks.extend([cost["peak"] / 1e9] * (name == "workflow"))
+        return cost["seconds"]
+
+    name = f"plan of {runs:,} runs, {state}"
+    yield lines.compared(
+        name, lambda: seconds("workflow"), lambda: seconds("bare"), "s of processor time", 1.3, at_least=False,
+        against="a bare Snakefile of the same shape", times=times, warm=False,
+    )  # fmt: skip
+    yield lines.line(f"{name}, memory", [(max(peaks), 2)], "GB", 1, at_least=False, against="2 GB")
 
 
-def test_the_plan_of_an_empty_tree_costs_little_more_than_that_of_a_bare_snakefile(folders):
-    printed = compare(folders, "nothing made")
-    planned = jobs(printed["workflow"])
-    assert planned["train"] == planned["evaluate"] == RUNS
-    assert planned == jobs(printed["bare"])
-
-
-def test_the_plan_of_a_finished_tree_costs_little_more_than_that_of_a_bare_snakefile(finished):
-    printed = compare(finished, "all made")
-    for text in printed.values():
-        assert "Nothing to be done" in text
-        assert "metadata" not in text  # or parameters and code would not have been compared
-
-
-@pytest.mark.skipif(RUNS > EXECUTED, reason=f"more than {EXECUTED} runs take hours")
-def test_an_executed_run_has_little_overhead(folders, executed):
-    benchmarks = folders["workflow"] / "results" / "benchmarks"
+def overhead(folder: Path, seconds: dict[str, float], runs: int) -> dict[str, Any]:
+    """What is left of an execution without the stand-in's own time; the bare Snakefile's jobs are ``touch``."""
+    benchmarks = folder / "results" / "benchmarks"
     own = {path: float(path.read_text().splitlines()[1].split("\t")[0]) for path in benchmarks.rglob("*.tsv")}
-    assert len(own) > 2 * RUNS
     gathering = sum(own[benchmarks / "studies" / "grid" / f"{name}.tsv"] for name in ("study", "chain"))
-    work = (sum(own.values()) - gathering) / CORES
-    overhead = (executed["workflow"] - gathering - work) / RUNS
-    print(
-        f"\n{RUNS} runs executed on {CORES} cores in {executed['workflow']:.0f} s: "
-        f"{work * CORES / len(own) * 1000:.0f} ms of stand-in a job, {gathering:.0f} s for the study, "
-        f"{1000 * overhead:.0f} ms of overhead a run; the bare Snakefile with `touch`: {executed['bare']:.0f} s, "
-        f"{1000 * executed['bare'] / RUNS:.0f} ms a run"
-    )
-    assert executed["workflow"] - gathering - work <= 1.3 * executed["bare"]
+    left = seconds["workflow"] - gathering - (sum(own.values()) - gathering) / CORES
+    return lines.line(
+        f"overhead of a run, of {runs:,}", [(1000 * left / runs, 1000 * seconds["bare"] / runs)], "ms", 1.3,
+        at_least=False, against="a bare Snakefile's", seconds=seconds, gathering=gathering,
+    )  # fmt: skip
+
+
+def grid(runs: int, times: int) -> Iterator[dict[str, Any]]:
+    """Plans with nothing made and with all made, and the overhead of a run."""
+    config = configuration(runs)
+    folders = {"workflow": workflow(config), "bare": bare(config)}
+    yield from plans(folders, runs, "nothing made", times, runs)
+    if runs <= EXECUTED:
+        yield overhead(folders["workflow"], executed(folders), runs)
+    else:
+        emptied(folders)
+    yield from plans(folders, runs, "all made", times, 0)
+
+
+def thousand(quick: bool) -> Iterator[dict[str, Any]]:
+    yield from grid(200 if quick else 1000, 1 if quick else 3)
+
+
+def ten_thousand(quick: bool) -> Iterator[dict[str, Any]]:
+    yield from grid(1200 if quick else 10_000, 1 if quick else 3)
