@@ -74,7 +74,7 @@ LEVERS = {
 # -- measured ----------------------------------------------------------------------------------------------------------
 
 # MB of a command that has hardly anything to do: the interpreter and its libraries.
-IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 810, "adopt": 145, "evaluate": 215,
+IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 680, "adopt": 145, "evaluate": 215,
         "embed": 215, "study": 220, "card": 250, "figure": 295, "chain": 65}  # fmt: skip
 COMPILER, COMPILING = 800, 120  # MB and seconds of torch.compile: PyTorch's part and a C++ compiler; a deep network's
 CUDA = 3000  # MB of main memory that the libraries of a GPU take; estimated, not measured
