@@ -184,9 +184,12 @@ def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_com
     assert Plan(MINIMAL).of("train", recipe="quick", label="soft", seed="0") == before
     assert recipe(0.5) != before["recipe"]
     assert "delivery" not in before
+    assert "compile" not in before["recipe"], "which the recipe has in the schema, with such a value"
     restored = schema.restored({"recipe": before["recipe"], "seed": 0}, schema.of_command())
     assert (restored["recipe"] if place == "recipe" else restored["recipe"]["loss"])["new"] == 0
-    assert schema.restored({"recipe": recipe(0.5)}, schema.of_command()) == {"recipe": recipe(0.5)}
+    given = {"recipe": recipe(0.5)}
+    again = {"recipe": {**recipe(0.5), "compile": False}}
+    assert schema.restored(given, schema.of_command()) == again
 
 
 # -- what resolve refuses ------------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_com
         ("recipes.quick.loss", 3, ["recipes.quick.loss: found 3, expected the name of a loss, or {kind: name"]),
         ("recipes.quick.momentum", 2, ["recipes.quick.optimiser.momentum: found 2.0, expected less than 1."]),
         ("labels.soft", {"aggregate": "average", "form": "soft", "delivery": "sampled"}, ["labels.soft.delivery: "]),
-        ("recipes.quick.compile", "yes", ["recipes.quick.compile: found yes, expected"]),
+        ("recipes.quick.compile", "yes", ['recipes.quick.compile: found "yes", expected true or false.']),
         *(("datasets.shapes", {"source": {"kind": "counts", "images": "i", "counts": "c.npy", "classes": classes}},
            ["datasets.shapes.source.classes: found"]) for classes in (["a", "a"], ["a"], "a")),
         ("recipes.quick.network", "compct", ["Did you mean 'compact'?"]),

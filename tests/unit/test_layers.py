@@ -17,8 +17,8 @@ TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()
 
 # In the order in which data flows: a room, and a module outside of rooms, imports from those before it only.
 ORDER = [
-    "errors", "lacking", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "columns", "schema", "varied",
-    "places", "closure", "documents", "drawing", "contracts", "datasets", "labels", "networks", "training",
+    "errors", "lacking", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "columns", "schema",
+    "varied", "places", "closure", "documents", "drawing", "contracts", "datasets", "labels", "networks", "training",
     "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config", "plan", "resources", "provenance",
     "predict", "export", "check", "suggest", "status", "slurm", "launch", "published", "cli", "__main__",
 ]  # fmt: skip
