@@ -124,7 +124,10 @@ def curve(name: str, sizes: list[int], costs: list[dict[str, float]]) -> dict[st
         values = [max(cost[quantity], 1e-6) for cost in costs]
         x, y = ([math.log(value) for value in of] for of in (sizes, values))
         slopes = {"exponent": linear_regression(x, y).slope, "last": (y[-1] - y[-2]) / (x[-1] - x[-2])}
-        found[quantity] = {"values": list(map(digits, values)), **{k: round(slope, 2) for k, slope in slopes.items()}}
+        found[quantity] = {
+            "values": list(map(digits, values)),
+            **{k: round(slope, 2) + 0.0 for k, slope in slopes.items()},
+        }
     print(told(found), flush=True)
     return found
 
@@ -220,7 +223,7 @@ def keep(found: list[dict[str, Any]], quick: bool = False) -> None:
 
 def grown(found: dict[str, Any]) -> list[str]:
     """The cells of a curve but for its name."""
-    cells = [", ".join(map(number, found["sizes"]))]
+    cells = [", ".join(f"{size:,}" for size in found["sizes"])]
     for quantity, unit in (("seconds", 1), ("written", 1e6), ("peak", 1e6)):
         if about := found.get(quantity):
             said = " at the peak" if quantity == "peak" else ""
