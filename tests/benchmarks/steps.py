@@ -35,9 +35,16 @@ def calls(work: Callable[[], Any], quick: bool) -> int:
     return max(1, round((0.3 if quick else 5) / seconds(work, 2)))
 
 
-def rate(work: Callable[[], Any], count: int) -> Callable[[], float]:
-    """Measures images a second."""
-    return lambda: BATCH / seconds(work, count)
+def rate(work: Callable[[], Any], count: int, threads: int = 1) -> Callable[[], float]:
+    """Measures images a second of so many calls on so many threads."""
+
+    def measured() -> float:
+        torch.set_num_threads(threads)
+        found = BATCH / seconds(work, count)
+        torch.set_num_threads(1)
+        return found
+
+    return measured
 
 
 def against_bare(quick: bool, target: float, told: str, **changes: Any) -> Iterator[dict[str, Any]]:
@@ -91,7 +98,7 @@ def from_files(kind: str, folder: Path) -> Callable[[int, int], float]:
 
 
 def loader(quick: bool) -> Iterator[dict[str, Any]]:
-    """Our step against a training from PNG files, with the number of threads that is better for it."""
+    """Our step against a training from PNG files, each on one thread or all, whatever is better for it."""
     folder = Path(tempfile.mkdtemp())
     for row, image in enumerate(np.load(data(32)["images"], mmap_mode="r")):
         path = folder / f"class{row % CLASSES}" / f"{row}.png"
@@ -99,10 +106,12 @@ def loader(quick: bool) -> Iterator[dict[str, Any]]:
         Image.fromarray(np.array(image)).save(path)
     for kind, target in (("compact", 3), ("resnet18", 1.3)):
         ours, theirs = our_step(data(32), kind, RECIPE), from_files(kind, folder)
-        count = calls(ours, quick)
-        threads = max((1, lines.machine()["cores"]), key=partial(theirs, max(4, count // 4)))
-        against = f"ImageFolder and DataLoader, {WORKERS} workers, PNG, {threads} threads (the better of 1 and all)"
+        count, numbers = calls(ours, quick), (1, lines.machine()["cores"])
+        few = max(4, count // 4)
+        of_ours = max(numbers, key=lambda threads: rate(ours, few, threads)())
+        of_theirs = max(numbers, key=partial(theirs, few))
         yield lines.compared(
-            f"CPU step, {kind}, 32 px, against files", rate(ours, count), partial(theirs, count, threads), "images/s",
-            target, against=against,
+            f"CPU step, {kind}, 32 px, threads {of_ours}, against files", rate(ours, count, of_ours),
+            partial(theirs, count, of_theirs), "images/s", target,
+            against=f"ImageFolder and DataLoader, {WORKERS} workers, PNG, threads {of_theirs}",
         )  # fmt: skip
