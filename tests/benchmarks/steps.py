@@ -47,18 +47,26 @@ def rate(work: Callable[[], Any], count: int, threads: int = 1) -> Callable[[], 
     return measured
 
 
-def against_bare(quick: bool, target: float, told: str, **changes: Any) -> Iterator[dict[str, Any]]:
-    """Our step, with changes of the recipe, against the bare one."""
+def against_bare(
+    quick: bool, target: float, told: str, bound: dict[str, Any] | None = None, **changes: Any
+) -> Iterator[dict[str, Any]]:
+    """Our step, with changes of the recipe, against the bare one; ``bound``: these changes of the bare one itself."""
     for kind, pixels in CASES:
         ours = our_step(data(pixels), kind, {**RECIPE, **changes})
         bare = bare_step(kind, pixels)
         begun = time.perf_counter()
         ours()
         first, count = time.perf_counter() - begun, calls(bare, quick)
-        yield lines.compared(
+        found = lines.compared(
             f"CPU step{told}, {kind}, {pixels} px", rate(ours, count), rate(bare, count), "images/s", target,
             against="bare step, float32", first_step=round(first, 2),
         )  # fmt: skip
+        if bound:
+            most = bare_step(kind, pixels, **bound)
+            most()
+            found["of_bare"] = round(rate(most, count)() / found["anchor"], 3)
+            print(f"the bare step with the same options: {found['of_bare']:.2f} times", flush=True)
+        yield found
 
 
 def steps(quick: bool) -> Iterator[dict[str, Any]]:
@@ -68,7 +76,8 @@ def steps(quick: bool) -> Iterator[dict[str, Any]]:
 
 def fast_steps(quick: bool) -> Iterator[dict[str, Any]]:
     """What the options for speed bring; the first step, which compiles, does not count."""
-    yield from against_bare(quick, 1.8, ", compiled, bfloat16", compile=True, precision="bfloat16")
+    both = {"bfloat16": True, "compiled": True}
+    yield from against_bare(quick, 1.8, ", compiled, bfloat16", both, compile=True, precision="bfloat16")
 
 
 def from_files(kind: str, folder: Path) -> Callable[[int, int], float]:
