@@ -117,9 +117,9 @@ def new_images(path: Path, shape: tuple[int, int, int, int]) -> Iterator[Callabl
         yield lambda rows: file.write(np.ascontiguousarray(rows, np.uint8).data)
 
 
-def read_images(path: str | Path, private: bool = False) -> np.ndarray:
-    """The images as a memory map uint8 ``[N, H, W, 3]``: read-only, or ``private``, whose changes no file ever sees."""
-    images = np.load(path, mmap_mode="c" if private else "r", allow_pickle=False)
+def read_images(path: str | Path) -> np.ndarray:
+    """The images as a read-only memory map uint8 ``[N, H, W, 3]``."""
+    images = np.load(path, mmap_mode="r", allow_pickle=False)
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
         raise UserError(f"{path}: found {images.dtype} {images.shape}, expected uint8 [N, H, W, 3].")
     return images

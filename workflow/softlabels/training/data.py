@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,12 +32,17 @@ class Images:
         resident: bool | None = None,
         beside: Callable[[tuple[int, ...]], float] = lambda shape: 0,
     ):
-        self.map, self.device = read_images(path, private=True), device  # torch warns of arrays that are read-only
+        self.map, self.device = read_images(path), device
         if resident is None:
             resident = self.map.nbytes <= memory.room(device, beside(self.map.shape))
         self.resident = resident
-        if self.resident:
-            self.pixels = torch.from_numpy(self.map).to(device)  # of a CPU: no copy
+        if self.resident and device.type == "cpu":
+            with warnings.catch_warnings(action="ignore"):  # of an array that nobody may write to, as nobody does
+                self.pixels = torch.from_numpy(self.map)
+        elif self.resident:
+            self.pixels = torch.empty(self.map.shape, dtype=torch.uint8, device=device)
+            for start in range(0, len(self.map), 1024):  # main memory may have less room than the GPU
+                self.pixels[start : start + 1024] = torch.from_numpy(np.array(self.map[start : start + 1024]))
 
     def __len__(self) -> int:
         return len(self.map)
