@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 KEPT = ROOT / "results" / "bench"  # a file a line
 WIDEST = 1.5  # largest ratio of a pair over the least: what moves that much was not measured on equal terms
+FEWEST = 3  # pairs that tell how much they differ
 PACKAGES = (
     "torch",
     "numpy",
@@ -92,16 +93,19 @@ def line(
     """A line from pairs of ours and the anchor: medians, their ratio, the least and the largest ratio of a pair.
 
     ``met`` is true or false; null without a target, and where the pairs cannot tell: the target lies between their
-    ratios, or these differ by more than ``WIDEST`` and are no further from it. ``verdict`` says it in words.
+    ratios, or these differ by more than ``WIDEST`` (or are fewer than ``FEWEST``) and are no further from it.
+    ``verdict`` says it in words.
     """
     ours, anchor = (median(values) for values in zip(*pairs, strict=True))
     ratios = sorted(a / b for a, b in pairs)
     least, largest, ratio = ratios[0], ratios[-1], ours / anchor
-    met = None
+    unsure, met = f"ratios differ by more than {WIDEST} times" if largest > WIDEST * least else "", None
+    if len(pairs) < FEWEST:
+        unsure = f"measured {len(pairs)} of {FEWEST} times"
     if target is None:
         verdict = "no target"
-    elif largest > WIDEST * least and least / WIDEST <= target <= largest * WIDEST:
-        verdict = f"cannot conclude: ratios differ by more than {WIDEST} times"
+    elif unsure and least / WIDEST <= target <= largest * WIDEST:
+        verdict = f"cannot conclude: {unsure}"
     elif least < target <= largest if at_least else least <= target < largest:
         verdict = "cannot conclude: the target lies between the ratios"
     else:

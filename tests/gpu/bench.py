@@ -1,4 +1,7 @@
-"""What a GPU is used for: each line measures ours and its anchor in turn, three times, in this process.
+"""What a GPU is used for: ours and its anchor in turn, three times, in this process.
+
+Whole trainings are measured twice, eight at once and whole epochs once; the three of a training from files, whose
+workers must not stop, follow those of ours.
 
     PYTHONPATH=workflow:tests python tests/gpu/bench.py bench.json [--quick] [--only step,forward,loader,process]
 

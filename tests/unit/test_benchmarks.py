@@ -14,6 +14,12 @@ def line(pairs, target=0.9, **more):
     return lines.line("a line", pairs, "s", target, against="a bare loop", **more)
 
 
+def test_less_than_three_pairs_tell_nothing_near_the_target():
+    assert line([(12, 10)], 1.0)["verdict"] == "cannot conclude: measured 1 of 3 times"
+    assert line([(12, 10), (13, 10)], 1.0)["met"] is None
+    assert line([(12, 10), (13, 10)], 0.5)["met"] is True
+
+
 @pytest.mark.parametrize(
     ("pairs", "target", "at_least", "met", "verdict"),
     [
