@@ -62,7 +62,7 @@ def test_a_line_is_one_row_of_the_table_and_what_stands_around_it_stays(tmp_path
     on = {
         "machine": {"cpu": "A|B", "cores": 2, "load": 0.1}, "versions": {"torch": "2.0"}, "date": "2026-01-02T03:04:05Z"
     }  # fmt: skip
-    first = {**line([(1234.5, 1000), (1300, 1000)]), **on}
+    first = {**line([(1234.5, 1000), (1267.5, 1000), (1300, 1000)]), **on}
     lines.show([first, {**lines.failed("another", "out of\nmemory"), **on}], "cpu")
     text = document.read_text()
     assert text.startswith("Words.\n") and text.endswith("<!-- cpu: end -->\n\nMore words.\n")
