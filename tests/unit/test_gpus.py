@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -219,6 +220,39 @@ def test_the_locks_lie_in_a_folder_that_nobody_else_may_enter(tmp_path):
     at.symlink_to(tmp_path)
     with pytest.raises(UserError, match="Remove it, or set TMPDIR"):
         gpus.folder()
+    at.unlink()
+    at.symlink_to(tmp_path / "nothing")
+    with pytest.raises(UserError, match="Remove it, or set TMPDIR"):
+        gpus.folder()
+    at.unlink()
+    at.touch()
+    with pytest.raises(UserError, match="Remove it, or set TMPDIR"):
+        gpus.folder()
+
+
+@pytest.mark.parametrize("method", ["mkdir", "open"])  # of the folder, and of a lock in it
+def test_a_full_folder_for_temporary_files_is_named_and_not_the_results(monkeypatch, smi, method):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    real = getattr(Path, method)
+
+    def full(path, *arguments, **more):
+        if "softlabels-gpus-" in str(path) and not path.is_dir():
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, method, full)
+    message = r"softlabels-gpus-.*: No space left on device\. .* set TMPDIR to another"
+    with pytest.raises(UserError, match=message), gpus.taken("cuda"):
+        pytest.fail("there is no lock")
+
+
+def test_what_a_training_cannot_write_is_not_laid_on_the_locks(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    with pytest.raises(OSError, match="No space left") as caught, gpus.taken("cuda"):
+        raise OSError(errno.ENOSPC, "No space left on device", "results/model")
+    assert caught.value.filename == "results/model"
 
 
 # -- in a training -----------------------------------------------------------------------------------------------------

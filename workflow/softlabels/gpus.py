@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,17 +173,33 @@ def folder() -> Path:
     """Where the locks of this user lie on this machine; nobody else may write there.
 
     Raises:
-        UserError: it is somebody else's, or others may write in it.
+        UserError: it is no folder, somebody else's, or others may write in it; or it cannot be made.
     """
-    place = Path(tempfile.gettempdir(), f"softlabels-gpus-{os.getuid()}")
-    place.mkdir(mode=0o700, exist_ok=True)
-    about = place.lstat()
+    name = f"softlabels-gpus-{os.getuid()}"
+    with _writing(name):
+        place = Path(tempfile.gettempdir(), name)
+        with suppress(FileExistsError):  # a file or a link, of which the next lines tell
+            place.mkdir(mode=0o700)
+        about = place.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or stat.S_IMODE(about.st_mode) & 0o077:
         raise UserError(
             f"{place}: expected a folder of user {os.getuid()} that nobody else may enter, for the locks of trainings "
             f"on a GPU. Remove it, or set TMPDIR to another folder for temporary files."
         )
     return place
+
+
+@contextmanager
+def _writing(place: str | Path) -> Iterator[None]:
+    """Turn what the file system refuses in the block into one UserError: it is not the folder of results that lacks."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or place}: {error.strerror or error}. The locks of trainings on a GPU could not be "
+            f"written. Make room in the folder for temporary files, or set TMPDIR to another (the same one for all "
+            f"trainings on this machine), and run again."
+        ) from None
 
 
 @contextmanager
@@ -200,7 +216,7 @@ def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[st
         ``gpu``, ``uuid``, ``slot`` (from 1) and ``slots`` of the place, or None where there is none.
 
     Raises:
-        UserError: the folder of the locks cannot be trusted.
+        UserError: the folder of the locks cannot be trusted, or not be written.
     """
     cards = usable(count) if device == "cuda" and os.environ.get(SLOTS) else []
     if not cards:  # who asks for a GPU will say that there is none
@@ -218,7 +234,9 @@ def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[st
         _say(f"all {len(places)} places on {len(cards)} GPU{'s'[: len(cards) != 1]} ({names}) are taken: waiting for "
              f"{'; '.join(dict.fromkeys(owners))}")  # fmt: skip
 
-    with locks.one_of(list(places), busy) as lock:
+    with ExitStack() as stack:
+        with _writing(at):  # the taking alone, not what the block does
+            lock = stack.enter_context(locks.one_of(list(places), busy))
         card, slot = places[lock]
         after = f", after {time.monotonic() - begun:.0f} s" if waited else ""
         _say(f"trains on {card.name}, {card.uuid}, place {slot} of {most}{after}")
