@@ -109,6 +109,56 @@ def test_where_nvidia_smi_cannot_be_asked_pytorch_counts(monkeypatch, smi, visib
     assert gpus.memory(gpus.usable()) == {}
 
 
+@pytest.fixture
+def other_torch(monkeypatch, tmp_path):
+    """Let the PyTorch of other processes do something."""
+
+    def does(text):
+        (tmp_path / "torch.py").write_text(text)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return does
+
+
+COUNTS = """
+import os, sys
+class cuda:
+    device_count = staticmethod(lambda: 2 if os.environ.get("CUDA_VISIBLE_DEVICES") == "5,3,x" else 1)
+print("driver too old", file=sys.stderr)
+"""
+
+
+def test_pytorch_counts_in_a_process_of_its_own(monkeypatch, smi, other_torch):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi("NVIDIA-SMI has failed", status=9)
+    other_torch(COUNTS)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: pytest.fail("CUDA was asked in the process that trains"))
+    with ExitStack() as stack:
+        for uuid in ("5", "3"):
+            monkeypatch.setenv(gpus.VISIBLE, "5,3,x")  # as for each of two processes
+            assert stack.enter_context(gpus.taken("cuda"))["uuid"] == uuid
+            assert os.environ[gpus.VISIBLE] == uuid
+
+
+@pytest.mark.parametrize("text", ["raise ImportError", "import time; time.sleep(60)"])
+def test_a_count_that_fails_is_said_and_the_training_goes_on(monkeypatch, smi, other_torch, capsys, text):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    monkeypatch.setattr(gpus, "COUNT_SECONDS", 2)
+    smi("NVIDIA-SMI has failed", status=9)
+    other_torch(text)
+    with gpus.taken("cuda") as place:
+        assert place is None
+    assert "PyTorch did not say how many GPUs there are" in capsys.readouterr().err
+
+
+def test_pytorch_is_not_asked_where_nvidia_smi_answers(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    monkeypatch.setattr(gpus, "counted", lambda: pytest.fail("PyTorch was asked"))
+    with gpus.taken("cuda") as place:
+        assert place["uuid"] == "GPU-aaaa-1"
+
+
 # -- who uses which ----------------------------------------------------------------------------------------------------
 
 
@@ -125,6 +175,7 @@ def test_a_cpu_and_a_gpu_of_ones_own_take_no_lock(monkeypatch, tmp_path, device,
 
 def test_no_gpu_is_no_place(monkeypatch, smi):
     monkeypatch.setenv(gpus.SLOTS, "1")
+    monkeypatch.setattr(gpus, "counted", lambda: 0)
     smi("No devices were found", status=6)
     with gpus.taken("cuda") as place:
         assert place is None
@@ -269,7 +320,7 @@ def test_facts_of_a_run_have_its_place_and_its_results_do_not(monkeypatch, smi, 
     monkeypatch.setenv(gpus.SLOTS, "2")
     smi(TWO)
     real = gpus.taken
-    monkeypatch.setattr(train.gpus, "taken", lambda device, count: real("cuda", count))  # the rest goes on on the CPU
+    monkeypatch.setattr(train.gpus, "taken", lambda device: real("cuda"))  # the rest goes on on the CPU
     facts, shared = fit(tmp_path / "shared", inputs, recipe())
     assert facts["place"] == {"gpu": "NVIDIA A100", "uuid": "GPU-aaaa-1", "slot": 1, "slots": 2}
     assert contents(shared) == contents(alone)

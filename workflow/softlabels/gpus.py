@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ from .errors import UserError
 SLOTS = "SOFTLABELS_GPU_SLOTS"  # environment variable: how many trainings share a GPU; `gpu_slots` of the configuration
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 SMI_SECONDS = 60  # nvidia-smi takes a second where the driver was not loaded
+COUNT_SECONDS = 300  # PyTorch may come from a slow file server
 MB = 2**20
 
 # -- what a training takes ---------------------------------------------------------------------------------------------
@@ -120,6 +122,22 @@ def listed() -> list[Card] | None:
             if card.whole == whole.uuid]  # fmt: skip
 
 
+def counted() -> int:
+    """How many of the visible GPUs PyTorch finds; 0, and a line in the log, where it cannot say.
+
+    In a process of its own: without NVML, counting starts CUDA, which then looks at CUDA_VISIBLE_DEVICES no more.
+    """
+    words = [sys.executable, "-Pc", "import torch; print(torch.cuda.device_count())"]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", timeout=COUNT_SECONDS, check=True
+        )
+        return int(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        _say(f"PyTorch did not say how many GPUs there are ({type(error).__name__}): no place on one is taken")
+        return 0
+
+
 def usable(count: Callable[[], int] = lambda: 0) -> list[Card]:
     """The GPUs that a process started now may use: all, or those of CUDA_VISIBLE_DEVICES, in its order.
 
@@ -132,7 +150,8 @@ def usable(count: Callable[[], int] = lambda: 0) -> list[Card]:
     there, given = listed(), os.environ.get(VISIBLE)
     words = None if given is None else [word.strip() for word in given.split(",")]
     if there is None:
-        names = (words or list(map(str, range(count()))))[: count()]
+        number = count()
+        names = (words or list(map(str, range(number))))[:number]
         return [Card(at, "GPU", name, name) for at, name in enumerate(names)]
     if words is None:
         return there
@@ -203,14 +222,13 @@ def _writing(place: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[str, Any] | None]:
+def taken(device: str) -> Iterator[dict[str, Any] | None]:
     """Take a place on a GPU for the length of a block, and show this process that GPU alone: CUDA then has no other.
 
     CUDA must not have been used before. Where all places are taken, the log says by whom, and this waits.
 
     Args:
         device: of the recipe. For any but ``cuda``, and where SLOTS is not set, nothing is done.
-        count: see :func:`usable`.
 
     Yields:
         ``gpu``, ``uuid``, ``slot`` (from 1) and ``slots`` of the place, or None where there is none.
@@ -218,7 +236,7 @@ def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[st
     Raises:
         UserError: the folder of the locks cannot be trusted, or not be written.
     """
-    cards = usable(count) if device == "cuda" and os.environ.get(SLOTS) else []
+    cards = usable(counted) if device == "cuda" and os.environ.get(SLOTS) else []
     if not cards:  # who asks for a GPU will say that there is none
         yield None
         return

@@ -54,8 +54,8 @@ def run(
     """
     folder = checkpoint.folder_of(outputs["model"])
     rules = read_image_rules(inputs["items"]) if "items" in inputs else {}
-    recipe, count = config["recipe"], torch.cuda.device_count
-    with gpus.taken(recipe["device"], count) as place, explained(recipe), memory.explained(recipe):
+    recipe = config["recipe"]
+    with gpus.taken(recipe["device"]) as place, explained(recipe), memory.explained(recipe):
         trainer = _trainer(recipe, config["seed"], config.get("delivery", EXPECTED), inputs)
         key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
         key = hashlib.sha256(key.encode()).hexdigest()
