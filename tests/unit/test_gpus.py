@@ -238,6 +238,66 @@ def test_who_finds_no_free_place_waits_says_for_whom_and_goes_on(monkeypatch, sm
     assert said[1].endswith("place 1 of 1, after 0 s")
 
 
+def fail(expected, error=gpus.NotStartedError):
+    os.environ.pop(gpus.VISIBLE, None)
+    with pytest.raises(error), gpus.taken("cuda") as place:
+        assert place["uuid"] == expected
+        raise error("no")
+
+
+def test_a_gpu_on_which_cuda_did_not_start_is_left_out_for_a_while(monkeypatch, smi, capsys):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    fail("GPU-aaaa-1", MemoryError)
+    fail("GPU-aaaa-1", UserError)
+    fail("GPU-aaaa-1")
+    capsys.readouterr()
+    with ExitStack() as stack, ExitStack() as other:
+        assert take(other) == ("GPU-bbbb-2", 1)
+        assert "NVIDIA A100, GPU-aaaa-1, is left out: CUDA did not start there within the last 10" in (
+            capsys.readouterr().err
+        )
+        monkeypatch.setattr(locks.time, "sleep", lambda seconds: other.close())
+        assert take(stack) == ("GPU-bbbb-2", 1), "who waits does not go there either"
+        said = capsys.readouterr().err
+        assert said.count("is left out") == 1
+        assert "all 1 places on 1 GPU (NVIDIA T4) are taken: waiting for process " in said
+        (mark,) = gpus.folder().glob("*.failed")
+        os.utime(mark, (0, 0))
+        assert take(stack) == ("GPU-aaaa-1", 1), "after a while it is tried again"
+
+
+def test_who_waits_learns_that_a_gpu_failed(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    with ExitStack() as broken, ExitStack() as second, ExitStack() as stack:
+        take(broken)
+        take(second)
+        naps = []
+
+        def nap(seconds):
+            naps.append(seconds)
+            if len(naps) == 1:  # the first gives its place back because CUDA did not start
+                error = gpus.NotStartedError("no")
+                assert not broken.__exit__(type(error), error, None), "it is raised again"
+            else:
+                second.close()
+
+        monkeypatch.setattr(locks.time, "sleep", nap)
+        assert take(stack) == ("GPU-bbbb-2", 1)
+        assert len(naps) == 2
+
+
+def test_where_cuda_started_on_no_gpu_all_are_tried(monkeypatch, smi, capsys):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    fail("GPU-aaaa-1")
+    fail("GPU-bbbb-2")
+    capsys.readouterr()
+    fail("GPU-aaaa-1")
+    assert "left out" not in capsys.readouterr().err
+
+
 HOLD = """
 import sys, time
 from softlabels import gpus
@@ -334,6 +394,8 @@ def test_a_gpu_that_nvidia_smi_lists_and_pytorch_does_not_see_is_named(monkeypat
     with pytest.raises(UserError, match=message):
         fit(tmp_path, inputs, recipe(device="cuda"))
     assert "trains on NVIDIA A100, GPU-aaaa-1, place 1 of 1" in capsys.readouterr().err
+    with gpus.taken("cuda") as place:
+        assert place["uuid"] == "GPU-bbbb-2", "the next goes elsewhere"
 
 
 @pytest.mark.parametrize(("error", "message"), [
@@ -354,6 +416,8 @@ def test_cuda_that_does_not_start_is_one_message(monkeypatch, smi, tmp_path, inp
     with pytest.raises(UserError, match=message):
         fit(tmp_path, inputs, recipe(device="cuda"))
     assert not list(gpus.folder().glob("*.json")), "the place is free again"
+    with gpus.taken("cuda") as place:
+        assert place["uuid"] == ("GPU-aaaa-1" if "memory" in error else "GPU-bbbb-2"), "a full GPU is a good one"
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------

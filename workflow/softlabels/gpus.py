@@ -29,6 +29,7 @@ SLOTS = "SOFTLABELS_GPU_SLOTS"  # environment variable: how many trainings share
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 SMI_SECONDS = 60  # nvidia-smi takes a second where the driver was not loaded
 COUNT_SECONDS = 300  # PyTorch may come from a slow file server
+SHUN_SECONDS = 600  # a GPU on which CUDA did not start, while there are others
 MB = 2**20
 
 # -- what a training takes ---------------------------------------------------------------------------------------------
@@ -183,6 +184,10 @@ def at_once(slots: int) -> int:
 # -- who uses which ----------------------------------------------------------------------------------------------------
 
 
+class NotStartedError(UserError):
+    """CUDA does not start on the GPU that this process sees, and not because its memory is full."""
+
+
 def slots() -> int:
     """How many trainings share the GPU of this one."""
     return int(os.environ.get(SLOTS) or 1)
@@ -227,6 +232,9 @@ def taken(device: str) -> Iterator[dict[str, Any] | None]:
 
     CUDA must not have been used before. Where all places are taken, the log says by whom, and this waits.
 
+    A GPU on which CUDA did not start is left out for SHUN_SECONDS, as long as there are others: its places would always
+    be free, and training after training would fail there. A mark beside its locks tells the others.
+
     Args:
         device: of the recipe. For any but ``cuda``, and where SLOTS is not set, nothing is done.
 
@@ -241,20 +249,31 @@ def taken(device: str) -> Iterator[dict[str, Any] | None]:
         yield None
         return
     at, most = folder(), slots()
-    places = {at / f"{re.sub('[^A-Za-z0-9-]', '_', card.uuid)}-{slot}.lock": (card, slot)
-              for slot in range(1, most + 1) for card in cards}  # fmt: skip
-    begun, waited = time.monotonic(), False
+    names = {card: re.sub("[^A-Za-z0-9-]", "_", card.uuid) for card in cards}
+    marks = {card: at / f"{name}.failed" for card, name in names.items()}
+    places = {at / f"{names[card]}-{slot}.lock": (card, slot) for slot in range(1, most + 1) for card in cards}
+    begun, waited, sound, said = time.monotonic(), False, cards, set[Card]()
+
+    def tried() -> list[Path]:
+        nonlocal sound
+        sound = [card for card in cards if not _is_fresh(marks[card])] or cards
+        for card in cards:
+            if card not in sound and card not in said:
+                said.add(card)
+                _say(f"{card.name}, {card.uuid}, is left out: CUDA did not start there within the last "
+                     f"{SHUN_SECONDS / 60:.0f} minutes")  # fmt: skip
+        return [lock for lock, (card, _) in places.items() if card in sound]
 
     def busy(owners: list[str]) -> None:
         nonlocal waited
         waited = True
-        names = ", ".join(dict.fromkeys(card.name for card in cards))
-        _say(f"all {len(places)} places on {len(cards)} GPU{'s'[: len(cards) != 1]} ({names}) are taken: waiting for "
+        kinds = ", ".join(dict.fromkeys(card.name for card in sound))
+        _say(f"all {len(owners)} places on {len(sound)} GPU{'s'[: len(sound) != 1]} ({kinds}) are taken: waiting for "
              f"{'; '.join(dict.fromkeys(owners))}")  # fmt: skip
 
     with ExitStack() as stack:
         with _writing(at):  # the taking alone, not what the block does
-            lock = stack.enter_context(locks.one_of(list(places), busy))
+            lock = stack.enter_context(locks.one_of(tried, busy))
         card, slot = places[lock]
         after = f", after {time.monotonic() - begun:.0f} s" if waited else ""
         _say(f"trains on {card.name}, {card.uuid}, place {slot} of {most}{after}")
@@ -262,10 +281,23 @@ def taken(device: str) -> Iterator[dict[str, Any] | None]:
         os.environ[VISIBLE] = card.uuid
         try:
             yield {"gpu": card.name, "uuid": card.uuid, "slot": slot, "slots": most}
+        except NotStartedError:
+            with suppress(OSError):  # what cannot be marked is tried again
+                marks[card].touch()
+            raise
         finally:
             os.environ.pop(VISIBLE, None)
             if before is not None:
                 os.environ[VISIBLE] = before
+
+
+def _is_fresh(mark: Path) -> bool:
+    """Whether CUDA failed lately on the GPU of this mark."""
+    try:
+        made = mark.stat().st_mtime
+        return abs(locks.server_time(mark.parent) - made) < SHUN_SECONDS  # if the clock was set back, not for ever
+    except OSError:
+        return False
 
 
 def _say(text: str) -> None:
