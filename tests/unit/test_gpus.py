@@ -200,6 +200,17 @@ def test_trainings_spread_over_the_gpus_before_they_share_one(monkeypatch, smi, 
     assert not list(gpus.folder().glob("*.json")), "places are given back"
 
 
+def test_the_lowest_free_place_is_taken_whichever_card_has_fewer(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "2")
+    smi(TWO)
+    with ExitStack() as first, ExitStack() as stack:
+        take(first)  # slot 1 of the first card, while slot 1 of the second and slot 2 of the first are taken
+        taken = [take(stack), take(stack)]
+        assert taken == [("GPU-bbbb-2", 1), ("GPU-aaaa-1", 2)]
+        first.close()
+        assert take(stack) == ("GPU-aaaa-1", 1)
+
+
 def test_a_training_keeps_to_the_gpu_that_slurm_gave_its_job(monkeypatch, smi):
     monkeypatch.setenv(gpus.SLOTS, "2")
     smi(TWO)
