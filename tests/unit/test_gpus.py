@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -108,6 +109,56 @@ def test_where_nvidia_smi_cannot_be_asked_pytorch_counts(monkeypatch, smi, visib
     assert gpus.memory(gpus.usable()) == {}
 
 
+@pytest.fixture
+def other_torch(monkeypatch, tmp_path):
+    """Let the PyTorch of other processes do something."""
+
+    def does(text):
+        (tmp_path / "torch.py").write_text(text)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return does
+
+
+COUNTS = """
+import os, sys
+class cuda:
+    device_count = staticmethod(lambda: 2 if os.environ.get("CUDA_VISIBLE_DEVICES") == "5,3,x" else 1)
+print("driver too old", file=sys.stderr)
+"""
+
+
+def test_pytorch_counts_in_a_process_of_its_own(monkeypatch, smi, other_torch):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi("NVIDIA-SMI has failed", status=9)
+    other_torch(COUNTS)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: pytest.fail("CUDA was asked in the process that trains"))
+    with ExitStack() as stack:
+        for uuid in ("5", "3"):
+            monkeypatch.setenv(gpus.VISIBLE, "5,3,x")  # as for each of two processes
+            assert stack.enter_context(gpus.taken("cuda"))["uuid"] == uuid
+            assert os.environ[gpus.VISIBLE] == uuid
+
+
+@pytest.mark.parametrize("text", ["raise ImportError", "import time; time.sleep(60)"])
+def test_a_count_that_fails_is_said_and_the_training_goes_on(monkeypatch, smi, other_torch, capsys, text):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    monkeypatch.setattr(gpus, "COUNT_SECONDS", 2)
+    smi("NVIDIA-SMI has failed", status=9)
+    other_torch(text)
+    with gpus.taken("cuda") as place:
+        assert place is None
+    assert "PyTorch did not say how many GPUs there are" in capsys.readouterr().err
+
+
+def test_pytorch_is_not_asked_where_nvidia_smi_answers(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    monkeypatch.setattr(gpus, "counted", lambda: pytest.fail("PyTorch was asked"))
+    with gpus.taken("cuda") as place:
+        assert place["uuid"] == "GPU-aaaa-1"
+
+
 # -- who uses which ----------------------------------------------------------------------------------------------------
 
 
@@ -124,6 +175,7 @@ def test_a_cpu_and_a_gpu_of_ones_own_take_no_lock(monkeypatch, tmp_path, device,
 
 def test_no_gpu_is_no_place(monkeypatch, smi):
     monkeypatch.setenv(gpus.SLOTS, "1")
+    monkeypatch.setattr(gpus, "counted", lambda: 0)
     smi("No devices were found", status=6)
     with gpus.taken("cuda") as place:
         assert place is None
@@ -146,6 +198,17 @@ def test_trainings_spread_over_the_gpus_before_they_share_one(monkeypatch, smi, 
     assert gpus.VISIBLE not in os.environ
     assert "trains on NVIDIA T4, GPU-bbbb-2, place 2 of 2\n" in capsys.readouterr().err
     assert not list(gpus.folder().glob("*.json")), "places are given back"
+
+
+def test_the_lowest_free_place_is_taken_whichever_card_has_fewer(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "2")
+    smi(TWO)
+    with ExitStack() as first, ExitStack() as stack:
+        take(first)  # slot 1 of the first card, while slot 1 of the second and slot 2 of the first are taken
+        taken = [take(stack), take(stack)]
+        assert taken == [("GPU-bbbb-2", 1), ("GPU-aaaa-1", 2)]
+        first.close()
+        assert take(stack) == ("GPU-aaaa-1", 1)
 
 
 def test_a_training_keeps_to_the_gpu_that_slurm_gave_its_job(monkeypatch, smi):
@@ -186,6 +249,66 @@ def test_who_finds_no_free_place_waits_says_for_whom_and_goes_on(monkeypatch, sm
     assert said[1].endswith("place 1 of 1, after 0 s")
 
 
+def fail(expected, error=gpus.NotStartedError):
+    os.environ.pop(gpus.VISIBLE, None)
+    with pytest.raises(error), gpus.taken("cuda") as place:
+        assert place["uuid"] == expected
+        raise error("no")
+
+
+def test_a_gpu_on_which_cuda_did_not_start_is_left_out_for_a_while(monkeypatch, smi, capsys):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    fail("GPU-aaaa-1", MemoryError)
+    fail("GPU-aaaa-1", UserError)
+    fail("GPU-aaaa-1")
+    capsys.readouterr()
+    with ExitStack() as stack, ExitStack() as other:
+        assert take(other) == ("GPU-bbbb-2", 1)
+        assert "NVIDIA A100, GPU-aaaa-1, is left out: CUDA did not start there within the last 10" in (
+            capsys.readouterr().err
+        )
+        monkeypatch.setattr(locks.time, "sleep", lambda seconds: other.close())
+        assert take(stack) == ("GPU-bbbb-2", 1), "who waits does not go there either"
+        said = capsys.readouterr().err
+        assert said.count("is left out") == 1
+        assert "all 1 places on 1 GPU (NVIDIA T4) are taken: waiting for process " in said
+        (mark,) = gpus.folder().glob("*.failed")
+        os.utime(mark, (0, 0))
+        assert take(stack) == ("GPU-aaaa-1", 1), "after a while it is tried again"
+
+
+def test_who_waits_learns_that_a_gpu_failed(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    with ExitStack() as broken, ExitStack() as second, ExitStack() as stack:
+        take(broken)
+        take(second)
+        naps = []
+
+        def nap(seconds):
+            naps.append(seconds)
+            if len(naps) == 1:  # the first gives its place back because CUDA did not start
+                error = gpus.NotStartedError("no")
+                assert not broken.__exit__(type(error), error, None), "it is raised again"
+            else:
+                second.close()
+
+        monkeypatch.setattr(locks.time, "sleep", nap)
+        assert take(stack) == ("GPU-bbbb-2", 1)
+        assert len(naps) == 2
+
+
+def test_where_cuda_started_on_no_gpu_all_are_tried(monkeypatch, smi, capsys):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    fail("GPU-aaaa-1")
+    fail("GPU-bbbb-2")
+    capsys.readouterr()
+    fail("GPU-aaaa-1")
+    assert "left out" not in capsys.readouterr().err
+
+
 HOLD = """
 import sys, time
 from softlabels import gpus
@@ -219,6 +342,39 @@ def test_the_locks_lie_in_a_folder_that_nobody_else_may_enter(tmp_path):
     at.symlink_to(tmp_path)
     with pytest.raises(UserError, match="Remove it, or set TMPDIR"):
         gpus.folder()
+    at.unlink()
+    at.symlink_to(tmp_path / "nothing")
+    with pytest.raises(UserError, match="Remove it, or set TMPDIR"):
+        gpus.folder()
+    at.unlink()
+    at.touch()
+    with pytest.raises(UserError, match="Remove it, or set TMPDIR"):
+        gpus.folder()
+
+
+@pytest.mark.parametrize("method", ["mkdir", "open"])  # of the folder, and of a lock in it
+def test_a_full_folder_for_temporary_files_is_named_and_not_the_results(monkeypatch, smi, method):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    real = getattr(Path, method)
+
+    def full(path, *arguments, **more):
+        if "softlabels-gpus-" in str(path) and not path.is_dir():
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, method, full)
+    message = r"softlabels-gpus-.*: No space left on device\. .* set TMPDIR to another"
+    with pytest.raises(UserError, match=message), gpus.taken("cuda"):
+        pytest.fail("there is no lock")
+
+
+def test_what_a_training_cannot_write_is_not_laid_on_the_locks(monkeypatch, smi):
+    monkeypatch.setenv(gpus.SLOTS, "1")
+    smi(TWO)
+    with pytest.raises(OSError, match="No space left") as caught, gpus.taken("cuda"):
+        raise OSError(errno.ENOSPC, "No space left on device", "results/model")
+    assert caught.value.filename == "results/model"
 
 
 # -- in a training -----------------------------------------------------------------------------------------------------
@@ -235,7 +391,7 @@ def test_facts_of_a_run_have_its_place_and_its_results_do_not(monkeypatch, smi, 
     monkeypatch.setenv(gpus.SLOTS, "2")
     smi(TWO)
     real = gpus.taken
-    monkeypatch.setattr(train.gpus, "taken", lambda device, count: real("cuda", count))  # the rest goes on on the CPU
+    monkeypatch.setattr(train.gpus, "taken", lambda device: real("cuda"))  # the rest goes on on the CPU
     facts, shared = fit(tmp_path / "shared", inputs, recipe())
     assert facts["place"] == {"gpu": "NVIDIA A100", "uuid": "GPU-aaaa-1", "slot": 1, "slots": 2}
     assert contents(shared) == contents(alone)
@@ -249,6 +405,8 @@ def test_a_gpu_that_nvidia_smi_lists_and_pytorch_does_not_see_is_named(monkeypat
     with pytest.raises(UserError, match=message):
         fit(tmp_path, inputs, recipe(device="cuda"))
     assert "trains on NVIDIA A100, GPU-aaaa-1, place 1 of 1" in capsys.readouterr().err
+    with gpus.taken("cuda") as place:
+        assert place["uuid"] == "GPU-bbbb-2", "the next goes elsewhere"
 
 
 @pytest.mark.parametrize(("error", "message"), [
@@ -269,6 +427,8 @@ def test_cuda_that_does_not_start_is_one_message(monkeypatch, smi, tmp_path, inp
     with pytest.raises(UserError, match=message):
         fit(tmp_path, inputs, recipe(device="cuda"))
     assert not list(gpus.folder().glob("*.json")), "the place is free again"
+    with gpus.taken("cuda") as place:
+        assert place["uuid"] == ("GPU-aaaa-1" if "memory" in error else "GPU-bbbb-2"), "a full GPU is a good one"
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------

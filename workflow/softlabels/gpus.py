@@ -13,11 +13,12 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ from .errors import UserError
 SLOTS = "SOFTLABELS_GPU_SLOTS"  # environment variable: how many trainings share a GPU; `gpu_slots` of the configuration
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 SMI_SECONDS = 60  # nvidia-smi takes a second where the driver was not loaded
+COUNT_SECONDS = 300  # PyTorch may come from a slow file server
+SHUN_SECONDS = 600  # a GPU on which CUDA did not start, while there are others
 MB = 2**20
 
 # -- what a training takes ---------------------------------------------------------------------------------------------
@@ -120,6 +123,22 @@ def listed() -> list[Card] | None:
             if card.whole == whole.uuid]  # fmt: skip
 
 
+def counted() -> int:
+    """How many of the visible GPUs PyTorch finds; 0, and a line in the log, where it cannot say.
+
+    In a process of its own: without NVML, counting starts CUDA, which then looks at CUDA_VISIBLE_DEVICES no more.
+    """
+    words = [sys.executable, "-Pc", "import torch; print(torch.cuda.device_count())"]
+    try:
+        done = subprocess.run(
+            words, capture_output=True, text=True, errors="replace", timeout=COUNT_SECONDS, check=True
+        )
+        return int(done.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        _say(f"PyTorch did not say how many GPUs there are ({type(error).__name__}): no place on one is taken")
+        return 0
+
+
 def usable(count: Callable[[], int] = lambda: 0) -> list[Card]:
     """The GPUs that a process started now may use: all, or those of CUDA_VISIBLE_DEVICES, in its order.
 
@@ -132,7 +151,8 @@ def usable(count: Callable[[], int] = lambda: 0) -> list[Card]:
     there, given = listed(), os.environ.get(VISIBLE)
     words = None if given is None else [word.strip() for word in given.split(",")]
     if there is None:
-        names = (words or list(map(str, range(count()))))[: count()]
+        number = count()
+        names = (words or list(map(str, range(number))))[:number]
         return [Card(at, "GPU", name, name) for at, name in enumerate(names)]
     if words is None:
         return there
@@ -164,6 +184,10 @@ def at_once(slots: int) -> int:
 # -- who uses which ----------------------------------------------------------------------------------------------------
 
 
+class NotStartedError(UserError):
+    """CUDA does not start on the GPU that this process sees, and not because its memory is full."""
+
+
 def slots() -> int:
     """How many trainings share the GPU of this one."""
     return int(os.environ.get(SLOTS) or 1)
@@ -173,11 +197,14 @@ def folder() -> Path:
     """Where the locks of this user lie on this machine; nobody else may write there.
 
     Raises:
-        UserError: it is somebody else's, or others may write in it.
+        UserError: it is no folder, somebody else's, or others may write in it; or it cannot be made.
     """
-    place = Path(tempfile.gettempdir(), f"softlabels-gpus-{os.getuid()}")
-    place.mkdir(mode=0o700, exist_ok=True)
-    about = place.lstat()
+    name = f"softlabels-gpus-{os.getuid()}"
+    with _writing(name):
+        place = Path(tempfile.gettempdir(), name)
+        with suppress(FileExistsError):  # a file or a link, of which the next lines tell
+            place.mkdir(mode=0o700)
+        about = place.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or stat.S_IMODE(about.st_mode) & 0o077:
         raise UserError(
             f"{place}: expected a folder of user {os.getuid()} that nobody else may enter, for the locks of trainings "
@@ -187,38 +214,66 @@ def folder() -> Path:
 
 
 @contextmanager
-def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[str, Any] | None]:
+def _writing(place: str | Path) -> Iterator[None]:
+    """Turn what the file system refuses in the block into one UserError: it is not the folder of results that lacks."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or place}: {error.strerror or error}. The locks of trainings on a GPU could not be "
+            f"written. Make room in the folder for temporary files, or set TMPDIR to another (the same one for all "
+            f"trainings on this machine), and run again."
+        ) from None
+
+
+@contextmanager
+def taken(device: str) -> Iterator[dict[str, Any] | None]:
     """Take a place on a GPU for the length of a block, and show this process that GPU alone: CUDA then has no other.
 
     CUDA must not have been used before. Where all places are taken, the log says by whom, and this waits.
 
+    A GPU on which CUDA did not start is left out for SHUN_SECONDS, as long as there are others: its places would always
+    be free, and training after training would fail there. A mark beside its locks tells the others.
+
     Args:
         device: of the recipe. For any but ``cuda``, and where SLOTS is not set, nothing is done.
-        count: see :func:`usable`.
 
     Yields:
         ``gpu``, ``uuid``, ``slot`` (from 1) and ``slots`` of the place, or None where there is none.
 
     Raises:
-        UserError: the folder of the locks cannot be trusted.
+        UserError: the folder of the locks cannot be trusted, or not be written.
     """
-    cards = usable(count) if device == "cuda" and os.environ.get(SLOTS) else []
+    cards = usable(counted) if device == "cuda" and os.environ.get(SLOTS) else []
     if not cards:  # who asks for a GPU will say that there is none
         yield None
         return
     at, most = folder(), slots()
-    places = {at / f"{re.sub('[^A-Za-z0-9-]', '_', card.uuid)}-{slot}.lock": (card, slot)
-              for slot in range(1, most + 1) for card in cards}  # fmt: skip
-    begun, waited = time.monotonic(), False
+    names = {card: re.sub("[^A-Za-z0-9-]", "_", card.uuid) for card in cards}
+    marks = {card: at / f"{name}.failed" for card, name in names.items()}
+    places = {at / f"{names[card]}-{slot}.lock": (card, slot) for slot in range(1, most + 1) for card in cards}
+    begun, waited, sound, said = time.monotonic(), False, cards, set[Card]()
+
+    def tried() -> list[Path]:
+        nonlocal sound
+        sound = [card for card in cards if not _is_fresh(marks[card])] or cards
+        for card in cards:
+            if card not in sound and card not in said:
+                said.add(card)
+                _say(f"{card.name}, {card.uuid}, is left out: CUDA did not start there within the last "
+                     f"{SHUN_SECONDS / 60:.0f} minutes")  # fmt: skip
+        return [lock for lock, (card, _) in places.items() if card in sound]
 
     def busy(owners: list[str]) -> None:
         nonlocal waited
         waited = True
-        names = ", ".join(dict.fromkeys(card.name for card in cards))
-        _say(f"all {len(places)} places on {len(cards)} GPU{'s'[: len(cards) != 1]} ({names}) are taken: waiting for "
+        kinds = ", ".join(dict.fromkeys(card.name for card in sound))
+        _say(f"all {len(owners)} places on {len(sound)} GPU{'s'[: len(sound) != 1]} ({kinds}) are taken: waiting for "
              f"{'; '.join(dict.fromkeys(owners))}")  # fmt: skip
 
-    with locks.one_of(list(places), busy) as lock:
+    with ExitStack() as stack:
+        with _writing(at):  # the taking alone, not what the block does
+            lock = stack.enter_context(locks.one_of(tried, busy))
         card, slot = places[lock]
         after = f", after {time.monotonic() - begun:.0f} s" if waited else ""
         _say(f"trains on {card.name}, {card.uuid}, place {slot} of {most}{after}")
@@ -226,10 +281,23 @@ def taken(device: str, count: Callable[[], int] = lambda: 0) -> Iterator[dict[st
         os.environ[VISIBLE] = card.uuid
         try:
             yield {"gpu": card.name, "uuid": card.uuid, "slot": slot, "slots": most}
+        except NotStartedError:
+            with suppress(OSError):  # what cannot be marked is tried again
+                marks[card].touch()
+            raise
         finally:
             os.environ.pop(VISIBLE, None)
             if before is not None:
                 os.environ[VISIBLE] = before
+
+
+def _is_fresh(mark: Path) -> bool:
+    """Whether CUDA failed lately on the GPU of this mark."""
+    try:
+        made = mark.stat().st_mtime
+        return abs(locks.server_time(mark.parent) - made) < SHUN_SECONDS  # if the clock was set back, not for ever
+    except OSError:
+        return False
 
 
 def _say(text: str) -> None:

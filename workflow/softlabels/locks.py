@@ -83,11 +83,12 @@ def held(lock: Path, what: str, remedy: str, patience: float = 0) -> Iterator[Ca
 
 
 @contextmanager
-def one_of(places: Sequence[Path], busy: Callable[[list[str]], None]) -> Iterator[Path]:
+def one_of(places: Callable[[], Sequence[Path]], busy: Callable[[list[str]], None]) -> Iterator[Path]:
     """Hold the first of some locks that nobody has for the length of a block; wait until there is one.
 
     Args:
-        places: the files to lock, in the order in which they are tried; records lie beside them, as in :func:`held`.
+        places: says before each look which files to lock, in the order in which they are tried; records lie beside
+            them, as in :func:`held`.
         busy: called where all are taken, with who has them and since when; again whenever others have them.
 
     Yields:
@@ -96,7 +97,7 @@ def one_of(places: Sequence[Path], busy: Callable[[list[str]], None]) -> Iterato
     mine, told = whoami() | {"token": secrets.token_hex(8)}, []
     while True:
         owners = []
-        for lock in places:
+        for lock in places():
             record = lock.with_suffix(".json")
             if not isinstance(taken := _take(lock, record, mine), dict):
                 with _kept(taken, record, mine):

@@ -54,8 +54,8 @@ def run(
     """
     folder = checkpoint.folder_of(outputs["model"])
     rules = read_image_rules(inputs["items"]) if "items" in inputs else {}
-    recipe, count = config["recipe"], torch.cuda.device_count
-    with gpus.taken(recipe["device"], count) as place, explained(recipe), memory.explained(recipe):
+    recipe = config["recipe"]
+    with gpus.taken(recipe["device"]) as place, explained(recipe), memory.explained(recipe):
         trainer = _trainer(recipe, config["seed"], config.get("delivery", EXPECTED), inputs)
         key = io.canonical_json([config, code, {name: io.sha256(path) for name, path in inputs.items()}])
         key = hashlib.sha256(key.encode()).hexdigest()
@@ -125,11 +125,11 @@ def _device(recipe: dict[str, Any]) -> torch.device:
 
 
 def _require_gpu() -> None:
-    """Refuse where torch has no GPU, or where CUDA does not start on it."""
+    """Refuse where torch has no GPU, or where CUDA does not start on it: others then leave that GPU out for a while."""
     visible = os.environ.get(gpus.VISIBLE)
     among = "" if visible is None else f" (CUDA_VISIBLE_DEVICES is '{visible}')"
     if not torch.cuda.is_available():
-        raise UserError(
+        raise gpus.NotStartedError(
             f"recipe.device is 'cuda' but torch sees no GPU here{among}. Set device: cpu, or run where there "
             f"is one (nvidia-smi shows it; CUDA_VISIBLE_DEVICES may hide it, and a PyTorch for CPUs sees none). In a "
             f"SLURM job, ask for one: the rule train has the resource gpu=1, which the profile turns into --gpus or "
@@ -140,7 +140,7 @@ def _require_gpu() -> None:
     except RuntimeError as error:
         if memory.is_lack(error):
             raise
-        raise UserError(
+        raise gpus.NotStartedError(
             f"The GPU {visible or 0} cannot be used: {str(error).strip().splitlines()[0]}. See whether nvidia-smi "
             f"still shows it, in compute mode Default, which several processes may use; leave it out by naming the "
             f"others in CUDA_VISIBLE_DEVICES, or set device: cpu."
