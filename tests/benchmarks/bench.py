@@ -122,12 +122,14 @@ def main() -> None:
     parser.add_argument("--only", default="", help=f"which of {', '.join(MEASURES)}")
     parser.add_argument("--from", type=Path, dest="file", help="show the lines of this file of tests/gpu/bench.py")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # with what it has started
     if given.file:
         found = of_file(given.file)
         lines.keep(found)
         lines.show(found, "gpu")
         return
-    chosen = given.only.split(",") if given.only else [n for n, m in MEASURES.items() if given.all or not m.long]
+    usual = [name for name, measure in MEASURES.items() if given.all or not measure.long]
+    chosen = list(dict.fromkeys(given.only.split(","))) if given.only else usual
     if unknown := sorted(set(chosen) - set(MEASURES)):
         parser.error(f"--only: found {', '.join(unknown)}, expected some of {', '.join(MEASURES)}")
     found: dict[str, list[dict[str, Any]]] = {}

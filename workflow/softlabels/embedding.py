@@ -21,7 +21,7 @@ from .evaluation.perplexity import fitting
 from .evaluation.structure import label_smoothness
 from .progress import progress
 
-# The first iterations, part of the total, have larger affinities: both numbers are scikit-learn's, too.
+# The first iterations, part of the total and half of it at most, have larger affinities: scikit-learn's numbers, too.
 EXAGGERATED, EXAGGERATION = 250, 12
 BARNES_HUT, INTERPOLATION = "Barnes-Hut", "FFT interpolation, then Barnes-Hut"
 TREE_ITEMS = 10_000  # up to so many, a tree costs less than even a small grid
@@ -81,7 +81,8 @@ def tsne(features: np.ndarray, options: dict[str, Any]) -> tuple[np.ndarray, flo
         options: ``perplexity`` below n, ``iterations`` with the first EXAGGERATED, ``init`` and ``seed``.
 
     Returns:
-        Points float32 ``[n, 2]`` and the KL divergence in nats; NaN where all items are alike.
+        Points float32 ``[n, 2]`` and the KL divergence in nats; NaN where all items are alike, and where so many are
+        that its approximation is negative.
     """
     if not np.ptp(features, axis=0).any():
         return np.zeros((len(features), 2), np.float32), np.nan
@@ -97,13 +98,15 @@ def tsne(features: np.ndarray, options: dict[str, Any]) -> tuple[np.ndarray, flo
         near, start = neighbourhoods(features, options["perplexity"]), start_of(features, options)
         model = TSNE(negative_gradient_method=gradient, n_jobs=1, callbacks=show, callbacks_every_iters=EVERY)
         embedding, place = model.prepare_initial(affinities=near, initialization=start), np.arange(len(features))
-        for done in range(0, iterations, EXAGGERATED):  # momentum goes on from one part to the next
+        first = min(EXAGGERATED, iterations // 2)  # with all of them, the points would not have come apart
+        for done in (0, *range(first, iterations, EXAGGERATED)):  # momentum goes on from one part to the next
             place = place[sort(embedding)]
-            part, exaggeration = min(EXAGGERATED, iterations - done), None if done else EXAGGERATION
-            embedding.optimize(part, exaggeration=exaggeration, inplace=True)
+            part = min(EXAGGERATED, iterations - done) if done else first
+            embedding.optimize(part, exaggeration=None if done else EXAGGERATION, inplace=True)
     points = np.empty((len(features), 2), np.float32)
     points[place] = embedding
-    return points, float(embedding.kl_divergence)
+    divergence = float(embedding.kl_divergence)  # an approximation, as both gradients are
+    return points, divergence if divergence >= 0 else np.nan
 
 
 def sort(embedding: TSNEEmbedding) -> np.ndarray:

@@ -256,11 +256,12 @@ def _create(path: Path, record: dict[str, Any]) -> bool:
 def _read(path: Path) -> dict[str, Any] | None:
     """A record; empty where it cannot be read (it is being written, or damaged), None where there is none."""
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except FileNotFoundError:
         return None
     except ValueError:
         return {}
+    return found if isinstance(found, dict) and {"pid", "host"} <= found.keys() else {}
 
 
 def _named(owner: dict[str, Any]) -> str:

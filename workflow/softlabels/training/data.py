@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from . import memory
 class Images:
     """The data set's pixels: on the device where there is room for them, else gathered from the memory map.
 
-    On a CPU, images that fit stay in the map, too, but are taken from it in any order: their pages are read once.
     ``images[index]`` is uint8 ``[B, H, W, 3]`` on the device, the same bytes either way. ``beside`` says how many bytes
     the training is expected to take of the device besides images of a shape ``[N, H, W, 3]``.
     """
@@ -36,9 +34,9 @@ class Images:
         if resident is None:
             resident = self.map.nbytes <= memory.room(device, beside(self.map.shape))
         self.resident = resident
-        if self.resident and device.type == "cpu":
-            with warnings.catch_warnings(action="ignore"):  # of an array that nobody may write to, as nobody does
-                self.pixels = torch.from_numpy(self.map)
+        if self.resident and device.type == "cpu":  # read, not mapped: what happens to the file later is no concern
+            self.map = np.load(path, allow_pickle=False)
+            self.pixels = torch.from_numpy(self.map)
         elif self.resident:
             self.pixels = torch.empty(self.map.shape, dtype=torch.uint8, device=device)
             for start in range(0, len(self.map), 1024):  # main memory may have less room than the GPU
