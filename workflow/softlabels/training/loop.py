@@ -294,7 +294,8 @@ class Trainer:
         """Logits float32 ``[K, C]`` and pooled features float32 ``[K, F]`` of items, without augmentation.
 
         In float32 whatever the training's precision: bfloat16, with 8 bits of a logit, ties the first two classes of
-        some items. Validation is such a prediction, so that the history has the numbers of what is written.
+        some items. Validation is such a prediction: on a CPU the history has the numbers of what is written. A GPU
+        takes batches of another size for another number of items, and rounds differently: they agree to about 1e-4.
         """
         self.model.eval()
         rows, found = self._rows(len(items)), []
