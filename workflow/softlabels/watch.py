@@ -34,6 +34,7 @@ from .status import (
     jobs_of,
     length,
     now_in,
+    plain,
     speed,
     summary,
     table,
@@ -255,8 +256,8 @@ def _cut(lines: list[str], most: int) -> list[str]:
 
 
 def fitted(line: str, width: int) -> str:
-    """A line that a terminal shows in one of its own; what a log holds cannot move the cursor."""
-    line = "".join(character if character.isprintable() else "?" for character in line.expandtabs(4))
+    """A line that a terminal shows in one of its own."""
+    line = plain(line)
     ends, used = [], 0
     for character in line:
         used += 0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1
