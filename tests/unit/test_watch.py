@@ -462,24 +462,52 @@ def call(results, tmp_path, monkeypatch):
     return called
 
 
-def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(results, tmp_path):
-    results.running(results.job("train", seed=0), HALF)
-    master, terminal = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-Pm", *words(results, tmp_path, "--every", "0.2")], stdout=terminal, stderr=terminal,
-        stdin=terminal, env=os.environ | {"PYTHONPATH": str(WORKFLOW), "TERM": "xterm"}, start_new_session=True,
-    ) as process:  # fmt: skip
+class Terminal:
+    """A terminal in which the command draws."""
+
+    def __init__(self, command):
+        self.master, terminal = pty.openpty()
+        # A group of its own in our session: one without a parent beside it could not be halted.
+        self.process = subprocess.Popen(
+            [sys.executable, "-Pm", *command], stdout=terminal, stderr=terminal, stdin=terminal, process_group=0,
+            env=os.environ | {"PYTHONPATH": str(WORKFLOW), "TERM": "xterm"},
+        )  # fmt: skip
         os.close(terminal)
+
+    def drawn(self, times):
+        """What it shows until it has begun to draw so often."""
         seen = b""
-        while seen.count(watch.HOME.encode()) < 4:
-            seen += os.read(master, 100_000)
-        process.send_signal(signal.SIGINT)
-        with pytest.raises(OSError, match="Input/output error"):  # the end, with a terminal
-            while more := os.read(master, 100_000):
+        while seen.count(watch.HOME.encode()) < times:
+            seen += os.read(self.master, 100_000)
+        return seen.decode()
+
+    def rest(self):
+        """What it shows until it is closed."""
+        seen = b""
+        with pytest.raises(OSError, match="Input/output error"):
+            while more := os.read(self.master, 100_000):
                 seen += more
-        assert process.wait() == 0
-    os.close(master)
-    text = seen.decode()
+        return seen.decode()
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal(results, tmp_path):
+    results.running(results.job("train", seed=0), HALF)
+    terminal = Terminal(words(results, tmp_path, "--every", "0.2"))
+    yield terminal
+    terminal.close()
+
+
+def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(terminal):
+    text = terminal.drawn(4)
+    terminal.process.send_signal(signal.SIGINT)
+    text += terminal.rest()
+    assert terminal.process.wait() == 0
     assert text.startswith(watch.ENTER + watch.HOME + "Looking at all jobs")
     drawn, after = text.split(watch.LEAVE)
     screens = drawn.removeprefix(watch.ENTER).split(watch.HOME)[2:]
@@ -490,6 +518,32 @@ def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(result
     assert "1,234" in after
     assert "Traceback" not in text
     assert "\x1b" not in after
+
+
+def test_ctrl_z_gives_the_terminal_back_until_it_goes_on_and_a_hangup_ends_it(terminal):
+    text = terminal.drawn(2)
+    terminal.process.send_signal(signal.SIGTSTP)
+    assert os.WIFSTOPPED(os.waitpid(terminal.process.pid, os.WUNTRACED)[1])
+    text += os.read(terminal.master, 100_000).decode()
+    assert text.endswith(watch.LEAVE)
+    terminal.process.send_signal(signal.SIGCONT)
+    text = terminal.drawn(2)
+    assert text.startswith(watch.ENTER + watch.HOME)
+    assert "1,234" in text
+    terminal.process.send_signal(signal.SIGHUP)
+    assert terminal.rest().endswith(watch.LEAVE)
+    assert terminal.process.wait() == 128 + signal.SIGHUP
+
+
+def test_in_the_background_of_a_shell_nothing_is_drawn(results, monkeypatch):
+    master, terminal = pty.openpty()
+    monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: os.getpgrp() + 1)
+    with os.fdopen(terminal, "w") as out:
+        with watch._drawn(out) as draw:
+            signal.raise_signal(signal.SIGCONT)
+            draw(look(results), True)
+        assert os.read(master, 100_000).decode() == f"{watch.ENTER}{watch.HOME}Looking at all jobs …{watch.LEAVE}"
+    os.close(master)
 
 
 def test_elsewhere_it_writes_blocks_and_ends_by_itself_when_all_is_done(results, call, capsys):
