@@ -474,12 +474,12 @@ class Terminal:
         )  # fmt: skip
         os.close(terminal)
 
-    def drawn(self, times):
-        """What it shows until it has begun to draw so often."""
+    def until(self, text, times=1):
+        """The bytes that it shows until ``text`` came so often."""
         seen = b""
-        while seen.count(watch.HOME.encode()) < times:
+        while seen.count(text.encode()) < times:
             seen += os.read(self.master, 100_000)
-        return seen.decode()
+        return seen
 
     def rest(self):
         """What it shows until it is closed."""
@@ -487,7 +487,7 @@ class Terminal:
         with pytest.raises(OSError, match="Input/output error"):
             while more := os.read(self.master, 100_000):
                 seen += more
-        return seen.decode()
+        return seen
 
     def close(self):
         self.process.kill()
@@ -504,10 +504,11 @@ def terminal(results, tmp_path):
 
 
 def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(terminal):
-    text = terminal.drawn(4)
+    seen = terminal.until(watch.HOME, 4)
     terminal.process.send_signal(signal.SIGINT)
-    text += terminal.rest()
+    seen += terminal.rest()
     assert terminal.process.wait() == 0
+    text = seen.decode()
     assert text.startswith(watch.ENTER + watch.HOME + "Looking at all jobs")
     drawn, after = text.split(watch.LEAVE)
     screens = drawn.removeprefix(watch.ENTER).split(watch.HOME)[2:]
@@ -521,17 +522,16 @@ def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(termin
 
 
 def test_ctrl_z_gives_the_terminal_back_until_it_goes_on_and_a_hangup_ends_it(terminal):
-    text = terminal.drawn(2)
+    terminal.until(watch.HOME, 2)
     terminal.process.send_signal(signal.SIGTSTP)
     assert os.WIFSTOPPED(os.waitpid(terminal.process.pid, os.WUNTRACED)[1])
-    text += os.read(terminal.master, 100_000).decode()
-    assert text.endswith(watch.LEAVE)
+    assert terminal.until(watch.LEAVE).endswith(watch.LEAVE.encode())
     terminal.process.send_signal(signal.SIGCONT)
-    text = terminal.drawn(2)
-    assert text.startswith(watch.ENTER + watch.HOME)
-    assert "1,234" in text
+    seen = terminal.until(watch.HOME, 2)
+    assert seen.startswith((watch.ENTER + watch.HOME).encode())
+    assert b"1,234" in seen
     terminal.process.send_signal(signal.SIGHUP)
-    assert terminal.rest().endswith(watch.LEAVE)
+    assert terminal.rest().endswith(watch.LEAVE.encode())
     assert terminal.process.wait() == 128 + signal.SIGHUP
 
 
