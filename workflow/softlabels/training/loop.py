@@ -22,7 +22,7 @@ from ..networks.base import state_sha256
 from . import augmentation
 from .captured import Captured, Pool
 from .checkpoint import Saver
-from .compiled import compiled
+from .compiled import compiled, compiler
 from .data import Images, Run
 from .pace import Pace
 
@@ -114,7 +114,8 @@ class Trainer:
         share = in_steps / wall if wall else 1.0
         print(f"{wall:.1f} s, {share:.1%} of it in optimiser steps", file=sys.stderr)
         return {
-            **self.hashes, **self.arithmetic, "attempts": self.attempts,
+            **self.hashes, **self.arithmetic, **({"compiler": compiler(self.device)} if self.recipe["compile"] else {}),
+            "attempts": self.attempts,
             "resumes": [attempt["position"] for attempt in self.attempts[1:]],
             "seconds": round(wall, 3), "share_in_steps": round(share, 4), "steps": last * self.steps,
         }  # fmt: skip
