@@ -95,8 +95,7 @@ class Trainer:
         started, in_steps, last = time.monotonic(), 0.0, len(self.epochs)
         done = (self.position[0] - 1) * self.steps + self.position[1]
         bar = tqdm(total=last * self.steps, initial=done, unit="step", disable=None)
-        validated = max(1, np.count_nonzero(self.data.split == "val"))
-        self.pace = Pace(last, self.steps, self.batch, len(self.data.split) / validated)
+        self._begin_pace()
         with stopping.on_check() as self.check_stop, bar:
             try:
                 for epoch in range(self.position[0], last + 1):
@@ -168,14 +167,13 @@ class Trainer:
         self.room = augmentation.room(self.given)
         self.row = torch.arange(self.batch, device=self.device)
         self.step_now = torch.zeros((), dtype=torch.int64, device=self.device)
-        unfit = [kind for kind in ("network", "loss", "optimiser") if not _fit(kind, self.recipe[kind]["kind"])]
-        if unfit and self.device.type == "cuda":
-            print(f"not captured as a CUDA graph, which slows small networks: the {unfit[0]} "
-                  f"{self.recipe[unfit[0]]['kind']} does not say that it can be ('captured': True)",
+        reasons = _uncaptured(self.recipe, self.rates_held is not None)
+        if reasons and self.device.type == "cuda":
+            print(f"not captured as a CUDA graph, which slows small networks: {'; '.join(reasons.values())}",
                   file=sys.stderr)  # fmt: skip
         self.pool = Pool()
-        self.work = Captured(self._work, self.device, self.pool, not unfit and self.rates_held is not None)
-        self.network_fit = "network" not in unfit
+        self.work = Captured(self._work, self.device, self.pool, not reasons)
+        self.network_fit = "network" not in reasons
         self.forwards: dict[int, tuple[torch.Tensor, torch.Tensor, Captured]] = {}
 
     def begin_epoch(self, epoch: int) -> None:
@@ -369,6 +367,11 @@ class Trainer:
         who = locks.whoami()
         return {key: who[key] for key in ("host", "pid", "job", "started")} | {"position": list(self.position)}
 
+    def _begin_pace(self) -> None:
+        """Watch the time from now on."""
+        validated = max(1, np.count_nonzero(self.data.split == "val"))
+        self.pace = Pace(len(self.epochs), self.steps, self.batch, len(self.data.split) / validated)
+
     def _report(self, bar: tqdm, epoch: int) -> None:
         told = {name: value for name, value in self.history[-1].items() if name != "epoch" and "entropy" not in name}
         line = ", ".join(f"{name} {value:.4f}" for name, value in told.items())
@@ -406,6 +409,18 @@ class Trainer:
         self.attempts = [*state["attempts"], self._attempt()]
 
 
-def _fit(kind: str, name: str) -> bool:
-    """Whether an entry may be part of a CUDA graph: it is ours, or says so."""
-    return ":" not in name or registry.entry(kind, name).get("captured", False)
+def _uncaptured(recipe: dict[str, Any], rates_held: bool) -> dict[str, str]:
+    """Why a step cannot be part of a CUDA graph, by what of the recipe it is because of; nothing where it can be.
+
+    Entries of ours can be; others say so. ``rates_held`` tells whether the optimiser keeps its rates as tensors.
+    """
+    kinds = {kind: recipe[kind]["kind"] for kind in ("network", "loss", "optimiser")}
+    found = {
+        kind: f"the {kind} {name} does not say that it can be ('captured': True)"
+        for kind, name in kinds.items()
+        if ":" in name and not registry.entry(kind, name).get("captured", False)
+    }
+    if not rates_held:
+        number = f"the optimiser {kinds['optimiser']} has a number as its rate, not a tensor (lr=torch.tensor(…))"
+        found.setdefault("optimiser", number)
+    return found
