@@ -68,17 +68,6 @@ def seconds(work: Callable[[], Any], times: int) -> float:
     return (time.perf_counter() - begun) / times
 
 
-def in_turn(works: dict[str, Callable[[], Any]], times: int, repetitions: int = 3) -> dict[str, list[float]]:
-    """Seconds a call of each work, measured in turn so often, after one call that does not count."""
-    for work in works.values():
-        work()
-    found: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repetitions):
-        for name, work in works.items():
-            found[name].append(seconds(work, times))
-    return found
-
-
 def our_step(inputs: dict[str, Any], kind: str, recipe: dict[str, Any]) -> Callable[[], None]:
     """One step of a trainer, with all that belongs to it; epochs follow on each other as long as it is called.
 

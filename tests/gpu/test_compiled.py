@@ -29,6 +29,7 @@ def test_a_compiled_step_is_captured_and_gives_the_bytes_of_its_kernels_one_by_o
     capsys.readouterr()
     facts, outputs = fit(tmp_path / "graph", inputs, steps)
     assert "not captured" not in capsys.readouterr().err
+    assert facts["compiler"].startswith("Triton ")
     assert len(count) >= facts["steps"] - captured.WARM
     assert [name for name, found in contents(outputs).items() if found != expected[name]] == []
 

@@ -142,6 +142,21 @@ def test_code_of_the_users_own_is_captured_where_it_says_that_it_can_be(monkeypa
         assert (made.work.wanted, said) == (bool(more), not more)
 
 
+def test_an_optimiser_whose_rate_is_a_number_is_not_captured_and_the_log_says_so(monkeypatch, capsys, tmp_path, inputs):
+    monkeypatch.setenv("SOFTLABELS_MODULES", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_steps.py").write_text(
+        "import torch\n"
+        "ENTRY = {'kind': 'optimiser', 'about': 'Adam.', 'options': {}, 'captured': True}\n"
+        "def adam(parameters, rate, options):\n"
+        "    return torch.optim.Adam(parameters, lr=rate)\n"
+    )
+    made = trainer(inputs, options(optimiser={"kind": "own_steps:adam"}), device="cuda")
+    said = "networks: the optimiser own_steps:adam has a number as its rate, not a tensor (lr=torch.tensor(…))\n"
+    assert capsys.readouterr().err.endswith(said)
+    assert not made.work.wanted
+
+
 @pytest.mark.parametrize("items", [1, 31, 64, 500])
 def test_an_item_is_predicted_the_same_by_a_graph_whatever_fills_the_batch(inputs, items):
     made = trainer(inputs, options(), device="cuda")

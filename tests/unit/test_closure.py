@@ -322,6 +322,13 @@ def test_a_module_that_is_not_there_is_named(own):
         ("io.py", "Delete it and run again to rebuild it.", "Remove it; the next run makes it anew."),
         ("training/memory.py", "Not enough memory", "Too little memory"),
         ("training/loop.py", 'unit="step"', 'unit="batch"'),
+        ("training/loop.py", "WAITING = 16", "WAITING = 8"),
+        ("training/loop.py", "len(self.data.split) / validated", "1.0"),
+        ("training/loop.py", "does not say that it can be", "says nothing"),
+        ("training/captured.py", "AHEAD = 16", "AHEAD = 8"),
+        ("training/captured.py", '.split("\\n")[0]', ".splitlines()[0]"),
+        ("training/compiled.py", '"compiled" / ', '"code" / '),
+        ("training/train.py", "(CUDA_VISIBLE_DEVICES is '", "(of '"),
         ("progress.py", "SECONDS = 30", "SECONDS = 60"),
         ("errors.py", "MOST_SHOWN = 20", "MOST_SHOWN = 30"),
         ("locks.py", "BEAT_SECONDS = 30.0", "BEAT_SECONDS = 20.0"),
@@ -353,6 +360,13 @@ def test_a_change_of_what_is_reached_changes_the_hash(copied, entries, edit):
     before = closure.code_hash(entries)
     copied(*edit)
     assert closure.code_hash(entries) != before
+
+
+def test_a_change_of_the_bar_of_an_embedding_leaves_its_hash(copied):
+    before = closure.code_hash(["softlabels.embedding:run"])
+    copied("embedding.py", "EVERY = 50", "EVERY = 25")
+    copied("embedding.py", "{divergence:.3f}", "{divergence:.2f}")
+    assert closure.code_hash(["softlabels.embedding:run"]) == before
 
 
 def test_nothing_of_the_package_is_undecidable_and_training_reaches_no_other_room():

@@ -1,5 +1,7 @@
 """A compiled network: the same training but for rounding, the same bytes again, and an error where it cannot be had."""
 
+import os
+import stat
 import subprocess
 import sys
 
@@ -69,8 +71,9 @@ def options(monkeypatch, modules, tmp_path):
 def test_a_compiled_training_is_the_same_again_wherever_it_was_stopped_and_all_but_the_same_as_any(
     monkeypatch, tmp_path, inputs, options
 ):
-    _, outputs = fit(tmp_path / "whole", inputs, options())
+    facts, outputs = fit(tmp_path / "whole", inputs, options())
     expected = contents(outputs)
+    assert facts["compiler"] == compiled.compiler(torch.device("cpu"))
     assert [*(tmp_path / "kept").iterdir()], "what was compiled is kept"
 
     with monkeypatch.context() as patch, pytest.raises(Stopped, match="the state is saved"):
@@ -85,7 +88,8 @@ def test_a_compiled_training_is_the_same_again_wherever_it_was_stopped_and_all_b
     assert done.returncode == 0, done.stderr
     assert contents({name: tmp_path / "other" / path.name for name, path in outputs.items()}) == expected
 
-    _, plain = fit(tmp_path / "plain", inputs, options(compile=False))
+    facts, plain = fit(tmp_path / "plain", inputs, options(compile=False))
+    assert "compiler" not in facts
     first, second = load_file(outputs["model"]), load_file(plain["model"])
     assert first.keys() == second.keys()
     assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first), "dropout drew the same"
@@ -107,10 +111,40 @@ def test_a_folder_that_cannot_be_made_is_named_with_the_way_out(monkeypatch, tmp
         fit(tmp_path / "run", inputs, options())
 
 
-def test_code_is_kept_where_nobody_else_may_write_apart_for_other_processors_and_threads(monkeypatch, tmp_path):
+def test_the_compiler_is_told_in_a_line_of_its_own(monkeypatch, tmp_path):
+    (tmp_path / "own-c++").write_text("#!/bin/sh\necho 'own 1.2 ('$1')'\necho There is NO warranty\n")
+    (tmp_path / "own-c++").chmod(0o755)
+    monkeypatch.setenv("CXX", f"{tmp_path}/own-c++ -O1")
+    assert compiled.compiler(torch.device("cpu")) == "own 1.2 (--version)"
+    (tmp_path / "own-c++").write_text("#!/bin/sh\nexit 1\n")
+    assert compiled.compiler(torch.device("cpu")) == f"{tmp_path}/own-c++"
+
+
+def test_code_is_kept_apart_for_other_compilers_processors_and_threads(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    first = compiled._folder(1)
+    first = compiled._folder(1, "g++ 14")
     assert first.parent == tmp_path / "softlabels" / "compiled"
-    assert compiled._folder(1) == first != compiled._folder(2)
+    assert compiled._folder(1, "g++ 14") == first
+    others = {compiled._folder(2, "g++ 14"), compiled._folder(1, "g++ 15")}
     monkeypatch.setattr(lacking, "processor_flags", lambda: {"another"})
-    assert compiled._folder(1) != first
+    assert len(others | {first, compiled._folder(1, "g++ 14")}) == 4
+
+
+def test_code_is_kept_where_nobody_else_may_write_whatever_the_umask(monkeypatch, tmp_path):
+    before = os.umask(0o002)
+    try:
+        compiled._make(tmp_path / "a" / "b")
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in (tmp_path / "a", tmp_path / "a" / "b")] == [0o700] * 2
+    compiled._make(tmp_path / "a" / "b")
+    (tmp_path / "file").touch()
+    (tmp_path / "a" / "b").chmod(0o770)
+    for place in ("a/b", "file"):
+        with pytest.raises(UserError, match=rf"{place}: expected a folder of user .* that nobody else may write to"):
+            compiled._make(tmp_path / place)
+    (tmp_path / "a" / "b").chmod(0o755)
+    compiled._make(tmp_path / "a" / "b")
+    monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
+    with pytest.raises(UserError, match="a/b: expected a folder of user"):
+        compiled._make(tmp_path / "a" / "b")

@@ -1,12 +1,14 @@
 """What a machine lacks for a recipe is found before anything is trained, and said in one sentence."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from training_files import fit, recipe, write_data
 
-from softlabels import lacking
+from softlabels import closure, lacking
 from softlabels.errors import UserError
 
 X86 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 {}\n\nprocessor\t: 1\nflags\t\t: fpu\n"
@@ -82,4 +84,14 @@ def test_a_training_says_so_before_it_begins(monkeypatch, tmp_path, bare, key):
 
 
 def test_it_is_said_without_loading_torch():
-    assert "import torch" not in Path(sys.modules[lacking.__name__].__file__).read_text()
+    lines = (
+        "import sys",
+        "from softlabels import lacking",
+        "asked = {'precision': 'bfloat16', 'compile': True}",
+        "print([*lacking.of(asked | {'device': 'cpu'}), *lacking.of(asked | {'device': 'cuda'})])",
+        "print('torch' in sys.modules)",
+    )
+    environment = os.environ | {"PYTHONPATH": str(closure.PACKAGE.parent)}
+    words = [sys.executable, "-c", "\n".join(lines)]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\nFalse\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -133,6 +134,13 @@ def test_a_failed_job_shows_the_last_lines_of_its_log(root, words):
     text = status.render(look(root))
     assert f"    | {words.splitlines()[-1]}\n" in text
     assert str(log) in text
+
+
+def test_what_a_log_holds_cannot_move_the_cursor(root):
+    unfinished(root, started() + "softlabels: \x1b[2J\x9b1A\x07 a\tb 図\n")
+    text = status.render(look(root))
+    assert re.search(r"\n    \| softlabels: \?\[2J\?1A\? a +b 図\n", text)
+    assert all(line.isprintable() for line in text.splitlines())
 
 
 def test_a_long_list_is_cut_in_the_text_and_whole_in_json(root, monkeypatch):

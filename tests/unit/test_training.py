@@ -14,10 +14,10 @@ from scipy.stats import entropy
 from torch import nn
 from training_files import RECIPE, command, contents, fit, recipe, trainer, write_data, write_labels
 
-from softlabels import config, io, lacking, predict
+from softlabels import config, io, lacking, predict, registry
 from softlabels.errors import UserError
 from softlabels.networks.base import Body, Classifier
-from softlabels.training import augmentation, checkpoint, memory, train
+from softlabels.training import augmentation, checkpoint, loop, memory, train
 from softlabels.training.data import Images
 from softlabels.training.deliveries import expected
 from softlabels.training.loop import Trainer
@@ -172,6 +172,18 @@ def test_dropout_is_drawn_anew_in_each_step_whatever_was_drawn_before(inputs):
 
 
 # -- what is written -------------------------------------------------------------------------------------------------
+
+
+def test_the_log_says_why_a_step_is_no_cuda_graph(monkeypatch):
+    says = {"own:fit": {"captured": True}, "own:silent": {}}
+    monkeypatch.setattr(registry, "entry", lambda kind, name: says[name])
+    asked = RECIPE | {"network": {"kind": "own:fit"}, "optimiser": {"kind": "own:fit"}}
+    assert loop._uncaptured(asked, rates_held=True) == {}
+    expected = "the optimiser own:fit has a number as its rate, not a tensor (lr=torch.tensor(…))"
+    assert loop._uncaptured(asked, rates_held=False) == {"optimiser": expected}
+    found = loop._uncaptured(asked | {"loss": {"kind": "own:silent"}}, rates_held=False)
+    silent = "the loss own:silent does not say that it can be ('captured': True)"
+    assert found == {"loss": silent, "optimiser": expected}
 
 
 def test_training_lowers_the_loss_and_notes_it_with_the_rate_of_each_epoch(tmp_path, inputs):

@@ -462,23 +462,52 @@ def call(results, tmp_path, monkeypatch):
     return called
 
 
-def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(results, tmp_path):
-    results.running(results.job("train", seed=0), HALF)
-    master, terminal = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-Pm", *words(results, tmp_path, "--every", "0.2")], stdout=terminal, stderr=terminal,
-        stdin=terminal, env=os.environ | {"PYTHONPATH": str(WORKFLOW), "TERM": "xterm"}, start_new_session=True,
-    ) as process:  # fmt: skip
+class Terminal:
+    """A terminal in which the command draws."""
+
+    def __init__(self, command):
+        self.master, terminal = pty.openpty()
+        # A group of its own in our session: one without a parent beside it could not be halted.
+        self.process = subprocess.Popen(
+            [sys.executable, "-Pm", *command], stdout=terminal, stderr=terminal, stdin=terminal, process_group=0,
+            env=os.environ | {"PYTHONPATH": str(WORKFLOW), "TERM": "xterm"},
+        )  # fmt: skip
         os.close(terminal)
+
+    def until(self, text, times=1):
+        """The bytes that it shows until ``text`` came so often."""
         seen = b""
-        while seen.count(watch.HOME.encode()) < 4:
-            seen += os.read(master, 100_000)
-        process.send_signal(signal.SIGINT)
-        with pytest.raises(OSError, match="Input/output error"):  # the end, with a terminal
-            while more := os.read(master, 100_000):
+        while seen.count(text.encode()) < times:
+            seen += os.read(self.master, 100_000)
+        return seen
+
+    def rest(self):
+        """What it shows until it is closed."""
+        seen = b""
+        with pytest.raises(OSError, match="Input/output error"):
+            while more := os.read(self.master, 100_000):
                 seen += more
-        assert process.wait() == 0
-    os.close(master)
+        return seen
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal(results, tmp_path):
+    results.running(results.job("train", seed=0), HALF)
+    terminal = Terminal(words(results, tmp_path, "--every", "0.2"))
+    yield terminal
+    terminal.close()
+
+
+def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(terminal):
+    seen = terminal.until(watch.HOME, 4)
+    terminal.process.send_signal(signal.SIGINT)
+    seen += terminal.rest()
+    assert terminal.process.wait() == 0
     text = seen.decode()
     assert text.startswith(watch.ENTER + watch.HOME + "Looking at all jobs")
     drawn, after = text.split(watch.LEAVE)
@@ -490,6 +519,28 @@ def test_it_draws_in_place_until_ctrl_c_and_leaves_the_terminal_as_it_was(result
     assert "1,234" in after
     assert "Traceback" not in text
     assert "\x1b" not in after
+
+
+def test_ctrl_z_gives_the_terminal_back_until_it_goes_on_and_a_hangup_ends_it(terminal):
+    terminal.until(watch.HOME, 2)
+    terminal.process.send_signal(signal.SIGTSTP)
+    assert os.WIFSTOPPED(os.waitpid(terminal.process.pid, os.WUNTRACED)[1])
+    assert terminal.until(watch.LEAVE).endswith(watch.LEAVE.encode())
+    terminal.process.send_signal(signal.SIGCONT)
+    seen = terminal.until(watch.HOME, 2)
+    assert seen.startswith((watch.ENTER + watch.HOME).encode())
+    assert b"1,234" in seen
+    terminal.process.send_signal(signal.SIGHUP)
+    assert terminal.rest().endswith(watch.LEAVE.encode())
+    assert terminal.process.wait() == 128 + signal.SIGHUP
+
+
+def test_in_the_background_of_a_shell_nothing_is_drawn(results, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "tcgetpgrp", lambda terminal: os.getpgrp() + 1)
+    with (tmp_path / "shown").open("w") as out, watch._drawn(out) as draw:
+        signal.raise_signal(signal.SIGCONT)
+        draw(look(results), True)
+    assert (tmp_path / "shown").read_text() == f"{watch.ENTER}{watch.HOME}Looking at all jobs …{watch.LEAVE}"
 
 
 def test_elsewhere_it_writes_blocks_and_ends_by_itself_when_all_is_done(results, call, capsys):

@@ -36,10 +36,12 @@ DIGITS = 16  # of a definition's hash, in the hash of all and in manifests
 # manifest has the hashes of their files.
 HARMLESS = {
     "softlabels:__version__": "a release with the same code gives the same results",
+    "softlabels.embedding:EVERY": "how often the bar of progress moves",
+    "softlabels.embedding:_tell": "a bar of progress",
     "softlabels.errors": "words what is wrong; a job that fails has no result",
     "softlabels.gpus": "decides on which GPU a training runs, and whether images wait in its memory",
     "softlabels.joblog": "words what a job does",
-    "softlabels.lacking": "says what a machine lacks; a training that lacks it has no result",
+    "softlabels.lacking": "says what a machine lacks, and has; a training that lacks it has no result",
     "softlabels.locks": "decides who makes a result, never what it is",
     "softlabels.places": "where files lie; one whose place changes is missing there, and is made again",
     "softlabels.progress": "bars of progress",
@@ -47,11 +49,20 @@ HARMLESS = {
     "softlabels.schema": "what a configuration may say; its values are tracked, and a neutral one never changes",
     "softlabels.status": "reads, for people",
     "softlabels.stopping": "decides when a training pauses; it goes on to the same bytes",
+    "softlabels.training.captured:AHEAD": "how many replays the GPU is behind, which computes the same",
+    "softlabels.training.captured:_cause": "words why a step is not captured",
     "softlabels.training.checkpoint": "only continues a training; its states carry the version of their format",
+    "softlabels.training.compiled:_folder": "where compiled code lies; it is asked for by what it is compiled from",
+    "softlabels.training.compiled:_make": "makes that folder; a training that cannot has no result",
+    "softlabels.training.compiled:compiler": "words which compiler there is",
     "softlabels.training.memory": "decides where the images wait, and words a lack of memory",
     "softlabels.training.pace": "times, for the log",
+    "softlabels.training.loop:WAITING": "how many batches of predictions are fetched at once",
+    "softlabels.training.loop:_uncaptured": "decides whether a step is a CUDA graph, to the same bytes",
+    "softlabels.training.loop:Trainer._begin_pace": "times, for the log",
     "softlabels.training.loop:Trainer._report": "the lines of the log",
     "softlabels.training.loop:Trainer._say": "the lines of the log",
+    "softlabels.training.train:_require_gpu": "words why there is no GPU; a training without one has no result",
 }
 
 # What only makes a value, as a call, a decorator or a base class: of Python and of other packages.

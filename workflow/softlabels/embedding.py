@@ -14,6 +14,7 @@ from openTSNE.tsne import TSNEEmbedding, kl_divergence_bh, kl_divergence_fft
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 from . import io
 from .contracts import read_features, read_reference, read_split
@@ -92,8 +93,7 @@ def tsne(features: np.ndarray, options: dict[str, Any]) -> tuple[np.ndarray, flo
     with threadpool_limits(1), progress(total=iterations, desc="t-SNE", unit="iteration") as bar:
 
         def show(iteration: int, divergence: float, embedding: np.ndarray) -> None:
-            bar.set_postfix(KL=f"{divergence:.3f}", refresh=False)
-            bar.update(EVERY)  # its value must not be returned: true would end the optimisation
+            _tell(bar, divergence)  # its value must not be returned: true would end the optimisation
 
         near, start = neighbourhoods(features, options["perplexity"]), start_of(features, options)
         model = TSNE(negative_gradient_method=gradient, n_jobs=1, callbacks=show, callbacks_every_iters=EVERY)
@@ -107,6 +107,12 @@ def tsne(features: np.ndarray, options: dict[str, Any]) -> tuple[np.ndarray, flo
     points[place] = embedding
     divergence = float(embedding.kl_divergence)  # an approximation, as both gradients are
     return points, divergence if divergence >= 0 else np.nan
+
+
+def _tell(bar: tqdm, divergence: float) -> None:
+    """So many iterations are done, and the KL divergence in nats is this."""
+    bar.set_postfix(KL=f"{divergence:.3f}", refresh=False)
+    bar.update(EVERY)
 
 
 def sort(embedding: TSNEEmbedding) -> np.ndarray:

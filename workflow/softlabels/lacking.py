@@ -60,11 +60,15 @@ def _line(name: str) -> str:
 
 def _for_cpp() -> Iterator[str]:
     """What is missing where PyTorch writes C++; it looks for these itself."""
-    default = "clang++" if sys.platform == "darwin" else "g++"
-    named = shlex.split(os.environ.get("CXX", "")) or [default]
-    if shutil.which(named[0]) is None:
-        yield f"C++ compiler ({named[0]}; the environment's CXX names another)"
+    if shutil.which(cpp_compiler()) is None:
+        yield f"C++ compiler ({cpp_compiler()}; the environment's CXX names another)"
     yield from _headers()
+
+
+def cpp_compiler() -> str:
+    """The C++ compiler that PyTorch takes."""
+    default = "clang++" if sys.platform == "darwin" else "g++"
+    return (shlex.split(os.environ.get("CXX", "")) or [default])[0]
 
 
 def _for_triton() -> Iterator[str]:

@@ -176,7 +176,12 @@ def render(found: dict[str, Any]) -> str:
             lines += [f"    | {line}" for line in job.get("lines", [])]
         more = len(found[state]) - SHOWN
         lines += [f"  … and {more} more (--json lists all)"] * (more > 0) + [""]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(map(plain, lines)).rstrip() + "\n"
+
+
+def plain(line: str) -> str:
+    """A line as a terminal may show it: what a log holds cannot move the cursor, or pass for something else."""
+    return "".join(character if character.isprintable() else "?" for character in line.expandtabs(4))
 
 
 def table(study: str, commands: dict[str, dict[str, int]]) -> Iterator[str]:

@@ -34,6 +34,7 @@ from .status import (
     jobs_of,
     length,
     now_in,
+    plain,
     speed,
     summary,
     table,
@@ -255,8 +256,8 @@ def _cut(lines: list[str], most: int) -> list[str]:
 
 
 def fitted(line: str, width: int) -> str:
-    """A line that a terminal shows in one of its own; what a log holds cannot move the cursor."""
-    line = "".join(character if character.isprintable() else "?" for character in line.expandtabs(4))
+    """A line that a terminal shows in one of its own."""
+    line = plain(line)
     ends, used = [], 0
     for character in line:
         used += 0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1
@@ -323,12 +324,34 @@ HOME, END_OF_LINE, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"  # to the first place; c
 
 @contextmanager
 def _drawn(out: TextIO) -> Iterator[Callable[[dict[str, Any], bool], None]]:
-    """Draw over what was drawn, in one piece, whenever there is something new or the terminal has another size."""
-    size = None
+    """Draw over what was drawn, in one piece, whenever there is something new or the terminal has another size.
+
+    Whatever ends or halts the process (Ctrl-Z, too) gives the terminal back first. In the background nothing is drawn.
+    """
+    size, ours, terminal = None, False, out.fileno()
+
+    def put(text: str) -> None:
+        with suppress(OSError):  # it was closed
+            os.write(terminal, text.encode())  # at once: a signal may have come while ``out`` was written to
+
+    def enter() -> None:
+        nonlocal size, ours
+        size, ours = None, True
+        put(ENTER)
+
+    def leave() -> None:
+        nonlocal ours
+        if ours:
+            ours = False
+            put(LEAVE)
 
     def draw(found: dict[str, Any], new: bool) -> None:
         nonlocal size
-        before, size = size, os.get_terminal_size(out.fileno())
+        if not ours:
+            if not _in_front(terminal):
+                return
+            enter()
+        before, size = size, os.get_terminal_size(terminal)
         if new or size != before:
             lines = shown(found, size.columns or 80, size.lines or 24)
             out.write(HOME + "\n".join(line + END_OF_LINE for line in lines) + BELOW)
@@ -337,12 +360,32 @@ def _drawn(out: TextIO) -> Iterator[Callable[[dict[str, Any], bool], None]]:
     def stop(number: int, frame: Any) -> None:
         sys.exit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, stop)  # or the terminal would stay as it is
-    out.write(f"{ENTER}{HOME}Looking at all jobs …")  # which takes long on a slow file server
-    out.flush()
+    def halt(number: int, frame: Any) -> None:
+        leave()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)  # here it stands still until SIGCONT
+        signal.signal(number, halt)
+
+    def go_on(number: int, frame: Any) -> None:
+        leave()  # after SIGSTOP, which nobody hears; the next call of draw begins anew
+
+    wanted = {signal.SIGTERM: stop, signal.SIGHUP: stop, signal.SIGTSTP: halt, signal.SIGCONT: go_on}
+    # What is ignored stays so: nohup ignores SIGHUP, and a shell without job control SIGTSTP.
+    heard = {number: act for number, act in wanted.items() if signal.getsignal(number) is not signal.SIG_IGN}
+    before = {number: signal.signal(number, act) for number, act in heard.items()}
+    enter()
+    put(f"{HOME}Looking at all jobs …")  # which takes long on a slow file server
     try:
         yield draw
     finally:
-        out.write(LEAVE)
-        out.flush()
-        signal.signal(signal.SIGTERM, before)
+        leave()
+        for number, act in before.items():
+            signal.signal(number, act)
+
+
+def _in_front(terminal: int) -> bool:
+    """Whether this process is what the shell of a terminal has in the foreground."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:  # no shell's
+        return True

@@ -76,7 +76,8 @@ class Captured:
         generator = torch.cuda.default_generators[current.device.index]
         untouched, graph = generator.clone_state(), torch.cuda.CUDAGraph()
         try:
-            # Other threads (that of the bar) may call CUDA meanwhile.
+            # Autograd works backward in a thread of its own, and a user's code may have more: what these ask of CUDA
+            # meanwhile must not end the capture.
             with torch.cuda.graph(graph, self.pool.taken(), self.stream, capture_error_mode="thread_local"):
                 self.result = self.work()
         except Exception as error:  # whatever it was, the work itself can still be done, or says what is wrong with it

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,29 +28,55 @@ def compiled(model: nn.Module, threads: int) -> Callable[[torch.Tensor], torch.T
     it draws without: the same machine gives the same bytes. Whatever cannot be compiled is an error, see
     :func:`explained`, and never run otherwise.
     """
-    os.environ.setdefault(CACHE, str(_folder(threads)))
+    os.environ.setdefault(CACHE, str(_folder(threads, compiler(next(model.parameters()).device))))
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no processes that outlive the compiling
-    try:
-        Path(os.environ[CACHE]).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{os.environ[CACHE]}: {error.strerror}. What recipe.compile compiles is kept there: set {CACHE} to a "
-            f"folder that you may write to."
-        ) from None
+    _make(Path(os.environ[CACHE]))
     print(f"compiling the network, which may take a minute or two; kept in {os.environ[CACHE]}", file=sys.stderr)
     torch.compiler.reset()
     options = {"fallback_random": True, "deterministic": True}
     return torch.compile(model, fullgraph=True, dynamic=False, options=options)
 
 
-def _folder(threads: int) -> Path:
-    """The user's own folder for code that was compiled for such a processor and so many threads.
+def compiler(device: torch.device) -> str:
+    """What writes the code for a device and in which version: results may differ between two of them."""
+    if device.type == "cuda":
+        from torch._inductor.runtime.triton_compat import triton
 
-    PyTorch's own choice is a folder of a known name in a place where everybody may write, and code in it is run.
+        return f"Triton {triton.__version__}"
+    name = lacking.cpp_compiler()
+    said = subprocess.run([name, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+                          errors="replace", env=os.environ | {"LC_ALL": "C"}).stdout.strip()  # fmt: skip
+    return said.split("\n")[0].strip() or name
+
+
+def _folder(threads: int, compiler: str) -> Path:
+    """The user's own folder for code that this compiler wrote for such a processor and so many threads.
+
+    PyTorch's own choice is a folder of a known name in a place where everybody may write, and code in it is run. It
+    takes what it finds there, even if an older compiler wrote it.
     """
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    processor = " ".join(sorted(lacking.processor_flags()))
-    return home / "softlabels" / "compiled" / hashlib.sha256(f"{processor} {threads}".encode()).hexdigest()[:16]
+    key = "\n".join([*sorted(lacking.processor_flags()), compiler, str(threads)])
+    return home / "softlabels" / "compiled" / hashlib.sha256(key.encode()).hexdigest()[:16]
+
+
+def _make(folder: Path) -> None:
+    """Make a folder for code that will be run, and what it lies in: nobody else may write there, whatever the umask."""
+    try:
+        missing = [level for level in (folder, *folder.parents) if not level.exists()]
+        for level in reversed(missing):
+            level.mkdir(mode=0o700, exist_ok=True)
+        about = folder.stat()
+    except OSError as error:
+        raise UserError(
+            f"{folder}: {error.strerror}. What recipe.compile compiles is kept there: set {CACHE} to a folder that you "
+            f"may write to."
+        ) from None
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or stat.S_IMODE(about.st_mode) & 0o022:
+        raise UserError(
+            f"{folder}: expected a folder of user {os.getuid()} that nobody else may write to, because code that "
+            f"recipe.compile keeps there is run. Remove it, or set {CACHE} to another folder."
+        )
 
 
 @contextmanager

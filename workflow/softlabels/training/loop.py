@@ -22,7 +22,7 @@ from ..networks.base import state_sha256
 from . import augmentation
 from .captured import Captured, Pool
 from .checkpoint import Saver
-from .compiled import compiled
+from .compiled import compiled, compiler
 from .data import Images, Run
 from .pace import Pace
 
@@ -95,8 +95,7 @@ class Trainer:
         started, in_steps, last = time.monotonic(), 0.0, len(self.epochs)
         done = (self.position[0] - 1) * self.steps + self.position[1]
         bar = tqdm(total=last * self.steps, initial=done, unit="step", disable=None)
-        validated = max(1, np.count_nonzero(self.data.split == "val"))
-        self.pace = Pace(last, self.steps, self.batch, len(self.data.split) / validated)
+        self._begin_pace()
         with stopping.on_check() as self.check_stop, bar:
             try:
                 for epoch in range(self.position[0], last + 1):
@@ -114,7 +113,8 @@ class Trainer:
         share = in_steps / wall if wall else 1.0
         print(f"{wall:.1f} s, {share:.1%} of it in optimiser steps", file=sys.stderr)
         return {
-            **self.hashes, **self.arithmetic, "attempts": self.attempts,
+            **self.hashes, **self.arithmetic, **({"compiler": compiler(self.device)} if self.recipe["compile"] else {}),
+            "attempts": self.attempts,
             "resumes": [attempt["position"] for attempt in self.attempts[1:]],
             "seconds": round(wall, 3), "share_in_steps": round(share, 4), "steps": last * self.steps,
         }  # fmt: skip
@@ -167,14 +167,13 @@ class Trainer:
         self.room = augmentation.room(self.given)
         self.row = torch.arange(self.batch, device=self.device)
         self.step_now = torch.zeros((), dtype=torch.int64, device=self.device)
-        unfit = [kind for kind in ("network", "loss", "optimiser") if not _fit(kind, self.recipe[kind]["kind"])]
-        if unfit and self.device.type == "cuda":
-            print(f"not captured as a CUDA graph, which slows small networks: the {unfit[0]} "
-                  f"{self.recipe[unfit[0]]['kind']} does not say that it can be ('captured': True)",
+        reasons = _uncaptured(self.recipe, self.rates_held is not None)
+        if reasons and self.device.type == "cuda":
+            print(f"not captured as a CUDA graph, which slows small networks: {'; '.join(reasons.values())}",
                   file=sys.stderr)  # fmt: skip
         self.pool = Pool()
-        self.work = Captured(self._work, self.device, self.pool, not unfit and self.rates_held is not None)
-        self.network_fit = "network" not in unfit
+        self.work = Captured(self._work, self.device, self.pool, not reasons)
+        self.network_fit = "network" not in reasons
         self.forwards: dict[int, tuple[torch.Tensor, torch.Tensor, Captured]] = {}
 
     def begin_epoch(self, epoch: int) -> None:
@@ -294,7 +293,8 @@ class Trainer:
         """Logits float32 ``[K, C]`` and pooled features float32 ``[K, F]`` of items, without augmentation.
 
         In float32 whatever the training's precision: bfloat16, with 8 bits of a logit, ties the first two classes of
-        some items. Validation is such a prediction, so that the history has the numbers of what is written.
+        some items. Validation is such a prediction: on a CPU the history has the numbers of what is written. A GPU
+        takes batches of another size for another number of items, and rounds differently: they agree to about 1e-4.
         """
         self.model.eval()
         rows, found = self._rows(len(items)), []
@@ -367,6 +367,11 @@ class Trainer:
         who = locks.whoami()
         return {key: who[key] for key in ("host", "pid", "job", "started")} | {"position": list(self.position)}
 
+    def _begin_pace(self) -> None:
+        """Watch the time from now on."""
+        validated = max(1, np.count_nonzero(self.data.split == "val"))
+        self.pace = Pace(len(self.epochs), self.steps, self.batch, len(self.data.split) / validated)
+
     def _report(self, bar: tqdm, epoch: int) -> None:
         told = {name: value for name, value in self.history[-1].items() if name != "epoch" and "entropy" not in name}
         line = ", ".join(f"{name} {value:.4f}" for name, value in told.items())
@@ -404,6 +409,18 @@ class Trainer:
         self.attempts = [*state["attempts"], self._attempt()]
 
 
-def _fit(kind: str, name: str) -> bool:
-    """Whether an entry may be part of a CUDA graph: it is ours, or says so."""
-    return ":" not in name or registry.entry(kind, name).get("captured", False)
+def _uncaptured(recipe: dict[str, Any], rates_held: bool) -> dict[str, str]:
+    """Why a step cannot be part of a CUDA graph, by what of the recipe it is because of; nothing where it can be.
+
+    Entries of ours can be; others say so. ``rates_held`` tells whether the optimiser keeps its rates as tensors.
+    """
+    kinds = {kind: recipe[kind]["kind"] for kind in ("network", "loss", "optimiser")}
+    found = {
+        kind: f"the {kind} {name} does not say that it can be ('captured': True)"
+        for kind, name in kinds.items()
+        if ":" in name and not registry.entry(kind, name).get("captured", False)
+    }
+    if not rates_held:
+        number = f"the optimiser {kinds['optimiser']} has a number as its rate, not a tensor (lr=torch.tensor(…))"
+        found.setdefault("optimiser", number)
+    return found

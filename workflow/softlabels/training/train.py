@@ -42,8 +42,9 @@ def run(
 
     Returns:
         Facts for the manifest: times, share of the time in optimiser steps, the attempts that the result comes from
-        (host, SLURM job, the position that each began at), where (epoch, step) the run was resumed; the place on a GPU
-        of the last attempt where it took one (:func:`softlabels.gpus.taken`).
+        (host, SLURM job, the position that each began at), where (epoch, step) the run was resumed; of the last attempt
+        the place on a GPU where it took one (:func:`softlabels.gpus.taken`), and the compiler where the recipe asks for
+        one (:func:`softlabels.training.compiled.compiler`).
 
     Raises:
         UserError: no GPU for ``device: cuda``, no compiler for ``compile``, or a network that cannot be compiled, a CPU
