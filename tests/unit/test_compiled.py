@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from projects import REPOSITORY
 from safetensors.torch import load_file
 from training_files import ask_before, command, contents, fit, recipe, write_data
 
@@ -84,7 +85,8 @@ def test_a_compiled_training_is_the_same_again_wherever_it_was_stopped_and_all_b
     assert contents(again) == expected
 
     words = [sys.executable, "-Pm", *command(tmp_path / "other", inputs, options())]
-    done = subprocess.run(words, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "workflow")}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     assert contents({name: tmp_path / "other" / path.name for name, path in outputs.items()}) == expected
 

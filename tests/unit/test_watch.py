@@ -582,3 +582,12 @@ def test_a_wrong_interval_is_refused(more, message, monkeypatch, capsys):
         cli.main()
     assert end.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", [
+    "epoch 1/2, step 0/0: 3 images/s", "epoch 0/0: 1 s", f"epoch {'9' * 5000}/2: 1 s", f"about {'9' * 400} s left",
+])  # fmt: skip
+def test_odd_lines_of_a_log_tell_nothing(tmp_path, line):
+    log = tmp_path / "train.log"
+    log.write_text(f"softlabels train: started yesterday on here, process {'9' * 30}\n{line}\n")
+    assert joblog.read(log, log.stat().st_mtime) == {"state": "running", "silent": 0}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -108,6 +109,8 @@ class Card(NamedTuple):
 def listed() -> list[Card] | None:
     """All GPUs that nvidia-smi shows, the parts in place of one that is divided; None where it cannot be asked."""
     text = nvidia.asked("-L", patience=SMI_SECONDS)
+    if text is None and shutil.which("nvidia-smi"):  # by other names a GPU's places would be taken twice
+        text = nvidia.asked("-L", patience=SMI_SECONDS)
     if text is None:
         return None
     wholes: list[Card] = []

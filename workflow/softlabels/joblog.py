@@ -24,14 +24,17 @@ TAIL = 20_000  # bytes of a log's end that are read
 LINES = 5  # of a failed job's log that are shown
 
 _STARTED = re.compile(
-    r"softlabels \w+: started (?P<started>\S+) on (?P<host>\S+), process (?P<pid>\d+)(, SLURM job (?P<slurm_job>\S+))?"
+    r"softlabels \w+: started (?P<started>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*) on (?P<host>\S+), process (?P<pid>\d{1,9})"
+    r"(, SLURM job (?P<slurm_job>\S+))?"
 )
 _DONE = re.compile(r"softlabels \w+: done")
 _STOPPED = re.compile(r"(softlabels: )?stopped by")
 _FAILED = re.compile(r"softlabels: |Traceback \(most recent call last\)|slurmstepd: error")
 # A training's lines: at the end of an epoch, and within one.
-_EPOCH = re.compile(r"epoch (?P<epoch>\d+)/(?P<epochs>\d+)(, step (?P<step>\d+)/(?P<steps>\d+))?: ")
-_NUMBER = r"(\d[\d,]*(?:\.\d+)?)"
+_EPOCH = re.compile(
+    r"epoch (?P<epoch>[1-9]\d{0,8})/(?P<epochs>[1-9]\d{0,8})(, step (?P<step>\d{1,9})/(?P<steps>[1-9]\d{0,8}))?: "
+)
+_NUMBER = r"(\d[\d,]{0,15}(?:\.\d+)?)"
 _PACE = {
     "images_per_second": re.compile(rf"{_NUMBER} images/s"),
     "seconds_left": re.compile(rf"about {_NUMBER} s left"),

@@ -87,7 +87,9 @@ class Watch:
             :func:`softlabels.nvidia.gpus`; of trainings that use one ``gpu``, its index.
         """
         self._look_at_jobs()
-        at_work = Path(self.root, AT_WORK).with_suffix(".json").exists()
+        at_work = False
+        with suppress(OSError):
+            at_work = Path(self.root, AT_WORK).with_suffix(".json").exists()
         self.ended = all(job.state == "done" for job in self.jobs) or (self.run_seen and not at_work)
         if self.ended and self.looks > 1:  # the last look is at everything
             self.looks = 0

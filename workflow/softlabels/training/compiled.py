@@ -28,7 +28,7 @@ def compiled(model: nn.Module, threads: int) -> Callable[[torch.Tensor], torch.T
     it draws without: the same machine gives the same bytes. Whatever cannot be compiled is an error, see
     :func:`explained`, and never run otherwise.
     """
-    os.environ.setdefault(CACHE, str(_folder(threads, compiler(next(model.parameters()).device))))
+    os.environ[CACHE] = os.environ.get(CACHE) or str(_folder(threads, compiler(next(model.parameters()).device)))
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # no processes that outlive the compiling
     _make(Path(os.environ[CACHE]))
     print(f"compiling the network, which may take a minute or two; kept in {os.environ[CACHE]}", file=sys.stderr)
@@ -85,12 +85,15 @@ def explained(recipe: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not recipe["compile"] or not _is_of_compiler(error):
+        if not recipe["compile"] or isinstance(error, UserError | OSError) or not _is_of_compiler(error):
             raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        inner: BaseException = error
+        while inner.__cause__ or inner.__context__:
+            inner = inner.__cause__ or inner.__context__
+        said = " ".join(f"{type(each).__name__}: {each}".split("\n")[0] for each in dict.fromkeys((error, inner)))
         raise UserError(
-            f"The network {recipe['network']['kind']} cannot be compiled ({type(error).__name__}: "
-            f"{lines[0] if lines else ''}). Set recipe.compile: false, or correct the network where it is your own."
+            f"The network {recipe['network']['kind']} cannot be compiled ({said}). Set recipe.compile: false, or "
+            f"correct the network where it is your own. If it was compiled before, remove {os.environ.get(CACHE)}."
         ) from None
 
 
