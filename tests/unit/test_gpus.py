@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -56,6 +58,11 @@ def uuids(*more):
 
 
 # -- which there are ---------------------------------------------------------------------------------------------------
+
+
+def sleeping(monkeypatch, nap):
+    """Let who waits for a lock do this in place of sleeping; who waits for a process sleeps."""
+    monkeypatch.setattr(locks, "time", SimpleNamespace(**vars(time) | {"sleep": nap}))
 
 
 @pytest.mark.parametrize(("visible", "found"), [
@@ -229,7 +236,7 @@ def test_who_finds_no_free_place_waits_says_for_whom_and_goes_on(monkeypatch, sm
     with ExitStack() as other, ExitStack() as stack:
         take(stack)
         second = take(other)
-        naps, sleep = [], locks.time.sleep
+        naps, sleep = [], time.sleep
 
         def nap(seconds):
             naps.append(seconds)
@@ -237,7 +244,7 @@ def test_who_finds_no_free_place_waits_says_for_whom_and_goes_on(monkeypatch, sm
                 other.close()
             sleep(seconds)
 
-        monkeypatch.setattr(locks.time, "sleep", nap)
+        sleeping(monkeypatch, nap)
         capsys.readouterr()
         assert take(stack) == second
     said = capsys.readouterr().err.splitlines()
@@ -268,7 +275,7 @@ def test_a_gpu_on_which_cuda_did_not_start_is_left_out_for_a_while(monkeypatch, 
         assert "NVIDIA A100, GPU-aaaa-1, is left out: CUDA did not start there within the last 10" in (
             capsys.readouterr().err
         )
-        monkeypatch.setattr(locks.time, "sleep", lambda seconds: other.close())
+        sleeping(monkeypatch, lambda seconds: other.close())
         assert take(stack) == ("GPU-bbbb-2", 1), "who waits does not go there either"
         said = capsys.readouterr().err
         assert said.count("is left out") == 1
@@ -294,7 +301,7 @@ def test_who_waits_learns_that_a_gpu_failed(monkeypatch, smi):
             else:
                 second.close()
 
-        monkeypatch.setattr(locks.time, "sleep", nap)
+        sleeping(monkeypatch, nap)
         assert take(stack) == ("GPU-bbbb-2", 1)
         assert len(naps) == 2
 

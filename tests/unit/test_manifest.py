@@ -165,6 +165,13 @@ def test_the_first_installation_on_the_path_is_the_one_that_counts(monkeypatch, 
     assert manifest._packages()["numpy"] == "0.0.1"
 
 
+def test_what_setuptools_brings_of_its_own_is_no_package(monkeypatch, tmp_path):
+    (tmp_path / "setuptools/_vendor/more_itertools-0.0.1.dist-info").mkdir(parents=True)
+    monkeypatch.setitem(sys.modules, "more_itertools", None)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "setuptools/_vendor")])
+    assert manifest._packages() == {}
+
+
 def test_without_git_the_commit_is_null(monkeypatch):
     def no_git(*arguments, **options):
         raise FileNotFoundError("git")

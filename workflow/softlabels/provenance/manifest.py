@@ -198,8 +198,10 @@ def _packages() -> dict[str, str]:
     """
     loaded = {name.partition(".")[0] for name in sys.modules}
     versions: dict[str, str] = {}
-    for folder in sys.path:
-        for info in Path(folder).glob("*.dist-info"):
+    for folder in map(Path, sys.path):
+        if folder.name == "_vendor":  # a part of setuptools, which a compiled training loads: it has a version itself
+            continue
+        for info in folder.glob("*.dist-info"):
             distribution, _, version = info.stem.partition("-")
             name = distribution.lower().replace("_", "-")
             if {MODULES.get(name), distribution, distribution.lower()} & loaded:
