@@ -98,3 +98,19 @@ def small(tmp_path_factory) -> Path:
 def broken(small, tmp_path) -> Path:
     """A copy of these results, to be broken."""
     return Path(shutil.copytree(small, tmp_path / "results"))
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that a test sets."""
+    return Clock()

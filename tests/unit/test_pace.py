@@ -1,26 +1,10 @@
 """What a training's log tells of its pace: told here by a clock that the tests set."""
 
-import pytest
 from training_files import fit, recipe, write_data
 
 from softlabels import joblog
 from softlabels.training import pace
 from softlabels.training.pace import Pace
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self):
-        self.seconds = 100.0
-
-    def __call__(self):
-        return self.seconds
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 def epoch(made, clock, number, step=1.0, validation=2.0, first=0, saving=0.0):

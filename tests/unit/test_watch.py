@@ -33,21 +33,6 @@ CONFIG = {
 STUDY = {**CONFIG["studies"]["small"], "seeds": list(range(5))}
 
 
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self):
-        self.seconds = 0.0
-
-    def __call__(self):
-        return self.seconds
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
 def files(job):
     return Path(job.last), Path(job.log)
 
@@ -444,11 +429,11 @@ def words(results, tmp_path, *more):
 
 
 @pytest.fixture
-def call(results, tmp_path, monkeypatch):
+def call(results, tmp_path, monkeypatch, clock):
     """Call the command, and press Ctrl-C after some seconds, which pass at once."""
 
     def called(*more, seconds=0.0):
-        clock = Clock()
+        clock.seconds = 0.0
 
         def pause(length):
             clock.seconds += length

@@ -73,9 +73,9 @@ def gradient_of(items: int) -> str:
 def tsne(features: np.ndarray, options: dict[str, Any]) -> tuple[np.ndarray, float]:
     """The t-SNE embedding of features, by openTSNE on one thread: the same bytes however many there are.
 
-    Neighbours are exact, three times as many as the perplexity: the approximate ones of openTSNE take no less time on
-    one thread up to 60,000 items. Step lengths are openTSNE's (Belkina et al. 2019). Items that all have the same
-    features, as a single item has, lie at the origin.
+    Neighbours are exact, three times as many as the perplexity: of 20,000 items the approximate ones of openTSNE take
+    longer on one thread (docs/benchmarks.md). Step lengths are openTSNE's (Belkina et al. 2019). Items that all have
+    the same features, as a single item has, lie at the origin.
 
     Args:
         features: float ``[n, F]``, finite.
