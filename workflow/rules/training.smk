@@ -48,3 +48,52 @@ rule adopt:
         "Reading the predictions of {wildcards.recipe} for {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         call("adopt")
+
+
+rule encode:
+    input:
+        images=place("data", "images"),
+        weights=lambda wc: plan.weights(plan.recipe_of(wc.encoder)),
+    output:
+        **outputs("encode"),
+    log:
+        log_of("encode"),
+    benchmark:
+        benchmark_of("encode")
+    conda:
+        "../../envs/train.yaml"
+    threads: lambda wc: plan.asks("encode", wc)[0]
+    resources:
+        **resources("encode", gpu=lambda wc: int(plan.asks("encode", wc)[1])),
+    params:
+        **tracked("encode"),
+    message:
+        "Computing the features of {wildcards.dataset} by {wildcards.encoder}"
+    shell:
+        call("encode")
+
+
+rule fit:
+    input:
+        unpack(lambda wc: plan.encoded(wc.dataset, wc.recipe)),
+        item_table=place("data", "items"),
+        split=place("split", "split"),
+        labels=labels_of,
+        reference=place("data", "reference"),
+    output:
+        **outputs("fit"),
+    log:
+        log_of("fit"),
+    benchmark:
+        benchmark_of("fit")
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        **resources("fit"),
+    params:
+        **tracked("fit"),
+    message:
+        "Fitting heads of {wildcards.recipe} on the {wildcards.label} labels of {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        call("fit")

@@ -6,6 +6,7 @@ temporary folder and without the pixels.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -17,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from . import adopt, io, lacking, places, registry, schema
+from . import adopt, io, lacking, places, registry, resources, schema
 from . import config as configuration
-from .commands import ADOPTED
+from .commands import ADOPTED, TRAINED
 from .contracts import read_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
@@ -65,13 +66,47 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
                 place = named(f"recipes.{recipe}.{key}", plan.config.origins)
                 problems.add(f"{place}: {path}: no such file. Correct the path, or data_folder.")
     if plan:
+        _networks(plan, problems)
         yield from _machine(plan, problems)
+
+
+def _networks(plan: Plan, problems: Problems) -> None:
+    """Build the networks of which only their library knows whether they are there, and take these images."""
+    found: dict[tuple[str, str], None] = {}
+    for grid in plan.config.grids.values():
+        found |= {(point.recipe, point.dataset): None for point in grid}
+    for recipe, dataset in found:
+        definition = plan.config["recipes"][recipe]
+        if plan.maker(recipe) == ADOPTED or not _is_doubtful(definition):
+            continue
+        side = math.isqrt(resources.size(plan, dataset).area)
+        square = side**2 == resources.size(plan, dataset).area  # of others it is not known which side is which
+        with _noted(problems, f"{named(f'recipes.{recipe}', plan.config.origins)} with {dataset}: "):
+            _try_network(definition, side if square else None)
+
+
+def _is_doubtful(recipe: dict[str, Any]) -> bool:
+    """Whether a recipe's network is worth the seconds that building it takes."""
+    return recipe["network"]["kind"] == "timm" or recipe["weights"] == "packaged" or bool(recipe["upscale"])
+
+
+def _try_network(recipe: dict[str, Any], side: int | None) -> None:
+    """Build a network, where nothing is computed, for square images of this side; a UserError where it cannot be."""
+    import torch
+
+    from .networks import base
+
+    options, packaged = recipe["network"], recipe["weights"] == "packaged"
+    with torch.device("cpu" if packaged else "meta"):
+        network, _ = base.build(options, 2, 0, "packaged" if packaged else "none", upscale=recipe["upscale"])
+    if side:
+        base.require_fit(network.to("meta"), options.get("name", options["kind"]), side, side)
 
 
 def _machine(plan: Plan, problems: Problems) -> Iterator[str]:
     """What this machine lacks for the trainings; where SLURM may start them on another one, that is only said."""
     for recipe in dict.fromkeys(name for grid in plan.config.grids.values() for name in used(grid, "recipe")):
-        for key, what in lacking.of(plan.config["recipes"][recipe]) if plan.maker(recipe) != ADOPTED else ():
+        for key, what in lacking.of(plan.config["recipes"][recipe]) if plan.maker(recipe) == TRAINED else ():
             text = f"{named(f'recipes.{recipe}.{key}', plan.config.origins)}: {what}"
             if shutil.which("sbatch"):
                 yield f"On this machine, not necessarily where SLURM starts trainings: {text}"

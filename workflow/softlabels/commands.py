@@ -57,6 +57,12 @@ COMMANDS = {
     "adopt": Command(
         "softlabels.adopt", "read the predictions of a network that was trained elsewhere",
         ("given", "names?", "items", "reference", "split"), group="evaluation"),
+    "encode": Command(
+        "softlabels.training.encode", "compute the features of all items by a frozen network",
+        ("images", "weights?"), runs=("recipe",)),
+    "fit": Command(
+        "softlabels.training.fit", "fit a linear head on the features of a frozen network",
+        ("features", "encoder", "items", "split", "labels", "reference"), group="evaluation"),
     "evaluate": Command(
         "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",
         ("predictions", "features?", "reference", "annotations", "split", "items", "label"), runs=("metrics",),
@@ -77,12 +83,23 @@ COMMANDS = {
 }  # fmt: skip
 
 
-TRAINED, ADOPTED = "train", "adopt"
+TRAINED, ADOPTED, FITTED = "train", "adopt", "fit"
+MAKERS = (TRAINED, ADOPTED, FITTED)
+ENCODED = "encode"  # what fits read: made once for all labels, splits and seeds
+# What the features of a frozen network depend on, of a recipe; ``weights_file`` is an input.
+ENCODER = ("network", "train", "weights", "upscale", "device", "threads")
 
 
 def maker(recipe: Mapping[str, Any]) -> str:
     """The command that makes the predictions of a recipe's runs: this is decided here and nowhere else."""
-    return ADOPTED if "predictions" in recipe else TRAINED
+    if "predictions" in recipe:
+        return ADOPTED
+    return FITTED if recipe.get("train") == "head" else TRAINED
+
+
+def encoder(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a recipe its features depend on: of a complete one, or as commands are told of it."""
+    return {key: recipe[key] for key in ENCODER if key in recipe}
 
 
 def bare(path: str) -> str:

@@ -17,7 +17,7 @@ import jsonschema
 import yaml
 
 from . import registry, schema, varied
-from .commands import ADOPTED, maker
+from .commands import ADOPTED, FITTED, TRAINED, maker
 from .contracts import Options, entry_name
 from .errors import UserError
 from .places import REPOSITORY
@@ -268,7 +268,7 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
 def _elsewhere(key: str, rule: dict[str, Any]) -> str:
     """Which other entries of the same kind have an option, such as ``first_cycle`` given to ``cosine``."""
     if key in rule.get("instead_of", ()):
-        return "a recipe with 'predictions' trains nothing. Remove one of the two."
+        return rule["instead_of"][key]
     if "entry" not in rule:
         return ""
     kind, name = rule["entry"]
@@ -299,6 +299,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             if why and not _has_votes(config["datasets"][dataset]["source"]):
                 yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
         yield from _without_predictions(config, name)
+        yield from _delivered_to_heads(config, name)
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
     for name, label in config["labels"].items():
@@ -309,10 +310,11 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             if aggregate[key] not in config[table]:
                 hint = _nearest(aggregate[key] or "", config[table], "defined")
                 yield f"labels.{name}.aggregate.{key}: {_text(aggregate[key])} is not defined under {table}; {hint}"
-        if maker(config["recipes"].get(aggregate["recipe"], {})) == ADOPTED:
+        if (made := maker(config["recipes"].get(aggregate["recipe"], {}))) != TRAINED:
+            what = "has predictions made elsewhere" if made == ADOPTED else "fits heads alone (train: head)"
             yield (
-                f"labels.{name}.aggregate.recipe: '{aggregate['recipe']}' has predictions made elsewhere, expected a "
-                f"recipe that trains networks. Name one."
+                f"labels.{name}.aggregate.recipe: '{aggregate['recipe']}' {what}, expected a recipe that trains "
+                f"networks. Name one."
             )
         if "folds" in config["labels"].get(aggregate["trained_on"], aggregate | {"aggregate": {}})["aggregate"]:
             yield (
@@ -364,6 +366,19 @@ def _without_predictions(config: Configuration, study: str) -> Iterator[str]:
             f"studies.{study} has (there is {of_what} {', '.join(there)}). Name a file for each, or take the recipe, "
             f"label or seed out of the study."
         )
+
+
+def _delivered_to_heads(config: Configuration, study: str) -> Iterator[str]:
+    """Labels of a study that are delivered otherwise in each epoch, to recipes that have no epochs."""
+    pairs = {(p.recipe, label): None for p in config.grids[study] for label in p.labels.values()}
+    for recipe, label in pairs:
+        kind = config["labels"][label]["delivery"]["kind"]
+        if maker(config["recipes"][recipe]) == FITTED and kind != "expected":
+            yield (
+                f"studies.{study}: the label {label} has the delivery '{kind}', which differs from epoch to epoch, and "
+                f"the recipe {recipe} fits heads to convergence (train: head), expected 'expected'. Take one of the "
+                f"two out of the study, or remove the delivery."
+            )
 
 
 def _in_braces(name: str, recipe: dict[str, Any], folder: str) -> Iterator[str]:
@@ -443,7 +458,7 @@ def _seldom_meant(config: Configuration, study: str) -> Iterator[str]:
             )
     for name in varied.used(grid, "recipe"):
         recipe = config["recipes"][name]
-        if maker(recipe) == ADOPTED:
+        if maker(recipe) != TRAINED:
             continue
         epochs, schedule = recipe["epochs"], recipe["schedule"]
         if schedule["kind"] == "warm_restarts" and ends_mid_cycle(epochs - recipe["warmup_epochs"], schedule):

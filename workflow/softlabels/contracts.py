@@ -5,7 +5,8 @@
 ``splits/….parquet``     item int32, split (its part), fold int8 (null where parts are drawn)
 ``labels/….parquet``     item int32, p float32 [C], hard int16, votes int32 (null: exact), weight float32
 ``predictions.parquet``  of a run: item int32, split (its part), logits float32 [C], of all items
-``features.npy``         of a run: pooled features float32 [n_test, F] of the test items, ascending
+``features.npy``         of a run: pooled features float32 [n_test, F] of the test items, ascending; of an encoder, which
+                         learns nothing: float32 [N, F] of all items
 ``scores/….parquet``     of a run, and ``references/….parquet``: a row a number, see SCORES
 ``….terms.parquet``      beside scores: item int32, cluster int32, and what each test item adds to a number, see Terms
 
@@ -325,6 +326,32 @@ def read_features(path: Path, test: np.ndarray) -> np.ndarray:
         )
     _require_finite(path, "features", test, features)
     return features.astype(np.float64)
+
+
+def write_encoding(path: Path, n_items: int, batches: Iterable[np.ndarray]) -> int:
+    """Write the features of all items as they come, float32 ``[B, F]`` each in the order of the items; returns F."""
+    with io.atomic(path) as part, part.open("wb") as file:
+        written, width = 0, 0
+        for batch in batches:
+            if not written:
+                width = batch.shape[1]
+                about = {"descr": "<f4", "fortran_order": False, "shape": (n_items, width)}
+                np.lib.format.write_array_header_1_0(file, about)
+            file.write(np.ascontiguousarray(batch, "<f4").data)
+            written += len(batch)
+    return width
+
+
+def read_encoding(path: Path, n_items: int) -> np.ndarray:
+    """The features of all items, float32 ``[N, F]``, mapped; row i is item i. Another N, or NaN, is an error."""
+    features = np.load(path, mmap_mode="r", allow_pickle=False)
+    if features.ndim != 2 or len(features) != n_items:
+        raise UserError(
+            f"{path}: found an array {list(features.shape)}, expected [{n_items}, F]: one row for each item of the "
+            f"data set. Delete it and run again to rebuild it."
+        )
+    _require_finite(path, "features", np.arange(n_items), features)
+    return features
 
 
 # -- names of metrics and figures --------------------------------------------------------------------------------------

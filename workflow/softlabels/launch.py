@@ -18,7 +18,7 @@ import psutil
 from platformdirs import user_cache_dir
 
 from . import io, locks, places, slurm
-from .commands import ADOPTED, COMMANDS, maker
+from .commands import ADOPTED, COMMANDS, FITTED, maker
 from .config import overridden, read
 from .errors import UserError
 from .plan import Plan
@@ -127,6 +127,8 @@ def _shown(recipe: dict[str, Any]) -> str:
     """What a recipe is, in a few words."""
     if maker(recipe) == ADOPTED:
         return "predictions made elsewhere"
+    if maker(recipe) == FITTED:
+        return "linear heads on the features of {network[kind]} on {device}".format_map(recipe)
     return "{network[kind]} for {epochs} epochs on {device}".format_map(recipe)
 
 

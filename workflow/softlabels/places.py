@@ -21,7 +21,7 @@ NAME = "[a-z0-9][a-z0-9_]*"
 SEED = r"\d+(?:-fold\d+of\d+)?"  # of a run; of one that leaves a fold of the training items out, and predicts them
 # What each wildcard may be, as a regular expression without groups that capture.
 WILDCARDS = {
-    **dict.fromkeys(("dataset", "split", "recipe", "label", "study", "figure", "metrics"), NAME),
+    **dict.fromkeys(("dataset", "split", "recipe", "label", "study", "figure", "metrics", "encoder"), NAME),
     "seed": SEED,
     "within": f"(?:/{NAME})?",  # the split that a label is made for; nothing where it serves all
     "draw": f"all|seed{SEED}",
@@ -100,6 +100,8 @@ PLACES = {
         "features": "features.npy",
     }, logged=f"{_RUN}/train"),
     "adopt": Place(_RUN, {"predictions": "adopted.parquet"}, logged=f"{_RUN}/adopt"),
+    "encode": Place("features/{dataset}/{encoder}", {"features": "features.npy", "encoder": "encoder.safetensors"}),
+    "fit": Place(_RUN, {"model": "head.safetensors", "predictions": "fitted.parquet"}, logged=f"{_RUN}/fit"),
     "evaluate": Place(f"{_RUN}/scores", {"scores": "{metrics}.parquet", "terms": "{metrics}.terms.parquet"}),
     "embed": Place(f"{_STUDY}/tsne", {"embedding": "{dataset}-{split}-{recipe}-{label}-seed{seed}.parquet"}),
     "figure": Place(f"{_STUDY}/figures", {

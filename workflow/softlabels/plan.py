@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from . import closure, commands, config, places, schema
-from .commands import ADOPTED, TRAINED
+from .commands import ADOPTED, ENCODED, FITTED, MAKERS, TRAINED
 from .contracts import METRICS, STANDARD, Options, of_set, sets
 from .datasets.download import FILES
 from .datasets.folder import image_files
+from .errors import UserError
 from .io import canonical_json
 from .registry import entry, location
 from .varied import Point, used
@@ -29,9 +30,9 @@ DRAWN_FROM = {
     "scores": ("evaluate", "scores"), "histories": ("train", "history"), "cells": ("study", "cells"),
 }  # fmt: skip
 # The commands whose jobs the tables of a study rest on.
-BEHIND_TABLES = ("data", "label", "split", "references", TRAINED, ADOPTED, "evaluate", "study")
+BEHIND_TABLES = ("data", "label", "split", "references", TRAINED, ADOPTED, ENCODED, FITTED, "evaluate", "study")
 # Commands that have jobs of some recipes only, and by which command these have their predictions.
-ONLY_OF = {TRAINED: TRAINED, ADOPTED: ADOPTED, "embed": TRAINED}
+ONLY_OF = {**{maker: maker for maker in MAKERS}, "embed": TRAINED}
 # What a configuration of a command calls the files of predictions made elsewhere, which are inputs.
 ELSEWHERE = "elsewhere"
 # Of the nearest-neighbour numbers: half of the usual perplexity. Recorded in every evaluation's configuration.
@@ -59,6 +60,8 @@ class Plan:
         self._braces: dict[str, dict[str, str]] = {}
         self._draws: dict[str, tuple[bool, bool]] = {}
         self._tracked: dict[tuple, tuple[str, str]] = {}
+        self._encoder_of: dict[str, str] = {}
+        self._recipe_of: dict[str, str] = {}
         self._metrics: dict[str, dict[str, Options]] = {}
         self._grids: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], list[str]]] = {}
 
@@ -81,6 +84,9 @@ class Plan:
             yield from ((command, names) for names in self._fold_jobs(study, command) if folds and _has(names, fixed))
             if command == "label":
                 yield from ((command, names) for names in self._label_jobs(study) if _has(names, fixed))
+                continue
+            if command == ENCODED:
+                yield from ((command, names) for names in self._encode_jobs(study) if _has(names, fixed))
                 continue
             wildcards = places.PLACES[command].wildcards
             block = tuple(axis for axis in BLOCK if axis in wildcards)
@@ -126,6 +132,13 @@ class Plan:
         return _once("label", (
             {"dataset": dataset, "label": label, **self.labels_of(label, split, seed)}
             for dataset, split, label, seed in self._runs(study)
+        ))  # fmt: skip
+
+    def _encode_jobs(self, study: str) -> Iterator[dict[str, Any]]:
+        """Wildcards of the jobs that compute the features which the heads of a study are fitted on, each once."""
+        return _once(ENCODED, (
+            {"dataset": dataset, "recipe": recipe, "encoder": self.encoder(recipe)}
+            for dataset, recipe in self.blocks(study, ("dataset", "recipe")) if self.maker(recipe) == FITTED
         ))  # fmt: skip
 
     def _fold_jobs(self, study: str, command: str) -> Iterator[dict[str, Any]]:
@@ -194,9 +207,48 @@ class Plan:
         made = {name: [self.path(self.maker(recipe), name, recipe=recipe, **names)] for name in outputs}
         return {"features": [], **made}
 
+    def encoder(self, recipe: str) -> str:
+        """What the encoder of a recipe's heads is called: its network, and eight digits of all that it depends on."""
+        if recipe not in self._encoder_of:
+            definition = self.config["recipes"][recipe]
+            network = definition["network"]
+            whole = canonical_json([commands.encoder(definition), definition["weights_file"]])
+            words = re.sub(r"[^a-z0-9]+", "_", str(network.get("name", network["kind"])).lower()).strip("_")[:40]
+            name = f"{words}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
+            self._encoder_of[recipe] = name
+            self._recipe_of.setdefault(name, recipe)
+        return self._encoder_of[recipe]
+
+    def encoded(self, dataset: str, recipe: str) -> dict[str, str]:
+        """What heads are fitted on, by the names of the command's inputs."""
+        names = {"dataset": dataset, "encoder": self.encoder(recipe)}
+        return {name: self.path(ENCODED, name, **names) for name in places.PLACES[ENCODED].outputs}
+
+    def recipe_of(self, encoder: str) -> str:
+        """A recipe with an encoder of this name: all that have it say the same of it.
+
+        Raises:
+            UserError: no recipe has it.
+        """
+        for name in self.config["recipes"] if encoder not in self._recipe_of else ():
+            if self.maker(name) == FITTED:
+                self.encoder(name)
+        if encoder not in self._recipe_of:
+            raise UserError(f"No recipe of the configuration has the encoder '{encoder}' (train: head).")
+        return self._recipe_of[encoder]
+
+    def asks(self, command: str, names: dict[str, Any]) -> tuple[int, bool]:
+        """How many threads a job of a command uses, and whether it uses a GPU."""
+        if command == "data":
+            return self.data_threads(names["dataset"]), False
+        if command not in (TRAINED, ENCODED):
+            return 1, False
+        recipe = self.config["recipes"][names["recipe"] if command == TRAINED else self.recipe_of(names["encoder"])]
+        return recipe["threads"], recipe["device"] == "cuda"
+
     def predictions(self, study: str) -> list[str]:
         """The predictions of all runs of a study."""
-        return [file for command in (TRAINED, ADOPTED) for file in self.files(study, command, "predictions")]
+        return [file for command in MAKERS for file in self.files(study, command, "predictions")]
 
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
@@ -428,6 +480,12 @@ class Plan:
     def _adopt(self, recipe: str) -> dict[str, Any]:
         return {"recipe": self.recipe(recipe)}
 
+    def _encode(self, encoder: str) -> dict[str, Any]:
+        return {"recipe": commands.encoder(self.recipe(self.recipe_of(encoder)))}
+
+    def _fit(self, recipe: str) -> dict[str, Any]:
+        return {"recipe": self.recipe(recipe)}
+
     def groupings(self, dataset: str) -> dict[str, dict[str, list[str]]]:
         """The classes of a data set that are scored merged, as its definition, or else its source, says."""
         definition = self.config["datasets"][dataset]
@@ -469,7 +527,9 @@ class Plan:
 
     def _study(self, study: str) -> dict[str, Any]:
         grid, points, metrics = self.config["studies"][study], self.config.grids[study], self.metrics(study)
-        elsewhere = [name for name in used(points, "recipe") if self.maker(name) == ADOPTED]
+        elsewhere, heads = (
+            [name for name in used(points, "recipe") if self.maker(name) == maker] for maker in (ADOPTED, FITTED)
+        )
         printed = {
             name: {"kind": name} for name in METRICS
         } | metrics  # groups and rows of votes have metrics of their own
@@ -490,6 +550,7 @@ class Plan:
             "tables": self.tracked("tables", grid["tables"]),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),
+            **({"heads": heads} if heads else {}),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:

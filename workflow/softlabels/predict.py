@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from . import io
+from . import io, places
+from .commands import FITTED
 from .datasets.folder import image_files
 from .datasets.grey import Deep, require_range
 from .datasets.images import COLOUR, read_image, relative_names, resized
@@ -47,22 +48,50 @@ class Model:
 
 
 def load(path: str | Path, device: str = "cpu") -> Model:
-    """Load ``model.safetensors`` of a run; a UserError where it is none, and for ``cuda`` without a GPU.
+    """Load ``model.safetensors`` of a run, or ``head.safetensors``, and its encoder from the same results folder.
+    A UserError where it is none, where the encoder is not there, and for ``cuda`` without a GPU.
 
     On a GPU, the process computes float32 without TF32 from here on, as trainings predict.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU here. Use --device cpu.")
-    try:
-        with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})["softlabels"])
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: is no model of softlabels ({error}). Name the model.safetensors of a run.") from None
+    about, state = _read(path)
+    if "encoder" in about:
+        encoder = _encoder(Path(path), about["encoder"])
+        of_encoder, its = _read(encoder)
+        about, state = {**of_encoder, **about}, {**its, **state}
     whole_float32()
     network, _ = build(about["network"], len(about["classes"]), seed=0)
     network.load_state_dict(state)
     return Model(network.eval().to(device), about["classes"], about["height"], about["width"], about.get("images", {}))
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What a file of ours says of itself, and its tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {})["softlabels"])
+            return about, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path}: is no model of softlabels ({error}). Name the model.safetensors, or head.safetensors, of a run."
+        ) from None
+
+
+def _encoder(head: Path, about: Mapping[str, str]) -> Path:
+    """Where the encoder of a head lies, which its own features were computed by."""
+    path = places.root_of(head, FITTED) / about["path"]
+    if not path.is_file():
+        raise UserError(
+            f"{head}: is a linear head on the features of a frozen network, and there is no {path}. Name the head "
+            f"where its run lies, in a results folder that has {about['path']}, too."
+        )
+    if (found := io.sha256(path)) != about["sha256"]:
+        raise UserError(
+            f"{path}: found the SHA-256 {found}, expected {about['sha256']}, that of the encoder which {head} was "
+            f"fitted on. Run the study again, so that both belong together."
+        )
+    return path
 
 
 def chosen(trained: Mapping[str, Any], given: dict[str, Any]) -> dict[str, Any]:

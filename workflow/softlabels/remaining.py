@@ -130,8 +130,8 @@ class Remaining:
 
 
 def on_gpu(job: Job) -> bool:
-    """Whether a job is a training on a GPU."""
-    return job.command == TRAINED and job.plan.config["recipes"][job.names["recipe"]]["device"] == "cuda"
+    """Whether a job uses a GPU."""
+    return job.plan.asks(job.command, job.names)[1]
 
 
 def _kind(job: Job) -> Kind:

@@ -20,7 +20,7 @@ from weakref import WeakKeyDictionary, proxy
 from pyarrow import parquet
 
 from . import gpus
-from .commands import ADOPTED, TRAINED
+from .commands import ADOPTED, ENCODED, FITTED, TRAINED
 from .contracts import STANDARD
 from .datasets.contract import read_images
 from .datasets.synthetic import CHUNK_BYTES
@@ -62,6 +62,10 @@ LEVERS = {
     ("train", "minutes"): "lower recipes.{recipe}.epochs",
     ("train", "threads"): "lower recipes.{recipe}.threads",
     ("train", "gpu"): "set recipes.{recipe}.device: cpu",
+    ("encode", "threads"): "lower the threads of the recipes with train: head",
+    ("encode", "gpu"): "set device: cpu in the recipes with train: head",
+    ("encode", ""): "lower upscale of the recipes with train: head, or datasets.{dataset}.source.pixels",
+    ("fit", ""): "choose a network with fewer features for recipes.{recipe}",
     ("data", "threads"): "lower --cores",
     ("adopt", ""): "lower splits.{split}.test",
     ("evaluate", ""): "lower splits.{split}.test or datasets.{dataset}.source.items",
@@ -74,7 +78,8 @@ LEVERS = {
 # -- measured ----------------------------------------------------------------------------------------------------------
 
 # MB of a command that has hardly anything to do: the interpreter and its libraries.
-IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 680, "adopt": 145, "evaluate": 215,
+IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 680, "adopt": 145,
+        "encode": 680, "fit": 400, "evaluate": 215,
         "embed": 215, "study": 220, "card": 250, "figure": 295, "chain": 65}  # fmt: skip
 COMPILER, COMPILING = 930, 120  # MB and seconds of torch.compile: PyTorch's part and a C++ compiler; a deep network's
 CUDA = 3000  # MB of main memory that the libraries of a GPU take; estimated, not measured
@@ -83,6 +88,9 @@ SECONDS_OF_MULTIPLICATION = 1.2e-10  # forward and backward, one thread
 SECONDS_OF_ACTIVATION = 2.2e-11  # the same on a GPU, which waits for its memory
 SECONDS_OF_STEP = 0.0065  # the least on a GPU
 FORWARD = 1 / 3  # of a step, for images that are only predicted
+ENCODED_PIXELS, FORWARD_HELD = 2**20, 0.2  # that a network sees at a time; the share of activations that it then keeps
+GPU_PIXELS = 8  # times as many at a time on a GPU
+FIT_STEPS = 30  # of a head, for a penalty
 TERMS = 45  # numbers that are kept of each test item
 PAIRED = 3000  # test items of which all pairs are compared
 DISTANCES = 80  # MB of distances that an embedding's trustworthiness compares at a time
@@ -277,6 +285,32 @@ class _Estimates:
         )
         return Use(memory, seconds, disk / MB + 0.02, GPU_MARGIN if on_gpu else TIME_MARGIN)
 
+    def _encode(self, dataset: str, encoder: str) -> Use:
+        size, recipe = self.size(dataset), self.plan.recipe_of(encoder)
+        settings, network = self.config["recipes"][recipe], self.network(recipe)
+        on_gpu, area = settings["device"] == "cuda", gpus.seen(settings, size.area)
+        features = size.items * network["features"] * 4 / MB
+        held = max(ENCODED_PIXELS, area) * (network["activations"] * FORWARD_HELD + 12) * 4 / MB
+        memory = IDLE["encode"] + (CUDA if on_gpu else held) + size.area * 3 * 256 / MB + features
+        memory += network["parameters"] * 8 / MB
+        if on_gpu:
+            seconds = 20 + size.items * area * network["activations"] * SECONDS_OF_ACTIVATION * FORWARD
+        else:
+            of_image = 3e-5 + area * network["multiplications"] * SECONDS_OF_MULTIPLICATION
+            seconds = 5 + size.items * of_image * FORWARD / _speedup(settings["threads"])
+        disk = features + network["parameters"] * 4 / MB + 0.02
+        return Use(memory, seconds, disk, GPU_MARGIN if on_gpu else TIME_MARGIN)
+
+    def _fit(self, dataset: str, split: str, recipe: str) -> Use:
+        size, width = self.size(dataset), self.network(recipe)["features"]
+        train, val, _ = self.parts(dataset, split)
+        penalties = len(self.config["recipes"][recipe]["penalties"])
+        held = (train * width * 28 + val * width * 12 + min(train, width) ** 2 * 24 + width * 800) / MB
+        held += size.items * width * 4 / MB + size.numbers(60)
+        steps = penalties * FIT_STEPS
+        seconds = 4 + train * width * (min(train, width) * 2e-10 + steps * size.classes * 6e-10)
+        return Use(IDLE["fit"] + held, seconds, size.numbers(5) + width * size.classes * 4 / MB + 0.02)
+
     def _adopt(self, dataset: str, recipe: str, label: str, seed: int) -> Use:
         files = map(Path, itertools.chain(*self.plan.adopted(recipe, label, seed).values()))
         given = sum(path.stat().st_size for path in files if path.is_file()) / MB
@@ -391,7 +425,7 @@ def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
         left: only of the jobs that are not done.
 
     Returns:
-        ``runs`` (trainings), ``cpu_hours`` (of all jobs: seconds times threads), ``gpu_hours`` (of the trainings that
+        ``runs`` (trainings), ``cpu_hours`` (of all jobs: seconds times threads), ``gpu_hours`` (of the jobs that
         use one), ``disk_mb``; expected values, without the margins of :func:`of`.
     """
     total = {"runs": 0, "cpu_hours": 0.0, "gpu_hours": 0.0, "disk_mb": 0.0}
@@ -399,25 +433,33 @@ def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
         if left and Path(plan.root, PLACES[command].last.format_map(names)).is_file():
             continue
         use = expected(plan, command, **names)
-        recipe = plan.config["recipes"][names["recipe"]] if command == TRAINED else None
-        total["runs"] += recipe is not None
-        total["cpu_hours"] += use.seconds * (recipe["threads"] if recipe else 1) / 3600
-        total["gpu_hours"] += use.seconds * (recipe is not None and recipe["device"] == "cuda") / 3600
+        threads, gpu = plan.asks(command, names) if command != "data" else (1, False)
+        total["runs"] += command == TRAINED
+        total["cpu_hours"] += use.seconds * threads / 3600
+        total["gpu_hours"] += use.seconds * gpu / 3600
         total["disk_mb"] += use.disk
     return total
 
 
 def on_gpu(plan: Plan) -> list[tuple[str, str]]:
-    """Data set and recipe of all trainings that use a GPU, each once."""
+    """Data set and recipe of all jobs that use a GPU (trainings, and features of a frozen network), each pair once."""
     recipes = {name for name, recipe in plan.config["recipes"].items() if recipe.get("device") == "cuda"}
-    jobs = (names for study in plan.config["studies"] if recipes for _, names in plan.jobs(study, TRAINED))
-    return list(dict.fromkeys((names["dataset"], names["recipe"]) for names in jobs if names["recipe"] in recipes))
+    found: dict[tuple[str, str], None] = {}
+    for study in plan.config["studies"] if recipes else ():
+        for _, names in plan.jobs(study, TRAINED, ENCODED):
+            recipe = names["recipe"] if "recipe" in names else plan.recipe_of(names["encoder"])
+            found |= {(names["dataset"], recipe): None} if recipe in recipes else {}
+    return list(found)
 
 
 def gpu_mb(plan: Plan, dataset: str, recipe: str) -> float:
-    """MB that a training is expected to take of a GPU, without the images: they stay in their file if they must."""
-    about = size(plan, dataset)
-    return gpus.beside_images(plan.config["recipes"][recipe], about.items, about.area, about.classes) / MB
+    """MB that a job is expected to take of a GPU, without the images: they stay in their file if they must."""
+    about, definition = size(plan, dataset), plan.config["recipes"][recipe]
+    if plan.maker(recipe) == FITTED:
+        network = size_of_network(definition["network"]["kind"])
+        held = ENCODED_PIXELS * GPU_PIXELS * (network["activations"] * FORWARD_HELD + 12) * 4
+        return gpus.LEAST_MB + (held + network["parameters"] * 4) / MB
+    return gpus.beside_images(definition, about.items, about.area, about.classes) / MB
 
 
 def crowded(plan: Plan) -> list[str]:
@@ -440,9 +482,10 @@ def crowded(plan: Plan) -> list[str]:
 
 def extent(plan: Plan, study: str) -> str:
     """How much a study is, in words, before it runs: its trainings, how many are not done, what is left to do."""
-    runs, read = (sum(1 for _ in plan.jobs(study, command)) for command in (TRAINED, ADOPTED))
+    runs, read, heads = (sum(1 for _ in plan.jobs(study, command)) for command in (TRAINED, ADOPTED, FITTED))
     left = cost(plan, study, left=True)
     text = f"{runs:,} trainings" + (f", {left['runs']:,} of them new" if left["runs"] < runs else "")
+    text += f", {heads:,} linear head{'s'[: heads != 1]} on features of a frozen network" if heads else ""
     text += f", {read:,} file{'s'[: read != 1]} of predictions made elsewhere" if read else ""
     if not left["cpu_hours"]:
         return text

@@ -4,7 +4,7 @@ Rules are JSON Schema with a few words more: ``registry`` (a kind and its option
 ``{kind: cosine}``), ``$ref`` (a rule of :data:`SHARED`), ``required`` in an option, ``moved`` (where the key belongs),
 ``named`` (definitions by name), ``ordered`` (a range, low before high), ``input`` (a path, and the name of the input of
 the command), ``neutral`` (the value that means "as before this key existed", which is not tracked) and ``instead_of``
-(keys of the other form of a definition). Standard library only, as each job starts with it.
+(keys of another form of a definition, and a sentence). Standard library only, as each job starts with it.
 """
 
 from __future__ import annotations
@@ -169,6 +169,20 @@ RECIPE = {
     "threads": _key("CPU threads of one training.", 1, type="integer", minimum=1, maximum=256),
 }  # fmt: skip
 
+# A recipe that trains nothing but a linear head, to convergence, on features that a frozen network computes once.
+HEAD = {
+    **{key: RECIPE[key] for key in ("network", "train", "weights", "weights_file", "upscale")},
+    "class_weight": _key("Weights against class imbalance from the training part: `argmax` weighs items by their hard "
+        "class.", "none", enum=["none", "argmax"]),
+    "penalties": _key("L2 penalties to choose among, by the cross-entropy of the run's own validation labels: half of "
+        "one times the sum of squared weights (of standardised features) is added to the mean cross-entropy.",
+        [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001], type="array", items={"type": "number", "exclusiveMinimum": 0},
+        minItems=1, uniqueItems=True),
+    "device": _key("Where features are computed; `cuda` without a GPU is an error.", "cpu", enum=["cpu", "cuda"]),
+    "threads": _key("CPU threads that compute features; a head is fitted on one.", 1, type="integer", minimum=1,
+        maximum=256),
+}  # fmt: skip
+
 FILE = {"type": "string", "minLength": 1}
 # A recipe whose networks were trained elsewhere: what they predict is read from files.
 ADOPTED = {
@@ -294,11 +308,22 @@ def section(name: str) -> dict[str, Any]:
     if name == "split":
         return {"registry": "split", "default": "random"}
     if name == "recipe":
-        adopted = _object(ADOPTED, ["predictions"], instead_of=[*RECIPE])
+        nothing = "a recipe with 'predictions' trains nothing. Remove one of the two."
+        head = (
+            "a recipe with 'train: head' fits linear heads to convergence, on features without augmentation. Remove "
+            "the key, or train: head."
+        )
+        only = "only a recipe with 'train: head' has it. Add that, or remove the key."
+        own = [key for key in HEAD if key not in RECIPE]
+        trained = {
+            "if": {"type": "object", "required": ["train"], "properties": {"train": {"const": "head"}}},
+            "then": _object(HEAD, ["network"], instead_of=dict.fromkeys(RECIPE, head)),
+            "else": _object(*SECTIONS[name], instead_of=dict.fromkeys(own, only)),
+        }
         return {
             "if": {"type": "object", "required": ["predictions"]},
-            "then": adopted,
-            "else": _object(*SECTIONS[name]),
+            "then": _object(ADOPTED, ["predictions"], instead_of=dict.fromkeys([*RECIPE, *own], nothing)),
+            "else": trained,
         }
     if name:
         return _object(*SECTIONS[name])
@@ -311,11 +336,12 @@ def section(name: str) -> dict[str, Any]:
 def branches(value: Any, rule: dict[str, Any]) -> list[dict[str, Any]]:
     """``rule``, its options that are not null, and the rule of the entry that ``value`` names.
 
-    Of a rule with two forms (``if``: a key is there), the one that ``value`` has.
+    Of a rule with two forms (``if``: a key is there, or has a value), the one that ``value`` has.
     """
     rules = [rule]
     if "if" in rule:
         there = isinstance(value, dict) and value.keys() >= {*rule["if"]["required"]}
+        there = there and all(value[key] == sub["const"] for key, sub in rule["if"].get("properties", {}).items())
         rules += branches(value, rule["then" if there else "else"])
     for option in rule.get("anyOf", []):  # here always "something or null"
         if option.get("type") != "null":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import resources
-from .commands import COMMANDS, TRAINED
+from .commands import COMMANDS
 from .config import read
 from .errors import Problems, UserError
 from .places import REPOSITORY
@@ -205,12 +205,8 @@ def _requests(
 
 def _asks(plan: Plan, command: str, names: dict[str, Any]) -> dict[str, int]:
     """All that a job asks for in its first attempt."""
-    if command == TRAINED:
-        recipe = plan.config["recipes"][names["recipe"]]
-        more = {"threads": recipe["threads"], "gpu": int(recipe["device"] == "cuda")}
-    else:
-        more = {"threads": plan.data_threads(names["dataset"]) if command == "data" else 1, "gpu": 0}
-    return resources.of(plan, command, **names) | more
+    threads, gpu = plan.asks(command, names)
+    return resources.of(plan, command, **names) | {"threads": threads, "gpu": int(gpu)}
 
 
 def _number(value: Any) -> float:

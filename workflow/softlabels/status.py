@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import joblog
-from .commands import ADOPTED, TRAINED
+from .commands import MAKERS
 from .config import overridden, read
 from .errors import UserError
 from .locks import server_time
@@ -93,7 +93,7 @@ def plans_of(results: Path | None, configfile: Path | None, overrides: list[str]
         )
 
     def begun(plan: Plan) -> bool:
-        jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, TRAINED, ADOPTED))
+        jobs = (job for study in plan.config["studies"] for job in plan.jobs(study, *MAKERS))
         return any(Path(_log(plan, *job)).exists() for job in jobs)
 
     return list(filter(begun, plans)) or plans[:1]

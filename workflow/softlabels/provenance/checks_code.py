@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import closure, commands, places, schema
-from ..commands import ADOPTED, TRAINED
+from ..commands import ADOPTED, ENCODED, FITTED, TRAINED
 from ..contracts import AT, of_set
 from ..io import canonical_json
 from ..places import diff, of_study
@@ -41,7 +41,7 @@ DEFINED: dict[str, Callable[[dict[str, Any], dict[str, str]], dict[str, Any]]] =
         {"recipe": config["recipes"][names["recipe"]], "seed": _seed(names)}
         | {key: value for key, value in _label(config, names).items() if key == "delivery"}
     ),
-    ADOPTED: lambda config, names: {"recipe": config["recipes"][names["recipe"]]},
+    **dict.fromkeys((ADOPTED, FITTED), lambda config, names: {"recipe": config["recipes"][names["recipe"]]}),
     "evaluate": lambda config, names: _scored(config, names),
     "references": lambda config, names: _scored(config, names) | {"seed": int(names["seed"])},
     "study": lambda config, names: config,
@@ -196,6 +196,7 @@ def modules_are_ours(scope: Scope, job: Job) -> Findings:
 def machines_are_alike(scope: Scope, study: str) -> Findings:
     """A11: the trainings of a table ran on the same kind of GPU, with the same driver, torch and determinism."""
     yield from _agree(scope.of_study(study, TRAINED), _hardware)
+    yield from _agree(scope.of_study(study, ENCODED), _hardware)
     yield from elsewhere(scope.of_study(study, ADOPTED), "on which machine")
 
 
@@ -205,7 +206,7 @@ def _hardware(job: Job) -> dict[str, Any]:
     return machine | torch | (job.manifest["determinism"] or {})
 
 
-@each_job(TRAINED)
+@each_job(TRAINED, ENCODED)
 def trainings_are_deterministic(scope: Scope, job: Job) -> Findings:
     """A11: torch was told to be deterministic."""
     settings = job.manifest["determinism"]

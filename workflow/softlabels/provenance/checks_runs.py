@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .. import io, keyed
-from ..commands import ADOPTED, TRAINED
+from ..commands import ADOPTED, FITTED, MAKERS, TRAINED, encoder
 from ..contracts import HELD_OUT, LABELS, PARTS, REFERENCE
 from ..places import of_study
 from . import recompute
@@ -31,7 +31,7 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
     for seed, count in Counter(config["seeds"]).items():
         if count > 1:
             yield fail(f"{of_study(study, 'config')} seeds", f"{seed} {count} times", "each seed once")
-    trained = {tuple(job.names.values()): job for job in scope.of_study(study, TRAINED, ADOPTED)}
+    trained = {tuple(job.names.values()): job for job in scope.of_study(study, *MAKERS)}
     named = itertools.product(recompute.points(config), config["seeds"])
     due = list(dict.fromkeys((*p.ran, label, str(seed)) for p, seed in named for label in p.labels.values()))
     due += _fold_runs(config)
@@ -50,7 +50,7 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
         yield from _twice(what, seeds.values())
     for name in ("model", "predictions"):
         same: dict[str, dict[str, Job]] = defaultdict(dict)
-        for job in scope.of_study(study, *(TRAINED, ADOPTED)[: 1 + (name == "predictions")]):
+        for job in scope.of_study(study, TRAINED, FITTED, *([ADOPTED] if name == "predictions" else [])):
             same[scope.results.sha256(job.file("outputs", name))].setdefault(job.path, job)
         different = ({_trained_on(scope, job): job for job in jobs.values()} for jobs in same.values() if len(jobs) > 1)
         yield from _twice(f"{name} file", different)
@@ -72,9 +72,12 @@ def _trained_on(scope: Scope, job: Job) -> str:
     labels, _ = scope.results.table(job.file("inputs", "labels"), [*columns, "p"])
     content = [io.vector(labels, name) for name in columns] + [io.matrix(labels, "p")]
     part = scope.by_item(job.file("inputs", "split"), "split")
-    parts = ("train", "val") if config["recipe"]["select"] == "best_validation" else ("train",)
+    chosen = job.manifest["command"] == FITTED or config["recipe"]["select"] == "best_validation"
+    parts = ("train", "val") if chosen else ("train",)
     seen = np.array([part.get(item) in parts for item in content[0].tolist()], bool)
     digest = hashlib.sha256(b"".join(values[seen].tobytes() for values in content)).hexdigest()
+    if job.manifest["command"] == FITTED:  # of several lists of penalties, the same one may be chosen
+        config = config | {"recipe": {k: v for k, v in config["recipe"].items() if k != "penalties"}}
     return io.canonical_json([config, {k: sha256 for k, sha256 in hashes.items() if k not in unused}, digest])
 
 
@@ -101,17 +104,19 @@ def _twice(what: str, groups: Any) -> Findings:
 
 
 def runs_are_paired(scope: Scope) -> Findings:
-    """A13: the runs of one seed share split, initial weights and order, whatever their labels."""
+    """A13: the runs of one seed share split, initial weights and order (of heads: features), whatever their labels."""
     groups: dict[tuple, list[Job]] = defaultdict(list)
     yield from elsewhere(scope.of(ADOPTED), "from which initial weights and in which order")
-    for job in scope.of(TRAINED):
+    for job in scope.of(TRAINED, FITTED):
         groups[tuple(job.names[name] for name in ("dataset", "split", "recipe", "seed"))].append(job)
     for jobs in groups.values():
         yield from each(jobs, lambda job, first=jobs[0]: _paired(scope, job, first), lambda job: job.path)
 
 
 def _paired(scope: Scope, job: Job, first: Job) -> Findings:
-    for key in ("initial_sha256", "order_sha256"):
+    if job.manifest["command"] == FITTED:
+        yield from _same_encoder(scope, job, first)
+    for key in () if job.manifest["command"] == FITTED else ("initial_sha256", "order_sha256"):
         told = {f"{job.path} facts": job.manifest["facts"].get(key)}
         history = job.file("outputs", "history")
         told[history] = scope.results.table(history, [])[1].get(key)
@@ -121,10 +126,27 @@ def _paired(scope: Scope, job: Job, first: Job) -> Findings:
         for file, found in told.items():
             if found is None or found != due:
                 yield fail(f"{file} {key}", found, f"{due} as in {first.path}")
-    splits = [scope.results.sha256(run.file("inputs", "split")) for run in (job, first)]
-    recorded = [run.manifest["inputs"]["split"]["sha256"] for run in (job, first)]
-    if len({*splits, *recorded}) > 1:
-        yield fail(f"{job.path} inputs.split", recorded[0], f"{recorded[1]} as in {first.path}")
+    yield from _same_input(scope, job, first, "split")
+
+
+def _same_input(scope: Scope, job: Job, first: Job, name: str) -> Findings:
+    """A fail if two jobs did not read the same file, or it is not that any more."""
+    files = [scope.results.sha256(run.file("inputs", name)) for run in (job, first)]
+    recorded = [run.manifest["inputs"][name]["sha256"] for run in (job, first)]
+    if len({*files, *recorded}) > 1:
+        yield fail(f"{job.path} inputs.{name}", recorded[0], f"{recorded[1]} as in {first.path}")
+
+
+def _same_encoder(scope: Scope, job: Job, first: Job) -> Findings:
+    """A fail if a head is not of the features, and of the encoder, that its recipe and the other labels' heads have."""
+    for name in ("features", "encoder"):
+        yield from _same_input(scope, job, first, name)
+    recorded, model = job.manifest["inputs"]["encoder"]["sha256"], job.file("outputs", "model")
+    about = json.loads(scope.results.safetensors_metadata(model)["softlabels"])["encoder"]
+    yield from differs(f"{model} encoder", about, {"path": job.file("inputs", "encoder"), "sha256": recorded})
+    made = scope.results.producer(recorded, job.file("inputs", "encoder"))
+    due = encoder(job.manifest["config"]["recipe"])
+    yield from differs(f"{job.path} encoder", made and made[1]["config"]["recipe"], due, " as its recipe has it")
 
 
 # -- A14 ---------------------------------------------------------------------------------------------------------------
@@ -212,7 +234,7 @@ def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
             return
 
 
-@each_job(TRAINED, ADOPTED)
+@each_job(*MAKERS)
 def splits_are_used(scope: Scope, job: Job) -> Findings:
     """A14: each run used its split; of a network that was trained elsewhere, nobody knows."""
     path = job.file("outputs", "predictions")
@@ -225,7 +247,7 @@ def splits_are_used(scope: Scope, job: Job) -> Findings:
     if different:
         item = different[0]
         yield fail(path, f"item {item} in {used.get(item)} ({len(different)} such items)", f"in {part.get(item)}")
-    if job.manifest["command"] == ADOPTED:
+    if job.manifest["command"] != TRAINED:
         return
     features = scope.results.array(job.file("outputs", "features"))
     n_test = sum(name == "test" for name in part.values())

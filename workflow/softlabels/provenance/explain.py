@@ -20,7 +20,7 @@ from typing import Any
 
 from .. import closure, registry, schema
 from ..columns import heads, percent
-from ..commands import COMMANDS
+from ..commands import COMMANDS, FITTED, TRAINED
 from ..contracts import AT
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, diff, of_study, parse
@@ -329,7 +329,7 @@ class _Chain:
         self.told.add(manifest_path)
         inputs = sorted(entries(manifest["inputs"]), key=lambda read: ORDER.get(read[0], len(ORDER)))
         below = [self.file(*read, (*above, path)) for read in inputs]
-        if manifest["command"] == "train":
+        if manifest["command"] in (TRAINED, FITTED):
             model = next((file for output, file in entries(manifest["outputs"]) if output == "model"), {})
             self.told.add(model.get("path", ""))
             below = [_node("checkpoint", self.facts(model), below)]
@@ -377,6 +377,7 @@ class _Chain:
             "configuration": differences(manifest["config"]),
             "seed": manifest["config"].get("seed"),
             "read": facts.get("read"),
+            "penalty": f"{facts['penalty']:g} of {len(facts['fits'])}" if "fits" in facts else None,
             "resumes": _resumes(facts["attempts"]) if "attempts" in facts else None,
             "initial weights": facts.get("initial_sha256"),
             "order of items": facts.get("order_sha256"),
@@ -449,7 +450,7 @@ def differences(config: dict[str, Any]) -> str | None:
         return None
     found = []
     for key, ran in parts.items():
-        kind = {name: ran[name] for name in ("kind", "predictions") if name in ran}  # which rules there are
+        kind = {name: ran[name] for name in ("kind", "predictions", "train") if name in ran}  # which rules there are
         defaults = dict(_flat(schema.complete(kind, rules[key])))
         for name, value in _flat(ran):
             said = f"{name.removesuffix('.kind')} {_text(value)}"

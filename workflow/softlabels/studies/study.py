@@ -110,7 +110,7 @@ def study_facts(
             for dataset, truth in truths.items()
         },
         "setup": list(_setup(config, truths)),
-        "elsewhere": list(_elsewhere(config, runs)),
+        "elsewhere": [*_elsewhere(config, runs), *_of_heads(config)],
         "fixed_splits": [
             name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
         ],
@@ -135,6 +135,18 @@ def _elsewhere(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
         if lacking:
             told.append(f"Nothing of {some}them is scaled, as their files lack validation items.")
         yield " ".join(told)
+
+
+def _of_heads(config: Mapping[str, Any]) -> Iterator[str]:
+    """What to know of each recipe that fits linear heads."""
+    for recipe in config.get("heads", ()):
+        network = config["recipes"][recipe]["network"]
+        yield (
+            f"Recipe {recipe}: linear heads on the features of a frozen network ({network.get('name', network['kind'])})"
+            f", computed once, without augmentation, and fitted to convergence; the L2 penalty is chosen on each run's "
+            f"own validation labels. The features are the same for all labels, so there are no numbers of them, no "
+            f"t-SNE and no learning curves."
+        )
 
 
 def _setup(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:
@@ -162,7 +174,7 @@ def _compared(
     """What of a point differs from the paper, and what the paper does not say; nothing of another data set."""
     dataset, _, recipe = point.names
     definition, truth, settings = config["datasets"][dataset], truths[dataset], config["recipes"][recipe]
-    if not definition["paper"] or recipe in config.get("elsewhere", ()):
+    if not definition["paper"] or recipe in (*config.get("elsewhere", ()), *config.get("heads", ())):
         return None, None
     settings = {**settings, **settings["optimiser"]}
     here = {
