@@ -61,7 +61,7 @@ def load(path: str | Path, device: str = "cpu") -> Model:
         of_encoder, its = _read(encoder)
         about, state = {**of_encoder, **about}, {**its, **state}
     whole_float32()
-    network, _ = build(about["network"], len(about["classes"]), seed=0)
+    network, _ = build(about["network"], len(about["classes"]), seed=0, upscale=about.get("upscale"))
     network.load_state_dict(state)
     return Model(network.eval().to(device), about["classes"], about["height"], about["width"], about.get("images", {}))
 
