@@ -63,6 +63,16 @@ READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
         | of(plan, "data", "items", "reference", **names)
         | of(plan, "split", **names)
     ),
+    "encode": lambda plan, names: (
+        of(plan, "data", "images", **names)
+        | {"weights": Path(path) for path in plan.weights(plan.recipe_of(names["encoder"]))}
+    ),
+    "fit": lambda plan, names: (
+        {name: Path(path) for name, path in plan.encoded(names["dataset"], names["recipe"]).items()}
+        | of(plan, "data", "items", "reference", **names)
+        | of(plan, "split", **names)
+        | {"labels": label_of(plan, names)}
+    ),
     "evaluate": lambda plan, names: (
         scored(plan, names)
         | {k: Path(*v) for k, v in plan.predicted(**{k: names[k] for k in PREDICTED}).items() if v}

@@ -28,6 +28,7 @@ NAMED = {
     "data": ["source"],
     "label": ["aggregate"],
     "train": ["network", "loss", "schedule"],
+    "encode": ["network"],
     "evaluate": ["metric"],
     "references": ["metric"],
     "figure": ["figure"],

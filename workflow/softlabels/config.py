@@ -339,13 +339,22 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         if maker(recipe) == ADOPTED:
             yield from _twice(name, recipe, config["data_folder"])
             continue
-        warmup, epochs, of_file = recipe["warmup_epochs"], recipe["epochs"], recipe["weights"] == "file"
+        of_file = recipe["weights"] == "file"
         if lack := registry.lack_of_weights(recipe["network"]["kind"], recipe["weights"]):
             yield f"recipes.{name}.{lack}"
         if of_file and not recipe["weights_file"]:
             yield f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights."
         if recipe["weights_file"] and not of_file:
             yield f"recipes.{name}.weights_file: is read with 'weights: file' only. Set that, or remove it."
+        if maker(recipe) == FITTED:
+            if recipe["weights"] == "none":
+                there = [*registry.weights_of(recipe["network"]["kind"]), "file"]
+                yield (
+                    f"recipes.{name}.weights: found 'none' with train: head, expected weights that were learned: heads "
+                    f"of random features say nothing of labels. Set weights: {' or '.join(there)}."
+                )
+            continue
+        warmup, epochs = recipe["warmup_epochs"], recipe["epochs"]
         if warmup >= epochs:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
 

@@ -128,7 +128,8 @@ def _shown(recipe: dict[str, Any]) -> str:
     if maker(recipe) == ADOPTED:
         return "predictions made elsewhere"
     if maker(recipe) == FITTED:
-        return "linear heads on the features of {network[kind]} on {device}".format_map(recipe)
+        network = recipe["network"]
+        return f"linear heads on the features of a frozen {network.get('name', network['kind'])}"
     return "{network[kind]} for {epochs} epochs on {device}".format_map(recipe)
 
 

@@ -106,9 +106,12 @@ def options_text() -> str:
     ]
     for name in ("", "dataset", "label", "recipe", "study"):
         rule = schema.section(name)
-        forms = {name or "The file": rule}
-        if "if" in rule:
-            forms = {name: rule["else"], f"{name} with {', '.join(rule['if']['required'])}": rule["then"]}
+        forms: dict[str, dict[str, Any]] = {}
+        while "if" in rule:
+            values = {key: sub["const"] for key, sub in rule["if"].get("properties", {}).items()}
+            keys = ", ".join(f"{key}: {values[key]}" if key in values else key for key in rule["if"]["required"])
+            forms[f"{name} with {keys}"], rule = rule["then"], rule["else"]
+        forms = {name or "The file": rule, **dict(reversed(forms.items()))}
         parts += [text for title, form in forms.items() for text in (f"## {title}", "\n".join([*head, *_rows(form)]))]
     for kind in registry.KINDS:
         parts.append(f"## {kind}: what `kind` may be")

@@ -181,10 +181,15 @@ def entry(kind: str, name: str) -> dict[str, Any]:
     return {**about, **found}
 
 
+def weights_of(name: str) -> list[str]:
+    """The weights that a network can begin with, as a recipe's ``weights`` names them, besides ``none`` and ``file``."""
+    known = entry("network", name).get("weights", [])
+    return [known] if isinstance(known, str) else known
+
+
 def lack_of_weights(name: str, weights: str) -> str:
     """Why a network cannot begin with such weights (a recipe's ``weights``), in words; nothing where it can."""
-    known = entry("network", name).get("weights", [])
-    there = ["none", *([known] if isinstance(known, str) else known), "file"]
+    there = ["none", *weights_of(name), "file"]
     if weights in there:
         return ""
     return f"weights: found '{weights}', which the network {name} does not have; there are: {', '.join(there)}."

@@ -131,7 +131,8 @@ LABEL = {
 
 RECIPE = {
     "network": _key("Network (required).", registry="network"),
-    "train": _key("Which part of the network is trained.", "all", neutral="all", enum=["all"]),
+    "train": _key("What is trained - all of the network, or a linear head alone (`head`): to convergence, on features that "
+        "the network gives of images without augmentation.", "all", neutral="all", enum=["all", "head"]),
     "weights": _key("Initial weights of all but the last layer - random ones, those learned from ImageNet, those that "
         "timm has for the network's name (`pretrained`), those of a package of the lock file (`packaged`), or of a "
         "file.", "none", enum=["none", "imagenet", "pretrained", "packaged", "file"]),

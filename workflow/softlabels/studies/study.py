@@ -141,9 +141,9 @@ def _of_heads(config: Mapping[str, Any]) -> Iterator[str]:
     """What to know of each recipe that fits linear heads."""
     for recipe in config.get("heads", ()):
         network = config["recipes"][recipe]["network"]
+        name = network.get("name", network["kind"])
         yield (
-            f"Recipe {recipe}: linear heads on the features of a frozen network ({network.get('name', network['kind'])})"
-            f", computed once, without augmentation, and fitted to convergence; the L2 penalty is chosen on each run's "
+            f"Recipe {recipe}: linear heads on the features of a frozen network ({name}), computed once, without augmentation, and fitted to convergence; the L2 penalty is chosen on each run's "
             f"own validation labels. The features are the same for all labels, so there are no numbers of them, no "
             f"t-SNE and no learning curves."
         )

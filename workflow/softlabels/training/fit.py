@@ -105,6 +105,7 @@ def _write_head(path: Path, head: Head, classes: list[str], inputs: dict[str, Pa
         "penalty": head.penalty,
         "encoder": {"path": place.path, "sha256": encoder_sha256},
     }
-    tensors = {"head.weight": head.weight, "head.bias": head.bias}
+    # safetensors writes the memory of an array as it lies, whatever its order.
+    tensors = {"head.weight": np.ascontiguousarray(head.weight), "head.bias": head.bias}
     with io.atomic(path) as part:
         part.write_bytes(save(tensors, metadata={"softlabels": io.canonical_json(about)}))

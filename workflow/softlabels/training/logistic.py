@@ -43,9 +43,7 @@ def cross_entropies(target: np.ndarray, logits: np.ndarray) -> np.ndarray:
     return -(target * log_softmax(logits.astype(np.float64), axis=1)).sum(axis=1)
 
 
-def heads(
-    features: np.ndarray, target: np.ndarray, weight: np.ndarray, penalties: Sequence[float]
-) -> Iterator[Head]:
+def heads(features: np.ndarray, target: np.ndarray, weight: np.ndarray, penalties: Sequence[float]) -> Iterator[Head]:
     """The head of each penalty, from the largest to the smallest, each starting at the one before.
 
     Minimised is ``mean_i w_i CE(p_i, softmax(W z_i + b)) + penalty / 2 ||W||²``, where z are the features less their
@@ -76,21 +74,26 @@ def heads(
         # In units of one over the root of the curvature, a step of L-BFGS goes as far in each direction as it should.
         scale = np.append(1 / np.sqrt(curvature * variance + penalty), 1 / np.sqrt(curvature))[:, None]
 
-        def loss(flat: np.ndarray, penalty: float = penalty, scale: np.ndarray = scale) -> tuple[float, np.ndarray]:
-            at = flat.reshape(theta.shape) * scale
-            log_q = log_softmax(z @ at[:-1] + at[-1], axis=1)
-            value = -(weight * (target * log_q).sum(axis=1)).mean() + penalty / 2 * (at[:-1] ** 2).sum()
-            slope = weight[:, None] * (np.exp(log_q) - target) / n
-            slope = np.vstack([z.T @ slope + penalty * at[:-1], slope.sum(axis=0)])
-            return value, (slope * scale).ravel()
-
         options = {"maxiter": MOST_STEPS, "maxfun": 2 * MOST_STEPS, "maxcor": 20, "gtol": TOLERANCE, "ftol": 0}
-        found = minimize(loss, (theta / scale).ravel(), jac=True, method="L-BFGS-B", options=options)
+        start, given = (theta / scale).ravel(), (z, target, weight, penalty, scale)
+        found = minimize(_objective, start, given, jac=True, method="L-BFGS-B", options=options)
         theta = found.x.reshape(theta.shape) * scale
         of_features = (axes @ theta[:-1] / std[:, None]).T
         ce = float(found.fun - penalty / 2 * (theta[:-1] ** 2).sum())
         converged = bool(np.abs(found.jac).max() <= TOLERANCE)
         yield Head(penalty, of_features, theta[-1] - of_features @ mean, ce, int(found.nit), converged)
+
+
+def _objective(
+    flat: np.ndarray, z: np.ndarray, target: np.ndarray, weight: np.ndarray, penalty: float, scale: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """What is minimised, and its slope, at weights (and bias, the last row) ``[R + 1, C]`` in units of ``scale``."""
+    at = flat.reshape(len(scale), -1) * scale
+    log_q = log_softmax(z @ at[:-1] + at[-1], axis=1)
+    value = -(weight * (target * log_q).sum(axis=1)).mean() + penalty / 2 * (at[:-1] ** 2).sum()
+    slope = weight[:, None] * (np.exp(log_q) - target) / len(z)
+    slope = np.vstack([z.T @ slope + penalty * at[:-1], slope.sum(axis=0)])
+    return value, (slope * scale).ravel()
 
 
 def _principal(z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
