@@ -143,8 +143,8 @@ RECIPE = {
     "hold": _key("What is equal across labels where a label drops items.", "epochs", enum=["epochs", "steps"]),
     "batch": _key("Images a step.", 128, type="integer", minimum=2),
     "shuffle_buffer": _key("Null shuffles all training items in each epoch. A number is the size of a shuffle buffer "
-        "(as `tf.data` has it) that runs over the items sorted by the class that the reference finds most probable: what "
-        "happens where a list that lies in order of the classes is shuffled too little.",
+        "(as `tf.data` has it) that runs over the items sorted by the class that the reference finds most probable, as "
+        "where a list that lies in order of the classes is shuffled too little.",
         None, neutral=None, type=["integer", "null"], minimum=1),
     "rate": _key("Base learning rate.", 0.1, type="number", exclusiveMinimum=0),
     "optimiser": _key("How gradients become steps.", "sgd", registry="optimiser"),
