@@ -65,7 +65,7 @@ READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
     ),
     "encode": lambda plan, names: (
         of(plan, "data", "images", **names)
-        | {"weights": Path(path) for path in plan.weights(plan.recipe_of(names["encoder"]))}
+        | dict(zip(["weights"], map(Path, plan.weights(plan.recipe_of(names["encoder"]))), strict=False))
     ),
     "fit": lambda plan, names: (
         {name: Path(path) for name, path in plan.encoded(names["dataset"], names["recipe"]).items()}

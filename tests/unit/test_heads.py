@@ -175,7 +175,7 @@ def test_a_head_without_its_encoder_or_with_another_is_one_message(results, plan
         where = tmp_path / json.loads(file.metadata()["softlabels"])["encoder"]["path"]
     where.parent.mkdir(parents=True)
     where.write_bytes(b"something else")
-    with pytest.raises(UserError, match="found the SHA-256 .*, expected"):
+    with pytest.raises(UserError, match=r"found the SHA-256 .*, expected"):
         predict.load(tmp_path / place)
 
 
@@ -241,7 +241,8 @@ def test_keys_that_heads_do_not_have_are_refused(change, message, folder):
 
 def test_deliveries_and_out_of_fold_labels_of_heads_are_refused(folder, tmp_path):
     (tmp_path / "own.py").write_text(
-        'ENTRY = {"kind": "delivery", "about": "", "options": {}}\n\n\ndef drawn(data, epoch, seed, options):\n    pass\n'
+        'ENTRY = {"kind": "delivery", "about": "", "options": {}}\n\n\n'
+        "def drawn(data, epoch, seed, options):\n    pass\n"
     )
     shared = {"kind": "aggregate", "about": "", "options": {}, "shared": ["folds", "trained_on", "recipe"]}
     (tmp_path / "cleaning.py").write_text(f"ENTRY = {shared}\n\n\ndef cleaned(evidence, options):\n    pass\n")
@@ -261,9 +262,9 @@ def test_no_validation_item_with_a_label_is_one_message(plan, tmp_path):
     labels = contracts.read_labels(given["labels"])
     kept = ~np.isin(labels.item, contracts.read_split(given["split"]).items("val"))
     table, about = io.read_table(given["labels"])
-    io.write_table(tmp_path / "labels.parquet", table.filter(kept), {k: v for k, v in about.items()})
+    io.write_table(tmp_path / "labels.parquet", table.filter(kept), about)
     made = {name: tmp_path / path.name for name, path in made.items()}
-    with pytest.raises(UserError, match="no item of the validation part of .* has a label to choose the penalty by"):
+    with pytest.raises(UserError, match=r"no item of the validation part of .* has a label to choose the penalty by"):
         fit.run(plan.told("fit", **RUN), given | {"labels": tmp_path / "labels.parquet"}, made)
     assert not made["model"].exists()
 
@@ -297,7 +298,7 @@ def test_a_stop_leaves_nothing_half_written(plan, tmp_path, monkeypatch):
 @pytest.mark.parametrize(("recipe", "message"), [
     ({"network": {"kind": "timm", "name": "resnet19"}, "weights": "pretrained"}, "has no model 'resnet19'.*Did you me"),
     ({"network": {"kind": "timm", "name": "vit_tiny_patch16_224"}, "weights": "pretrained"}, "Set recipe.upscale: 224"),
-    ({"network": "efficientnet_lite0", "weights": "packaged", "upscale": 8}, "upscale: 8 enlarges .* at most that side"),
+    ({"network": "efficientnet_lite0", "weights": "packaged", "upscale": 8}, "8 enlarges .* at most that side"),
 ])  # fmt: skip
 def test_check_finds_networks_that_are_not_there_or_cannot_take_the_images(recipe, message, folder):
     problems = Problems()

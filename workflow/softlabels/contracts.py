@@ -5,8 +5,8 @@
 ``splits/….parquet``     item int32, split (its part), fold int8 (null where parts are drawn)
 ``labels/….parquet``     item int32, p float32 [C], hard int16, votes int32 (null: exact), weight float32
 ``predictions.parquet``  of a run: item int32, split (its part), logits float32 [C], of all items
-``features.npy``         of a run: pooled features float32 [n_test, F] of the test items, ascending; of an encoder, which
-                         learns nothing: float32 [N, F] of all items
+``features.npy``         of a run: pooled features float32 [n_test, F] of the test items, ascending; of a frozen
+                         network: float32 [N, F] of all items
 ``scores/….parquet``     of a run, and ``references/….parquet``: a row a number, see SCORES
 ``….terms.parquet``      beside scores: item int32, cluster int32, and what each test item adds to a number, see Terms
 

@@ -182,7 +182,7 @@ def entry(kind: str, name: str) -> dict[str, Any]:
 
 
 def weights_of(name: str) -> list[str]:
-    """The weights that a network can begin with, as a recipe's ``weights`` names them, besides ``none`` and ``file``."""
+    """The weights that a network can begin with, as ``weights`` of a recipe names them, but ``none`` and ``file``."""
     known = entry("network", name).get("weights", [])
     return [known] if isinstance(known, str) else known
 

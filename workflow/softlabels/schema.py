@@ -131,8 +131,8 @@ LABEL = {
 
 RECIPE = {
     "network": _key("Network (required).", registry="network"),
-    "train": _key("What is trained - all of the network, or a linear head alone (`head`): to convergence, on features that "
-        "the network gives of images without augmentation.", "all", neutral="all", enum=["all", "head"]),
+    "train": _key("What is trained - all of the network, or a linear head alone (`head`) - to convergence, on features "
+        "that the network gives of images without augmentation.", "all", neutral="all", enum=["all", "head"]),
     "weights": _key("Initial weights of all but the last layer - random ones, those learned from ImageNet, those that "
         "timm has for the network's name (`pretrained`), those of a package of the lock file (`packaged`), or of a "
         "file.", "none", enum=["none", "imagenet", "pretrained", "packaged", "file"]),
@@ -144,8 +144,8 @@ RECIPE = {
     "hold": _key("What is equal across labels where a label drops items.", "epochs", enum=["epochs", "steps"]),
     "batch": _key("Images a step.", 128, type="integer", minimum=2),
     "shuffle_buffer": _key("Null shuffles all training items in each epoch. A number is the size of a shuffle buffer "
-        "(as `tf.data` has it) that runs over the items sorted by the class that the reference finds most probable: what "
-        "happens where a list that lies in order of the classes is shuffled too little.",
+        "(as `tf.data` has it) that runs over the items sorted by the class that the reference finds most probable, as "
+        "where a list that lies in order of the classes is shuffled too little.",
         None, neutral=None, type=["integer", "null"], minimum=1),
     "rate": _key("Base learning rate.", 0.1, type="number", exclusiveMinimum=0),
     "optimiser": _key("How gradients become steps.", "sgd", registry="optimiser"),

@@ -13,7 +13,7 @@ from ..errors import UserError
 from .base import Body, of_timm
 
 ENTRY = {
-    "about": "EfficientNet-Lite0 (Tan and Le 2019), with ImageNet weights in a package of the lock file; 1,280 features.",
+    "about": "EfficientNet-Lite0 (Tan and Le 2019), ImageNet weights in a locked package; 1,280 features.",
     "options": {}, "weights": ["imagenet", "packaged"],
     "parameters": 3413073, "features": 1280, "multiplications": 7651, "activations": 415,
 }  # fmt: skip

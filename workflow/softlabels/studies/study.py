@@ -143,9 +143,10 @@ def _of_heads(config: Mapping[str, Any]) -> Iterator[str]:
         network = config["recipes"][recipe]["network"]
         name = network.get("name", network["kind"])
         yield (
-            f"Recipe {recipe}: linear heads on the features of a frozen network ({name}), computed once, without augmentation, and fitted to convergence; the L2 penalty is chosen on each run's "
-            f"own validation labels. The features are the same for all labels, so there are no numbers of them, no "
-            f"t-SNE and no learning curves."
+            f"Recipe {recipe}: linear heads on the features of a frozen network ({name}), computed once, "
+            f"without augmentation, and fitted to convergence; the L2 penalty is chosen on each run's own validation "
+            f"labels. The features are the same for all labels, so there are no numbers of them, no t-SNE and no "
+            f"learning curves."
         )
 
 
