@@ -20,10 +20,10 @@ from scipy.special import softmax
 from softlabels import check, contracts, io, launch, predict, resources, status, stopping
 from softlabels.config import warnings
 from softlabels.errors import Problems, UserError
+from softlabels.heads import encode, fit
 from softlabels.networks import base as networks
 from softlabels.plan import Plan
 from softlabels.provenance import audit, manifest
-from softlabels.training import encode, fit
 
 RUN = {"dataset": "shapes", "split": "random", "recipe": "head", "label": "soft", "seed": 0}
 

@@ -19,11 +19,11 @@ TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()
 ORDER = [
     "errors", "lacking", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "nvidia", "gpus",
     "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets", "labels",
-    "networks", "training", "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config", "plan",
+    "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config", "plan",
     "resources", "provenance", "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip
-ROOMS = ["datasets", "labels", "networks", "training", "evaluation", "cards", "studies", "provenance"]
+ROOMS = ["datasets", "labels", "networks", "training", "heads", "evaluation", "cards", "studies", "provenance"]
 
 
 def room(module):
@@ -75,6 +75,7 @@ WALLS = {  # rooms and packages that a room must not reach
     "labels": {"PIL", *TORCH},
     "networks": {"datasets", "labels", "training", "evaluation"},
     "training": {"evaluation", "studies", "embedding", "provenance", "sklearn", "scipy", "pandas", "matplotlib"},
+    "heads": {"evaluation", "studies", "embedding", "provenance", "sklearn", "pandas", "matplotlib"},
     **dict.fromkeys(("evaluation", "embedding", "studies", "provenance"), TORCH),
 }
 

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from softlabels.training import logistic
+from softlabels.heads import logistic
 
 N, F, C = 150, 8, 4
 

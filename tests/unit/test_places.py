@@ -16,6 +16,7 @@ BLOCKS = {m[1]: m[0] for text in RULES.values() for m in re.finditer(r"^rule (\w
 NAMES = {
     "dataset": "mice_bone", "split": "random", "recipe": "quick", "label": "soft", "seed": "12", "draw": "all",
     "within": "", "study": "one", "figure": "curves", "block": "-mice_bone-random-quick", "metrics": "standard",
+    "encoder": "compact_0a1b2c3d",
 }  # fmt: skip
 FILES = [(command, output) for command, place in PLACES.items() if place.folder for output in place.files]
 
@@ -104,7 +105,7 @@ def test_the_profile_of_slurm_puts_the_small_jobs_of_the_table_together():
     groups = {name: command.group for name, command in COMMANDS.items() if command.group}
     assert profile["groups"] == groups
     assert set(profile["group-components"]) == set(groups.values())
-    assert set(COMMANDS) - set(groups) == {"download", "data", "train"}
+    assert set(COMMANDS) - set(groups) == {"download", "data", "train", "encode"}
 
 
 def test_a_run_was_started_in_the_nearest_folder_above_with_records_of_snakemake(tmp_path, monkeypatch):

@@ -26,16 +26,18 @@ RAW = {
     "recipes": {
         "quick": {"network": "compact", "epochs": 1},
         "tuned": {"network": "compact", "weights": "file", "weights_file": "secret/w.safetensors"},
+        "heads": {"network": "compact", "train": "head", "weights": "file", "weights_file": "secret/w.safetensors"},
         "read": {"predictions": {"hard": {"1": "secret/hard.csv"}, "soft": {"1": {"file": "s.npy", "names": "s.txt"}}}},
     },
     "studies": {
         "one": {"datasets": ["shapes", "animals"], "recipes": ["quick"], "seeds": [3, 1],
                 "metrics": ["macro_acc", "kl"]},
-        "two": {"datasets": ["shapes"], "splits": ["random", "other"], "recipes": ["quick", "tuned", "read"],
+        "two": {"datasets": ["shapes"], "splits": ["random", "other"], "recipes": ["quick", "tuned", "heads", "read"],
                 "seeds": [1], "metrics": ["macro_acc", "ce"]},
     },
 }  # fmt: skip
 RUN = {"dataset": "shapes", "split": "random", "recipe": "tuned", "label": "soft", "seed": "1"}
+ENCODER = Plan(RAW).encoder("heads")
 WILDCARDS = {
     "download": {"file": "MiceBone.zip"},
     "card": {"dataset": "animals"},
@@ -44,6 +46,8 @@ WILDCARDS = {
     "label": {"dataset": "shapes", "within": "", "label": "hard", "draw": "all"},
     "train": RUN,
     "adopt": RUN | {"recipe": "read"},
+    "encode": {"dataset": "shapes", "encoder": ENCODER},
+    "fit": RUN | {"recipe": "heads"},
     "evaluate": RUN | {"metrics": "standard"},
     "references": {"dataset": "shapes", "split": "random", "seed": "1", "metrics": "standard"},
     "embed": {"study": "two"},
@@ -198,7 +202,9 @@ def test_each_job_behind_the_tables_has_its_manifest_in_the_chain(plan):
     trained = len(runs(plan, "two"))
     assert sum(path.endswith("/model.manifest.json") for path in found) == trained
     assert sum(path.endswith("/adopted.manifest.json") for path in found) == 4
-    assert len(set(found) & set(plan.files("two", "evaluate", "manifest"))) == trained + 4
+    assert sum(path.endswith("/head.manifest.json") for path in found) == 4
+    assert f"out/features/shapes/{ENCODER}/features.manifest.json" in found
+    assert len(set(found) & set(plan.files("two", "evaluate", "manifest"))) == trained + 4 + 4
     for part in ("/data/shapes/", "/labels/shapes/hard/", "/splits/shapes/other/", "/references/shapes/other/"):
         assert any(part in path for path in found), part
     assert "out/studies/two/config.manifest.json" in found

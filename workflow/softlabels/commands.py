@@ -58,10 +58,10 @@ COMMANDS = {
         "softlabels.adopt", "read the predictions of a network that was trained elsewhere",
         ("given", "names?", "items", "reference", "split"), group="evaluation"),
     "encode": Command(
-        "softlabels.training.encode", "compute the features of all items by a frozen network",
+        "softlabels.heads.encode", "compute the features of all items by a frozen network",
         ("images", "weights?"), runs=("recipe",)),
     "fit": Command(
-        "softlabels.training.fit", "fit a linear head on the features of a frozen network",
+        "softlabels.heads.fit", "fit a linear head on the features of a frozen network",
         ("features", "encoder", "items", "split", "labels", "reference"), group="evaluation"),
     "evaluate": Command(
         "softlabels.evaluation.evaluate", "evaluate one run on its validation and test parts",

@@ -16,7 +16,7 @@ from .. import io, places
 from ..contracts import read_encoding, write_predictions
 from ..datasets.contract import read_image_rules
 from ..errors import UserError
-from .data import read_run
+from ..training.data import read_run
 from .logistic import Head, cross_entropies, heads
 
 BLOCK = 4096  # items that are predicted at a time

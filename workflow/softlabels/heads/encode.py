@@ -18,9 +18,9 @@ from ..datasets.contract import read_images
 from ..errors import UserError
 from ..networks import base as networks
 from ..progress import progress
-from . import memory
-from .data import Images
-from .train import _device
+from ..training import memory
+from ..training.data import Images
+from ..training.train import _device
 
 # Pixels that the network sees at a time, by device: as many as a processor's caches like, and a GPU needs to be busy.
 AT_ONCE = {"cpu": 2**20, "cuda": 2**23}
