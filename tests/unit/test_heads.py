@@ -139,6 +139,18 @@ def test_recipes_share_features_unless_what_these_depend_on_differs(folder):
         plan.recipe_of("nobody")
 
 
+def test_a_study_may_compare_heads_with_the_whole_network(folder):
+    raw = study(folder)
+    raw["recipes"]["head"] = {"network": "compact", "weights": "file", "weights_file": "b.safetensors", "upscale": 16}
+    raw["studies"]["small"]["vary"] = {"recipe.train": ["all", "head"]}
+    plan = Plan(raw)
+    assert {names["recipe"] for _, names in plan.jobs("small", "train")} == {"head"}
+    assert {names["recipe"] for _, names in plan.jobs("small", "fit")} == {"head__train_head"}
+    raw["recipes"]["head"]["epochs"] = 7
+    with pytest.raises(UserError, match=r"recipe.train head.*: unknown key 'epochs'; a recipe with 'train: head'"):
+        Plan(raw)
+
+
 # -- what reads them -----------------------------------------------------------------------------------------------
 
 

@@ -19,7 +19,8 @@ TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()
 ORDER = [
     "errors", "lacking", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "nvidia", "gpus",
     "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets", "labels",
-    "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config", "plan",
+    "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config",
+    "plan",
     "resources", "provenance", "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip

@@ -239,7 +239,7 @@ FOR_PEOPLE = {
     "predict": (
         _function("predict:predict_folder"), "write the label distributions that a model predicts for a folder of "
         "images", None, [
-            _argument("model", type=Path, help="model.safetensors of a run"),
+            _argument("model", type=Path, help="model.safetensors, or head.safetensors, of a run"),
             _argument("folder", type=Path, help="folder of images"),
             _argument("--out", type=Path, default=Path("predictions.csv"),
                       help="CSV to write (default: %(default)s)"),

@@ -261,6 +261,12 @@ class _Expansion:
                 defaults = schema.complete({"kind": inside.value["kind"]}, inside.rule)
                 for option in [name for name, value in inside.value.items() if defaults.get(name, ...) == value]:
                     del inside.value[option]
+            if "if" in inside.rule:  # nor those of another form
+                now = schema.properties({**inside.value, key.path[-1]: changes[key]}, inside.rule)
+                for option, its in schema.properties(inside.value, inside.rule).items():
+                    default = schema.complete(its["default"], its) if "default" in its else ...
+                    if option not in now and inside.value.get(option, ...) == default:
+                        inside.value.pop(option, None)
             inside.value[key.path[-1]] = copy.deepcopy(changes[key])
             definition = schema.complete(definition, rule)
         wrong = list(self.wrong(definition, rule, (origin,)))
