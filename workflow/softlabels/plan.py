@@ -212,7 +212,7 @@ class Plan:
         if recipe not in self._encoder_of:
             definition = self.config["recipes"][recipe]
             network = definition["network"]
-            whole = canonical_json([commands.encoder(definition), definition["weights_file"]])
+            whole = canonical_json([commands.encoder(self.recipe(recipe)), definition["weights_file"]])
             words = re.sub(r"[^a-z0-9]+", "_", str(network.get("name", network["kind"])).lower()).strip("_")[:40]
             name = f"{words}_{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
             self._encoder_of[recipe] = name
