@@ -97,8 +97,15 @@ def _try_network(recipe: dict[str, Any], side: int | None) -> None:
     from .networks import base
 
     options, packaged = recipe["network"], recipe["weights"] == "packaged"
-    with torch.device("cpu" if packaged else "meta"):
-        network, _ = base.build(options, 2, 0, "packaged" if packaged else "none", upscale=recipe["upscale"])
+
+    def built(device: str) -> base.Classifier:
+        with torch.device(device):
+            return base.build(options, 2, 0, "packaged" if packaged else "none", upscale=recipe["upscale"])[0]
+
+    try:
+        network = built("cpu" if packaged else "meta")
+    except (NotImplementedError, RuntimeError):  # some networks ask for a value while they are built
+        network = built("cpu")
     if side:
         base.require_fit(network.to("meta"), options.get("name", options["kind"]), side, side)
 
