@@ -74,7 +74,9 @@ RULES = {{  # name: inputs, outputs
         [RUN + "predictions.parquet", RUN + "features.npy", DATA + "annotations.parquet", *TABLES,
          DATA + "items.parquet", LABEL + "all.parquet"],
         [RUN + "scores/standard" + end for end in (".parquet", ".terms.parquet", ".manifest.json")]),
-    "references": ([DATA + "annotations.parquet", *TABLES], [REFERENCE + "/standard.parquet", REFERENCE + "/standard.manifest.json"]),
+    "references": (
+        [DATA + "annotations.parquet", *TABLES],
+        [REFERENCE + "/standard.parquet", REFERENCE + "/standard.manifest.json"]),
     "embed": ([RUN + "features.npy", *TABLES], [STUDY + TSNE + ".parquet", STUDY + TSNE + ".manifest.json"]),
     "study": (
         of_study(RUN + "scores/standard.parquet", RUN + "scores/standard.terms.parquet", RUN + "predictions.parquet",

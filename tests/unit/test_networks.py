@@ -241,7 +241,7 @@ def test_a_training_from_packaged_weights_notes_their_hash_and_its_model_predict
     assert model.network.upscale == 32
     found = model(np.load(inputs["images"]))
     logits = read_predictions(outputs["predictions"]).logits
-    np.testing.assert_allclose(found, torch.from_numpy(logits).softmax(dim=1).numpy(), atol=1e-5)
+    np.testing.assert_allclose(found, torch.tensor(logits).softmax(dim=1).numpy(), atol=1e-5)
 
 
 def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch):

@@ -204,11 +204,11 @@ def test_points_with_names_have_one_column_in_place_of_their_keys():
 
 def test_names_of_points_are_all_there_and_differ():
     (problem,) = problems(points=[{"name": "one"}, {"recipe.epochs": 1}])
-    assert problem == "studies.s.points: 1 of 2 have no name. Name all, or none."
+    assert problem == "  - studies.s.points: 1 of 2 have no name. Name all, or none."
     (problem,) = problems(points=[{"name": "one"}, {"name": "one", "recipe.epochs": 1}])
-    assert problem == "studies.s.points: two are called 'one'. Rename one."
+    assert problem == "  - studies.s.points: two are called 'one'. Rename one."
     (problem,) = problems(vary={"name": ["one", "two"]})
-    assert problem.startswith("studies.s: found the key 'name', expected one that begins with")
+    assert problem.startswith("  - studies.s: found the key 'name', expected one that begins with")
 
 
 def test_a_study_that_varies_nothing_is_told_nothing_new():
