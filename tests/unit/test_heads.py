@@ -108,9 +108,10 @@ def test_predictions_are_those_of_the_head_on_the_features_and_the_penalty_is_ch
     p, q = labels.p[np.isin(labels.item, val)], softmax(found.of("val", val, 6), axis=1)
     assert facts["val_ce"] == pytest.approx(-(p * np.log(q)).sum(axis=1).mean(), abs=1e-5)
     assert facts["val_ce"] == min(one["val_ce"] for one in facts["fits"])
-    assert [one["penalty"] for one in facts["fits"]] == [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001]
-    assert all(one["converged"] for one in facts["fits"])
-    assert facts["edge"] == (facts["penalty"] in (1, 0.001))
+    tried = [one["penalty"] for one in facts["fits"]]
+    assert tried == plan.config["recipes"]["head"]["penalties"][: len(tried)]
+    assert facts["fits"][-4]["penalty"] == facts["penalty"], "smaller ones are not tried where three are worse"
+    assert all(one["converged"] for one in facts["fits"]) and not facts["edge"]
 
 
 def test_the_same_inputs_give_the_same_bytes(plan, tmp_path):
@@ -149,6 +150,16 @@ def test_a_study_may_compare_heads_with_the_whole_network(folder):
     raw["recipes"]["head"]["epochs"] = 7
     with pytest.raises(UserError, match=r"recipe.train head.*: unknown key 'epochs'; a recipe with 'train: head'"):
         Plan(raw)
+
+
+def test_the_log_says_where_a_penalty_beyond_the_list_may_be_better(plan, tmp_path, capsys):
+    given, made = of(plan, "fit", RUN)
+    told = plan.told("fit", **RUN)
+    for penalties, edge in (([1e-3, 1e-4], "largest"), ([100, 10, 5], "smallest"), ([0.1], None)):
+        told["recipe"]["penalties"] = penalties
+        facts = fit.run(told, given, {name: tmp_path / path.name for name, path in made.items()})
+        assert facts["edge"] == (edge is not None)
+        assert (f"the {edge} of recipe.penalties" in capsys.readouterr().err) == facts["edge"]
 
 
 # -- what reads them -----------------------------------------------------------------------------------------------

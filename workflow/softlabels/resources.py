@@ -90,7 +90,8 @@ SECONDS_OF_STEP = 0.0065  # the least on a GPU
 FORWARD = 1 / 3  # of a step, for images that are only predicted
 ENCODED_PIXELS, FORWARD_HELD = 2**20, 0.2  # that a network sees at a time; the share of activations that it then keeps
 GPU_PIXELS = 8  # times as many at a time on a GPU
-FIT_STEPS = 30  # of a head, for a penalty
+SECONDS_OF_KEEPING = 2.5e-9  # of an activation, on a CPU: networks with few multiplications wait for the memory
+FIT_STEPS = 40  # of a head, for a penalty
 TERMS = 45  # numbers that are kept of each test item
 PAIRED = 3000  # test items of which all pairs are compared
 DISTANCES = 80  # MB of distances that an embedding's trustworthiness compares at a time
@@ -297,15 +298,16 @@ class _Estimates:
         if on_gpu:
             seconds = 20 + size.items * area * network["activations"] * SECONDS_OF_ACTIVATION * FORWARD
         else:
-            of_image = 3e-5 + area * network["multiplications"] * SECONDS_OF_MULTIPLICATION
-            seconds = 5 + size.items * of_image * FORWARD / _speedup(settings["threads"])
+            of_image = 3e-5 + area * network["multiplications"] * SECONDS_OF_MULTIPLICATION * FORWARD
+            of_image += area * network["activations"] * SECONDS_OF_KEEPING
+            seconds = 8 + size.items * of_image / _speedup(settings["threads"])
         disk = features + network["parameters"] * 4 / MB + 0.02
         return Use(memory, seconds, disk, GPU_MARGIN if on_gpu else TIME_MARGIN)
 
     def _fit(self, dataset: str, split: str, recipe: str) -> Use:
         size, width = self.size(dataset), self.network(recipe)["features"]
         train, val, _ = self.parts(dataset, split)
-        penalties = len(self.config["recipes"][recipe]["penalties"])
+        penalties = min(len(self.config["recipes"][recipe]["penalties"]), 11)  # smaller ones are seldom tried
         held = (train * width * 28 + val * width * 12 + min(train, width) ** 2 * 24 + width * 800) / MB
         held += size.items * width * 4 / MB + size.numbers(60)
         steps = penalties * FIT_STEPS

@@ -184,10 +184,11 @@ HEAD = {
     **{key: RECIPE[key] for key in ("network", "train", "weights", "weights_file", "upscale")},
     "class_weight": _key("Weights against class imbalance from the training part: `argmax` weighs items by their hard "
         "class.", "none", enum=["none", "argmax"]),
-    "penalties": _key("L2 penalties to choose among, by the cross-entropy of the run's own validation labels: half of "
-        "one times the sum of squared weights (of standardised features) is added to the mean cross-entropy.",
-        [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001], type="array", items={"type": "number", "exclusiveMinimum": 0},
-        minItems=1, uniqueItems=True),
+    "penalties": _key("L2 penalties to choose among, by the cross-entropy of the run's own validation labels - half of "
+        "one times the sum of squared weights (of standardised features) is added to the mean cross-entropy. They are "
+        "tried from the largest on, until three in a row are worse than the best.",
+        [10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001],
+        type="array", items={"type": "number", "exclusiveMinimum": 0}, minItems=1, uniqueItems=True),
     "device": _key("Where features are computed; `cuda` without a GPU is an error.", "cpu", enum=["cpu", "cuda"]),
     "threads": _key("CPU threads that compute features; a head is fitted on one.", 1, type="integer", minimum=1,
         maximum=256),

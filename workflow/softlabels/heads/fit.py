@@ -20,11 +20,13 @@ from ..training.data import read_run
 from .logistic import Head, cross_entropies, heads
 
 BLOCK = 4096  # items that are predicted at a time
+WORSE = 3  # penalties in a row that are worse than the best one: smaller ones are not tried
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> dict[str, Any]:
     """Fit a head for each penalty; write the one of the lowest cross-entropy on the run's own validation labels.
 
+    From the largest penalty on, until WORSE in a row were worse than the best: smaller ones overfit, and take longest.
     There is nothing random in it, and the reference decides nothing: runs of one data set, split and label differ by
     their seed's split and labels alone.
 
@@ -53,7 +55,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             f"{inputs['labels']}: no item of the validation part of {inputs['split']} has a label to choose the "
             f"penalty by. Give the split a larger validation part, or check the label's options."
         )
-    best, facts = None, {"fits": []}
+    best, worse, facts = None, 0, {"fits": []}
     with threadpool_limits(1):  # sums in another order would be other bytes
         learned = data.learned
         for head in heads(features[learned], data.target[learned], weight[learned], recipe["penalties"]):
@@ -63,10 +65,12 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             print(f"penalty {head.penalty:g}: cross-entropy {head.ce:.4f} in training, {ce:.4f} in validation, "
                   f"{head.steps} steps", file=sys.stderr)  # fmt: skip
             if best is None or ce < facts["val_ce"]:
-                best, facts["val_ce"] = head, ce
+                best, facts["val_ce"], worse = head, ce, 0
+            elif (worse := worse + 1) == WORSE:
+                break
         best = best._replace(weight=best.weight.astype(np.float32), bias=best.bias.astype(np.float32))
         facts |= {"penalty": best.penalty, "encoder_sha256": io.sha256(inputs["encoder"])}
-        facts["edge"] = _told(facts["fits"], best.penalty)
+        facts["edge"] = _told(facts["fits"], best.penalty, recipe["penalties"])
         logits = np.concatenate([_logits(best, features[k : k + BLOCK]) for k in range(0, len(features), BLOCK)])
     _write_head(outputs["model"], best, data.classes, inputs, facts["encoder_sha256"])
     items = np.arange(len(logits))
@@ -79,12 +83,12 @@ def _logits(head: Head, features: np.ndarray) -> np.ndarray:
     return features.astype(np.float64) @ head.weight.astype(np.float64).T + head.bias
 
 
-def _told(fits: list[dict[str, Any]], chosen: float) -> bool:
+def _told(fits: list[dict[str, Any]], chosen: float, penalties: list[float]) -> bool:
     """Whether the chosen penalty is at the edge of several; the log says it, and what did not converge."""
     for fit in fits:
         if not fit["converged"]:
             print(f"penalty {fit['penalty']:g}: did not converge in {fit['steps']} steps", file=sys.stderr)
-    side = {fits[0]["penalty"]: "largest", fits[-1]["penalty"]: "smallest"}.get(chosen) if len(fits) > 1 else None
+    side = {max(penalties): "largest", min(penalties): "smallest"}.get(chosen) if len(penalties) > 1 else None
     if side:
         wider = "smaller" if side == "smallest" else "larger"
         print(f"The penalty {chosen:g} was chosen, the {side} of recipe.penalties: a {wider} one may be better.",
