@@ -15,7 +15,7 @@ def test_features_are_computed_once_and_another_penalty_fits_heads_anew_on_them(
 
     config = finished.configure("config/head.yaml", recipes__head=head, **options)
     assert "no problem was found" in finished.softlabels("check", config)
-    assert finished.planned(config=config) == {"encode": 1, "fit": 2, "evaluate": 2, "study": 1, "chain": 1}
+    assert finished.planned(config=config) == {"card": 1, "encode": 1, "fit": 2, "evaluate": 2, "study": 1, "chain": 1}
     finished.softlabels("run", config, "--cores", "2")
     assert finished.planned(config=config) == {}
     assert "Recipe head: linear heads on the features" in (root / "studies/tiny/table.md").read_text()
