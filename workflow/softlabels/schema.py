@@ -222,7 +222,8 @@ STUDY = {
         ["main", "differences", "confidence", "strata", "truth", "references", "paper", "further", "recall",
         "structure"], type="array",
         items={"registry": "table"}, minItems=1, uniqueItems=True),
-    "figures": _key("Figures; null: `embedding` and `curves`, and of a study that varies something `over` alone.",
+    "figures": _key("Figures; null: `embedding` and `curves`; of a study that varies something `over` alone, of one "
+        "whose points have names `points`.",
         None, anyOf=[{"type": "array", "items": {"registry": "figure"}, "uniqueItems": True}, {"type": "null"}]),
     "vary": _key("Values of keys of the study's data sets, splits, recipes or labels, such as `recipe.epochs: [5, 10]` "
         "(`source.votes` is short for `dataset.source.votes`): the study runs all combinations.", {}, type="object",
