@@ -188,7 +188,8 @@ def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_com
     restored = schema.restored({"recipe": before["recipe"], "seed": 0}, schema.of_command())
     assert (restored["recipe"] if place == "recipe" else restored["recipe"]["loss"])["new"] == 0
     given = {"recipe": recipe(0.5)}
-    again = {"recipe": {**recipe(0.5), "compile": False}}
+    neutral = {"compile": False, "train": "all", "upscale": None, "shuffle_buffer": None}
+    again = {"recipe": {**recipe(0.5), **neutral}}
     assert schema.restored(given, schema.of_command()) == again
 
 

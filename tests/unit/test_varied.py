@@ -20,6 +20,7 @@ from softlabels.plan import Plan
 from softlabels.provenance import audit, manifest
 from softlabels.provenance.explain import explain
 from softlabels.resources import extent
+from softlabels.studies.ledger_view import Ledger
 
 RAW = {
     "datasets": {"shapes": {"source": {"kind": "synthetic", "items": 60, "votes": 3}}},
@@ -454,6 +455,31 @@ def test_a_figure_shows_each_metric_in_rows_of_the_other_keys(made):
     due = [row["value"] for row in rows(made) if wanted.items() <= {**row, "runs": None, "files": None}.items()]
     assert list(y) == due
     assert [round(value) for value in x] == [1, 2]
+
+
+def test_a_figure_shows_each_point_in_a_row(made):
+    options = {"kind": "points", "metrics": None}
+    told = {"study": "s", "labels": ["hard", "soft"], "seeds": [0, 1], "figure": options}
+    draw = registry.load("figure", "points")
+    figure = draw(told, {"cells": made / "studies/s/cells.parquet"})
+    assert len(figure.axes) == 2  # metrics
+    ledger = Ledger(io.read_table(made / "studies/s/cells.parquet")[0])
+    rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert len(rows) == len(set(rows)) == len(ledger.blocks)
+    marks = {mark.get_label(): mark for mark in figure.axes[0].containers}
+    for label in ("hard", "soft"):
+        means = [ledger.get(block, label, ledger.main[0])["mean"]["value"] for block in ledger.blocks]
+        assert marks[label][0].get_xdata() == pytest.approx(means)
+    figure = draw({**told, "figure": {**options, "metrics": ["kl@clear"]}}, {"cells": made / "studies/s/cells.parquet"})
+    assert figure.axes[0].get_title() == "KL ↓, clear"
+
+
+def test_a_study_whose_points_have_names_is_drawn_by_point():
+    points = [{"name": "one"}, {"name": "two", "recipe.epochs": 2}]
+    found = config.resolve(raw_of(points=points))["studies"]["s"]["figures"]
+    assert found == [{"kind": "points", "metrics": None}]
+    (problem,) = problems(points=points, figures=[{"kind": "points", "metrics": ["kl@clear", "kll"]}])
+    assert problem == "  - studies.s.figures: points has 'kll', no metric of this study; did you mean 'kl'?"
 
 
 def test_what_is_done_is_counted(made):

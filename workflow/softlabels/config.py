@@ -289,10 +289,13 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             names = [name_of(kind, chosen) for chosen in study[f"{kind}s"]]
             for double in sorted({found for found in names if names.count(found) > 1}):
                 yield f"studies.{name}.{kind}s: two of them are called '{double}'. Remove or rename one."
-        for table in study["tables"]:
-            for metric in set(table.get("metrics") or ()) - set(metrics):
-                hint = _nearest(metric, metrics, "there are")
-                yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
+        for section in ("tables", "figures"):
+            for shows in study[section]:
+                named = {chosen.partition("@")[0] if section == "figures" else chosen: None
+                         for chosen in shows.get("metrics") or ()}  # fmt: skip
+                for metric in named.keys() - metrics.keys():
+                    hint = _nearest(metric, metrics, "there are")
+                    yield f"studies.{name}.{section}: {shows['kind']} has '{metric}', no metric of this study; {hint}"
         pairs = dict.fromkeys((p.dataset, label) for p in config.grids[name] for label in p.labels.values())
         for dataset, label in pairs:
             why = _of_votes(config["labels"][label])

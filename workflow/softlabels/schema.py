@@ -238,14 +238,16 @@ STUDY = {
         ["main", "differences", "confidence", "strata", "truth", "references", "paper", "further", "recall",
         "structure"], type="array",
         items={"registry": "table"}, minItems=1, uniqueItems=True),
-    "figures": _key("Figures; null: `embedding` and `curves`, and of a study that varies something `over` alone.",
+    "figures": _key("Figures; null: `embedding` and `curves`; of a study that varies something `over` alone, of one "
+        "whose points have names `points`.",
         None, anyOf=[{"type": "array", "items": {"registry": "figure"}, "uniqueItems": True}, {"type": "null"}]),
     "vary": _key("Values of keys of the study's data sets, splits, recipes or labels, such as `recipe.epochs: [5, 10]` "
         "(`source.votes` is short for `dataset.source.votes`): the study runs all combinations.", {}, type="object",
         additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True}),
     "points": _key("In place of `vary`, the combinations themselves, each a mapping of keys to values. Where each has "
         "a `name`, tables have one column with it in place of the keys.", [], type="array",
-        items={"type": "object", "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 60}}}),
+        items={"type": "object", "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 60, "description": "What tables call the point."}}}),
     "limit": _key("How many trainings a study that varies something may ask for, without those that leave a "
         "fold out.", 1000, type="integer", minimum=1),
 }  # fmt: skip

@@ -176,6 +176,11 @@ def interval(aggregate: dict[str, dict[str, Any]]) -> str:
     return f"[{', '.join(aggregate[end]['printed'] for end in ('low', 'high'))}]" if "low" in aggregate else NONE
 
 
+def half_width(aggregate: dict[str, dict[str, Any]]) -> float:
+    """Half of the interval of a mean over seeds; 0 where there is none."""
+    return (aggregate["high"]["value"] - aggregate["low"]["value"]) / 2 if "low" in aggregate else 0.0
+
+
 def cut(texts: list[str], most: int) -> list[str]:
     """The first texts, and how many more there are."""
     return [*texts[:most], *[f"and {len(texts) - most} more"] * (len(texts) > most)]

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ... import drawing, io
 from ...columns import heads, number, percent
-from ..ledger_view import Block, Ledger
+from ..ledger_view import Block, Ledger, half_width
 
 ENTRY = {
     "about": "Each metric of the main table over a number that the study varies, with intervals over seeds and images.",
@@ -90,7 +90,7 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: 
         for block in blocks:
             found = ledger.get(block, label, metric)
             if found and math.isfinite(mean := found["mean"]["value"]):
-                points.append((scale.beside(block[place], share), mean, _half(found)))
+                points.append((scale.beside(block[place], share), mean, half_width(found)))
         x, y, half = zip(*points, strict=True) if points else ((), (), ())
         form = {"marker": "o", "markersize": 3, "linewidth": 1.1, "capsize": 2.5, **look}
         axes.errorbar(x, y, half if any(half) else None, label=drawing.name(label), **form)
@@ -104,11 +104,6 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: 
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels(map(drawing.name, ticks))
     axes.grid(alpha=0.25, linewidth=0.5)
-
-
-def _half(found: dict[str, dict]) -> float:
-    """Half of the interval of a mean over seeds; 0 where there is none."""
-    return (found["high"]["value"] - found["low"]["value"]) / 2 if "low" in found else 0.0
 
 
 def _readable(scale: Scale) -> list[str]:
