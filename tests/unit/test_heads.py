@@ -23,7 +23,7 @@ from softlabels.errors import Problems, UserError
 from softlabels.heads import encode, fit
 from softlabels.networks import base as networks
 from softlabels.plan import Plan
-from softlabels.provenance import audit, manifest
+from softlabels.provenance import audit, explain, manifest
 
 RUN = {"dataset": "shapes", "split": "random", "recipe": "head", "label": "soft", "seed": 0}
 
@@ -174,6 +174,13 @@ def test_tables_say_what_the_heads_are_and_leave_out_what_needs_features(results
     assert {path.rpartition("/")[2] for path in plan.manifests("small")} >= {
         "head.manifest.json", "features.manifest.json"
     }  # fmt: skip
+
+
+def test_a_number_is_followed_to_the_head_its_penalty_and_the_frozen_network(results):
+    text = explain.render(explain.explain(str(results / "studies/small/table.csv"), "soft", "kl"))
+    assert "softlabels fit" in text and "softlabels encode" in text
+    assert "penalty: " in text and "train head" in text
+    assert "missing" not in text
 
 
 def test_a_head_predicts_new_images_with_its_encoder(results, plan, tmp_path):
