@@ -79,7 +79,8 @@ LEVERS = {
 
 # MB of a command that has hardly anything to do: the interpreter and its libraries.
 IDLE = {"data": 130, "label": 135, "split": 152, "references": 168, "train": 680, "adopt": 145,
-        "encode": 680, "fit": 700, "evaluate": 215, "embed": 215, "study": 220, "card": 250, "figure": 295, "chain": 65}  # fmt: skip
+        "encode": 680, "fit": 700, "evaluate": 215, "embed": 215, "study": 220,
+        "card": 250, "figure": 295, "chain": 65}  # fmt: skip
 COMPILER, COMPILING = 930, 120  # MB and seconds of torch.compile: PyTorch's part and a C++ compiler; a deep network's
 CUDA = 3000  # MB of main memory that the libraries of a GPU take; estimated, not measured
 MOST_HELD = 8000  # MB of images: beyond it they are read from their file, batch by batch
