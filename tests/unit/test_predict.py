@@ -200,7 +200,10 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, folder):
     (tmp_path / "text").write_text("no model")
     save_file({"a": torch.zeros(2)}, tmp_path / "foreign.safetensors")
     for name in ("text", "foreign.safetensors", "absent"):
-        with pytest.raises(UserError, match=rf"{name}: is no model of softlabels .* Name the model.safetensors of a"):
+        with pytest.raises(
+            UserError,
+            match=rf"{name}: is no model of softlabels .* Name the model.safetensors, or head.safetensors, of a",
+        ):
             predict.predict_folder(tmp_path / name, folder, tmp_path / "out.csv")
     assert not (tmp_path / "out.csv").exists()
 
