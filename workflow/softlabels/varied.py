@@ -302,7 +302,7 @@ def _figures(name: str, study: dict[str, Any], grid: list[Point], problems: dict
     keys, numbers = list(values), [key for key in values if len({*map(number, values[key])} - {None}) > 1]
     of_key = dict(zip(keys, heads(keys), strict=True))
     if study["figures"] is None:
-        study["figures"] = [{"kind": "over", "key": None}] if numbers else [] if keys else figures(DEFAULT_FIGURES)
+        study["figures"] = figures(["over"] if numbers else [] if keys else DEFAULT_FIGURES)
     chosen = []
     for figure in study["figures"]:
         if figure["kind"] != "over":
