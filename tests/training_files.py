@@ -23,7 +23,8 @@ from softlabels.training.loop import Trainer
 
 # The schema's defaults (a unit test compares them): written out, so that GPU tests need no packages to read YAML.
 RECIPE: dict[str, Any] = {
-    "network": {"kind": "compact"}, "weights": "none", "dropout": 0.0, "epochs": 60, "hold": "epochs", "batch": 128,
+    "network": {"kind": "compact"}, "train": "all", "weights": "none", "upscale": None, "dropout": 0.0, "epochs": 60,
+    "hold": "epochs", "batch": 128, "shuffle_buffer": None,
     "rate": 0.1, "optimiser": {"kind": "sgd", "momentum": 0.9, "weight_decay": 0.0005}, "warmup_epochs": 0.0,
     "schedule": {"kind": "cosine"}, "loss": {"kind": "cross_entropy"}, "class_weight": "none",
     "augment": {"flips": "both", "quarter_turns": True, "zoom": 1.0, "zoom_probability": 0.3, "hue": 0.0,
@@ -99,7 +100,12 @@ def trainer(
 ) -> Trainer:
     """A trainer that has not begun."""
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
-    model = model or base.build(recipe["network"], len(data.classes), seed, dropout=recipe["dropout"])[0]
+    model = (
+        model
+        or base.build(recipe["network"], len(data.classes), seed, dropout=recipe["dropout"], upscale=recipe["upscale"])[
+            0
+        ]
+    )
     device = torch.device(device)
     model = model.to(device, memory_format=torch.channels_last)
     return Trainer(recipe, seed, data, Images(inputs["images"], device), model, device)

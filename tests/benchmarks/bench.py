@@ -124,7 +124,12 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # with what it has started
     if given.file:
-        found = of_file(given.file)
+        try:
+            found = of_file(given.file)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            parser.error(
+                f"--from {given.file}: is no bench.json of tests/gpu/measure.sh ({type(error).__name__}: {error})"
+            )
         lines.keep(found)
         lines.show(found, "gpu")
         return

@@ -71,12 +71,16 @@ RULES = {{  # name: inputs, outputs
     "train": ([DATA + "images.npy", DATA + "items.parquet", LABEL + "all.parquet", *TABLES], [RUN + f for f in (
         "model.safetensors", "history.parquet", "predictions.parquet", "features.npy", "model.manifest.json")]),
     "evaluate": (
-        [RUN + "predictions.parquet", RUN + "features.npy", *TABLES, DATA + "items.parquet", LABEL + "all.parquet"],
-        [RUN + "scores/standard.parquet", RUN + "scores/standard.manifest.json"]),
-    "references": (TABLES, [REFERENCE + "/standard.parquet", REFERENCE + "/standard.manifest.json"]),
+        [RUN + "predictions.parquet", RUN + "features.npy", DATA + "annotations.parquet", *TABLES,
+         DATA + "items.parquet", LABEL + "all.parquet"],
+        [RUN + "scores/standard" + end for end in (".parquet", ".terms.parquet", ".manifest.json")]),
+    "references": (
+        [DATA + "annotations.parquet", *TABLES],
+        [REFERENCE + "/standard.parquet", REFERENCE + "/standard.manifest.json"]),
     "embed": ([RUN + "features.npy", *TABLES], [STUDY + TSNE + ".parquet", STUDY + TSNE + ".manifest.json"]),
     "study": (
-        of_study(RUN + "scores/standard.parquet", RUN + "predictions.parquet", REFERENCE + "/standard.parquet")
+        of_study(RUN + "scores/standard.parquet", RUN + "scores/standard.terms.parquet", RUN + "predictions.parquet",
+                 REFERENCE + "/standard.parquet")
         + of_study(DATA + "items.parquet", DATA + "reference.parquet"),
         [STUDY + f for f in ("config.json", "table.csv", "table.md", "table.tex", "cells.parquet", "items.csv",
                              "config.manifest.json")]),

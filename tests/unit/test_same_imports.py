@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KNOWN = {
     ("config.yaml", "synthetic"): "38a2fba1537c9dc0a87837e44ba075d6e2c1ede5592f2ee02c39380656954735",
     ("tiny.yaml", "tiny_synthetic"): "38a2fba1537c9dc0a87837e44ba075d6e2c1ede5592f2ee02c39380656954735",
-    ("dcic_like.yaml", "dcic_like_synthetic"): "9b3a9e3222caba9ac4930d2314a05985c4b96cf814ada247e75d549f49b5effe",
+    ("dcic_effective.yaml", "dcic_effective"): "9b3a9e3222caba9ac4930d2314a05985c4b96cf814ada247e75d549f49b5effe",
     ("mice_bone_like.yaml", "mice_bone_like"): "cbda450032f514a3c3755ed78cc8d73ee30b759f4c23d766722e6e6990994d7a",
     ("paper.yaml", "paper_synthetic"): "38a2fba1537c9dc0a87837e44ba075d6e2c1ede5592f2ee02c39380656954735",
     ("cifar10h.yaml", "cifar10h"): "8993b7cbae0c40b996a4d53e1698d2e2b70308bcf7d7ecb789d7c3d25ce8a310",

@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from softlabels.networks.base import Body, Classifier
 from softlabels.training import augmentation, checkpoint, loop, memory, train
 from softlabels.training.data import Images
 from softlabels.training.deliveries import expected
-from softlabels.training.loop import Trainer
+from softlabels.training.loop import Trainer, buffered
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"flips": "none", "quarter_turns": False}  # no augmentation
@@ -107,6 +108,35 @@ def test_an_epoch_is_a_permutation_of_the_training_part(inputs):
     first, second = made.order(1), made.order(2)
     assert sorted(first) == sorted(second) == np.flatnonzero(np.arange(60) % 5 < 3).tolist()
     assert first.tolist() != second.tolist()
+
+
+@pytest.mark.parametrize("buffer", [1, 2, 10, 99, 100, 1000])
+def test_a_shuffle_buffer_gives_each_item_once_and_none_before_it_has_come_in(buffer):
+    order = buffered(100, buffer, np.random.default_rng(3))
+    assert sorted(order) == list(range(100))
+    place = np.argsort(order)
+    assert (place >= np.arange(100) - buffer + 1).all()
+    assert (order.tolist() == list(range(100))) == (buffer == 1)
+    assert buffered(0, buffer, np.random.default_rng(3)).tolist() == []
+
+
+def test_a_shuffle_buffer_draws_each_that_it_holds_as_often():
+    """Of a list of 3 and a buffer of 2: 0 or 1 first; then 2 has come in. Four orders, each with probability 1/4."""
+    draws = np.random.default_rng(0)
+    counts = Counter(tuple(buffered(3, 2, draws).tolist()) for _ in range(4000))
+    assert counts.keys() == {(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0)}
+    assert all(abs(count - 1000) < 120 for count in counts.values())  # 4.4 standard deviations
+
+
+def test_a_buffered_order_runs_over_the_classes_of_the_reference_and_is_the_same_for_all_labels(own):
+    soft, hard = (trainer(own | {"labels": own[of]}, recipe(shuffle_buffer=1)) for of in ("labels", "hard"))
+    classes = soft.data.reference.argmax(axis=1)[soft.order(1)]
+    assert classes.tolist() == sorted(classes)
+    assert soft.order(1).tolist() == soft.order(2).tolist() == hard.order(1).tolist()
+    wide = trainer(own, recipe(shuffle_buffer=5))
+    assert wide.order(1).tolist() != wide.order(2).tolist() != soft.order(1).tolist()
+    assert sorted(wide.order(2)) == sorted(soft.order(1))
+    assert len({each.hashes["order_sha256"] for each in (soft, hard, wide)}) == 2
 
 
 def test_hard_and_soft_runs_of_one_seed_share_weights_and_order_and_other_seeds_do_not(tmp_path, inputs):

@@ -188,6 +188,30 @@ def test_points_need_not_be_a_product_and_a_key_that_one_leaves_out_is_the_base_
     assert plan.card_splits("shapes__votes_9") == [("random", 0), ("random", 1)]
 
 
+def test_points_with_names_have_one_column_in_place_of_their_keys():
+    points = [{"name": "all as it is"}, {"name": "fewer, longer", "source.votes": 9, "recipe.epochs": 8}]
+    plan = Plan(raw_of(points=points))
+    assert [found.values for found in plan.config.grids["s"]] == [
+        {"dataset.point": "all as it is"},
+        {"dataset.point": "fewer, longer"},
+    ]
+    told = plan.of("study", study="s")
+    assert told["varied"] == ["dataset.point"]
+    assert [point["names"] for point in told["points"]] == [
+        ["shapes", "random", "quick"],
+        ["shapes__votes_9", "random", "quick__epochs_8"],
+    ]
+
+
+def test_names_of_points_are_all_there_and_differ():
+    (problem,) = problems(points=[{"name": "one"}, {"recipe.epochs": 1}])
+    assert problem == "  - studies.s.points: 1 of 2 have no name. Name all, or none."
+    (problem,) = problems(points=[{"name": "one"}, {"name": "one", "recipe.epochs": 1}])
+    assert problem == "  - studies.s.points: two are called 'one'. Rename one."
+    (problem,) = problems(vary={"name": ["one", "two"]})
+    assert problem.startswith("  - studies.s: found the key 'name', expected one that begins with")
+
+
 def test_a_study_that_varies_nothing_is_told_nothing_new():
     told = Plan(RAW).of("study", study="s")
     assert not told.keys() & {"varied", "points"}
@@ -306,6 +330,9 @@ def test_what_is_seldom_meant_is_told_of_the_point():
     vary = {"recipe.augment.hue": [0, 0.1]}
     (warning,) = config.warnings(config.resolve(raw_of(vary=vary)))
     assert warning.startswith("studies.s, point 2 (recipe.augment.hue 0.1): recipes.quick: augment.hue can make")
+    vary |= {"recipe.epochs": [1, 2, 3]}
+    (warning,) = config.warnings(config.resolve(raw_of(vary=vary)))
+    assert "augment.hue (and 2 other recipes of the study) can make the labels of shapes wrong" in warning
 
 
 def test_values_stand_on_an_axis_by_their_numbers_and_words_to_their_right():

@@ -344,6 +344,8 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             yield from _twice(name, recipe, config["data_folder"])
             continue
         warmup, epochs, of_file = recipe["warmup_epochs"], recipe["epochs"], recipe["weights"] == "file"
+        if lack := registry.lack_of_weights(recipe["network"]["kind"], recipe["weights"]):
+            yield f"recipes.{name}.{lack}"
         if of_file and not recipe["weights_file"]:
             yield f"recipes.{name}.weights_file: missing; 'weights: file' needs the path of the weights."
         if recipe["weights_file"] and not of_file:
@@ -476,6 +478,9 @@ def _seldom_meant(config: Configuration, study: str) -> Iterator[str]:
                 f"splits.{name}: is the published one, so all seeds have the same test items: they differ in training "
                 f"alone, and their standard deviation says nothing of other test items"
             )
+    synthetic = {point.recipe: point.dataset for point in reversed(grid)
+                 if config["datasets"][point.dataset]["source"]["kind"] == "synthetic"}  # fmt: skip
+    moving: dict[str, list[str]] = {}
     for name in varied.used(grid, "recipe"):
         recipe = config["recipes"][name]
         if maker(recipe) == ADOPTED:
@@ -487,9 +492,11 @@ def _seldom_meant(config: Configuration, study: str) -> Iterator[str]:
             yield f"recipes.{name}: class_weight per_class moves the optimum of soft labels away from the labels"
         unchanged = {"hue": 0, "saturation": [1, 1], "zoom": 1}
         moved = [key for key, neutral in unchanged.items() if recipe["augment"][key] != neutral]
-        for dataset in varied.used(grid, "dataset"):
-            if moved and config["datasets"][dataset]["source"]["kind"] == "synthetic":
-                yield (
-                    f"recipes.{name}: augment.{' and augment.'.join(moved)} can make the labels of {dataset} wrong: "
-                    f"colour and shape are its classes"
-                )
+        if moved and name in synthetic:
+            moving.setdefault(" and augment.".join(moved), []).append(name)
+    for moved, names in moving.items():
+        others = f" (and {len(names) - 1} other recipes of the study)" if len(names) > 1 else ""
+        yield (
+            f"recipes.{names[0]}: augment.{moved}{others} can make the labels of {synthetic[names[0]]} wrong: colour "
+            f"and shape are its classes"
+        )

@@ -60,8 +60,14 @@ def of_step(recipe: dict[str, Any], batch: int, area: int, number: int = 4) -> f
         area: pixels of an image.
         number: bytes of each number that the network keeps for the backward pass.
     """
+    area = seen(recipe, area)
     kept = IN_FLIGHT * registry.size_of_network(recipe["network"]["kind"])["activations"] * number
     return batch * area * (kept + 4 * (PIPELINE + is_coloured(recipe) * COLOURED))
+
+
+def seen(recipe: dict[str, Any], area: int) -> int:
+    """Pixels that the network sees of an image of so many: those that it is enlarged to."""
+    return recipe["upscale"] ** 2 if recipe.get("upscale") else area
 
 
 def of_weights(recipe: dict[str, Any]) -> float:
@@ -81,6 +87,7 @@ def beside_images(recipe: dict[str, Any], items: int, area: int, classes: int) -
         classes: how many.
     """
     batch, number = min(recipe["batch"], items), 4 if recipe["precision"] == "float32" else 2
+    area = seen(recipe, area)
     each = 4 * (PREDICTED + PREDICTED_SHARE * registry.size_of_network(recipe["network"]["kind"])["activations"])
     of_predictions = min(PREDICTED_PIXELS, PREDICTED_BATCHES * batch * area) * each
     of_items = items * (8 * classes + 80)  # targets, and the draws of an epoch

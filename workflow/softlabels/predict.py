@@ -60,7 +60,7 @@ def load(path: str | Path, device: str = "cpu") -> Model:
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise UserError(f"{path}: is no model of softlabels ({error}). Name the model.safetensors of a run.") from None
     whole_float32()
-    network, _ = build(about["network"], len(about["classes"]), seed=0)
+    network, _ = build(about["network"], len(about["classes"]), seed=0, upscale=about.get("upscale"))
     network.load_state_dict(state)
     return Model(network.eval().to(device), about["classes"], about["height"], about["width"], about.get("images", {}))
 

@@ -67,7 +67,8 @@ FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
     "source": {"gives": ("votes", "exact"), "memory": int},
     "split": {"fixed": bool},
-    "network": {"parameters": int, "features": int, "multiplications": int, "activations": int, "captured": bool},
+    "network": {"parameters": int, "features": int, "multiplications": int, "activations": int, "captured": bool,
+                "weights": ("imagenet", "pretrained", "packaged")},
     "loss": {"captured": bool},
     "optimiser": {"captured": bool},
 }  # fmt: skip
@@ -179,6 +180,15 @@ def entry(kind: str, name: str) -> dict[str, Any]:
         if not re.search(rf"^def {function}\(", text, re.MULTILINE):
             raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
     return {**about, **found}
+
+
+def lack_of_weights(name: str, weights: str) -> str:
+    """Why a network cannot begin with such weights (a recipe's ``weights``), in words; nothing where it can."""
+    known = entry("network", name).get("weights", [])
+    there = ["none", *([known] if isinstance(known, str) else known), "file"]
+    if weights in there:
+        return ""
+    return f"weights: found '{weights}', which the network {name} does not have; there are: {', '.join(there)}."
 
 
 def size_of_network(name: str) -> dict[str, int]:

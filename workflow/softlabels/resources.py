@@ -250,6 +250,7 @@ class _Estimates:
         size, settings, network = self.size(dataset), self.config["recipes"][recipe], self.network(recipe)
         train, val, test = self.parts(dataset, split)
         batch, area, coloured = min(settings["batch"], train), size.area, gpus.is_coloured(settings)
+        seen = gpus.seen(settings, area)
         on_gpu = settings["device"] == "cuda"
         held = size.items * (700 + 8 * network["features"]) / MB + size.numbers(60)
         if on_gpu:  # images are in the file's pages, and on the GPU
@@ -260,10 +261,10 @@ class _Estimates:
         learned = settings["epochs"] * train  # images that a step learns from, and those that are only predicted
         shown = settings["epochs"] * val + size.items
         if on_gpu:
-            of_image, steps = area * network["activations"] * SECONDS_OF_ACTIVATION, (learned + shown) / batch
+            of_image, steps = seen * network["activations"] * SECONDS_OF_ACTIVATION, (learned + shown) / batch
             seconds = 20 + steps * SECONDS_OF_STEP
         else:
-            of_image, seconds = 3e-5 + area * network["multiplications"] * SECONDS_OF_MULTIPLICATION, 5
+            of_image, seconds = 3e-5 + seen * network["multiplications"] * SECONDS_OF_MULTIPLICATION, 5
         seconds += (
             (learned * (1 + 0.4 * coloured) + shown * FORWARD) * of_image / _speedup(on_gpu or settings["threads"])
         )

@@ -131,12 +131,21 @@ LABEL = {
 
 RECIPE = {
     "network": _key("Network (required).", registry="network"),
-    "weights": _key("Initial weights of all but the last layer.", "none", enum=["none", "imagenet", "file"]),
+    "train": _key("Which part of the network is trained.", "all", neutral="all", enum=["all"]),
+    "weights": _key("Initial weights of all but the last layer - random ones, those learned from ImageNet, those that "
+        "timm has for the network's name (`pretrained`), those of a package of the lock file (`packaged`), or of a "
+        "file.", "none", enum=["none", "imagenet", "pretrained", "packaged", "file"]),
     "weights_file": _key("For `weights: file`, safetensors or PyTorch weights.", None, type=["string", "null"]),
+    "upscale": _key("Side that square images are enlarged to before the network sees them, for networks that were "
+        "trained on larger ones.", None, neutral=None, type=["integer", "null"], minimum=8, maximum=4096),
     "dropout": _key("Share of features dropped before the head.", 0, type="number", minimum=0, exclusiveMaximum=1),
     "epochs": _key("Passes over the training part.", 60, type="integer", minimum=1),
     "hold": _key("What is equal across labels where a label drops items.", "epochs", enum=["epochs", "steps"]),
     "batch": _key("Images a step.", 128, type="integer", minimum=2),
+    "shuffle_buffer": _key("Null shuffles all training items in each epoch. A number is the size of a shuffle buffer "
+        "(as `tf.data` has it) that runs over the items sorted by the class that the reference finds most probable, as "
+        "where a list that lies in order of the classes is shuffled too little.",
+        None, neutral=None, type=["integer", "null"], minimum=1),
     "rate": _key("Base learning rate.", 0.1, type="number", exclusiveMinimum=0),
     "optimiser": _key("How gradients become steps.", "sgd", registry="optimiser"),
     "momentum": _key("Short for optimiser.momentum.", moved="optimiser.momentum"),
@@ -218,8 +227,9 @@ STUDY = {
     "vary": _key("Values of keys of the study's data sets, splits, recipes or labels, such as `recipe.epochs: [5, 10]` "
         "(`source.votes` is short for `dataset.source.votes`): the study runs all combinations.", {}, type="object",
         additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True}),
-    "points": _key("In place of `vary`, the combinations themselves, each a mapping of keys to values.", [],
-        type="array", items={"type": "object"}),
+    "points": _key("In place of `vary`, the combinations themselves, each a mapping of keys to values. Where each has "
+        "a `name`, tables have one column with it in place of the keys.", [], type="array",
+        items={"type": "object", "properties": {"name": {"type": "string", "minLength": 1, "maxLength": 60}}}),
     "limit": _key("How many trainings a study that varies something may ask for, without those that leave a "
         "fold out.", 1000, type="integer", minimum=1),
 }  # fmt: skip

@@ -26,6 +26,9 @@ LONGEST = 80  # characters of a name
 LONGEST_FILE = 230  # characters of the names in a file's name; file systems take 255
 SAYS_NOTHING = {"dataset.about", "dataset.paper"}  # no image, label or number depends on them
 DEFAULT_FIGURES = ["embedding", "curves"]
+# The key of points that have names, in place of the keys that they vary. It begins like one of a data set because the
+# numbers that need no network may differ from point to point, too.
+NAME, NAMED = "name", "dataset.point"
 Wrong = Callable[[Any, dict[str, Any], tuple[str, ...]], Iterable[str]]
 Finish = Callable[[str, dict[str, Any]], None]
 
@@ -149,16 +152,26 @@ class _Expansion:
                 f"{self.place}: found {total:,} runs, expected at most {study['limit']:,}. Vary less, or set limit: "
                 f"{total} in the study."
             )
-        elif self.keys and not self.problems:
+        elif self.keys and self._well_named() and not self.problems:
             points = [point for base in bases for point in self._of_base(base)]
             return [] if self.problems else points
         return []
+
+    def _well_named(self) -> bool:
+        """Whether all points have names, each its own, or none has one; a problem where not."""
+        names = [point.get(NAME) for point in self._points()]
+        if None in names and len({*names}) > 1:
+            self.problem(f"{self.place}.points: {names.count(None)} of {len(names)} have no name. Name all, or none.")
+        for double in dict.fromkeys(name for name in names if name is not None and names.count(name) > 1):
+            self.problem(f"{self.place}.points: two are called '{double}'. Rename one.")
+        return not self.problems
 
     @cached_property
     def keys(self) -> list[Key]:
         """The varied keys; a problem for each that there is not."""
         told = [self.study["vary"]] if self.study["vary"] else self.study["points"]
-        keys = list(filter(None, map(self._key, dict.fromkeys(key for point in told for key in point))))
+        written = dict.fromkeys(key for point in told for key in point if key != NAME or self.study["vary"])
+        keys = list(filter(None, map(self._key, written)))
         for first, second in itertools.combinations(keys, 2):
             if first[1:] == second[1:]:
                 self.problem(f"{self.place}: '{first.text}' and '{second.text}' are the same key. Remove one.")
@@ -217,7 +230,7 @@ class _Expansion:
                 self.problem(text, of=f"{self.place} the same")
                 continue
             texts = {key: " / ".join(dict.fromkeys(filter(None, said))) or None for key, said in values.items()}
-            texts = {key.text: texts[key.text] for key in self.keys}
+            texts = {NAMED: point[NAME]} if NAME in point else {key.text: texts[key.text] for key in self.keys}
             yield Point(*names[:3], dict(zip(labels, names[3:], strict=True)), base, texts)
 
     def _made(self, kind: str, base: str, changes: dict[Key, Any], k: int) -> tuple[str, dict[str, Any]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn import functional as F
 
 from .. import keyed, registry
 from ..errors import UserError
@@ -27,10 +29,14 @@ class Body:
 
 
 class Classifier(nn.Module):
-    """Body, dropout (0 by default) and a linear head; normalises its input with constants kept in its state."""
+    """Body, dropout (0 by default) and a linear head; normalises its input with constants kept in its state.
 
-    def __init__(self, body: Body, classes: int, dropout: float = 0.0):
+    With ``upscale``, images are enlarged to squares of that side first (bilinear).
+    """
+
+    def __init__(self, body: Body, classes: int, dropout: float = 0.0, upscale: int | None = None):
         super().__init__()
+        self.upscale = upscale
         self.body = body.module
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(body.width, classes)
@@ -39,6 +45,8 @@ class Classifier(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Pooled (GAP) features ``[B, F]`` of images float32 ``[B, 3, H, W]`` in 0..1."""
+        if self.upscale:
+            images = F.interpolate(images, (self.upscale, self.upscale), mode="bilinear", align_corners=False)
         mean, std = self.mean, self.std
         if not images.is_cuda and images.is_contiguous(memory_format=torch.channels_last):
             # As wide as a row: a CPU would take each pixel's three numbers by themselves, ten times as slowly.
@@ -59,15 +67,59 @@ def build(
     weights: str = "none",
     weights_file: Path | None = None,
     dropout: float = 0.0,
+    upscale: int | None = None,
 ) -> tuple[Classifier, Body]:
     """A classifier of C classes whose initial weights are keyed by (seed, network); its keywords are a recipe's.
 
-    ``options`` is the recipe's ``network``, ``weights_file`` safetensors or PyTorch state of the body.
+    ``options`` is the recipe's ``network``, ``weights_file`` safetensors or PyTorch state of the body. A UserError
+    where there are no such weights of this network.
     """
     kind = options["kind"]
+    if lack := registry.lack_of_weights(kind, weights):
+        raise UserError(lack)
     torch.manual_seed(keyed.torch_seed(f"initial weights of {kind}", seed))
     body = registry.load("network", kind)(options, weights, weights_file)
-    return Classifier(body, classes, dropout), body
+    return Classifier(body, classes, dropout, upscale), body
+
+
+def require_fit(network: Classifier, name: str, height: int, width: int) -> None:
+    """Refuse a network that cannot take images of this size, or whose features are not pooled, by trying one image.
+
+    Args:
+        network: on any device, ``meta`` too, on which nothing is computed.
+        name: what messages call it.
+        height, width: of the data set's images, in pixels.
+    """
+    if network.upscale and (height != width or height > network.upscale):
+        raise UserError(
+            f"recipe.upscale: {network.upscale} enlarges square images of at most that side, found images of {height} "
+            f"x {width} pixels. Remove it, or give the source pixels: {network.upscale}."
+        )
+    shown = f"{network.upscale} x {network.upscale}" if network.upscale else f"{height} x {width}"
+    learning = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            found = network.features(torch.zeros(1, 3, height, width, device=network.mean.device))
+    except (AssertionError, RuntimeError, ValueError) as error:  # each network has its own way to say it
+        side = getattr(network.body, "pretrained_cfg", {}).get("input_size", (3, 0, 0))[-1]
+        remedy = f"Set recipe.upscale: {side}" if side >= max(height, width) else "Give the source other pixels"
+        raise UserError(
+            f"The network {name} cannot take images of {shown} pixels ({_first_line(error)}). {remedy}, or choose "
+            f"another network."
+        ) from None
+    finally:
+        network.train(learning)
+    if not isinstance(found, torch.Tensor) or tuple(found.shape) != (1, network.head.in_features):
+        what = f"an array {list(found.shape)}" if isinstance(found, torch.Tensor) else type(found).__name__
+        raise UserError(
+            f"The network {name} gives {what} for one image, expected pooled features [1, {network.head.in_features}]. "
+            f"Choose a network with global pooling."
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def whole_float32() -> None:
@@ -114,18 +166,34 @@ def of_timm(model: str, weights: str, weights_file: Path | None) -> Body:
     """The body of timm's ``model`` with random, downloaded or local weights; a UserError if they cannot be had."""
     import timm
 
+    hub = weights in ("imagenet", "pretrained")
     try:
-        module = timm.create_model(model, pretrained=weights == "imagenet", num_classes=0)
+        module = timm.create_model(model, pretrained=hub, num_classes=0)
     except Exception as error:  # the hub raises a dozen types for "no network"
-        if weights != "imagenet":
+        if "." in model or model not in timm.list_models():
+            _require_known(model)
+        if not hub:
             raise
-        reason = str(error).strip().split("\n")[0]
         raise UserError(
-            f"The ImageNet weights of {model} cannot be had ({type(error).__name__}: {reason}). Connect to the "
-            f"network once (they are then cached), or download them elsewhere and set weights: file and "
+            f"The pre-trained weights of {model} cannot be had ({type(error).__name__}: {_first_line(error)}). Connect "
+            f"to the network once (they are then cached), or download them elsewhere and set weights: file and "
             f"weights_file: <path>, or set weights: none."
         ) from None
     if weights == "file":
         load_weights(module, weights_file)
     constants = module.pretrained_cfg if weights != "none" else {}
     return Body(module, module.num_features, constants.get("mean"), constants.get("std"))
+
+
+def _require_known(model: str) -> None:
+    """Refuse a name, or a name and tag, that timm does not know; the nearest one is named."""
+    import timm
+
+    name, _, tag = model.partition(".")
+    tags = timm.list_pretrained(f"{name}.*")
+    known = timm.list_models()
+    if name not in known or (tag and model not in tags):
+        near = difflib.get_close_matches(model if name in known else name, tags if name in known else known, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        of_what = f"it has {', '.join(tags) or 'no weights'} for {name}" if name in known else "see timm.list_models()"
+        raise UserError(f"recipe.network.name: timm {timm.__version__} has no model '{model}'; {of_what}.{hint}")

@@ -10,7 +10,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..errors import UserError
 from .base import Body, load_weights
 
 ENTRY = {
@@ -54,9 +53,7 @@ class Compact(nn.Module):
 
 
 def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Body:
-    """64 pooled features; there are no ImageNet weights of this network."""
-    if weights == "imagenet":
-        raise UserError("There are no ImageNet weights of the network 'compact': set weights: none or choose another.")
+    """64 pooled features; there are no pre-trained weights of this network."""
     module = Compact()
     if weights == "file":
         load_weights(module, weights_file)

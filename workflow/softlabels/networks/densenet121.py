@@ -9,7 +9,7 @@ from .base import Body, of_timm
 
 ENTRY = {
     "about": "DenseNet121 (Huang et al. 2017), the paper's network for the synthetic set; 1,024 features.",
-    "options": {},
+    "options": {}, "weights": ["imagenet"],
     "parameters": 7037625, "features": 1024, "multiplications": 56464, "activations": 690,
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from .base import Body, of_timm
 
 ENTRY = {
     "about": "ResNet50v2 (He et al. 2016), the paper's network for MiceBone; 2,048 features.",
-    "options": {},
+    "options": {}, "weights": ["imagenet"],
     "parameters": 23545841, "features": 2048, "multiplications": 81456, "activations": 392,
 }  # fmt: skip
 

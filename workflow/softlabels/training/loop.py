@@ -60,6 +60,8 @@ class Trainer:
         for epoch in self.epochs:
             digest.update(self.permutation(epoch).astype("<i8").tobytes())
         self.hashes = {"initial_sha256": state_sha256(model), "order_sha256": digest.hexdigest()}
+        if recipe["weights"] != "none":
+            self.hashes["weights_sha256"] = state_sha256(model.body)
         self.network = compiled(model, recipe["threads"]) if recipe["compile"] else model
         self.arithmetic = {"trained_in": self.precision, "predicted_in": "float32"}
         items = len(self.order(1))
@@ -76,7 +78,11 @@ class Trainer:
 
     def permutation(self, epoch: int) -> np.ndarray:
         """All training items in the order of an epoch, whatever their labels, int64."""
-        return self.train[keyed.rng("order", self.seed, epoch).permutation(len(self.train))]
+        rng, buffer = keyed.rng("order", self.seed, epoch), self.recipe["shuffle_buffer"]
+        if buffer is None:
+            return self.train[rng.permutation(len(self.train))]
+        listed = np.argsort(self.data.reference[self.train].argmax(axis=1), kind="stable")
+        return self.train[listed[buffered(len(listed), buffer, rng)]]
 
     def order(self, epoch: int) -> np.ndarray:
         """The items that an epoch trains on, in order, int64."""
@@ -317,7 +323,7 @@ class Trainer:
         """How many of so many items are predicted at a time. What a GPU computes may depend on it, its memory not."""
         if self.device.type == "cpu":
             return self.recipe["batch"]
-        height, width = self.images.shape
+        height, width = [self.recipe["upscale"]] * 2 if self.recipe["upscale"] else self.images.shape
         most = min(MOST_ROWS, MOST_PIXELS // (height * width), MOST_BATCHES * self.recipe["batch"])
         most = max(most // ROWS, 1) * ROWS
         return math.ceil(items / (math.ceil(items / most) * ROWS)) * ROWS
@@ -407,6 +413,20 @@ class Trainer:
         self.history, self.best_value = state["history"], state["best_value"]
         self.position = tuple(state["position"])
         self.attempts = [*state["attempts"], self._attempt()]
+
+
+def buffered(items: int, buffer: int, rng: np.random.Generator) -> np.ndarray:
+    """Order in which a shuffle buffer gives a list of so many items, int64 ``[items]``, a permutation.
+
+    The buffer holds the first ``buffer`` of the list; each draw takes one of them at random, and the next of the list
+    comes into its place (``tf.data.Dataset.shuffle``).
+    """
+    held, order = list(range(min(buffer, items))), np.empty(items, np.int64)
+    coming = range(len(held), items)
+    for at, (place, following) in enumerate(zip(rng.integers(0, buffer, len(coming)), coming, strict=True)):
+        order[at], held[place] = held[place], following
+    order[len(coming) :] = rng.permutation(held)
+    return order
 
 
 def _uncaptured(recipe: dict[str, Any], rates_held: bool) -> dict[str, str]:

@@ -26,6 +26,7 @@ def write(trainer: Trainer, images: dict[str, Any], outputs: dict[str, Path], st
     height, width = trainer.images.shape
     about = {"network": trainer.recipe["network"], "classes": data.classes, "height": height, "width": width,
              "images": images}  # fmt: skip
+    about |= {"upscale": trainer.recipe["upscale"]} if trainer.recipe["upscale"] else {}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trainer.model.state_dict().items()}
     # One metadata entry: safetensors writes several in an order that changes from process to process.
     with io.atomic(outputs["model"]) as part:

@@ -30,7 +30,7 @@ class Pace:
     def begin(self, step: int) -> None:
         """The steps of an epoch begin, from ``step`` on."""
         self.first, self.begun, self.saving = step, self.clock(), 0.0
-        self.told = (step, self.begun, 0.0)
+        self.told = self.counted = (step, self.begun, 0.0)
 
     def step(self, epoch: int, step: int, saving: float) -> str:
         """What is to be told after ``step`` steps of an epoch, nothing most of the time.
@@ -40,10 +40,13 @@ class Pace:
             saving: seconds that savings of the state took in this epoch; no image is late because of them.
         """
         (before, then, saved), now = self.told, self.clock()
+        if not self.of_step and step == self.first + 1 < self.steps:
+            self.told = self.counted = (step, now, saving)  # what is compiled or captured by it, no other step repeats
+            return ""
         if now - then < SECONDS:
             return ""
         self.told = (step, now, saving)
-        here = (now - self.begun) / (step - self.first)
+        here = (now - self.counted[1]) / (step - self.counted[0])
         left = (self.epochs - epoch + 1) * self.steps - step, self.epochs - epoch
         return self._text(step - before, now - then - saving + saved, self._left(*left, [*self.of_step, here]))
 
@@ -55,7 +58,8 @@ class Pace:
         """What is to be told of an epoch that has ended, validation included."""
         now, done = self.clock(), self.steps - self.first
         if done:  # none where a training goes on that had only the validation of this epoch to do
-            self.of_step.append((self.over - self.begun) / done)
+            step, since, _ = self.counted
+            self.of_step.append((self.over - since) / (self.steps - step))
         self.beside.append(now - self.ended - (self.over - self.begun))
         whole, self.ended = now - self.ended, now
         left = self._left((self.epochs - epoch) * self.steps, self.epochs - epoch, self.of_step)

@@ -99,8 +99,10 @@ def _trainer(recipe: dict[str, Any], seed: int, delivery: dict[str, Any], inputs
             f"the weights by. Set recipe.select: last, or check the label's options."
         )
     model, body = networks.build(
-        recipe["network"], len(data.classes), seed, recipe["weights"], inputs.get("weights"), recipe["dropout"]
-    )
+        recipe["network"], len(data.classes), seed, recipe["weights"], inputs.get("weights"), recipe["dropout"],
+        recipe["upscale"],
+    )  # fmt: skip
+    networks.require_fit(model, recipe["network"].get("name", recipe["network"]["kind"]), *images.shape)
     if body.mean is None:
         mean, std = images.statistics(np.flatnonzero(data.split == "train"))
         model.mean.copy_(mean)
