@@ -4,8 +4,8 @@
                          generator drew the votes: the distribution that an item's are a sample of
 ``splits/….parquet``     item int32, split (its part), fold int8 (null where parts are drawn)
 ``labels/….parquet``     item int32, p float32 [C], hard int16, votes int32 (null: exact), weight float32
-``predictions.parquet``  of a run: item int32, split (its part), logits float32 [C], of all items
 ``history.parquet``      of a run: a row an epoch, see ``loop.py: Trainer.validate``
+``predictions.parquet``  of a run: item int32, split (its part), logits float32 [C], of all items
 ``features.npy``         of a run: pooled features float32 [n_test, F] of the test items, ascending
 ``scores/….parquet``     of a run, and ``references/….parquet``: a row a number, see SCORES
 ``….terms.parquet``      beside scores: item int32, cluster int32, and what each test item adds to a number, see Terms
@@ -308,6 +308,15 @@ def predicted_out_of_fold(paths: Iterable[Path], n_items: int) -> np.ndarray:
     return total / count[:, None]
 
 
+def read_accuracies(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs int ``[E]`` of a run's history and its accuracy on validation items after each, float64 ``[E]``.
+
+    The accuracy is against the reference; NaN where the history has none.
+    """
+    table, _ = io.read_table(path, ["epoch", "val_acc_reference"])
+    return io.vector(table, "epoch"), io.vector(table, "val_acc_reference").astype(np.float64)
+
+
 def write_features(path: Path, features: np.ndarray) -> None:
     """Write pooled features float32 ``[n_test, F]`` of the test items, ascending."""
     buffer = BytesIO()  # numpy itself does not say that a disk is full
@@ -326,15 +335,6 @@ def read_features(path: Path, test: np.ndarray) -> np.ndarray:
         )
     _require_finite(path, "features", test, features)
     return features.astype(np.float64)
-
-
-def read_accuracies(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Epochs int ``[E]`` of a run's history and its accuracy on validation items after each, float64 ``[E]``.
-
-    The accuracy is against the reference; NaN where the history has none.
-    """
-    table, _ = io.read_table(path, ["epoch", "val_acc_reference"])
-    return io.vector(table, "epoch"), io.vector(table, "val_acc_reference").astype(np.float64)
 
 
 # -- names of metrics and figures --------------------------------------------------------------------------------------

@@ -495,9 +495,9 @@ class Plan:
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in printed.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
+            **({"histories": curves} if (curves := self.with_histories(study)) else {}),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),
-            **({"histories": curves} if (curves := self.with_histories(study)) else {}),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:
