@@ -76,7 +76,7 @@ COMMANDS = {
         runs=("figure",), group="report"),
     "study": Command(
         "softlabels.studies.study", "gather a study: ledger, tables, items",
-        ("scores*", "terms*", "predictions*", "references*", "items*", "reference*"), runs=("tables",),
+        ("scores*", "terms*", "predictions*", "references*", "items*", "reference*", "histories*?"), runs=("tables",),
         group="report"),
     "chain": Command(
         "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), group="report"),

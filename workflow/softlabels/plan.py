@@ -250,6 +250,18 @@ class Plan:
         """The predictions of all runs of a study."""
         return [file for command in MAKERS for file in self.files(study, command, "predictions")]
 
+    def with_histories(self, study: str) -> list[str]:
+        """The recipes of a study whose runs have learning curves, if a table of the study needs these; else none."""
+        tables = self.config["studies"][study]["tables"]
+        if not any("histories" in entry("table", options["kind"])["needs"] for options in tables):
+            return []
+        command, _ = DRAWN_FROM["histories"]
+        return [name for name in used(self.config.grids[study], "recipe") if self.maker(name) == command]
+
+    def histories(self, study: str) -> list[str]:
+        """The learning curves that tables of a study need."""
+        return self.files(study, *DRAWN_FROM["histories"]) if self.with_histories(study) else []
+
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
         found = set()
@@ -488,12 +500,7 @@ class Plan:
 
     def groupings(self, dataset: str) -> dict[str, dict[str, list[str]]]:
         """The classes of a data set that are scored merged, as its definition, or else its source, says."""
-        definition = self.config["datasets"][dataset]
-        if (groupings := definition["groupings"]) is not None:
-            return groupings
-        classes = definition["source"].get("classes")
-        known = entry("source", definition["source"]["kind"]).get("groupings", {})
-        return known.get(classes, {}) if isinstance(classes, str) else {}
+        return config.groupings_of(self.config["datasets"][dataset])
 
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
@@ -548,6 +555,7 @@ class Plan:
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in printed.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
+            **({"histories": curves} if (curves := self.with_histories(study)) else {}),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),
             **({"heads": heads} if heads else {}),
