@@ -4,9 +4,10 @@
                             claim needs them, of its validation items, and its features), validation of each epoch
 ``data/{dataset}.parquet``  a row an item: what its reference is made of, and its part in each split
 
-Logits and features are float32, as the runs wrote them: nothing is rounded. Of generated data, a reference of votes is
-kept as counts, an exact one as the positions that it follows from; of any other data set nothing is kept but the
-SHA-256 of its reference, because its votes are not ours to pass on: whoever has its folder can give it.
+Logits and features are float32, as the runs wrote them; ``--bits 14`` rounds the logits of a large study to multiples
+of 2^-14, which moves a mean by less than 1e-6 and saves a quarter. Of generated data, a reference of votes is kept as
+counts, an exact one as the positions that it follows from; of any other data set nothing is kept but the SHA-256 of its
+reference, because its votes are not ours to pass on: whoever has its folder can give it.
 
 ``python tests/findings/archive.py results hard_vs_soft --validation --features`` adds a study. The same results give
 the same bytes.
@@ -34,8 +35,11 @@ FOLDER = Path(__file__).resolve().parents[2] / "docs" / "findings"
 VERSION = 1
 PARTS = ("train", "val", "test")
 PLACE = ("dataset", "split", "recipe")
-FIXED = (*PLACE, "label", "seed", "data", "own", "sha256", "test", "val", "features", "history")
 EPOCHS = ("val_acc_own", "val_acc_reference", "val_ce_own", "val_ce_reference")  # of a history: what is kept
+GROUPINGS = {
+    "colour": [["bc", "be"], ["gc", "ge"], ["rc", "re"]],
+    "shape": [["bc", "gc", "rc"], ["be", "ge", "re"]],
+}
 HISTORY = pa.struct([(name, pa.list_(pa.float64())) for name in EPOCHS])
 
 
@@ -151,8 +155,9 @@ class Archive:
 
 
 def collect(
-    results: Path, study: str, validation: bool = True, features: bool = True, folders: Mapping[str, Path] | None = None
-) -> Archive:
+    results: Path, study: str, validation: bool = True, features: bool = True,
+    folders: Mapping[str, Path] | None = None, bits: int | None = None,
+) -> Archive:  # fmt: skip
     """What the findings need of a study, from the files of a results folder.
 
     Args:
@@ -161,6 +166,7 @@ def collect(
         validation: whether logits of validation items are wanted: for scalings.
         features: whether features of test items are wanted.
         folders: where data sets lie that were not generated, by name.
+        bits: logits are rounded to multiples of 2^-bits; None: not.
     """
     place = results / "studies" / study
     config = _json(place / "config.json")
@@ -172,7 +178,7 @@ def collect(
                 dataset, split, recipe = point["names"]
                 splits.setdefault(dataset, set()).add((split, seed))
                 folder = results / "runs" / dataset / split / recipe / ran / f"seed{seed}"
-                row = _run(folder, validation, features) | {
+                row = _run(folder, validation, features, bits) | {
                     **dict(zip(PLACE, point["base"], strict=True)), "split": split, "label": label, "seed": seed,
                     "data": dataset, **point["values"],
                 }  # fmt: skip
@@ -182,13 +188,8 @@ def collect(
         for name, used in splits.items()
     }
     varied = list(config.get("varied", ()))
-    schema = pa.schema([
-        *((name, pa.string()) for name in (*PLACE, "label")), ("seed", pa.int32()),
-        *((name, pa.string()) for name in (*varied, "data", "own", "sha256")),
-        *((name, pa.list_(pa.float32())) for name in ("test", "val", "features")), ("history", HISTORY),
-    ])  # fmt: skip
-    table = pa.Table.from_pylist(rows, schema=schema)
-    about = {"study": study, "varied": varied, "classes": next(iter(data.values())).about["classes"]}
+    table = pa.Table.from_pylist(rows, schema=_schema(varied))
+    about = {"study": study, "varied": varied, "bits": bits, "classes": next(iter(data.values())).about["classes"]}
     return Archive(_with(table, about | {"groupings": _groupings(config), "made": _made(results, study, rows)}), data)
 
 
@@ -201,28 +202,33 @@ def _points(config: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return [{"base": name, "names": name, "labels": labels, "values": {}} for name in names]
 
 
-def _run(folder: Path, validation: bool, features: bool) -> dict[str, Any]:
+def _run(folder: Path, validation: bool, features: bool, bits: int | None) -> dict[str, Any]:
     """The columns of a run that come from its own files."""
     path = next((path for name in ("predictions", "adopted") if (path := folder / f"{name}.parquet").is_file()), None)
     if path is None:
         raise Wrong(f"{folder}: found no predictions. Run the study to its end first.")
-    table = pq.read_table(path)
-    item, part = table["item"].to_numpy(), np.asarray(table["split"].to_pylist())
-    logits, order = _matrix(table["logits"], np.float32), np.argsort(item)
-
-    def of(name: str) -> list[float]:
-        return logits[order[part[order] == name]].ravel()
-
-    row: dict[str, Any] = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "test": of("test"), "history": None}
-    row["val"] = of("val") if validation and (part == "val").any() else None
-    row["features"] = None
+    row = _read_run(path, folder / "history.parquet", bits)
+    if not validation:
+        row["val"] = None
     if features and (folder / "features.npy").is_file():
         row["features"] = np.load(folder / "features.npy", allow_pickle=False).astype(np.float32).ravel()
-    if (folder / "history.parquet").is_file():
-        history = pq.read_table(folder / "history.parquet")
-        row["history"] = {
-            name: history[name].to_numpy().astype(float) if name in history.column_names else None for name in EPOCHS
-        }
+    return row
+
+
+def _read_run(predictions: Path, history: Path, bits: int | None = None) -> dict[str, Any]:
+    """The columns of a run that come from its predictions and its history."""
+    table = pq.read_table(predictions)
+    item, part = table["item"].to_numpy(), np.asarray(table["split"].to_pylist())
+    logits, order = _matrix(table["logits"], np.float32), np.argsort(item)
+    if bits is not None:
+        logits = np.ldexp(np.rint(np.ldexp(logits, bits)), -bits)
+    row = {"sha256": hashlib.sha256(predictions.read_bytes()).hexdigest(), "features": None, "history": None}
+    for name in ("test", "val"):
+        there = order[part[order] == name]
+        row[name] = logits[there].ravel() if len(there) else None
+    if history.is_file():
+        columns = pq.read_table(history)
+        row["history"] = {name: columns[name].to_numpy() for name in EPOCHS if name in columns.column_names}
     return row
 
 
@@ -234,7 +240,7 @@ def _own(results: Path, dataset: str, split: str, label: str, seed: int) -> str 
     if path is None:
         return None
     labels, reference = pq.read_table(path), pq.read_table(results / "data" / dataset / "reference.parquet")
-    if labels["item"].to_pylist() != reference["item"].to_pylist():
+    if not np.array_equal(labels["item"].to_numpy(), reference["item"].to_numpy()):
         return None
     own, p = _matrix(labels["p"], float), _matrix(reference["p"], float)
     if np.abs(own - p).max() < 1e-6:
@@ -249,7 +255,7 @@ def _items(
     """The items of a data set: ``u`` and ``s`` (positions), ``votes``, ``cluster``, and a column a split and seed."""
     reference = pq.read_table(results / "data" / dataset / "reference.parquet")
     items = pq.read_table(results / "data" / dataset / "items.parquet")
-    if not reference["item"].to_pylist() == items["item"].to_pylist() == list(range(len(items))):
+    if not all(np.array_equal(of["item"].to_numpy(), np.arange(len(items))) for of in (reference, items)):
         raise Wrong(
             f"{results / 'data' / dataset}: expected the items 0, 1, 2 … in this order. Make the data set anew."
         )
@@ -272,19 +278,29 @@ def _items(
     for split, seed in used:
         table = pq.read_table(results / "splits" / dataset / split / f"seed{seed}.parquet")
         part = np.full(len(items), len(PARTS), np.uint8)  # an item of no part
-        for row, name in zip(table["item"].to_pylist(), table["split"].to_pylist(), strict=True):
-            part[row] = PARTS.index(name) if name in PARTS else len(PARTS)
+        names = np.asarray(table["split"].to_pylist())
+        for k, name in enumerate(PARTS):
+            part[table["item"].to_numpy()[names == name]] = k
         columns[f"{split}/seed{seed}"] = part
     facts = {"dataset": dataset, "classes": about["classes"], "reference": about["reference"], "kept": kept,
-             "reference_sha256": digest(p), "counts": source.get("counts")}  # fmt: skip
+             "reference_sha256": digest(p)}  # fmt: skip
+    if "counts" in source:
+        facts["counts"] = Path(source["counts"]).name
     return Data(_with(pa.table(columns), facts), facts, folder)
 
 
 def _groupings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Groups of classes, which are the source's own: colours and shapes."""
-    classes = {"colour": ["bc be", "gc ge", "rc re"], "shape": ["bc gc rc", "be ge re"]}
+    """Groups of classes: of the six of the generator, its colours and its shapes."""
     six = any(of["description"]["source"].get("classes") == "colour_shape" for of in config["datasets"].values())
-    return {name: [group.split() for group in groups] for name, groups in classes.items()} if six else {}
+    return GROUPINGS if six else {}
+
+
+def _schema(varied: Iterable[str]) -> pa.Schema:
+    return pa.schema([
+        *((name, pa.string()) for name in (*PLACE, "label")), ("seed", pa.int32()),
+        *((name, pa.string()) for name in (*varied, "data", "own", "sha256")),
+        *((name, pa.list_(pa.float32())) for name in ("test", "val", "features")), ("history", HISTORY),
+    ])  # fmt: skip
 
 
 def _made(results: Path, study: str, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -297,7 +313,7 @@ def _made(results: Path, study: str, rows: list[Mapping[str, Any]]) -> dict[str,
     ]
     jobs = [manifest, *trained]
     machines = {
-        json.dumps({key: job["machine"].get(key) for key in ("system", "processor", "cores", "gpu")}, sort_keys=True)
+        json.dumps({key: job["machine"].get(key) for key in ("processor", "cores", "gpu")}, sort_keys=True)
         for job in jobs
     }
     return {
@@ -315,6 +331,34 @@ def _made(results: Path, study: str, rows: list[Mapping[str, Any]]) -> dict[str,
         },
         "runs": len(rows),
     }
+
+
+# -- a pair of networks that were trained outside of a study ----------------------------------------------------------
+
+
+def pair(folder: Path, labels: Iterable[str] = ("hard", "soft")) -> Archive:
+    """A study of one seed from ``{label}-predictions.parquet`` of a folder and ``items.parquet`` of the one above.
+
+    Items have their part and positions; the reference follows from these, and is what it is.
+    """
+    items = pq.read_table(folder.parent / "items.parquet")
+    if not np.array_equal(items["item"].to_numpy(), np.arange(len(items))):
+        raise Wrong(f"{folder.parent / 'items.parquet'}: expected the items 0, 1, 2 … in this order.")
+    names = np.asarray(items["split"].to_pylist())
+    rows = []
+    for label in labels:
+        row = _read_run(folder / f"{label}-predictions.parquet", folder / f"{label}-history.parquet")
+        rows.append(
+            row | {"label": label, "seed": 0, "data": "synthetic", "own": label, **dict.fromkeys(PLACE, "pair")}
+        )
+    classes = _about(pq.read_table(folder / f"{label}-predictions.parquet"))["classes"]
+    columns = {"u": items["u"], "s": items["s"], "pair/seed0": [PARTS.index(name) for name in names]}
+    p = exact(items["u"].to_numpy(), items["s"].to_numpy(), len(classes))
+    facts = {"dataset": "synthetic", "classes": classes, "reference": "exact", "kept": "positions",
+             "reference_sha256": digest(p)}  # fmt: skip
+    about = {"study": folder.name, "varied": [], "classes": classes, "groupings": GROUPINGS, "bits": None, "made": {}}
+    runs = _with(pa.Table.from_pylist(rows, schema=_schema([])), about)
+    return Archive(runs, {"synthetic": Data(pa.table(columns), facts)})
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -418,10 +462,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("study", nargs="+", help="names of studies there")
     parser.add_argument("--validation", action="store_true", help="keep logits of validation items: for scalings")
     parser.add_argument("--features", action="store_true", help="keep features: for claims about the feature space")
+    parser.add_argument("--bits", type=int, help="round logits to multiples of 2^-BITS: of a large study")
     parser.add_argument("--to", type=Path, default=FOLDER, help="the folder of the archives (docs/findings)")
     told = parser.parse_args(arguments)
     for study in told.study:
-        for path in write(collect(told.results, study, told.validation, told.features), told.to):
+        for path in write(collect(told.results, study, told.validation, told.features, bits=told.bits), told.to):
             print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     print(f"together {size(told.to) / 1e6:.2f} MB of 20")
 

@@ -44,13 +44,12 @@ def _kl_dcic(p: np.ndarray, z: np.ndarray) -> np.ndarray:
     return (a * np.log(a / b)).sum(axis=1)
 
 
-def soft_ece(p: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """An item's gap between the mass of the predicted class and its confidence, with the sign of its bin's gap."""
-    top = z.argmax(axis=1)
+def _binned(right: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """An item's gap between being right and its confidence, with the sign of its bin's gap."""
     sure = np.minimum(_q(z).max(axis=1), 1)
-    gap = p[np.arange(len(p)), top] - sure
+    gap = right - sure
     of_bin = np.floor(BINS * (sure + 1e-12)).astype(int)
-    value = np.zeros(len(p))
+    value = np.zeros(len(gap))
     for k in np.unique(of_bin):
         value[of_bin == k] = np.sign(gap[of_bin == k].sum()) * gap[of_bin == k]
     return value
@@ -79,7 +78,8 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "ce": lambda p, z: -(p * log_softmax(z, axis=1)).sum(axis=1),
     "tvd": lambda p, z: np.abs(p - _q(z)).sum(axis=1) / 2,
     "brier": lambda p, z: ((p - _q(z)) ** 2).sum(axis=1),
-    "soft_ece": soft_ece,
+    "soft_ece": lambda p, z: _binned(p[np.arange(len(p)), z.argmax(axis=1)], z),
+    "ece": lambda p, z: _binned(_right(p, z), z),
     "entropy_correlation": entropy_correlation,
 }
 

@@ -192,9 +192,9 @@ class Study:
     def pm(self, label: str, metric: str, seeds: Sequence[int] | None = None, **at: Any) -> list[Number]:
         """[mean, standard deviation (ddof 1)] over seeds."""
         found = self._each(label, metric, seeds, **at)
-        said = f"{self.name}: {label} {metric}{_at(at)}, %s of {len(found)} seeds"
+        said = f"{self.name}: {label} {metric}{_at(at)} of {len(found)} seeds"
         std = np.std(found, ddof=1) if len(found) > 1 else np.nan
-        return [Number(np.mean(found), said % "mean"), Number(std, said % "standard deviation")]
+        return [Number(np.mean(found), f"{said}, mean"), Number(std, f"{said}, standard deviation")]
 
     def each(self, label: str, metric: str, seeds: Sequence[int] | None = None, **at: Any) -> list[Number]:
         """[of each seed]."""
@@ -217,8 +217,26 @@ class Study:
         """
         pairs = self._pairs(metric, ours, theirs, seeds, other, **at)
         found = measures.paired_t(pairs) if _is_fact(metric) else measures.two_way(pairs)
-        said = f"{self.name}: {ours} − {theirs} {metric}{_at(at)}, %s"
-        return [Number(v, said % what) for v, what in zip(found, ("mean", "lower end", "upper end"), strict=True)]
+        return _interval(found, f"{self.name}: {ours} − {theirs} {metric}{_at(at)}")
+
+    def moved(
+        self, metric: str, label: str, to: dict[str, Any], seeds: Sequence[int] | None = None, **at: Any
+    ) -> list[Number]:
+        """[mean, low, high] of what a label's number changes by where some keys have other values, ``to``.
+
+        Paired by seed, with Student's interval: other data may mean other test items.
+        """
+        sides = self._each(label, metric, seeds, **(at | to)), self._each(label, metric, seeds, **at)
+        if len(sides[0]) != len(sides[1]):
+            raise Wrong(f"{self.name}: {label}: {to} has {len(sides[0])} seeds, {at} {len(sides[1])}. Name the seeds.")
+        return _interval(measures.paired_t(np.subtract(*sides)), f"{self.name}: {label} {metric}{_at(at)}, to {to}")
+
+    def gap_pm(self, metric: str, ours: str = "soft", theirs: str = "hard", **at: Any) -> list[Number]:
+        """[mean, standard deviation] over seeds of ours minus theirs."""
+        found = [v if _is_fact(metric) else v[1].mean() for v in self._pairs(metric, ours, theirs, **at)]
+        said = f"{self.name}: {ours} − {theirs} {metric}{_at(at)} of {len(found)} seeds"
+        std = np.std(found, ddof=1) if len(found) > 1 else np.nan
+        return [Number(np.mean(found), f"{said}, mean"), Number(std, f"{said}, standard deviation")]
 
     def gap(self, metric: str, ours: str = "soft", theirs: str = "hard", **at: Any) -> list[Number]:
         """[mean] of ours minus theirs."""
@@ -231,11 +249,8 @@ class Study:
     def closed(self, scaling: str = REFERENCE, ours: str = "soft", theirs: str = "hard", **at: Any) -> list[Number]:
         """[share, low, high], in %, of the gap in KL that a scaling of both closes, with Fieller's interval."""
         raw, scaled = (self._pairs(name, ours, theirs, **at) for name in ("kl", f"kl+{scaling}"))
-        said = f"{self.name}: gap in kl closed by {scaling}{_at(at)} (%), %s"
-        found = measures.share(raw, scaled)
-        return [
-            Number(100 * v, said % what) for v, what in zip(found, ("share", "lower end", "upper end"), strict=True)
-        ]
+        found = [100 * value for value in measures.share(raw, scaled)]
+        return _interval(found, f"{self.name}: % of the gap in kl closed by {scaling}{_at(at)}")
 
     def _pairs(
         self, metric: str, ours: str, theirs: str, seeds: Sequence[int] | None = None,
@@ -253,6 +268,10 @@ class Study:
                 raise Wrong(f"{a} and {b} were not tested on the same items: their difference is not paired.")
             pairs.append((cluster, x - y))
         return pairs
+
+
+def _interval(found: Sequence[float], said: str) -> list[Number]:
+    return [Number(v, f"{said}, {what}") for v, what in zip(found, ("mean", "lower end", "upper end"), strict=True)]
 
 
 def percent(numbers: Sequence[Number]) -> list[Number]:

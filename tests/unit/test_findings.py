@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import scipy.stats
 from findings import archive, measures, recompute, texts
 from findings.archive import Unavailable, Wrong
 from findings.study import Number, Study, percent
@@ -63,6 +64,31 @@ def test_an_archive_holds_what_the_runs_wrote(both, study):
         assert run.row["own"] == run.row["label"]
         history = pq.read_table(folder / "history.parquet")
         assert run.epochs("val_acc_reference").tolist() == history["val_acc_reference"].to_pylist()
+
+
+def test_logits_may_be_rounded_by_less_than_is_printed(both, study):
+    rounded = Study("rounded", lambda: archive.collect(both, "hard_vs_soft", bits=14))
+    for metric in ("kl", "tvd", "macro_acc"):
+        ours, theirs = (of.pm("soft", metric, dataset="mice_bone") for of in (rounded, study))
+        assert ours == pytest.approx(theirs, abs=5e-6)
+    z, whole = rounded.runs[0].z(), study.runs[0].z()
+    assert np.array_equal(z * 2**14, np.rint(z * 2**14)) and 0 < np.abs(z - whole).max() <= 2**-15
+
+
+def test_a_pair_that_was_trained_outside_of_a_study_is_read_as_one(both, study, tmp_path):
+    (tmp_path / "gpu").mkdir()
+    for run in study.select("hard", [0], dataset="synthetic") + study.select("soft", [0], dataset="synthetic"):
+        folder = both / "runs/{data}/{split}/{recipe}/{label}/seed{seed}".format_map(run.row)
+        for name in ("predictions", "history"):
+            (tmp_path / f"gpu/{run.row['label']}-{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
+    items = pq.read_table(both / "data/synthetic/items.parquet")
+    split = pq.read_table(both / "splits/synthetic/random/seed0.parquet")["split"]
+    pq.write_table(items.append_column("split", split), tmp_path / "items.parquet")
+    pair = Study("gpu", lambda: archive.pair(tmp_path / "gpu"))
+    for metric in ("kl@clear", "kl+temperature_reference", "macro_acc@shape", "temperature_reference"):
+        for label in ("hard", "soft"):
+            assert pair.mean(label, metric) == study.mean(label, metric, seeds=[0], dataset="synthetic")
+    assert np.isnan(pair.diff("kl")[1])  # one seed: no interval
 
 
 def test_an_archive_says_what_made_it(both, study):
@@ -217,6 +243,18 @@ def test_a_selection_that_is_not_one_run_a_seed_is_refused(study):
         study.mean("hard", "luck", dataset="synthetic")
     with pytest.raises(Wrong, match=r"found 1 runs, seeds \[0\]"):
         study.mean("hard", "kl", seeds=[0, 7], dataset="synthetic")
+
+
+def test_what_changes_from_one_place_of_the_grid_to_another_is_paired_by_seed(study):
+    there = study.each("soft", "kl", dataset="mice_bone")
+    here = study.each("soft", "kl", dataset="synthetic")
+    mean, low, high = study.moved("kl", "soft", {"dataset": "mice_bone"}, dataset="synthetic")
+    assert mean == pytest.approx(np.mean(there) - np.mean(here))
+    found = scipy.stats.ttest_rel(there, here).confidence_interval(0.95)
+    assert (low, high) == pytest.approx((found.low, found.high))
+    gap = study.gap_pm("kl", dataset="synthetic")
+    each = np.subtract(here, study.each("hard", "kl", dataset="synthetic"))
+    assert gap == pytest.approx([each.mean(), each.std(ddof=1)])
 
 
 def test_the_epoch_of_an_accuracy_is_the_first_that_has_it(study):
