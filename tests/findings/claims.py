@@ -108,6 +108,10 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
         ],
     )  # fmt: skip
     yield Claim(
+        "docs/metrics.md", "on the default study: # for hard labels, # for soft ones; soft ECE: # and #.",
+        lambda: [n for metric in ("ece", "soft_ece") for who in ("hard", "soft") for n in default.mean(who, metric)],
+    )  # fmt: skip
+    yield Claim(
         README,
         "accuracy is undecided (soft − hard # [#, #]) and soft labels have the lower KL: # against #, # [#, #].",
         lambda: photos.diff("macro_acc") + photos.mean("soft", "kl") + photos.mean("hard", "kl") + photos.diff("kl"),

@@ -2,8 +2,11 @@
 
 import json
 import re
+import shutil
 
+import finished_run
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.stats
@@ -29,122 +32,157 @@ def test_every_number_of_the_findings_comes_out_again():
 
 
 @pytest.fixture(scope="module")
-def kept(both, tmp_path_factory):
-    """An archive of a finished study of two data sets, one with exact references and one with votes."""
+def kept(small, tmp_path_factory):
+    """An archive of a finished study."""
     folder = tmp_path_factory.mktemp("archive")
-    archive.write(archive.collect(both, "hard_vs_soft"), folder)
+    archive.write(archive.collect(small, "small"), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def study(kept):
-    return Study("hard_vs_soft", lambda: archive.read("hard_vs_soft", kept))
+    return Study("small", lambda: archive.read("small", kept))
 
 
-def test_an_archive_has_the_same_bytes_each_time(both, kept, tmp_path):
-    files = archive.write(archive.collect(both, "hard_vs_soft"), tmp_path)
-    assert len(files) == 3
+@pytest.fixture(scope="module")
+def grid(kept):
+    """A study of the same runs and, in place of a second training, of their logits doubled."""
+    found = archive.read("small", kept)
+    rows = [
+        row | {"recipe.epochs": str(epochs), "test": [epochs / 10 * z for z in row["test"]]}
+        for epochs in (10, 20) for row in found.runs.to_pylist()
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows, schema=archive._schema(["recipe.epochs"]))
+    about = found.about | {"varied": ["recipe.epochs"]}
+    return Study("grid", lambda: archive.Archive(archive._with(table, about), found.data))
+
+
+@pytest.fixture
+def voted(small, tmp_path):
+    """The results with a reference of five votes an item, drawn from the exact one."""
+    results = tmp_path / "results"
+    shutil.copytree(small, results)
+    path = results / "data/shapes/reference.parquet"
+    reference, rng = contracts.read_reference(path), np.random.default_rng(0)
+    counts = np.array([rng.multinomial(5, p) for p in reference.p])
+    contracts.write_reference(path, counts / 5, np.full(len(counts), 5), reference.classes)
+    return results
+
+
+def test_an_archive_has_the_same_bytes_each_time(small, kept, tmp_path):
+    files = archive.write(archive.collect(small, "small"), tmp_path)
+    assert len(files) == 2
     for file in files:
         assert file.read_bytes() == (kept / file.relative_to(tmp_path)).read_bytes()
-    archive.write(archive.collect(both, "hard_vs_soft"), tmp_path)  # over itself
+    archive.write(archive.collect(small, "small"), tmp_path)  # over itself
     assert files[1].read_bytes() == (kept / files[1].relative_to(tmp_path)).read_bytes()
 
 
-def test_an_archive_holds_what_the_runs_wrote(both, study):
+def test_an_archive_holds_what_the_runs_wrote(small, study):
     for run in study.runs:
-        folder = both / "runs/{data}/{split}/{recipe}/{label}/seed{seed}".format_map(run.row)
+        folder = small / "runs/{data}/{split}/{recipe}/{label}/seed{seed}".format_map(run.row)
         predictions = contracts.read_predictions(folder / "predictions.parquet")
         for part in ("test", "val"):
             items = predictions.items(part)
             assert run.items(part).tolist() == items.tolist()
             assert np.array_equal(run.z(part), predictions.of(part, items, 6))
         assert np.array_equal(run.features, contracts.read_features(folder / "features.npy", run.items()))
-        reference = contracts.read_reference(both / "data" / run.row["data"] / "reference.parquet")
+        reference = contracts.read_reference(small / "data" / run.row["data"] / "reference.parquet")
         assert np.array_equal(run.data.p, reference.p)
         assert run.row["own"] == run.row["label"]
         history = pq.read_table(folder / "history.parquet")
         assert run.epochs("val_acc_reference").tolist() == history["val_acc_reference"].to_pylist()
 
 
-def test_logits_may_be_rounded_by_less_than_is_printed(both, study):
-    rounded = Study("rounded", lambda: archive.collect(both, "hard_vs_soft", bits=14))
+def test_logits_may_be_rounded_by_less_than_is_printed(small, study):
+    rounded = Study("rounded", lambda: archive.collect(small, "small", bits=14))
     for metric in ("kl", "tvd", "macro_acc"):
-        ours, theirs = (of.pm("soft", metric, dataset="mice_bone") for of in (rounded, study))
+        ours, theirs = (of.pm("soft", metric) for of in (rounded, study))
         assert ours == pytest.approx(theirs, abs=5e-6)
     z, whole = rounded.runs[0].z(), study.runs[0].z()
     assert np.array_equal(z * 2**14, np.rint(z * 2**14)) and 0 < np.abs(z - whole).max() <= 2**-15
 
 
-def test_a_pair_that_was_trained_outside_of_a_study_is_read_as_one(both, study, tmp_path):
+def test_a_pair_that_was_trained_outside_of_a_study_is_read_as_one(small, study, tmp_path):
     (tmp_path / "gpu").mkdir()
-    for run in study.select("hard", [0], dataset="synthetic") + study.select("soft", [0], dataset="synthetic"):
-        folder = both / "runs/{data}/{split}/{recipe}/{label}/seed{seed}".format_map(run.row)
+    for run in study.select("hard", [0]) + study.select("soft", [0]):
+        folder = small / "runs/{data}/{split}/{recipe}/{label}/seed{seed}".format_map(run.row)
         for name in ("predictions", "history"):
             (tmp_path / f"gpu/{run.row['label']}-{name}.parquet").write_bytes((folder / f"{name}.parquet").read_bytes())
-    items = pq.read_table(both / "data/synthetic/items.parquet")
-    split = pq.read_table(both / "splits/synthetic/random/seed0.parquet")["split"]
+    items = pq.read_table(small / "data/shapes/items.parquet")
+    split = pq.read_table(small / "splits/shapes/random/seed0.parquet")["split"]
     pq.write_table(items.append_column("split", split), tmp_path / "items.parquet")
     pair = Study("gpu", lambda: archive.pair(tmp_path / "gpu"))
     for metric in ("kl@clear", "kl+temperature_reference", "macro_acc@shape", "temperature_reference"):
         for label in ("hard", "soft"):
-            assert pair.mean(label, metric) == study.mean(label, metric, seeds=[0], dataset="synthetic")
+            assert pair.mean(label, metric) == study.mean(label, metric, seeds=[0])
     assert np.isnan(pair.diff("kl")[1])  # one seed: no interval
 
 
-def test_an_archive_says_what_made_it(both, study):
+def test_an_archive_says_what_made_it(small, study):
     made = study.runs[0].about["made"]
-    chain = json.loads((both / "studies/hard_vs_soft/chain.json").read_text())
-    assert made["chain_sha256"] == io.sha256(both / "studies/hard_vs_soft/chain.json")
-    assert made["runs"] == len(study.runs) == 12
+    chain = json.loads((small / "studies/small/chain.json").read_text())
+    assert made["chain_sha256"] == io.sha256(small / "studies/small/chain.json")
+    assert made["runs"] == len(study.runs) == 4
     assert len(chain["manifests"]) and made["machines"] and made["packages"]["torch"]
 
 
-def test_logits_and_features_are_kept_only_where_asked_for(both):
-    runs = archive.collect(both, "hard_vs_soft", validation=False, features=False).runs
-    lean = Study("lean", lambda: archive.collect(both, "hard_vs_soft", validation=False, features=False))
+def test_logits_and_features_are_kept_only_where_asked_for(small):
+    runs = archive.collect(small, "small", validation=False, features=False).runs
+    lean = Study("lean", lambda: archive.collect(small, "small", validation=False, features=False))
     assert runs["val"].null_count == runs["features"].null_count == len(runs)
     with pytest.raises(Wrong, match="--validation"):
-        lean.mean("hard", "kl+temperature", dataset="synthetic")
+        lean.mean("hard", "kl+temperature")
     with pytest.raises(Wrong, match="--features"):
-        lean.mean("hard", "silhouette", dataset="synthetic")
+        lean.mean("hard", "silhouette")
 
 
-def test_votes_that_are_not_ours_are_not_kept(both, tmp_path):
-    results = tmp_path / "results"
-    results.mkdir()
-    for place in both.iterdir():
-        if place.name != "studies":
-            (results / place.name).symlink_to(place)
-    (results / "studies/hard_vs_soft").mkdir(parents=True)
-    for name in ("chain.json", "config.manifest.json"):
-        (results / "studies/hard_vs_soft" / name).write_bytes((both / "studies/hard_vs_soft" / name).read_bytes())
-    config = io.read_json(both / "studies/hard_vs_soft/config.json")
-    config["datasets"]["mice_bone"]["description"]["source"] = {"kind": "counts", "counts": "counts.npy"}
-    io.write_json(results / "studies/hard_vs_soft/config.json", config)
+def test_votes_of_generated_data_are_kept_as_counts(voted, tmp_path):
+    files = archive.write(archive.collect(voted, "small"), tmp_path / "kept")
+    assert "votes" in pq.read_table(files[1]).column_names
+    (found,) = archive.read("small", tmp_path / "kept").data.values()
+    assert np.array_equal(found.p, contracts.read_reference(voted / "data/shapes/reference.parquet").p)
+    study = Study("small", lambda: archive.read("small", tmp_path / "kept"))
+    assert study.runs[0].row["own"] is None  # labels of the exact distributions do not follow from votes
+    with pytest.raises(Wrong, match="does not follow from the reference"):
+        study.mean("hard", "kl+temperature")
+    with pytest.raises(Wrong, match="only items with an exact reference"):
+        study.mean("hard", "kl@clear")
 
-    files = archive.write(archive.collect(results, "hard_vs_soft"), tmp_path / "kept")
-    (mine,) = (file for file in files if file.stem == "mice_bone")
-    assert pq.read_table(mine).column_names == ["random/seed0", "random/seed1", "random/seed2"]
+
+def test_votes_that_are_not_ours_are_not_kept(voted, tmp_path):
+    def imported(config):
+        config["datasets"]["shapes"]["description"]["source"] = {"kind": "counts", "counts": "a/counts.npy"}
+
+    finished_run.edit_json(voted / "studies/small/config.json", imported)
+    files = archive.write(archive.collect(voted, "small"), tmp_path / "kept")
+    assert pq.read_table(files[1]).column_names == ["random/seed0", "random/seed1"]
 
     def kl(folders):
-        study = Study("hard_vs_soft", lambda: archive.read("hard_vs_soft", tmp_path / "kept", folders))
-        return study.mean("soft", "kl", dataset="mice_bone")[0]
+        study = Study("small", lambda: archive.read("small", tmp_path / "kept", folders))
+        return study.mean("soft", "kl")[0]
 
-    with pytest.raises(Unavailable, match="--data mice_bone=FOLDER"):
+    with pytest.raises(Unavailable, match="--data shapes=FOLDER"):
         kl({})
     with pytest.raises(Wrong, match=r"counts\.npy: expected the votes"):
-        kl({"mice_bone": tmp_path})
-    counts = contracts.read_reference(both / "data/mice_bone/reference.parquet").counts
+        kl({"shapes": tmp_path})
+    counts = contracts.read_reference(voted / "data/shapes/reference.parquet").counts
     np.save(tmp_path / "counts.npy", counts)
-    assert 0 < kl({"mice_bone": tmp_path}) < 5
-    counts[0] = counts[0][::-1]
+    assert 0 < kl({"shapes": tmp_path}) < 5
+    counts[0] = np.roll(counts[0], 1)
     np.save(tmp_path / "counts.npy", counts)
     with pytest.raises(Wrong, match="SHA-256"):
-        kl({"mice_bone": tmp_path})
+        kl({"shapes": tmp_path})
+
+
+def test_another_data_set_of_the_same_name_is_not_mixed_in(small, voted, tmp_path):
+    archive.write(archive.collect(small, "small"), tmp_path / "kept")
+    with pytest.raises(Wrong, match="another data set of this name"):
+        archive.write(archive.collect(voted, "small"), tmp_path / "kept")
 
 
 def test_a_study_that_is_not_there_is_named_with_those_that_are(kept):
-    with pytest.raises(Wrong, match=r"no archive of the study other \(there are: hard_vs_soft\)"):
+    with pytest.raises(Wrong, match=r"no archive of the study other \(there are: small\)"):
         archive.read("other", kept)
 
 
@@ -154,10 +192,9 @@ METRICS = [*measures.METRICS, "kl@clear", "macro_acc@ambiguous", "tvd@closest", 
 SCALED = ["temperature", "temperature_reference"]
 
 
-@pytest.mark.parametrize("dataset", ["synthetic", "mice_bone"])
-def test_each_value_of_an_item_is_the_one_that_was_evaluated(both, study, dataset):
-    for run in (*study.select("hard", dataset=dataset), *study.select("soft", dataset=dataset)):
-        folder = both / "runs/{data}/{split}/{recipe}/{label}/seed{seed}".format_map(run.row)
+def test_each_value_of_an_item_is_the_one_that_was_evaluated(small, study):
+    for run in study.runs:
+        folder = small / "runs/{data}/{split}/{recipe}/{label}/seed{seed}".format_map(run.row)
         terms = contracts.read_terms(folder / "scores/standard.terms.parquet").values
         names = [name for name in METRICS if name in terms]
         assert {*measures.METRICS} <= {*names}
@@ -169,34 +206,30 @@ def test_each_value_of_an_item_is_the_one_that_was_evaluated(both, study, datase
             np.testing.assert_allclose(run.values(f"kl+{scaling}")[1], there, rtol=1e-4, atol=1e-4)
 
 
-def test_each_number_is_the_one_in_the_ledger(both, study):
-    cells = pq.read_table(both / "studies/hard_vs_soft/cells.parquet").to_pylist()
+def test_each_number_is_the_one_in_the_ledger(small, study):
+    cells = pq.read_table(small / "studies/small/cells.parquet").to_pylist()
     ledger = {
-        (row["label"], row["metric"], row["kind"], row["statistic"]): row["value"]
-        for row in cells
-        if row["dataset"] == "synthetic"
+        (row["label"], row["metric"], row["kind"], row["statistic"]): row["value"] for row in cells if row["statistic"]
     }
     compared = 0
     for metric in METRICS:
         for label in ("hard", "soft"):
             if (label, metric, "measured", "mean") in ledger:
-                mean, std = study.pm(label, metric, dataset="synthetic")
+                mean, std = study.pm(label, metric)
                 assert mean == pytest.approx(ledger[label, metric, "measured", "mean"], abs=1e-12)
                 assert std == pytest.approx(ledger[label, metric, "measured", "std"], abs=1e-12)
                 compared += 1
         if ("soft", metric, "difference", "low") in ledger:
-            found = study.diff(metric, dataset="synthetic")
+            found = study.diff(metric)
             wanted = [ledger["soft", metric, "difference", end] for end in ("mean", "low", "high")]
             assert found == pytest.approx(wanted, abs=1e-12)
             compared += 1
     for label in ("uniform", "prior", "class_mean"):
-        assert study.mean(label, "kl", dataset="synthetic")[0] == pytest.approx(
-            ledger[label, "kl", "reference", "mean"]
-        )
+        assert study.mean(label, "kl")[0] == pytest.approx(ledger[label, "kl", "reference", "mean"])
         compared += 1
     for name in ("silhouette", "colour_r2_knn", "shape_r2_knn"):
         wanted = ledger["hard", f"structure.{name}", "measured", "mean"]
-        assert study.mean("hard", name, dataset="synthetic")[0] == pytest.approx(wanted, abs=1e-6)
+        assert study.mean("hard", name)[0] == pytest.approx(wanted, abs=1e-6)
         compared += 1
     assert compared > 30
 
@@ -232,33 +265,36 @@ def test_a_matrix_scaling_is_that_of_the_package():
 # -- runs of a study ---------------------------------------------------------------------------------------------------
 
 
-def test_a_selection_that_is_not_one_run_a_seed_is_refused(study):
-    with pytest.raises(Wrong, match=r"found 6 runs.*dataset: mice_bone, synthetic"):
-        study.mean("hard", "kl")
+def test_a_selection_that_is_not_one_run_a_seed_is_refused(study, grid):
+    with pytest.raises(Wrong, match=r"found 4 runs.*epochs: 10, 20"):
+        grid.mean("hard", "kl")
+    with pytest.raises(Wrong, match=r"found 0 runs.*epochs: 10, 20"):
+        grid.mean("hard", "kl", epochs=30)
     with pytest.raises(Wrong, match="found the key 'epochs', expected dataset, split, recipe"):
         study.mean("hard", "kl", epochs=3)
     with pytest.raises(Wrong, match=r"Labels: hard, soft"):
-        study.mean("medium", "kl", dataset="synthetic")
+        study.mean("medium", "kl")
     with pytest.raises(Wrong, match="no such metric"):
-        study.mean("hard", "luck", dataset="synthetic")
+        study.mean("hard", "luck")
     with pytest.raises(Wrong, match=r"found 1 runs, seeds \[0\]"):
-        study.mean("hard", "kl", seeds=[0, 7], dataset="synthetic")
+        study.mean("hard", "kl", seeds=[0, 7])
 
 
-def test_what_changes_from_one_place_of_the_grid_to_another_is_paired_by_seed(study):
-    there = study.each("soft", "kl", dataset="mice_bone")
-    here = study.each("soft", "kl", dataset="synthetic")
-    mean, low, high = study.moved("kl", "soft", {"dataset": "mice_bone"}, dataset="synthetic")
+def test_what_changes_from_one_place_of_the_grid_to_another_is_paired_by_seed(study, grid):
+    there, here = grid.each("soft", "kl", epochs=20), grid.each("soft", "kl", epochs=10)
+    assert here == study.each("soft", "kl")
+    mean, low, high = grid.moved("kl", "soft", {"epochs": 20}, epochs=10)
+    assert grid.diff("kl", "soft", "soft", other={"epochs": 10}, epochs=20)[0] == pytest.approx(mean)
     assert mean == pytest.approx(np.mean(there) - np.mean(here))
     found = scipy.stats.ttest_rel(there, here).confidence_interval(0.95)
     assert (low, high) == pytest.approx((found.low, found.high))
-    gap = study.gap_pm("kl", dataset="synthetic")
-    each = np.subtract(here, study.each("hard", "kl", dataset="synthetic"))
+    gap = study.gap_pm("kl")
+    each = np.subtract(here, study.each("hard", "kl"))
     assert gap == pytest.approx([each.mean(), each.std(ddof=1)])
 
 
 def test_the_epoch_of_an_accuracy_is_the_first_that_has_it(study):
-    run = study.select("soft", dataset="synthetic")[0]
+    run = study.select("soft")[0]
     accuracy = run.epochs("val_acc_reference")
     assert run.fact(f"epochs_to {accuracy[0]}") == 1
     assert np.isnan(run.fact("epochs_to 1.1"))
