@@ -25,7 +25,7 @@ SETTINGS = {
         "15,000 images", "32 pixels", "(95 %)", "exclude 0", "After 40 epochs", "100 sampled votes", "CIFAR-10H",
         "6,000 training images",
     ],
-    FINDINGS: [],
+    FINDINGS: ["95 % interval"],
 }  # fmt: skip
 
 # Studies that are cited and have no archive yet: their claims are skipped, and named.
@@ -119,6 +119,19 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield Claim(
         README, "leaves # [#, #]: # % [#, #] of it was confidence.",
         lambda: photos.diff(f"kl+{OWN}") + photos.closed(OWN),
+    )  # fmt: skip
+    yield Table(
+        FINDINGS, "epochs",
+        rows={str(epochs): {"epochs": epochs} for epochs in (5, 10, 15, 20, 40, 80)},
+        columns={
+            "hard": lambda at: budget.pm("hard", "macro_acc", **at),
+            "soft": lambda at: budget.pm("soft", "macro_acc", **at),
+            "soft − hard": lambda at: budget.diff("macro_acc", **at),
+            "hard: shape": lambda at: budget.mean("hard", "macro_acc@shape", **at),
+            "soft: shape": lambda at: budget.mean("soft", "macro_acc@shape", **at),
+            "hard: colour": lambda at: budget.mean("hard", "macro_acc@colour", **at),
+            "soft: colour": lambda at: budget.mean("soft", "macro_acc@colour", **at),
+        },
     )  # fmt: skip
 
 

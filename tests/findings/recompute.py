@@ -2,6 +2,7 @@
 
     python tests/findings/recompute.py                        # from docs/findings/, in the repository
     python tests/findings/recompute.py --results results      # from a results folder that holds the studies
+    python tests/findings/recompute.py --correct              # write the recomputed numbers into the texts
     python tests/findings/recompute.py --data cifar10h=/path  # votes of a data set that are not ours to pass on
 
 Needs numpy, scipy and pyarrow. Nothing of the project's metrics or intervals is used: ``measures.py`` has them again.
@@ -65,9 +66,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, help="a results folder, instead of the archive")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=FOLDER", help="where a data set lies")
     parser.add_argument("--list", action="store_true", help="print every number beside the recomputed one")
+    parser.add_argument("--correct", action="store_true", help="replace numbers that are off; read the sentences again")
     told = parser.parse_args(arguments)
     folders = dict(of.split("=", 1) for of in told.data if "=" in of)
     found, problems, skipped = recompute(told.results, {name: Path(path) for name, path in folders.items()})
+    if told.correct:
+        for file in {number.file for number in found}:
+            text = (ROOT / file).read_text(encoding="utf-8")
+            (ROOT / file).write_text(texts.corrected(text, [n for n in found if n.file == file]), encoding="utf-8")
     for line in [*(found if told.list else []), *problems]:
         print(line)
     for line in skipped:

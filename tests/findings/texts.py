@@ -42,6 +42,7 @@ class Checked(NamedTuple):
 
     file: str
     line: int
+    at: int  # its position in the file
     printed: str
     value: float
     origin: str
@@ -184,7 +185,7 @@ def _compare(
         return
     for (position, token), value in zip(printed, values, strict=True):
         line = text.line(position)
-        found.append(Checked(text.name, line, token, value, value.origin))
+        found.append(Checked(text.name, line, position, token, value, value.origin))
         if not agrees(token, value):
             yield Problem(text.name, line, f"found {token}, expected {as_printed(token, value)} ({value.origin}).")
 
@@ -198,8 +199,17 @@ def agrees(token: str, value: float) -> bool:
 
 
 def as_printed(token: str, value: float) -> str:
-    """A value with the decimals and the sign of a printed number."""
-    return f"{value:{'+' if token.startswith('+') else ''},.{_decimals(token)}f}".replace("-", "−")
+    """A value with the decimals of a printed number, and a sign if that one has any."""
+    return f"{value:{'+' if token[0] in '+−-' else ''},.{_decimals(token)}f}".replace("-", "−")
+
+
+def corrected(text: str, found: Iterable[Checked]) -> str:
+    """A text with each number that is off replaced by the recomputed one, with as many decimals."""
+    for number in sorted(found, key=lambda number: -number.at):
+        if not agrees(number.printed, number.value):
+            end = number.at + len(number.printed)
+            text = text[: number.at] + as_printed(number.printed, number.value) + text[end:]
+    return text
 
 
 def _plain(token: str) -> str:

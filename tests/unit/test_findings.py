@@ -326,12 +326,20 @@ def test_a_number_that_a_value_rounds_to_agrees(printed, value):
 
 @pytest.mark.parametrize(
     ("printed", "value", "expected"),
-    [("0.98", 0.9851, "0.99"), ("−0.003", 0.003, "0.003"), ("+0.3", -0.31, "−0.3"), ("78", 77.4, "77"),
+    [("0.98", 0.9851, "0.99"), ("−0.003", 0.003, "+0.003"), ("+0.3", -0.31, "−0.3"), ("78", 77.4, "77"),
      ("0.9826", 0.9827, "0.9827"), ("1,458", 1459, "1,459")],
 )  # fmt: skip
 def test_a_number_that_is_off_in_its_last_digit_is_told_with_its_place(printed, value, expected):
     problems, _ = checked(f"One line,\nand it is\n{printed}.", Claim("a.md", "it is #.", numbers(value)))
     assert problems == [f"a.md:3: found {printed}, expected {expected} (study: what)."]
+
+
+def test_numbers_that_are_off_can_be_corrected():
+    text = Text("a.md", "It is 1.50 against +0.3, of 7 %, which stays.")
+    claim = Claim("a.md", "It is # against #, of # %", numbers(12.345, -0.26, 7.2))
+    found, problems, _ = texts.check({"a.md": text}, [claim], {}, {})
+    assert len(problems) == 2
+    assert texts.corrected(text.text, found) == "It is 12.35 against −0.3, of 7 %, which stays."
 
 
 def test_every_number_needs_a_claim_or_is_a_setting():
