@@ -221,7 +221,9 @@ def _read_run(predictions: Path, history: Path, bits: int | None = None) -> dict
     item, part = table["item"].to_numpy(), np.asarray(table["split"].to_pylist())
     logits, order = _matrix(table["logits"], np.float32), np.argsort(item)
     if bits is not None:
-        logits = np.ldexp(np.rint(np.ldexp(logits, bits)), -bits)
+        rounded = np.ldexp(np.rint(np.ldexp(logits, bits)), -bits)
+        same = rounded.argmax(axis=1) == logits.argmax(axis=1)  # what rounding would tie stays as it is
+        logits = np.where(same[:, None], rounded, logits)
     row = {"sha256": hashlib.sha256(predictions.read_bytes()).hexdigest(), "features": None, "history": None}
     for name in ("test", "val"):
         there = order[part[order] == name]

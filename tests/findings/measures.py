@@ -119,9 +119,9 @@ def matrix(p: np.ndarray, z: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
         w, b = x[c:].reshape(c, c), x[:c]
-        scaled = z @ w.T + b
-        ce = -(p * log_softmax(scaled, axis=1)).sum() / n
-        error = (_q(scaled) - p) / n
+        log_q = log_softmax(z @ w.T + b, axis=1)
+        ce = -(p * log_q).sum() / n
+        error = (np.exp(log_q) - p) / n
         value = ce + PENALTY * ((w[off] ** 2).sum() / (c * (c - 1)) + (b**2).mean())
         by_w = error.T @ z + 2 * PENALTY * w * off / (c * (c - 1))
         return value, np.concatenate([error.sum(axis=0) + 2 * PENALTY * b / c, by_w.ravel()])
@@ -134,28 +134,29 @@ def matrix(p: np.ndarray, z: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 # -- feature space -----------------------------------------------------------------------------------------------------
 
 
-def _distances(points: np.ndarray) -> np.ndarray:
+def distances(points: np.ndarray) -> np.ndarray:
+    """Euclidean distances of all pairs of points ``[n, F]``, float64 ``[n, n]``."""
     squares = (points**2).sum(axis=1)
     return np.sqrt(np.maximum(squares[:, None] + squares - 2 * points @ points.T, 0))
 
 
-def silhouette(points: np.ndarray, truth: np.ndarray) -> float:
+def silhouette(distance: np.ndarray, truth: np.ndarray) -> float:
     """Mean over items of (b - a) / max(a, b): the mean distance to its class, and to the nearest other class."""
     of_class = truth[:, None] == np.unique(truth)
-    total, size = _distances(points) @ of_class, of_class.sum(axis=0)
+    total, size = distance @ of_class, of_class.sum(axis=0)
     a = total[of_class] / np.maximum(size[of_class.argmax(axis=1)] - 1, 1)
     b = np.where(of_class, np.inf, total / size).min(axis=1)
     alone = size[of_class.argmax(axis=1)] == 1
     return float(np.where(alone, 0, (b - a) / np.maximum(a, b)).mean())
 
 
-def nearest_r2(points: np.ndarray, u: np.ndarray, s: np.ndarray) -> tuple[float, float]:
+def nearest_r2(distance: np.ndarray, u: np.ndarray, s: np.ndarray) -> tuple[float, float]:
     """R² of colour and of shape position of items between classes, told by the mean of their 10 nearest others."""
     target = np.column_stack([np.cos(2 * np.pi * u / 3), np.sin(2 * np.pi * u / 3), s])
     between = (u % 1 != 0) | (s % 1 != 0)
-    distance = _distances(points)
-    np.fill_diagonal(distance, np.inf)
-    near = np.argpartition(distance[between], NEAREST, axis=1)[:, :NEAREST]
+    others = distance[between]
+    others[np.arange(len(others)), np.flatnonzero(between)] = np.inf
+    near = np.argpartition(others, NEAREST, axis=1)[:, :NEAREST]
     truth = target[between]
     error = ((truth - target[near].mean(axis=1)) ** 2).mean(axis=0) / truth.var(axis=0)
     return float(1 - error[:2].mean()), float(1 - error[2])

@@ -13,6 +13,7 @@ from .archive import PLACE, Archive, Data, Wrong
 
 NETWORK = ("hard", "soft")  # labels as most studies call them
 WITHOUT = ("uniform", "prior", "class_mean")  # what needs no network
+STRUCTURE = ("silhouette", "colour_r2_knn", "shape_r2_knn")
 OWN, REFERENCE, MATRIX = "temperature", "temperature_reference", "matrix_reference"
 
 
@@ -109,15 +110,21 @@ class Run:
             raise Wrong(f"{self}: its features are not there. Archive the study with --features.")
         return np.asarray(found, float).reshape(len(self.items()), -1)
 
+    @cached_property
+    def structure(self) -> dict[str, float]:
+        """Numbers of the feature space of the test items."""
+        distance = measures.distances(self.features)
+        u, s = (of[self.items()] for of in self.data.positions)
+        near = measures.nearest_r2(distance, u, s)
+        truth = self.p().argmax(axis=1)
+        return {**dict(zip(STRUCTURE[1:], near, strict=True)), STRUCTURE[0]: measures.silhouette(distance, truth)}
+
     def fact(self, name: str) -> float:
         """A number of the whole run that has no value an item: ``silhouette``, ``colour_r2_knn``, ``shape_r2_knn``,
         ``temperature`` (of a scaling), ``epochs_to 0.75`` (the first epoch with that accuracy in validation).
         """
-        if name == "silhouette":
-            return measures.silhouette(self.features, self.p().argmax(axis=1))
-        if name in ("colour_r2_knn", "shape_r2_knn"):
-            u, s = (of[self.items()] for of in self.data.positions)
-            return measures.nearest_r2(self.features, u, s)[name.startswith("shape")]
+        if name in STRUCTURE:
+            return self.structure[name]
         if name == REFERENCE:
             return measures.temperature(self.p("val"), self.z("val"))
         if name.startswith("epochs_to "):
@@ -296,7 +303,7 @@ def _fact(run: Run, name: str) -> float:
 
 
 def _is_fact(metric: str) -> bool:
-    return metric.partition(" ")[0] in ("silhouette", "colour_r2_knn", "shape_r2_knn", REFERENCE, "epochs_to")
+    return metric.partition(" ")[0] in (*STRUCTURE, REFERENCE, "epochs_to")
 
 
 def _value(scalar: Any) -> Any:
