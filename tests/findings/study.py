@@ -121,7 +121,7 @@ class Run:
 
     def fact(self, name: str) -> float:
         """A number of the whole run that has no value an item: ``silhouette``, ``colour_r2_knn``, ``shape_r2_knn``,
-        ``temperature`` (of a scaling), ``epochs_to 0.75`` (the first epoch with that accuracy in validation).
+        ``temperature_reference``, ``epochs_to 0.75`` (the first epoch with that accuracy in validation; NaN: none has).
         """
         if name in STRUCTURE:
             return self.structure[name]
@@ -197,8 +197,10 @@ class Study:
         return self.pm(label, metric, seeds, **at)[:1]
 
     def pm(self, label: str, metric: str, seeds: Sequence[int] | None = None, **at: Any) -> list[Number]:
-        """[mean, standard deviation (ddof 1)] over seeds."""
-        found = self._each(label, metric, seeds, **at)
+        """[mean, standard deviation (ddof 1)] over seeds; of ``epochs_to`` over those that get there."""
+        found = [value for value in self._each(label, metric, seeds, **at) if not np.isnan(value)]
+        if not found:
+            raise Wrong(f"{self.name}: {label} {metric}{_at(at)}: no seed has it.")
         said = f"{self.name}: {label} {metric}{_at(at)} of {len(found)} seeds"
         std = np.std(found, ddof=1) if len(found) > 1 else np.nan
         return [Number(np.mean(found), f"{said}, mean"), Number(std, f"{said}, standard deviation")]

@@ -298,6 +298,9 @@ def test_the_epoch_of_an_accuracy_is_the_first_that_has_it(study):
     accuracy = run.epochs("val_acc_reference")
     assert run.fact(f"epochs_to {accuracy[0]}") == 1
     assert np.isnan(run.fact("epochs_to 1.1"))
+    assert study.pm("soft", "epochs_to 0") == pytest.approx([1, 0])
+    with pytest.raises(Wrong, match="no seed has it"):
+        study.mean("soft", "epochs_to 1.1")
 
 
 # -- texts -------------------------------------------------------------------------------------------------------------
