@@ -9,6 +9,7 @@ import textwrap
 import time
 
 import finished_run
+import numpy as np
 import pytest
 import yaml
 from matplotlib.figure import Figure
@@ -346,11 +347,14 @@ def test_values_stand_on_an_axis_by_their_numbers_and_words_to_their_right():
 
 # -- from points to tables ---------------------------------------------------------------------------------------------
 
+OVER = {"kind": "over", "key": "epochs", "metrics": ["macro_acc", "macro_acc@shape", "epoch.0.2"]}
 STUDY = {
     "datasets": {"shapes": {**finished_run.VOTED, "paper": "synthetic"}},
     "recipes": {"quick": finished_run.QUICK},
     "studies": {"s": {"datasets": ["shapes"], "recipes": ["quick"], "seeds": [0, 1], "metrics": ["macro_acc", "kl"],
-                      "points": [{}, {"recipe.epochs": 2}, {"source.votes": 9, "label.form": "soft"}]}},
+                      "points": [{}, {"recipe.epochs": 2}, {"source.votes": 9, "label.form": "soft"}],
+                      "tables": ["main", {"kind": "epochs", "accuracy": 0.2}, "differences", "strata", "references"],
+                      "figures": ["over", OVER]}},
 }  # fmt: skip
 
 
@@ -443,7 +447,8 @@ def test_explain_takes_values_as_words_and_by_the_name_of_their_key(made):
 
 def test_a_figure_shows_each_metric_in_rows_of_the_other_keys(made):
     names = [path.name for path in sorted((made / "studies/s/figures").glob("*.png"))]
-    assert names == ["over__key_epochs.png", "over__key_votes.png"]
+    assert names[:1] + names[2:] == ["over__key_epochs.png", "over__key_votes.png"]
+    assert names[1].startswith("over__key_epochs__metrics_macro_acc_macro_acc_shape_epoch_0_2_")
     told = {"study": "s", "labels": ["hard", "soft"], "seeds": [0, 1], "figure": {"kind": "over", "key": "epochs"}}
     figure = registry.load("figure", "over")(told, {"cells": made / "studies/s/cells.parquet"})
     assert isinstance(figure, Figure)
@@ -479,7 +484,62 @@ def test_a_study_whose_points_have_names_is_drawn_by_point():
     found = config.resolve(raw_of(points=points))["studies"]["s"]["figures"]
     assert found == [{"kind": "points", "metrics": None}]
     (problem,) = problems(points=points, figures=[{"kind": "points", "metrics": ["kl@clear", "kll"]}])
-    assert problem == "  - studies.s.figures: points has 'kll', no metric of this study; did you mean 'kl'?"
+    assert problem == "  - studies.s.figures: points has 'kll', no number of this study; did you mean 'kl'?"
+
+
+def test_a_figure_shows_numbers_of_groups_and_epochs_with_the_interval_of_each(made):
+    told = {"study": "s", "labels": ["hard", "soft"], "seeds": [0, 1], "figure": OVER}
+    figure = registry.load("figure", "over")(told, {"cells": made / "studies/s/cells.parquet"})
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert titles == ["ACC ↑", "ACC ↑, shape", "epoch of accuracy 0.2"]
+    wanted = {"label": "soft", "metric": "macro_acc@shape", "kind": "measured", "source.votes": "5"}
+    due = [row for row in rows(made) if wanted.items() <= {**row, "runs": None, "files": None}.items()]
+    (line,) = [line for line in figure.axes[1].containers if line.get_label() == "soft"]
+    assert list(line.lines[0].get_ydata()) == [row["value"] for row in due if row["statistic"] == "mean"]
+    ends = {row["recipe.epochs"]: row["value"] for row in due if row["statistic"] == "low"}
+    means = {row["recipe.epochs"]: row["value"] for row in due if row["statistic"] == "mean"}
+    drawn = [segment[:, 1].min() for segment in line.lines[2][0].get_segments()]
+    assert ends and drawn == pytest.approx([ends.get(epochs, mean) for epochs, mean in means.items()])
+
+
+def test_explain_follows_an_epoch_to_the_histories(made):
+    cells = [row for row in rows(made) if row["metric"] == "epoch.0.2"]
+    reached = next(row for row in cells if row["kind"] == "measured" and row["statistic"] == "mean")
+    label, epochs, votes = reached["label"], reached["recipe.epochs"], reached["source.votes"]
+    found = explain(str(made / "studies/s"), f"{label} epochs={epochs} votes={votes}", "epoch.0.2")
+    assert found["cell"]["value"] == reached["value"]
+    metric, _, *runs = found["tree"]["below"]
+    assert "evaluation/plateau.py" in metric["facts"]["code"] and "missing" not in metric["facts"]
+    told = [run["facts"]["value"] for run in runs]
+    assert np.mean(told) == reached["value"] and len(told) == reached["n"]
+    history = runs[0]["below"][0]
+    assert history["name"] == "history" and history["facts"]["made by"].startswith("softlabels train")
+    assert "missing" not in history["facts"]
+
+
+def test_the_audit_notices_an_epoch_that_no_history_gives(made, tmp_path):
+    copied = shutil.copytree(made, tmp_path / "results")
+    cells = copied / "studies/s/cells.parquet"
+
+    def later(found):
+        row = next(row for row in found if row["metric"] == "epoch.0.2" and row["kind"].startswith("run"))
+        row |= {"value": row["value"] + 1, "printed": str(int(row["value"]) + 1)}
+
+    finished_run.edit_table(cells, later)
+    failed = {verdict.id: verdict.evidence for verdict in audit.audit(copied, dry_run=False)}
+    assert any("epoch.0.2" in text for text in failed["A03"])
+
+
+def test_a_figure_of_numbers_that_a_study_cannot_have_is_refused():
+    for metric, hint in {
+        "macro_acc@shpe": "did you mean 'macro_acc@shape'",
+        "kl@clear": "kl@",
+        "epoch.0.9": "epoch",
+    }.items():
+        with pytest.raises(UserError, match=f"over has '{metric}', no number of this study; .*{hint}"):
+            changed = copy.deepcopy(STUDY)
+            changed["studies"]["s"]["figures"] = [{**OVER, "metrics": [metric]}]
+            Plan(changed)
 
 
 def test_what_is_done_is_counted(made):

@@ -1,3 +1,9 @@
+def signed(function):
+    """A function with its signature noted: Snakemake asks for that at each call, several times, and it takes longer."""
+    function.__signature__ = signature(function)
+    return function
+
+
 def resources(command, gpu=0):
     """What a job asks for, by its data and settings; as much again each time that it is tried again.
 
@@ -5,7 +11,7 @@ def resources(command, gpu=0):
     """
 
     def growing(resource):
-        return lambda wildcards, attempt: attempt * needs(plan, command, **wildcards)[resource]
+        return signed(lambda wildcards, attempt: attempt * needs(plan, command, **wildcards)[resource])
 
     return {"gpu": gpu, "in_turn": 1, "mem_mb": growing("mem_mb"), "runtime": growing("minutes")}
 
@@ -21,6 +27,7 @@ def place(command, output, **fixed):
     return expand(f"{RESULTS}/{file}", **fixed, allow_missing=True)[0]
 
 
+@signed
 def labels_of(wildcards):
     """The labels that a run learns from."""
     names = plan.labels_of(wildcards.label, wildcards.split, wildcards.seed)
@@ -44,8 +51,8 @@ def benchmark_of(command):
 def tracked(command):
     """The parameters that make a result old: exactly two, because Snakemake compares them without their names."""
     return {
-        "config": lambda wildcards: plan.json(command, **wildcards),
-        "code": lambda wildcards: plan.code(command, **wildcards),
+        "config": signed(lambda wildcards: plan.json(command, **wildcards)),
+        "code": signed(lambda wildcards: plan.code(command, **wildcards)),
     }
 
 

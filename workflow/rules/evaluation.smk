@@ -1,6 +1,6 @@
 rule evaluate:
     input:
-        unpack(lambda wc: plan.predicted(wc.recipe, dataset=wc.dataset, split=wc.split, label=wc.label, seed=wc.seed)),
+        unpack(signed(lambda wc: plan.predicted(**wc))),
         reference=place("data", "reference"),
         annotations=place("data", "annotations"),
         split=place("split", "split"),

@@ -5,7 +5,7 @@ rule train:
         split=place("split", "split"),
         labels=labels_of,
         reference=place("data", "reference"),
-        weights=lambda wc: plan.weights(wc.recipe),
+        weights=signed(lambda wc: plan.weights(wc.recipe)),
     output:
         **outputs("train"),
     log:
@@ -14,9 +14,9 @@ rule train:
         benchmark_of("train")
     conda:
         "../../envs/train.yaml"
-    threads: lambda wc: plan.config["recipes"][wc.recipe]["threads"]
+    threads: signed(lambda wc: plan.config["recipes"][wc.recipe]["threads"])
     resources:
-        **resources("train", gpu=lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda")),
+        **resources("train", gpu=signed(lambda wc: int(plan.config["recipes"][wc.recipe]["device"] == "cuda"))),
     params:
         **tracked("train"),
     message:

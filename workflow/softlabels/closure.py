@@ -83,6 +83,20 @@ ANY_NAME = {"globals", "locals", "vars"}
 ANY_MODULE = {"__builtins__", "__import__", "builtins", "compile", "eval", "exec", "importlib", "pkgutil", "runpy"}
 NO_CODE = {"__doc__", "__file__", "__name__", "__package__", "__path__"}
 
+# The nodes of a syntax tree that have a case where trees are read: most have none, and a plan reads a hundred modules.
+STRIPPED = (ast.stmt, ast.mod, ast.excepthandler, ast.match_case, ast.Call)
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+BINDING = {
+    *_SCOPES, *_IMPORTS, ast.comprehension, ast.Name, ast.MatchMapping, ast.ExceptHandler, ast.MatchAs, ast.MatchStar,
+    ast.Global, ast.Nonlocal,
+}  # fmt: skip
+REFERRING = {
+    *_SCOPES, *_IMPORTS, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.AnnAssign, ast.AugAssign,
+    ast.Name, ast.Attribute,
+}  # fmt: skip
+BUILTINS = {*dir(builtins)}
+
 Chain = tuple[str, ...]  # the names of a.b.c
 Link = tuple[str, Chain]  # a module ("": the one that is read), and a name in it with what is asked of it
 Scopes = tuple[dict[str, list[Link]] | None, ...]  # what functions bind, with the imports among it; a class: None
@@ -188,7 +202,7 @@ def _module(name: str, path: Path) -> _Module:
             module.imports.update(units.pop(0).imports)
         assigned = isinstance(statement, ast.Assign | ast.AnnAssign)
         for unit in units:
-            reads = {chain[0] for owner, chain in unit.references if not owner} - set(unit.names) - set(dir(builtins))
+            reads = {chain[0] for owner, chain in unit.references if not owner} - {*unit.names} - BUILTINS
             found.append((unit, reader.acts(statement), assigned and bool(reads)))
             for bound in unit.names:
                 module.names.setdefault(bound, []).append(unit)
@@ -209,7 +223,9 @@ class _Reader:
     """
 
     def __init__(self, name: str, package: str, tree: ast.Module):
-        self.name, self.package, self.nodes = name, package, list(ast.walk(tree))
+        self.name, self.package, self.nodes = name, package, [tree]
+        for node in self.nodes:  # the list grows: level by level, as ast.walk
+            self.nodes += _children(node)
         imports = [node for node in self.nodes if isinstance(node, ast.Import | ast.ImportFrom)]
         self.imported = {name: link for node in imports for name, link in self.links(node)}
         self.lazy = ("__future__", ("annotations",)) in self.imported.values()  # annotations are not evaluated
@@ -225,6 +241,8 @@ class _Reader:
     def strip(self, keep_docstrings: bool) -> None:
         """Take out of the tree what changes no result."""
         for node in self.nodes:
+            if not isinstance(node, STRIPPED):
+                continue
             match node:
                 case ast.If(test=test) if self.never(test):
                     node.test, node.body = ast.Constant(False), []
@@ -253,7 +271,8 @@ class _Reader:
 
     def never(self, test: ast.expr) -> bool:
         """Is a condition false whenever a command runs?"""
-        return self.dotted(test) == "typing.TYPE_CHECKING" or ast.unparse(test) == "__name__ == '__main__'"
+        main = isinstance(test, ast.Compare) and ast.unparse(test) == "__name__ == '__main__'"
+        return main or self.dotted(test) == "typing.TYPE_CHECKING"
 
     def is_message(self, call: ast.Call) -> bool:
         """Does a call only tell people something?"""
@@ -360,6 +379,9 @@ class _Reader:
         todo = list(body)
         while todo:
             node = todo.pop()
+            if type(node) not in BINDING:
+                todo += _children(node)
+                continue
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Lambda():
                     if not isinstance(node, ast.Lambda):
@@ -380,13 +402,16 @@ class _Reader:
                     globals_ |= set(node.names)
                 case ast.Nonlocal():
                     outer |= set(node.names)
-            todo += ast.iter_child_nodes(node)
+            todo += _children(node)
         for name in globals_ | outer:
             self.references.update(names.pop(name, []))  # imported for others: used who knows how
         return names | {name: [("", (name,))] for name in globals_}
 
     def visit(self, node: ast.AST, scopes: Scopes) -> None:
         """Note what a node refers to outside of ``scopes``."""
+        if type(node) not in REFERRING:
+            self.visit_all(_children(node), scopes)
+            return
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
                 self.visit_all(_outside(node), scopes)
@@ -399,7 +424,7 @@ class _Reader:
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 self.visit(node.generators[0].iter, scopes)
                 own = self.bound(loop.target for loop in node.generators)
-                self.visit_all(ast.iter_child_nodes(node), (*scopes, own))
+                self.visit_all(_children(node), (*scopes, own))
             case ast.AnnAssign() if scopes and scopes[-1] is not None:  # not evaluated in a function
                 self.visit_all([node.target, *([node.value] if node.value else [])], scopes)
             case ast.Import() | ast.ImportFrom():
@@ -416,11 +441,23 @@ class _Reader:
                 links = inner[-1][chain[0]] if inner else [("", chain[:1])]
                 self.references |= {(module, (*names, *chain[1:])) for module, names in links}
             case _:
-                self.visit_all(ast.iter_child_nodes(node), scopes)
+                self.visit_all(_children(node), scopes)
 
     def visit_all(self, nodes: Iterable[ast.AST], scopes: Scopes) -> None:
         for node in nodes:
             self.visit(node, scopes)
+
+
+def _children(node: ast.AST) -> list[ast.AST]:
+    """The parts of a node, in order, without whether a name is read or bound (``ctx``)."""
+    found = []
+    for name in node._fields:
+        value = getattr(node, name, None) if name != "ctx" else None
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
+    return found
 
 
 def _chain(node: ast.AST) -> Chain | None:
@@ -467,14 +504,20 @@ def _sha256(text: str) -> str:
 def _dump(node: object) -> str:
     """A text of a syntax tree, the same for every Python version: fields that are None or empty are left out."""
     if isinstance(node, ast.AST):
-        fields = [name for name in node._fields if name not in ("kind", "type_comment", "ctx")]
-        values = {name: getattr(node, name, None) for name in fields}
-        if isinstance(node, ast.JoinedStr):  # Python 3.12 ends the format of f"{x:{width}}" with an empty text
-            values["values"] = [value for value in node.values if getattr(value, "value", None) != ""]
-        texts = [f"{name}={_dump(value)}" for name, value in values.items() if value is not None and value != []]
+        texts = []
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is None or value == [] or name in ("kind", "type_comment", "ctx"):
+                continue
+            if name == "values" and isinstance(node, ast.JoinedStr):
+                # Python 3.12 ends the format of f"{x:{width}}" with an empty text.
+                value = [part for part in value if getattr(part, "value", None) != ""]
+                if not value:
+                    continue
+            texts.append(f"{name}={_dump(value)}")
         return f"{type(node).__name__}({', '.join(texts)})"
     if isinstance(node, list):
-        return f"[{', '.join(map(_dump, node))}]"
+        return f"[{', '.join([_dump(part) for part in node])}]"
     return ascii(node)
 
 

@@ -76,7 +76,7 @@ COMMANDS = {
         runs=("figure",), group="report"),
     "study": Command(
         "softlabels.studies.study", "gather a study: ledger, tables, items",
-        ("scores*", "terms*", "predictions*", "references*", "items*", "reference*"), runs=("tables",),
+        ("scores*", "terms*", "predictions*", "references*", "items*", "reference*", "histories*?"), runs=("tables",),
         group="report"),
     "chain": Command(
         "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), group="report"),
@@ -113,11 +113,14 @@ def option(path: str) -> str:
     return "--config-file" if path == "config" else f"--{bare(path).replace('_', '-')}"
 
 
+def running(command: str, config: dict[str, Any]) -> dict[str, Any]:
+    """What of a command's configuration names what it runs of the registry."""
+    return {key: config[key] for key in COMMANDS[command].runs if key in config}
+
+
 def named(command: str, config: dict[str, Any]) -> list[tuple[str, str]]:
     """Kind and name of what a command runs of the registry."""
-    about = COMMANDS[command]
-    runs = {key: config[key] for key in about.runs if key in config}
-    return [*about.always, *schema.entries(runs, schema.of_command())]
+    return [*COMMANDS[command].always, *schema.entries(running(command, config), schema.of_command())]
 
 
 def entries(command: str, config: dict[str, Any]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ import yaml
 
 from . import registry, schema, varied
 from .commands import ADOPTED, FITTED, TRAINED, maker
-from .contracts import Options, entry_name
+from .contracts import AT, TRUTH, Options, entry_name
 from .errors import UserError
 from .places import REPOSITORY
 from .varied import Configuration
@@ -289,13 +289,16 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             names = [name_of(kind, chosen) for chosen in study[f"{kind}s"]]
             for double in sorted({found for found in names if names.count(found) > 1}):
                 yield f"studies.{name}.{kind}s: two of them are called '{double}'. Remove or rename one."
-        for section in ("tables", "figures"):
-            for shows in study[section]:
-                named = {chosen.partition("@")[0] if section == "figures" else chosen: None
-                         for chosen in shows.get("metrics") or ()}  # fmt: skip
-                for metric in named.keys() - metrics.keys():
-                    hint = _nearest(metric, metrics, "there are")
-                    yield f"studies.{name}.{section}: {shows['kind']} has '{metric}', no metric of this study; {hint}"
+        for table in study["tables"]:
+            for metric in set(table.get("metrics") or ()) - set(metrics):
+                hint = _nearest(metric, metrics, "there are")
+                yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
+        for figure in study["figures"]:
+            if chosen := figure.get("metrics"):
+                known = _numbers(config, name)
+                for metric in [metric for metric in chosen if metric not in known]:
+                    hint = _nearest(metric, known, "there are")
+                    yield f"studies.{name}.figures: {figure['kind']} has '{metric}', no number of this study; {hint}"
         pairs = dict.fromkeys((p.dataset, label) for p in config.grids[name] for label in p.labels.values())
         for dataset, label in pairs:
             why = _of_votes(config["labels"][label])
@@ -360,6 +363,35 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         warmup, epochs = recipe["warmup_epochs"], recipe["epochs"]
         if warmup >= epochs:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
+
+
+def _numbers(config: Configuration, name: str) -> list[str]:
+    """What figures of a study may show: its metrics, epochs that a table tells, and numbers of groups.
+
+    A group of items may turn out to be empty.
+    """
+    from .evaluation import strata, truth  # which the plan of a study without such a figure need not load
+    from .studies.ledger_view import accuracies, epoch_of
+    from .studies.tables.strata import KINDS, OF_VOTES
+
+    study, groups = config["studies"][name], {TRUTH: dict.fromkeys(truth.METRICS)}
+    for definition in (config["datasets"][dataset] for dataset in varied.used(config.grids[name], "dataset")):
+        reference = definition["reference"] or ("votes" if _has_votes(definition["source"]) else "exact")
+        for group in KINDS[reference]:
+            of_group = OF_VOTES if reference == "votes" else strata.METRICS
+            groups[group] = groups.get(group, {}) | dict.fromkeys(of_group)
+        groups |= {group: dict.fromkeys(strata.METRICS) for group in groupings_of(definition)}
+    of_groups = (f"{metric}{AT}{group}" for group, metrics in groups.items() for metric in metrics)
+    return [*metrics_of(study), *map(epoch_of, accuracies(study["tables"])), *of_groups]
+
+
+def groupings_of(definition: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """The classes of a data set that are scored merged, as its definition, or else its source, says."""
+    if (groupings := definition["groupings"]) is not None:
+        return groupings
+    classes = definition["source"].get("classes")
+    known = registry.entry("source", definition["source"]["kind"]).get("groupings", {})
+    return known.get(classes, {}) if isinstance(classes, str) else {}
 
 
 def _without_predictions(config: Configuration, study: str) -> Iterator[str]:

@@ -4,6 +4,7 @@
                          generator drew the votes: the distribution that an item's are a sample of
 ``splits/….parquet``     item int32, split (its part), fold int8 (null where parts are drawn)
 ``labels/….parquet``     item int32, p float32 [C], hard int16, votes int32 (null: exact), weight float32
+``history.parquet``      of a run: a row an epoch, see ``loop.py: Trainer.validate``
 ``predictions.parquet``  of a run: item int32, split (its part), logits float32 [C], of all items
 ``features.npy``         of a run: pooled features float32 [n_test, F] of the test items, ascending; of a frozen
                          network: float32 [N, F] of all items
@@ -306,6 +307,15 @@ def predicted_out_of_fold(paths: Iterable[Path], n_items: int) -> np.ndarray:
         total = total + (q / q.sum(axis=1, keepdims=True)) * unseen[:, None]
         count += unseen
     return total / count[:, None]
+
+
+def read_accuracies(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Epochs int ``[E]`` of a run's history and its accuracy on validation items after each, float64 ``[E]``.
+
+    The accuracy is against the reference; NaN where the history has none.
+    """
+    table, _ = io.read_table(path, ["epoch", "val_acc_reference"])
+    return io.vector(table, "epoch"), io.vector(table, "val_acc_reference").astype(np.float64)
 
 
 def write_features(path: Path, features: np.ndarray) -> None:

@@ -62,6 +62,8 @@ class Plan:
         self._tracked: dict[tuple, tuple[str, str]] = {}
         self._encoder_of: dict[str, str] = {}
         self._recipe_of: dict[str, str] = {}
+        self._code: dict[tuple[str, str], str] = {}
+        self._told: dict[tuple[str, str], dict[str, Any]] = {}
         self._metrics: dict[str, dict[str, Options]] = {}
         self._grids: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], list[str]]] = {}
 
@@ -250,6 +252,18 @@ class Plan:
         """The predictions of all runs of a study."""
         return [file for command in MAKERS for file in self.files(study, command, "predictions")]
 
+    def with_histories(self, study: str) -> list[str]:
+        """The recipes of a study whose runs have learning curves, if a table of the study needs these; else none."""
+        tables = self.config["studies"][study]["tables"]
+        if not any("histories" in entry("table", options["kind"])["needs"] for options in tables):
+            return []
+        command, _ = DRAWN_FROM["histories"]
+        return [name for name in used(self.config.grids[study], "recipe") if self.maker(name) == command]
+
+    def histories(self, study: str) -> list[str]:
+        """The learning curves that tables of a study need."""
+        return self.files(study, *DRAWN_FROM["histories"]) if self.with_histories(study) else []
+
     def card_splits(self, dataset: str) -> list[tuple[str, int]]:
         """The splits of a data set, and their seeds, that any study uses."""
         found = set()
@@ -421,8 +435,15 @@ class Plan:
         key = (command, *(names[name] for name in _wildcards(command)))
         if key not in self._tracked:
             config = self.of(command, **names)
-            self._tracked[key] = canonical_json(config), closure.code_hash(commands.entries(command, config))
+            self._tracked[key] = canonical_json(config), self._code_of(command, config)
         return self._tracked[key]
+
+    def _code_of(self, command: str, config: dict[str, Any]) -> str:
+        """The code hash of a command with a configuration: the same for all seeds."""
+        key = (command, canonical_json(commands.running(command, config)))
+        if key not in self._code:
+            self._code[key] = closure.code_hash(commands.entries(command, config))
+        return self._code[key]
 
     def _data(self, dataset: str) -> dict[str, Any]:
         definition = self.config["datasets"][dataset]
@@ -467,15 +488,23 @@ class Plan:
         return schema.tracked(value, schema.of_command()["properties"][key])
 
     def recipe(self, name: str) -> dict[str, Any]:
-        """A recipe without the paths of its weights or predictions, which are inputs."""
-        recipe = {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
-        recipe |= {"predictions": ELSEWHERE} if self.maker(name) == ADOPTED else {}
-        return self.tracked("recipe", recipe)
+        """A recipe without the paths of its weights or predictions, which are inputs; made once for all its runs."""
+        if ("recipe", name) not in self._told:
+            recipe = {key: value for key, value in self.config["recipes"][name].items() if key != "weights_file"}
+            recipe |= {"predictions": ELSEWHERE} if self.maker(name) == ADOPTED else {}
+            self._told["recipe", name] = self.tracked("recipe", recipe)
+        return self._told["recipe", name]
+
+    def _delivery(self, label: str) -> dict[str, Any]:
+        """How a label's targets are delivered; made once, too."""
+        if ("delivery", label) not in self._told:
+            delivery = {"delivery": self.config["labels"][label]["delivery"]}
+            rule = schema.section("label")["properties"]
+            self._told["delivery", label] = schema.tracked(delivery, {"properties": rule})
+        return self._told["delivery", label]
 
     def _train(self, recipe: str, label: str, seed: str) -> dict[str, Any]:
-        delivery = {"delivery": self.config["labels"][label]["delivery"]}
-        rule = schema.section("label")["properties"]
-        return {"recipe": self.recipe(recipe), "seed": _seed(seed), **schema.tracked(delivery, {"properties": rule})}
+        return {"recipe": self.recipe(recipe), "seed": _seed(seed), **self._delivery(label)}
 
     def _adopt(self, recipe: str) -> dict[str, Any]:
         return {"recipe": self.recipe(recipe)}
@@ -488,12 +517,7 @@ class Plan:
 
     def groupings(self, dataset: str) -> dict[str, dict[str, list[str]]]:
         """The classes of a data set that are scored merged, as its definition, or else its source, says."""
-        definition = self.config["datasets"][dataset]
-        if (groupings := definition["groupings"]) is not None:
-            return groupings
-        classes = definition["source"].get("classes")
-        known = entry("source", definition["source"]["kind"]).get("groupings", {})
-        return known.get(classes, {}) if isinstance(classes, str) else {}
+        return config.groupings_of(self.config["datasets"][dataset])
 
     def metrics(self, study: str) -> dict[str, Options]:
         """Name to kind and options of the metrics of a study, in its order."""
@@ -507,10 +531,13 @@ class Plan:
 
     def _scored(self, metrics: str) -> dict[str, Any]:
         """Which metrics a set has: studies share the standard ones; each further one stands alone."""
-        wanted = {name: options for study in self.config["studies"] for name, options in self.metrics(study).items()}
-        chosen = of_set(metrics, wanted)
-        needs = {name: entry("metric", options["kind"])["needs"] for name, options in chosen.items()}
-        return {"set": metrics, "metrics": chosen, "needs": {name: need for name, need in needs.items() if need}}
+        if ("metrics", metrics) not in self._told:
+            of_studies = itertools.chain(*(self.metrics(study).items() for study in self.config["studies"]))
+            chosen = of_set(metrics, dict(of_studies))
+            needs = {name: entry("metric", options["kind"])["needs"] for name, options in chosen.items()}
+            needs = {name: need for name, need in needs.items() if need}
+            self._told["metrics", metrics] = {"set": metrics, "metrics": chosen, "needs": needs}
+        return self._told["metrics", metrics]
 
     def _evaluate(self, dataset: str, metrics: str) -> dict[str, Any]:
         if metrics != STANDARD:
@@ -548,6 +575,7 @@ class Plan:
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in printed.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
+            **({"histories": curves} if (curves := self.with_histories(study)) else {}),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),
             **({"heads": heads} if heads else {}),

@@ -62,6 +62,7 @@ FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
                "needs": ("features", "votes")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
+    "table": {"needs": ("histories",)},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
     "source": {"gives": ("votes", "exact"), "memory": int},
@@ -149,7 +150,6 @@ def entry(kind: str, name: str) -> dict[str, Any]:
     path = file_of(kind, name)
     place = f"{kind} '{name}': {path}"
     try:
-        text = path.read_text(encoding="utf-8")
         found = _literal(path, path.stat().st_mtime_ns)
     except (OSError, UnicodeDecodeError, SyntaxError, ValueError) as error:
         raise UserError(f"{place}: cannot be read as a module ({error}). Correct it.") from None
@@ -176,7 +176,7 @@ def entry(kind: str, name: str) -> dict[str, Any]:
                 raise UserError(f"{place}: option '{key}' is one that every {kind} is given. Rename it.")
             if not isinstance(rule, dict) or not isinstance(key, str) or not key.isidentifier():
                 raise UserError(f"{place}: option {key!r}: expected a name, and a rule such as {{'type': 'number'}}.")
-        if not re.search(rf"^def {function}\(", text, re.MULTILINE):
+        if not re.search(rf"^def {function}\(", path.read_text(encoding="utf-8"), re.MULTILINE):
             raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
     return {**about, **found}
 

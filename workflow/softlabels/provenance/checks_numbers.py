@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from .. import places
-from ..contracts import Terms, file_of, sets
+from ..contracts import STANDARD, Terms, file_of, sets
 from ..places import of_study
 from ..studies import ledger_view
 from . import recompute
@@ -132,7 +132,7 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
 
     def files_of(pattern: str, command: str, output: str, named: Iterable[str]) -> dict[str, dict[str, str]]:
         """Path by set of metrics, by name of the run or draw."""
-        found = {name: re.fullmatch(places.regex(pattern), name).groupdict() for name in named}
+        found = {name: _names(name, pattern) for name in named}
         return {
             name: {key: places.path(command, output, **names, metrics=key) for key in wanted}
             for name, names in found.items()
@@ -150,11 +150,15 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
         for named, read in ((run_files, results.scores), (draw_files, results.reference_rows))
     )
     files = run_files | draw_files
+    # Of the runs whose epochs are told: where the history lies, and what it says of the validation items.
+    curved = {name: names for name in trained if (names := _names(name))["recipe"] in config.get("histories", ())}
+    histories = {name: {STANDARD: places.path("train", "history", **names)} for name, names in curved.items()}
+    curves = {name: results.accuracies(of[STANDARD]) for name, of in histories.items()}
 
     def terms_of(run: str) -> dict[str, Terms]:
         return {key: results.terms(path) for key, path in term_files[run].items()}
 
-    expected = recompute.ledger(config, runs, terms_of, draws)
+    expected = recompute.ledger(config, runs, terms_of, draws, curves)
     path = of_study(study, "cells")
     cells, facts = results.ledger(study)
     for name in ("study", "baseline", "seeds", "metrics", "ddof", "level"):
@@ -174,7 +178,13 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
         else:
             more = term_files if expected[key].terms else {}
             mean = expected.get((*key[:-1], "mean"), expected[key]).value
-            yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, files, more, mean)
+            of = histories if key[-4].startswith(ledger_view.EPOCH) else files
+            yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, of, more, mean)
+
+
+def _names(run: str, pattern: str = places.RUN) -> dict[str, str]:
+    """The wildcards of a run's name, or of another one."""
+    return re.fullmatch(places.regex(pattern), run).groupdict()
 
 
 def _bootstrap(place: str, key: tuple, rows: Mapping[tuple, Mapping[str, Any]]) -> Findings:

@@ -7,6 +7,7 @@ a link, and a file that is truncated, foreign, newer or too large is a :class:`U
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,6 +192,13 @@ class Results:
         """Rows that need no network, by name."""
         with reading(relative):
             return rows_in(relative, *self.table(relative, ROWS.names))
+
+    def accuracies(self, relative: str) -> list[tuple[int, float | None]]:
+        """Each epoch of a run's history, and its accuracy on validation items against the reference, or None."""
+        with reading(relative):
+            table, _ = self.table(relative, ["epoch", "val_acc_reference"])
+            columns = (table.column(name).to_pylist() for name in ("epoch", "val_acc_reference"))
+            return [(epoch, None if x is None or math.isnan(x) else x) for epoch, x in zip(*columns, strict=True)]
 
     def array(self, relative: str) -> np.ndarray:
         """A NumPy file, as a read-only memory map."""

@@ -24,7 +24,8 @@ from ..commands import COMMANDS, FITTED, TRAINED
 from ..contracts import AT
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, diff, of_study, parse
-from ..studies.ledger_view import PLACE, SCALED, Ledger, key_of
+from ..studies.ledger_view import EPOCH, PLACE, SCALED, Ledger, key_of
+from . import recompute
 from .evidence import Results, entries, reading, study_of
 
 Row = dict[str, Any]
@@ -271,6 +272,11 @@ class _Chain:
             return []
         _, path, sha256 = behind[0]
         name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
+        if cell["metric"].startswith(EPOCH):  # is read off histories by the job that writes the tables
+            path = of_study(self.study, "manifest")
+            if path not in self.results.manifests:
+                return [_node(name, {"missing": f"{path}: no such manifest"})]
+            return [_node(name, {"code": self.code(self.results.manifests[path], "softlabels.evaluation.plateau")[1]})]
         if producer is None:
             return [_node(name, {"missing": UNMADE.format(path)})]
         options = producer[1]["config"].get("metrics", {}).get(cell["metric"].partition(AT)[0])
@@ -301,10 +307,14 @@ class _Chain:
             ours = cell["runs"][: len(cell["runs"]) // 2]  # then those that are subtracted
             facts["side"] = cell["label"] if name in ours else f"{cell['versus']} (subtracted)"
         facts |= _told(path, lambda: {"value": _number(self.value(path, cell))})
-        return _node(f"run {name}", facts, [self.file("evaluation", {"path": path, "sha256": sha256})])
+        of = "history" if cell["metric"].startswith(EPOCH) else "evaluation"
+        return _node(f"run {name}", facts, [self.file(of, {"path": path, "sha256": sha256})])
 
     def value(self, path: str, cell: Row) -> float | None:
-        """A cell's number in one file of scores."""
+        """A cell's number in one file of scores, or in one history."""
+        if cell["metric"].startswith(EPOCH):
+            accuracy = float(cell["metric"].removeprefix(EPOCH))
+            return recompute.first_epoch(self.results.accuracies(path), accuracy)
         if (file := parse(path)) and file.command == "references":
             return self.results.reference_rows(path)[cell["label"]].value(cell["metric"])
         scaling = next((name for name, text in SCALED.items() if cell["label"].endswith(f" + {text}")), "none")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..contracts import STANDARD, Scores, Terms, file_of
 from ..studies import paper
-from ..studies.ledger_view import MAIN, OWN, PROJECTED, SCALED
+from ..studies.ledger_view import MAIN, OWN, PROJECTED, SCALED, epoch_of
 from . import recompute_intervals
 from .recompute_intervals import mean_and_std
 
@@ -55,6 +55,7 @@ def reference_predictions(p: np.ndarray, train: np.ndarray, test: np.ndarray) ->
 
 Config = Mapping[str, Any]  # ``config.json`` of a study
 Runs = Mapping[str, Mapping[str, Scores]]  # by name of the run, and by set of metrics
+Curves = Mapping[str, list[tuple[int, float | None]]]  # by name of the run: epoch, and accuracy on validation items
 Draws = Mapping[str, Mapping[str, Mapping[str, Scores]]]  # by name of the draw of a split, set of metrics, and row
 
 
@@ -95,7 +96,7 @@ def _part(config: Config, point: Point, names: int, *heads: str) -> tuple[str | 
 
 
 def ledger(
-    config: Config, runs: Runs, terms: Callable[[str], Mapping[str, Terms]], references: Draws
+    config: Config, runs: Runs, terms: Callable[[str], Mapping[str, Terms]], references: Draws, curves: Curves
 ) -> dict[tuple, Number]:
     """Every number that the ledger of a study should hold, by block, label, metric, kind, versus and
     statistic.
@@ -105,6 +106,7 @@ def ledger(
         runs: the scores of each run.
         terms: gives the terms of a run by set of metrics.
         references: the reference rows of each draw of a split.
+        curves: the history of each run that tables ask for.
     """
     numbers: dict[tuple, Number] = {}
     metrics, ddof, baseline = config["metrics"], config["ddof"], config["baseline"]
@@ -113,7 +115,8 @@ def ledger(
         block, names, published = point.block, run_names(config, point, label), _published(config, point, label)
         measured = {name: _measured(runs[name], metrics) for name in names}
         numbers |= _over_seeds((*block, label), "measured", measured, ddof, published)
-        for metric in metrics:
+        numbers |= _epochs(config, (*block, label), names, curves)
+        for metric in (*metrics, *_groups(runs[name][STANDARD] for name in names)):
             if items := _items({label: {name: (runs[name], terms(name)) for name in names}}, (label,), metric):
                 ends = recompute_intervals.two_way_interval(items, config["level"]) or ()
                 found = dict(zip(("low", "high"), ends, strict=False))
@@ -146,6 +149,33 @@ def ledger(
                 key = (*_part(config, point, 1, "label."), label, metric, "paper", None)
                 numbers |= {(*key, "mean"): Number(pair[0], paper.SPLITS), (*key, "std"): Number(pair[1], paper.SPLITS)}
     return numbers
+
+
+def first_epoch(curve: Iterable[tuple[int, float | None]], accuracy: float) -> int | None:
+    """The first epoch of a history with at least such an accuracy."""
+    return min((epoch for epoch, value in curve if value is not None and value >= accuracy), default=None)
+
+
+def _epochs(config: Config, place: tuple, names: list[str], curves: Curves) -> dict[tuple, Number]:
+    """When runs of one label (and place) reach the accuracies that tables ask for, and what share of them does."""
+    known = [name for name in names if any(value is not None for _, value in curves.get(name, ()))]
+    numbers: dict[tuple, Number] = {}
+    for accuracy in {table["accuracy"] for table in config["tables"] if table["kind"] == "epochs"} if known else ():
+        found = {name: first_epoch(curves[name], accuracy) for name in known}
+        there = [name for name in known if found[name] is not None]
+        key = (*place, epoch_of(accuracy))
+        numbers[*key, "reached", None, "mean"] = Number(len(there) / len(known), len(known), tuple(known))
+        for seed, name in zip(config["seeds"], names, strict=True):
+            if name in there:
+                numbers[*key, f"run {seed}", None, "mean"] = Number(float(found[name]), 1, (name,))
+        numbers |= _over_seeds(place, "measured", {name: {key[-1]: found[name]} for name in there}, config["ddof"])
+    return numbers
+
+
+def _groups(scored: Iterable[Scores]) -> list[str]:
+    """The numbers of groups that may differ between labels."""
+    names = dict.fromkeys(name for scores in scored for name in scores.of_groups())
+    return [name for name in names if not name.startswith(("n_items@", "votes_"))]
 
 
 def _published(config: Config, point: Point, label: str) -> Mapping[str, tuple[float, float]]:
@@ -238,9 +268,7 @@ def _compared(config: Config, block: tuple, label: str, sides: Sides) -> dict[tu
     baseline, level = config["baseline"], config["level"]
     sources = (*sides[label], *sides[baseline])
     scored = [scores[STANDARD] for scores, _ in sides[label].values()]
-    groups = dict.fromkeys(
-        name for scores in scored for name in scores.of_groups() if not name.startswith(("n_items@", "votes_"))
-    )
+    groups = _groups(scored)
     numbers: dict[tuple, Number] = {}
     for name in (*config["metrics"], *groups):
         if (differences := _pairs(sides, label, baseline, name)) is not None:

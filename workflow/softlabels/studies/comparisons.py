@@ -54,12 +54,20 @@ class Difference(NamedTuple):
 
 def around(side: Side, metrics: Sequence[str], level: float) -> dict[str, Statistics]:
     """The ends of the two-way interval of a label's own metrics: of those that have terms and an interval."""
-    metrics = [name for name in metrics if _has_terms((side,), name)]
-    if not metrics:
-        return {}
-    found = intervals.two_way_interval(sample((side,), metrics), level)
-    ends = ({"low": low, "high": high} for low, high in zip(found.low, found.high, strict=True))
-    return {name: _named(of, PRINTED) for name, of in zip(metrics, ends, strict=True) if np.isfinite(of["low"])}
+    around: dict[str, Statistics] = {}
+    for members in _by_group([name for name in metrics if _has_terms((side,), name)]):
+        found = intervals.two_way_interval(sample((side,), members), level)
+        ends = ({"low": low, "high": high} for low, high in zip(found.low, found.high, strict=True))
+        around |= {name: _named(of, PRINTED) for name, of in zip(members, ends, strict=True) if np.isfinite(of["low"])}
+    return around
+
+
+def _by_group(names: Sequence[str]) -> list[list[str]]:
+    """Names apart by the group of items that they are of: the items of one group have terms."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.partition(AT)[2], []).append(name)
+    return [*groups.values()]
 
 
 def differences(
@@ -113,12 +121,9 @@ def _intervals(
     ours: Side, theirs: Side, names: list[str], level: float, noted: Collection[str]
 ) -> Iterator[tuple[str, _Intervals]]:
     """The intervals of those numbers that have terms."""
-    groups: dict[str, list[str]] = {}
-    for name in names:
-        if _has_terms((ours, theirs), name):
-            groups.setdefault(name.partition(AT)[2], []).append(name)
-    others = dict(_others(ours, theirs, [name for name in groups.get("", ()) if name in noted], level))
-    for members in groups.values():
+    names = [name for name in names if _has_terms((ours, theirs), name)]
+    others = dict(_others(ours, theirs, [name for name in names if name in noted and AT not in name], level))
+    for members in _by_group(names):
         data = sample((ours, theirs), members)
         two_way = intervals.two_way(data)
         shown, p = intervals.two_way_interval(data, level), intervals.p_value(data)

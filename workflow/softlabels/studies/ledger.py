@@ -11,16 +11,42 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from .. import io, places
-from ..contracts import AT, COUNTS, GAP, PLUS, STANDARD, UNCOMPARED, Scores, file_of, read_scores, read_terms
+from ..contracts import (
+    AT,
+    COUNTS,
+    GAP,
+    PLUS,
+    STANDARD,
+    UNCOMPARED,
+    Scores,
+    file_of,
+    read_accuracies,
+    read_scores,
+    read_terms,
+)
 from ..errors import UserError
+from ..evaluation import plateau
 from ..evaluation.intervals import holm
 from ..evaluation.statistics import summary
 from . import comparisons, paper
 from .comparisons import Side
-from .ledger_view import MAIN, OF_BLOCK, OF_DRAWS, OWN, PLACE, SCALED, SCHEMA, STD, Block
+from .ledger_view import (
+    MAIN,
+    OF_BLOCK,
+    OF_DRAWS,
+    OWN,
+    PLACE,
+    SCALED,
+    SCHEMA,
+    STD,
+    Block,
+    accuracies,
+    epoch_of,
+)
 
 NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  # by folder under results/
 FACTS = ("n_items", "n_classes_present", "ties", "tie_credit_acc")
@@ -63,7 +89,9 @@ class Evaluation(NamedTuple):
 
     path: str
     sha256: str
-    content: Any  # Scores, or one by row that needs no network; of terms the file, which is read when it is due
+    # Scores, or one by row that needs no network; of terms the file, which is read when it is due; of a history its
+    # epochs and accuracies
+    content: Any
 
 
 Config = Mapping[str, Any]
@@ -133,6 +161,12 @@ def evaluations(
         for name, file in files.items():
             result[name][of_set] = Evaluation(places.find(file).path, io.sha256(file), read(file))
     return result
+
+
+def histories(paths: list[Path], names: list[str]) -> dict[str, Evaluation]:
+    """Read and hash the histories of runs of some names; see :func:`named`."""
+    files = named(paths, "runs", names, "history.parquet")
+    return {name: Evaluation(places.find(f).path, io.sha256(f), read_accuracies(f)) for name, f in files.items()}
 
 
 def printed(value: float, decimals: int, signed: bool = False) -> str:
@@ -243,8 +277,9 @@ def _measured(
     """What one label's networks scored, and the facts of their test splits."""
     scored: list[Scores] = [sets[STANDARD].content for sets in runs.values()]
     more = [*(f"recall.{name}" for name in sorted(scored[0].classes)), *sorted(scored[0].metrics("structure."))]
-    ends = comparisons.around(_side(runs, terms), config["metrics"], config["level"])
-    for metric in [*config["metrics"], *more, *FACTS, *_of_groups(scored)]:
+    groups = _of_groups(scored)
+    ends = comparisons.around(_side(runs, terms), [*config["metrics"], *groups], config["level"])
+    for metric in [*config["metrics"], *more, *FACTS, *groups]:
         around = {"terms": _holding(terms, metric).values(), **ends[metric]} if metric in ends else {}
         around["published"] = _published(config, point, label).get(metric)
         yield from _over_seeds(config, point.block, label, metric, "measured", runs, **around)
@@ -253,6 +288,32 @@ def _measured(
 def _of_groups(scored: list[Scores]) -> list[str]:
     """The numbers of groups that any run has, such as ``kl@clear``."""
     return list(dict.fromkeys(name for scores in scored for name in scores.of_groups()))
+
+
+def _epochs(config: Config, point: Point, label: str, histories: Mapping[str, Evaluation]) -> Iterator[dict[str, Any]]:
+    """When one label's networks reach the accuracies that tables ask for: of each, and of all that do; and how many do.
+
+    Nothing of runs without a history, or whose history has no accuracy.
+    """
+    of_seed = dict(zip(config["seeds"], point.runs(label, config["seeds"]), strict=True))
+    files = {name: file for name in of_seed.values() if (file := histories.get(name)) is not None}
+    files = {name: file for name, file in files.items() if np.isfinite(file.content[1]).any()}
+    for accuracy in accuracies(config["tables"]) if files else ():
+        found = {name: plateau.reached(*file.content, accuracy) for name, file in files.items()}
+        there = {name: float(epoch) for name, epoch in found.items() if epoch is not None}
+        key = (*point.block, label, epoch_of(accuracy))
+        share = {"mean": (len(there) / len(files), "share of the runs that reach it")}
+        yield from _rows(config, (*key, "reached"), share, len(files), sources=files, decimals=2)
+        for seed, name in of_seed.items():
+            if name in there:
+                epoch = {"mean": (there[name], "of one run")}
+                yield from _rows(config, (*key, f"run {seed}"), epoch, 1, sources={name: files[name]}, decimals=0)
+        if there:
+            mean, std = summary([*there.values()], config["ddof"])
+            statistics = {"mean": (mean, "mean over the seeds that reach it")}
+            statistics |= {} if std is None else {"std": (std, _std_text(config["ddof"]))}
+            more = {"ddof": config["ddof"], "sources": {name: files[name] for name in there}}
+            yield from _rows(config, (*key, "measured"), statistics, len(there), **more)
 
 
 def _main(config: Config) -> list[str]:
@@ -355,7 +416,9 @@ def _paper(config: Config, points: list[Point]) -> Iterator[dict[str, Any]]:
             yield from _rows(config, (*block, label, metric, "paper"), statistics, paper.SPLITS)
 
 
-def _point(config: Config, point: Point, runs: Evaluations, terms: Evaluations) -> Iterator[dict[str, Any]]:
+def _point(
+    config: Config, point: Point, runs: Evaluations, terms: Evaluations, histories: Mapping[str, Evaluation]
+) -> Iterator[dict[str, Any]]:
     """Everything that depends on the networks of one point of the grid."""
     names = {label: point.runs(label, config["seeds"]) for label in point.labels}
     of = {label: {name: runs[name] for name in names[label]} for label in names}
@@ -371,6 +434,7 @@ def _point(config: Config, point: Point, runs: Evaluations, terms: Evaluations) 
     }
     for label in of:
         yield from _measured(config, point, label, *both[label])
+        yield from _epochs(config, point, label, histories)
     for label in of:
         if label != config["baseline"]:
             yield from _differences(config, point.block, label, config["baseline"], both)
@@ -382,7 +446,10 @@ def _point(config: Config, point: Point, runs: Evaluations, terms: Evaluations) 
                 yield from _over_seeds(config, point.block, row, metric, "reference", of[label], scaling)
 
 
-def build(config: Config, runs: Evaluations, terms: Evaluations, references: Evaluations) -> pa.Table:
+def build(
+    config: Config, runs: Evaluations, terms: Evaluations, references: Evaluations,
+    histories: Mapping[str, Evaluation],
+) -> pa.Table:  # fmt: skip
     """The ledger of a study.
 
     Args:
@@ -390,6 +457,7 @@ def build(config: Config, runs: Evaluations, terms: Evaluations, references: Eva
         runs: the scores of every run, by its name (``Point.runs``) and set of metrics.
         terms: the files of the terms behind these.
         references: the reference rows of every data set, split and seed, by name (``Point.draws``) and set of metrics.
+        histories: those of the runs whose epochs tables ask for, by the run's name.
 
     Returns:
         A table of ``SCHEMA`` with a column for each varied key after the recipe; rows as the configuration has them.
@@ -400,7 +468,7 @@ def build(config: Config, runs: Evaluations, terms: Evaluations, references: Eva
     rows: list[dict[str, Any]] = []
     for own in of_dataset.values():
         for point in own:
-            rows += _point(config, point, runs, terms)
+            rows += _point(config, point, runs, terms, histories)
         for block, point in {point.depends(config, *OF_DRAWS, on=2): point for point in own}.items():
             rows += _references(config, block, {name: references[name] for name in point.draws(config["seeds"])})
         rows += _paper(config, own)

@@ -9,7 +9,7 @@ import csv
 import io as text_io
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -48,6 +48,7 @@ SCALED = {
 }  # fmt: skip
 OF_DRAWS = ("dataset", "source", "split")  # keys that rows without a network depend on
 OWN = {"panel": ("ce", "vote_acc"), "sampling_floor": ("kl",)}  # what such rows are about, whatever a study's metrics
+EPOCH = "epoch."  # begins the name of a number of epochs, before the accuracy that they lead to
 PLACES = 5  # blocks that a note lists of those that it holds for
 NONE = "–"
 STD = ("population", "sample")  # what a standard deviation is called, by its ddof
@@ -62,6 +63,16 @@ def varied(cells: pa.Table) -> list[str]:
 def key_of(cells: pa.Table) -> list[str]:
     """The columns that tell an aggregate from all others: its block, and what it is of it."""
     return [*PLACE, *varied(cells), *OF_BLOCK]
+
+
+def epoch_of(accuracy: float) -> str:
+    """What a ledger calls the epoch at which a run reaches an accuracy."""
+    return f"{EPOCH}{accuracy}"
+
+
+def accuracies(tables: Iterable[Mapping[str, Any]]) -> list[float]:
+    """The accuracies that tables of a study, kinds with options, ask for the epochs of."""
+    return sorted({table["accuracy"] for table in tables if table["kind"] == "epochs"})
 
 
 class Ledger:

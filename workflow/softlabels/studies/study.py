@@ -29,10 +29,11 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
             ``baseline``, ``tables`` (kind and options of each); of a study that varies something ``varied`` (the keys)
             and ``points`` (of each ``base`` and ``names``: data set, split and recipe as the study names them and as
             they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text); ``elsewhere``, the
-            recipes whose networks were trained elsewhere, if there are any.
+            recipes whose networks were trained elsewhere, if there are any; ``histories``, those whose runs have a
+            history, if a table needs these.
         inputs: lists ``scores`` and ``terms`` (a file a run and set of metrics), ``predictions`` (a file a run),
             ``references`` (a file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a
-            data set). Their paths under ``results/`` say which is which.
+            data set), ``histories`` (a file a run of these recipes). Their paths under ``results/`` say which is which.
 
     Raises:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
@@ -48,8 +49,12 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     runs = evaluations(inputs["scores"], "runs", run_names, wanted)
     terms = evaluations(inputs["terms"], "runs", run_names, wanted, Path)
     references = evaluations(inputs["references"], "references", list(split_names), wanted, read_rows)
+    curved = [
+        name for name in run_names if places.find(predictions[name]).names["recipe"] in config.get("histories", ())
+    ]
+    histories = ledger.histories(inputs.get("histories", []), curved)
     facts = study_facts(config, runs, reference, _absent(inputs["references"]))
-    cells = ledger.build({**config, "headings": facts["headings"]}, runs, terms, references)
+    cells = ledger.build({**config, "headings": facts["headings"]}, runs, terms, references, histories)
     columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
@@ -94,6 +99,9 @@ def study_facts(
                 f"{', '.join(truth.classes)} as in {truth.path}. Delete it and run again."
             )
     printed = config["metric_facts"] | {f"structure.{name}": {"source": None, **about} for name, about in FACTS.items()}
+    for accuracy in ledger_view.accuracies(config["tables"]):
+        about = {"heading": f"epoch of accuracy {accuracy}", "better": None, "source": None, "decimals": 1}
+        printed |= {ledger_view.epoch_of(accuracy): about}
     return {
         "study": config["study"],
         "labels": ledger.labels_of(config),

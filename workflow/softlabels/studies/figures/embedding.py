@@ -102,7 +102,8 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
         " R² is of positions predicted from the features: by ridge regression, cross-validated, or, of the items "
         "between classes alone, by the mean of the 10 nearest test items."
     )
-    caption(figure, panels, (note if "pure" in items.column_names else "") + positions)
+    told = any("R²" in heading for panel in panels for heading in panel.structure)
+    caption(figure, panels, (note if "pure" in items.column_names else "") + positions * told)
     return figure
 
 

@@ -15,13 +15,23 @@ from ...columns import heads, number, percent
 from ..ledger_view import Block, Ledger, half_width
 
 ENTRY = {
-    "about": "Each metric of the main table over a number that the study varies, with intervals over seeds and images.",
+    "about": "Metrics over a number that the study varies, with intervals over seeds and images.",
     "options": {
         "key": {
             "type": ["string", "null"],
             "default": None,
             "description": "Which varied key, or its last part; null: a figure for each that has numbers.",
-        }
+        },
+        "metrics": {
+            "type": ["array", "null"],
+            "items": {"type": "string"},
+            "minItems": 1,
+            "uniqueItems": True,
+            "default": None,
+            "neutral": None,
+            "description": "Which metrics of the study, or numbers of a group of items or classes, such as `kl@clear` "
+            "or `macro_acc@shape`; null: those of the main table.",
+        },
     },
     "needs": ["cells"],
     "per": "study",
@@ -54,7 +64,7 @@ def draw(config: dict, inputs: dict) -> Figure:
     rows: dict[Block, list[Block]] = {}
     for block in ledger.blocks:
         rows.setdefault((*block[:place], *block[place + 1 :]), []).append(block)
-    shown, metrics = list(rows.items())[:ROWS], ledger.main
+    shown, metrics = list(rows.items())[:ROWS], config["figure"].get("metrics") or ledger.main
     size = WIDE * max(len(metrics), 2), HIGH * len(shown) + 0.9
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(shown), len(metrics), squeeze=False)

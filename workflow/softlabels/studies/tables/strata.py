@@ -27,6 +27,7 @@ NOTES = {
 }
 # All groups of items that a reference of a kind may have.
 KINDS = {"exact": ("clear", "ambiguous", "closest"), "votes": ("panel", "unanimous", "disputed", "closest")}
+OF_VOTES = ("ce", "vote_acc")  # the numbers of groups of the second kind
 MERGED = "Merged classes: the probabilities of the classes of a group are summed before they are scored."
 
 
