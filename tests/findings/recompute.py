@@ -5,8 +5,8 @@
     python tests/findings/recompute.py --correct              # write the recomputed numbers into the texts
     python tests/findings/recompute.py --data cifar10h=/path  # votes of a data set that are not ours to pass on
 
-Needs numpy, scipy, threadpoolctl and pyarrow. Nothing of the project's metrics or intervals is used: ``measures.py`` has
-them again.
+Needs numpy, scipy, threadpoolctl and pyarrow. Nothing of the project's metrics or intervals is used: ``measures.py``
+has them again.
 """
 
 from __future__ import annotations
