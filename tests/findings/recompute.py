@@ -5,7 +5,8 @@
     python tests/findings/recompute.py --correct              # write the recomputed numbers into the texts
     python tests/findings/recompute.py --data cifar10h=/path  # votes of a data set that are not ours to pass on
 
-Needs numpy, scipy and pyarrow. Nothing of the project's metrics or intervals is used: ``measures.py`` has them again.
+Needs numpy, scipy, threadpoolctl and pyarrow. Nothing of the project's metrics or intervals is used: ``measures.py``
+has them again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:1] = [str(ROOT / "tests"), str(ROOT / "workflow")]
+
+from threadpoolctl import threadpool_limits  # noqa: E402
 
 from findings import archive, texts  # noqa: E402
 from findings.claims import PENDING, SETTINGS, WHOLE, claims  # noqa: E402
@@ -51,7 +54,9 @@ def recompute(
         return archive.read(name, folder, folders)
 
     made = list(claims(study))
-    found = texts.check(texts.read(ROOT, {claim.file for claim in made} | {*WHOLE}), made, SETTINGS, WHOLE)
+    files = texts.read(ROOT, {claim.file for claim in made} | {*WHOLE})
+    with threadpool_limits(1):  # on small matrices, threads mostly wait for each other
+        found = texts.check(files, made, SETTINGS, WHOLE)
     stale = [name for name in PENDING if (folder / f"{name}.parquet").is_file()]
     found[1].extend(
         texts.Problem("tests/findings/claims.py", 1, f"{name} has an archive now. Take it off PENDING.")

@@ -25,6 +25,10 @@ def test_every_number_of_the_findings_comes_out_again():
     found, problems, _ = recompute.recompute()
     assert not problems, "\n".join(map(str, problems))
     assert found
+    for number in found:  # and would not with another last digit
+        last = int(number.printed[-1])
+        for digit in {*range(10)} - {last}:
+            assert not texts.agrees(number.printed[:-1] + str(digit), number.value), number
     assert archive.size() <= MOST
 
 
@@ -426,9 +430,19 @@ def test_what_cannot_be_checked_here_is_said():
     assert (found, problems, skipped) == ([], [], ["a.md: 'It is #.': the votes are not here"])
 
 
-def test_the_script_tells_what_is_off_and_fails(monkeypatch, capsys):
-    assert recompute.main([]) == 0
-    assert re.search(r"numbers recomputed, 0 problems", capsys.readouterr().out)
-    monkeypatch.setattr(recompute, "SETTINGS", {"README.md": ["no such words 7"]})
+def test_the_script_tells_what_is_off_and_fails(monkeypatch, capsys, tmp_path):
+    (tmp_path / "a.md").write_text("It is 1.5.")
+    text = texts.read(tmp_path, ["a.md"])
+    monkeypatch.setattr(recompute, "ROOT", tmp_path)
+    claim = Claim("a.md", "It is #.", numbers(1.6))
+    monkeypatch.setattr(recompute, "recompute", lambda *_: texts.check(text, [claim], {}, {}))
     assert recompute.main(["--list"]) == 1
-    assert "README.md:" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        "a.md:1: 1.5 is 1.6 (study: what)",
+        "a.md:1: found 1.5, expected 1.6 (study: what).",
+        "1 numbers recomputed, 1 problems, 0 claims not checked",
+    ]
+    recompute.main(["--correct"])
+    assert (tmp_path / "a.md").read_text() == "It is 1.6."
+    text |= texts.read(tmp_path, ["a.md"])
+    assert recompute.main([]) == 0
