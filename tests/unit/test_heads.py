@@ -1,6 +1,8 @@
 """Linear heads on the features of a frozen network: from the recipe to tables, predictions of new images and audit."""
 
+import contextlib
 import copy
+import dataclasses
 import json
 import os
 import re
@@ -24,8 +26,10 @@ from softlabels.heads import encode, fit
 from softlabels.networks import base as networks
 from softlabels.plan import Plan
 from softlabels.provenance import audit, explain, manifest
+from softlabels.studies import study as study_module
 
 RUN = {"dataset": "shapes", "split": "random", "recipe": "head", "label": "soft", "seed": 0}
+SOFT = "runs/shapes/random/head/soft/seed0"
 
 
 def study(folder, **recipe):
@@ -179,7 +183,8 @@ def test_tables_say_what_the_heads_are_and_leave_out_what_needs_features(results
 def test_a_number_is_followed_to_the_head_its_penalty_and_the_frozen_network(results):
     text = explain.render(explain.explain(str(results / "studies/small/table.csv"), "soft", "kl"))
     assert "softlabels fit" in text and "softlabels encode" in text
-    assert "penalty: " in text and "train head" in text
+    assert re.search(r"penalty: [\d.e-]+ of \d+ tried, not at the edge of the list; the fit converged in", text)
+    assert re.search("pre-trained weights: [0-9a-f]{12}", text) and "train head" in text
     assert "missing" not in text
 
 
@@ -209,6 +214,29 @@ def test_a_head_without_its_encoder_or_with_another_is_one_message(results, plan
         predict.load(tmp_path / place)
 
 
+def test_a_head_outside_of_a_results_folder_is_one_message(results, tmp_path):
+    head = shutil.copy(results / SOFT / "head.safetensors", tmp_path / "head.safetensors")
+    with pytest.raises(UserError, match="frozen network, and lies in no results folder"):
+        predict.load(head)
+
+
+@pytest.mark.parametrize("encoder", [
+    {"path": "/etc/hostname", "sha256": ""}, {"path": "../../features/a/b/encoder.safetensors", "sha256": ""},
+    {"path": "features/a/../encoder.safetensors"}, {"path": "features/shapes/b/features.npy", "sha256": ""},
+    {"path": "data/shapes/items.parquet", "sha256": ""}, {"path": 3}, {}, "text",
+])  # fmt: skip
+def test_an_encoder_that_is_none_of_ours_is_not_opened(encoder, results, tmp_path, monkeypatch):
+    head = tmp_path / "runs/shapes/random/head/soft/seed0/head.safetensors"
+    head.parent.mkdir(parents=True)
+    tensors = load_file(results / head.relative_to(tmp_path))
+    about = {"classes": ["a", "b"], "height": 8, "width": 8, "encoder": encoder}
+    save_file({name: torch.tensor(value) for name, value in tensors.items()}, head,
+              {"softlabels": json.dumps(about)})  # fmt: skip
+    monkeypatch.setattr(io, "sha256", lambda path: pytest.fail(f"{path} was opened"))
+    with pytest.raises(UserError, match=r"as its encoder, expected features/\{dataset\}/\{encoder\}/encoder"):
+        predict.load(head)
+
+
 def failed(root, raw, tmp_path):
     """The checks that fail, and what they found."""
     (tmp_path / "study.yaml").write_text(json.dumps(raw | {"results": str(root)}))
@@ -229,6 +257,140 @@ def test_the_audit_notices_a_head_of_other_features(results, folder, tmp_path):
     save_file({name: torch.tensor(value) for name, value in load_file(head).items()}, head,
               {"softlabels": json.dumps(about)})  # fmt: skip
     assert any("head.safetensors encoder" in text for text in failed(root, study(folder), tmp_path)["A13"])
+
+
+def as_recorded(root, path):
+    """Note a changed file's hash in the manifest of its job."""
+    manifest_path = (root / path).parent / "head.manifest.json"
+
+    def changed(content):
+        for entry in content["outputs"].values():
+            if entry["path"] == path:
+                entry |= {"sha256": io.sha256(root / path), "bytes": (root / path).stat().st_size}
+
+    finished_run.edit_json(manifest_path, changed)
+
+
+def other_penalty(root):
+    """Another penalty was kept than the best, and says so everywhere."""
+
+    def changed(content):
+        facts = content["facts"]
+        for one in facts["fits"]:
+            if one["penalty"] == facts["penalty"]:
+                one["val_ce"] += 1
+
+    finished_run.edit_json(root / SOFT / "head.manifest.json", changed)
+
+
+def other_head(root):
+    head = root / SOFT / "head.safetensors"
+    with safe_open(head, "np") as file:
+        about = file.metadata()
+    tensors = load_file(head)
+    tensors["head.bias"] = tensors["head.bias"] + np.float32([0.01, 0, 0, 0, 0, 0])
+    save_file({name: torch.tensor(value) for name, value in tensors.items()}, head, about)
+    as_recorded(root, f"{SOFT}/head.safetensors")
+
+
+def other_edge(root):
+    path = root / SOFT / "fitted.parquet"
+    about = io.read_table(path)[1]["head"]
+    finished_run.edit_table(path, lambda rows: rows, head=about | {"edge": True})
+    as_recorded(root, f"{SOFT}/fitted.parquet")
+
+
+def other_numbers(root):
+    def changed(content):
+        for one in content["facts"]["fits"]:
+            one["val_ce"] /= 2
+
+    finished_run.edit_json(root / SOFT / "head.manifest.json", changed)
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    (other_penalty, f"{SOFT}/head.manifest.json head: found"),
+    (other_head, "fitted.parquet item 0 logits: found"),
+    (other_edge, "fitted.parquet head: found {'penalty'"),
+    (other_numbers, "head.manifest.json val_ce: found"),
+])  # fmt: skip
+def test_the_audit_follows_each_head_from_its_penalties_to_its_predictions(change, said, results, folder, tmp_path):
+    root = shutil.copytree(results, tmp_path / "results")
+    change(root)
+    assert any(said in text for text in failed(root, study(folder), tmp_path)["A21"])
+
+
+def test_tables_tell_of_penalties_at_the_edge_and_of_fits_that_did_not_converge(results, plan, tmp_path):
+    told = plan.told("study", study="small")
+    predictions = {}
+    for path in plan.predictions("small"):
+        where = tmp_path / os.path.relpath(path, results)
+        where.parent.mkdir(parents=True)
+        shutil.copy(path, where)
+        name = "/".join(where.parts[-6:-1])
+        about = io.read_table(where)[1]["head"] | {"edge": "soft" in name, "converged": "seed1" not in name}
+        finished_run.edit_table(where, lambda rows: rows, head=about)
+        predictions[name] = where
+    assert len(predictions) == 4
+    first, *others = study_module._of_heads(told, predictions)
+    assert "fitted to convergence" in first
+    assert others[0].startswith(
+        "Recipe head, 2 of 4 heads (soft, seed 0; soft, seed 1): the penalty that was chosen is"
+    )
+    assert others[1] == "Recipe head, 2 of 4 heads (hard, seed 1; soft, seed 1): the fit did not converge."
+    assert "Those of the pixels of all items were taken, test items among them" in others[2]
+    text = (results / "studies/small/table.md").read_text()
+    assert "test items among them" in text and "at the edge" not in text and "did not converge" not in text
+
+
+def published(folder, **split):
+    """A study on a published split."""
+    raw = study(folder)
+    raw["splits"] = {"given": {"kind": "column", **split}}
+    raw["studies"]["small"]["splits"] = ["given"]
+    return raw
+
+
+def test_several_seeds_of_heads_on_a_published_split_are_one_run(folder):
+    raw = published(folder)
+    same = "recipes.head: fits heads, which draw nothing, and splits.given is the published one: all seeds are the same"
+    (told,) = warnings(Plan(raw).config)
+    assert told.startswith(same)
+    assert Plan(raw).told("study", study="small")["alike"] == {"given": ["head"]}
+    raw["recipes"]["whole"] = {"network": "compact"}
+    raw["studies"]["small"]["recipes"] = ["head", "whole"]
+    first, second = warnings(Plan(raw).config)
+    assert "they differ in training alone" in first and second.startswith(same)
+    raw["studies"]["small"]["seeds"] = [0]
+    assert not warnings(Plan(raw).config) and "alike" not in Plan(raw).told("study", study="small")
+
+
+def test_seeds_of_heads_on_a_published_split_differ_where_something_is_drawn(folder):
+    drawn = published(folder)
+    drawn["datasets"]["shapes"] = finished_run.VOTED
+    drawn["labels"] = {"hard": finished_run.HARD, "few": finished_run.SOFT | {"votes": 2}}
+    drawn["studies"]["small"]["labels"] = ["hard", "few"]
+    for raw in (published(folder, val_share=0.1), drawn):
+        (told,) = warnings(Plan(raw).config)
+        assert "they differ in what is drawn of validation items or votes alone" in told
+        assert "alike" not in Plan(raw).told("study", study="small")
+
+
+def test_the_same_heads_of_all_seeds_are_no_fault_and_are_said_below_the_table(folder, tmp_path, monkeypatch):
+    raw = published(folder)
+    known = finished_run.importlib.import_module("softlabels.datasets.contract").write_items
+    part = ["train"] * 70 + ["val"] * 25 + ["test"] * 25
+    monkeypatch.setattr(
+        "softlabels.datasets.contract.write_items",
+        lambda path, names, groups, columns, rules: known(path, names, groups, {**columns, "split": part}, rules),
+    )
+    root = finished_run.build(tmp_path / "results", raw)
+    files = [root / f"runs/shapes/given/head/soft/seed{seed}/fitted.parquet" for seed in (0, 1)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    text = (root / "studies/small/table.md").read_text()
+    assert "All seeds of head are the same run in the published split (given), as heads draw nothing" in text
+    assert "differ in training alone" not in text and "Seeds share items" not in text
+    assert "A12" not in failed(root, raw, tmp_path)
 
 
 def test_states_costs_and_announcement_know_of_heads(plan):
@@ -299,6 +461,25 @@ def test_no_validation_item_with_a_label_is_one_message(plan, tmp_path):
     assert not made["model"].exists()
 
 
+@pytest.mark.parametrize(("recipe", "what"), [
+    ("head", "choose the penalty of a head by"), ("best", "select the weights by")
+])  # fmt: skip
+def test_check_finds_that_no_validation_item_has_a_label(recipe, what, folder, monkeypatch):
+    raw = study(folder)
+    raw["recipes"]["best"] = {"network": "compact", "select": "best_validation"}
+    raw["studies"]["small"]["recipes"] = [recipe]
+    known = check.read_labels
+    monkeypatch.setattr(check, "read_labels", lambda path: dataclasses.replace(known(path), item=np.array([], int)))
+    problems = Problems()
+    list(check.check(raw, problems))
+    assert len(problems.messages) == 2, "one a label, whatever the seeds"
+    for found, label in zip(problems.messages, ("hard", "soft"), strict=True):
+        assert found.startswith(
+            f"datasets.shapes with recipes.{recipe}: no item of the validation part of splits.random"
+        )
+        assert f"seed 0, has a label of labels.{label} to {what}. Give the split a larger validation part" in found
+
+
 def test_features_of_another_data_set_are_refused(plan, tmp_path):
     given, _ = of(plan, "fit", RUN)
     contracts.write_encoding(tmp_path / "f.npy", 3, [np.ones((2, 4)), np.ones((1, 4))])
@@ -329,6 +510,7 @@ def test_a_stop_leaves_nothing_half_written(plan, tmp_path, monkeypatch):
     ({"network": {"kind": "timm", "name": "resnet19"}, "weights": "pretrained"}, "has no model 'resnet19'.*Did you me"),
     ({"network": {"kind": "timm", "name": "vit_tiny_patch16_224"}, "weights": "pretrained"}, "Set recipe.upscale: 224"),
     ({"network": "efficientnet_lite0", "weights": "packaged", "upscale": 8}, "8 enlarges .* at most that side"),
+    ({"network": {"kind": "timm", "name": "botnet50ts_256"}, "weights": "pretrained"}, "no pre-trained weights of"),
 ])  # fmt: skip
 def test_check_finds_networks_that_are_not_there_or_cannot_take_the_images(recipe, message, folder):
     problems = Problems()
@@ -337,3 +519,40 @@ def test_check_finds_networks_that_are_not_there_or_cannot_take_the_images(recip
     list(check.check(raw, problems))
     (found,) = problems.messages
     assert re.search(message, found) and found.startswith("recipes.head with shapes: ")
+
+
+def test_check_builds_each_network_once_and_knows_height_and_width(tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    for k in range(30):
+        Image.new("RGB", (64, 16), (k, 0, 0)).save(tmp_path / f"images/{k:02d}.png")
+    np.save(tmp_path / "counts.npy", np.array([[3, 0], [1, 2]] * 15))
+    head = {"network": "efficientnet_lite0", "weights": "packaged", "train": "head", "upscale": 64}
+    raw = {"data_folder": str(tmp_path), "recipes": {"one": head, "two": head | {"penalties": [1.0]}}}
+    raw["datasets"] = {"wide": {"source": {"kind": "counts", "images": "images", "counts": "counts.npy"}}}
+    raw["studies"] = {"small": {"datasets": ["wide"], "recipes": ["one", "two"], "seeds": [0]}}
+    assert resources.shape(Plan(raw), "wide") == (16, 64)
+    built = []
+    known = networks.build
+    monkeypatch.setattr(networks, "build", lambda *given, **more: built.append(given) or known(*given, **more))
+    problems = Problems()
+    list(check.check(raw, problems))
+    assert [text.partition(": ")[0] for text in problems.messages] == ["recipes.one with wide", "recipes.two with wide"]
+    assert all("found images of 16 x 64 pixels" in text for text in problems.messages)
+    assert len(built) == 1
+
+
+def test_no_gpu_for_an_encoder_names_the_rule_encode(plan, tmp_path, monkeypatch):
+    (_, names), = plan.jobs("small", "encode")  # fmt: skip
+    given, made = of(plan, "encode", names)
+    told = plan.told("encode", **names)
+    told["recipe"]["device"] = "cuda"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(encode.gpus, "taken", lambda device: contextlib.nullcontext())
+    with pytest.raises(encode.gpus.NotStartedError, match="the rule encode has the resource gpu=1"):
+        encode.run(told, given, {name: tmp_path / path.name for name, path in made.items()})
+
+
+def test_too_little_memory_names_the_model_and_not_the_library(capsys):
+    recipe = {"network": {"kind": "timm", "name": "resnet18"}, "device": "cpu"}
+    with pytest.raises(UserError, match="to compute features with resnet18 on cpu"), encode._explained(recipe):
+        raise MemoryError

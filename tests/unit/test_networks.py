@@ -167,6 +167,26 @@ def test_a_name_that_timm_does_not_have_is_refused_and_the_nearest_is_named(name
         build({"kind": "timm", "name": name}, 3, seed=0)
 
 
+@pytest.mark.parametrize(
+    "name", ["hf-hub:a/b", "hf_hub:a/b", "local-dir:/tmp/a", "resnet18\n", "a/b", "", None, ["resnet18"]]
+)
+def test_a_name_that_a_models_file_tells_is_not_fetched_or_read(name, monkeypatch):
+    monkeypatch.setattr(timm, "create_model", lambda *given, **more: pytest.fail("was asked"))
+    with pytest.raises(UserError, match=r"recipe.network.name: found .*, expected the name of a model of timm"):
+        build({"kind": "timm", "name": name}, 2, 0)
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("botnet50ts_256", "no pre-trained weights of 'botnet50ts_256'; there are some of .*Name such a network, or set"),
+    ("resnet10t.untrained", "has no model 'resnet10t.untrained'; it has resnet10t.c3_in1k"),
+])  # fmt: skip
+def test_a_network_that_nobody_trained_is_refused_without_a_word_of_a_network(name, said, monkeypatch):
+    monkeypatch.setattr(timm, "create_model", lambda *given, **more: pytest.fail("was asked"))
+    with pytest.raises(UserError, match=said) as error:
+        build({"kind": "timm", "name": name}, 2, 0, "pretrained")
+    assert "Connect" not in str(error.value)
+
+
 def test_a_name_that_timm_would_fetch_from_anywhere_is_no_name():
     raw = {"datasets": {"d": {"source": "synthetic"}}, "studies": {"s": {"datasets": ["d"], "recipes": ["r"]}}}
     for name in ("hf-hub:someone/something", "local-dir:.", "../resnet18"):

@@ -6,7 +6,6 @@ temporary folder and without the pixels.
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
@@ -20,8 +19,8 @@ import numpy as np
 
 from . import adopt, io, lacking, places, registry, resources, schema
 from . import config as configuration
-from .commands import ADOPTED, TRAINED
-from .contracts import read_split
+from .commands import ADOPTED, FITTED, TRAINED
+from .contracts import read_labels, read_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
 from .datasets.folder import image_files
@@ -71,18 +70,26 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
 
 
 def _networks(plan: Plan, problems: Problems) -> None:
-    """Build the networks of which only their library knows whether they are there, and take these images."""
+    """Build the networks of which only their library knows whether they are there, and take these images; each once."""
     found: dict[tuple[str, str], None] = {}
+    tried: dict[str, UserError | None] = {}  # what came of each network, weights, upscale and size
     for grid in plan.config.grids.values():
         found |= {(point.recipe, point.dataset): None for point in grid}
     for recipe, dataset in found:
         definition = plan.config["recipes"][recipe]
         if plan.maker(recipe) == ADOPTED or not _is_doubtful(definition):
             continue
-        side = math.isqrt(resources.size(plan, dataset).area)
-        square = side**2 == resources.size(plan, dataset).area  # of others it is not known which side is which
+        shape = resources.shape(plan, dataset)
+        key = io.canonical_json([*(definition[name] for name in ("network", "weights", "upscale")), shape])
+        if key not in tried:
+            tried[key] = None
+            try:
+                _try_network(definition, shape)
+            except UserError as error:
+                tried[key] = error
         with _noted(problems, f"{named(f'recipes.{recipe}', plan.config.origins)} with {dataset}: "):
-            _try_network(definition, side if square else None)
+            if tried[key]:
+                raise tried[key]
 
 
 def _is_doubtful(recipe: dict[str, Any]) -> bool:
@@ -90,8 +97,8 @@ def _is_doubtful(recipe: dict[str, Any]) -> bool:
     return recipe["network"]["kind"] == "timm" or recipe["weights"] == "packaged" or bool(recipe["upscale"])
 
 
-def _try_network(recipe: dict[str, Any], side: int | None) -> None:
-    """Build a network, where nothing is computed, for square images of this side; a UserError where it cannot be."""
+def _try_network(recipe: dict[str, Any], shape: tuple[int, int] | None) -> None:
+    """Build a network, where nothing is computed, for images of this size; a UserError where it cannot be."""
     import torch
 
     from .networks import base
@@ -106,8 +113,10 @@ def _try_network(recipe: dict[str, Any], side: int | None) -> None:
         network = built("cpu" if packaged else "meta")
     except (NotImplementedError, RuntimeError):  # some networks ask for a value while they are built
         network = built("cpu")
-    if side:
-        base.require_fit(network.to("meta"), options.get("name", options["kind"]), side, side)
+    if options["kind"] == "timm" and recipe["weights"] == "pretrained":
+        base.require_pretrained(options["name"])
+    if shape:
+        base.require_fit(network.to("meta"), options.get("name", options["kind"]), *shape)
 
 
 def _machine(plan: Plan, problems: Problems) -> Iterator[str]:
@@ -181,6 +190,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             with _noted(problems, f"{place}."):
                 strata.require(grouping, merged, made.classes)
         notes: dict[str, None] = {}
+        labelled: dict[tuple, np.ndarray | None] = {}
         for title in plan.config["studies"]:
             for command, names in plan.jobs(title, "split", "label", ADOPTED, dataset=name):
                 axis = "recipe" if command == ADOPTED else command
@@ -191,9 +201,11 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                     if command == "split":
                         notes |= dict.fromkeys(_split(plan, title, names, files, made))
                     elif command == "label":
-                        _label(plan, names, files)
+                        labelled[_key_of(names)] = _label(plan, names, files)
                     elif found := _adopted(plan, names, files):
                         notes[f"{where}: {found}."] = None
+        for where, problem in _unlabelled(plan, name, labelled, Path(scratch)):
+            problems.add(f"{place} with {named(where, origins)}: {problem}")
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
@@ -223,18 +235,57 @@ def _split(
         )
 
 
-def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> None:
-    """Make a label, unless it is made of predictions, which are not there yet, or its split could not be made."""
+def _key_of(names: dict[str, Any]) -> tuple:
+    """What tells a label file of a data set from others."""
+    return names["label"], names["within"], names["draw"]
+
+
+def _unlabelled(
+    plan: Plan, dataset: str, labelled: dict[tuple, np.ndarray | None], root: Path
+) -> Iterator[tuple[str, str]]:
+    """Runs that are chosen by validation labels of which there are none: where, once a split, and what to do.
+
+    Args:
+        plan: the grid.
+        dataset: its name.
+        labelled: the items of each label file that could be made.
+        root: where splits lie as in a results folder.
+    """
+    told = set()
+    for title in plan.config["studies"]:
+        for command, names in plan.jobs(title, TRAINED, FITTED, folds=False, dataset=dataset):
+            key = names["recipe"], names["label"], names["split"]
+            recipe = plan.config["recipes"][names["recipe"]]
+            if key in told or (command == TRAINED and recipe["select"] != "best_validation"):
+                continue
+            items = labelled.get(_key_of(names | plan.labels_of(names["label"], names["split"], names["seed"])))
+            split = root / places.path("split", "split", **names)
+            if items is None or not split.is_file() or np.isin(read_split(split).items("val"), items).any():
+                continue
+            told.add(key)
+            what = "choose the penalty of a head by" if command == FITTED else "select the weights by"
+            remedy = "" if command == FITTED else ", or set recipe.select: last"
+            yield (
+                f"recipes.{names['recipe']}",
+                f"no item of the validation part of splits.{names['split']}, seed {names['seed']}, has a label of "
+                f"labels.{names['label']} to {what}. Give the split a larger validation part, or check the label's "
+                f"options{remedy}.",
+            )
+
+
+def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndarray | None:
+    """Make a label, and return its items; None where it is made of predictions, or its split could not be made."""
     root = files["items"].parent
     inputs = {"annotations": files["annotations"], "reference": files["reference"]}
     for name, paths in plan.label_inputs(**names).items():
         for path in paths:
             if name == "predictions":
-                return
+                return None
             inputs[name] = files[name] if name in files else root / places.find(PurePath(path)).path
             if not inputs[name].is_file():
-                return
+                return None
     label.run(plan.told("label", **names), inputs, {"labels": root / "labels.parquet"})
+    return read_labels(root / "labels.parquet").item
 
 
 def _adopted(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> str:

@@ -479,6 +479,24 @@ def _has_votes(source: dict[str, Any]) -> bool:
     return "votes" in _gives(source) and source.get("votes") != 0
 
 
+def draws(label: dict[str, Any]) -> bool:
+    """Whether something in a label is drawn, anew for each seed."""
+    aggregate = registry.entry("aggregate", label["aggregate"]["kind"])
+    return label["votes"] != "all" or bool(aggregate.get("draws", False))
+
+
+def alike(config: Configuration, study: str) -> list[varied.Point]:
+    """The points of a study whose seeds are one run: heads on a published split, where nothing is drawn."""
+    found = []
+    for point in config.grids[study]:
+        split, labels = config["splits"][point.split], [config["labels"][label] for label in point.labels.values()]
+        given = split["kind"] == "column" and split["val_share"] is None
+        drawn = any(draws(label) or "folds" in label["aggregate"] for label in labels)
+        if given and not drawn and maker(config["recipes"][point.recipe]) == FITTED:
+            found.append(point)
+    return found
+
+
 def _of_votes(label: dict[str, Any]) -> str:
     """Why a label can only be made of votes, in words; empty where it need not be."""
     if label["votes"] != "all":
@@ -492,16 +510,37 @@ def warnings(config: Configuration) -> list[str]:
     return [varied.named(text, config.origins) for text in told]
 
 
+def _fixed(config: Configuration, study: str) -> Iterator[str]:
+    """What several seeds are worth on published splits, by what makes the predictions."""
+    one = alike(config, study)
+    for name in varied.used(config.grids[study], "split"):
+        points = [point for point in config.grids[study] if point.split == name]
+        if not registry.entry("split", config["splits"][name]["kind"]).get("fixed"):
+            continue
+        rest = [point for point in points if point not in one]
+        heads = [point for point in rest if maker(config["recipes"][point.recipe]) == FITTED]
+        for found, alone in (
+            ([point for point in rest if point not in heads], "training"),
+            (heads, "what is drawn of validation items or votes"),
+        ):
+            if found:
+                yield (
+                    f"splits.{name}: is the published one, so all seeds have the same test items: they differ in "
+                    f"{alone} alone, and their standard deviation says nothing of other test items"
+                )
+        for recipe in dict.fromkeys(point.recipe for point in points if point in one):
+            yield (
+                f"recipes.{recipe}: fits heads, which draw nothing, and splits.{name} is the published one: all seeds "
+                f"are the same run with a standard deviation of 0, and one suffices"
+            )
+
+
 def _seldom_meant(config: Configuration, study: str) -> Iterator[str]:
     from .training.schedules.warm_restarts import ends_mid_cycle
 
     grid = config.grids[study]
-    for name in varied.used(grid, "split") if len(config["studies"][study]["seeds"]) > 1 else ():
-        if registry.entry("split", config["splits"][name]["kind"]).get("fixed"):
-            yield (
-                f"splits.{name}: is the published one, so all seeds have the same test items: they differ in training "
-                f"alone, and their standard deviation says nothing of other test items"
-            )
+    if len(config["studies"][study]["seeds"]) > 1:
+        yield from _fixed(config, study)
     synthetic = {point.recipe: point.dataset for point in reversed(grid)
                  if config["datasets"][point.dataset]["source"]["kind"] == "synthetic"}  # fmt: skip
     moving: dict[str, list[str]] = {}

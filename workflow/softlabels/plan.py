@@ -163,8 +163,7 @@ class Plan:
         if label not in self._draws:
             definition = self.config["labels"][label]
             aggregate = definition["aggregate"]
-            drawn = definition["votes"] != "all" or entry("aggregate", aggregate["kind"]).get("draws", False)
-            self._draws[label] = (drawn, aggregate.get("fit_on") == "train" or "folds" in aggregate)
+            self._draws[label] = (config.draws(definition), aggregate.get("fit_on") == "train" or "folds" in aggregate)
         drawn, fitted = self._draws[label]
         if fitted:
             return {"within": f"/{split}", "draw": f"seed{seed}"}
@@ -554,6 +553,9 @@ class Plan:
 
     def _study(self, study: str) -> dict[str, Any]:
         grid, points, metrics = self.config["studies"][study], self.config.grids[study], self.metrics(study)
+        alike: dict[str, list[str]] = {}  # recipes, by split
+        for _, split, recipe in dict.fromkeys(point.base for point in config.alike(self.config, study)):
+            alike.setdefault(split, []).append(recipe)
         elsewhere, heads = (
             [name for name in used(points, "recipe") if self.maker(name) == maker] for maker in (ADOPTED, FITTED)
         )
@@ -578,7 +580,7 @@ class Plan:
             **({"histories": curves} if (curves := self.with_histories(study)) else {}),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),
-            **({"heads": heads} if heads else {}),
+            **({"heads": heads} if heads else {}), **({"alike": alike} if alike and len(grid["seeds"]) > 1 else {}),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:

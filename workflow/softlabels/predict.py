@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from . import io, places
-from .commands import FITTED
+from .commands import ENCODED, FITTED
 from .datasets.folder import image_files
 from .datasets.grey import Deep, require_range
 from .datasets.images import COLOUR, read_image, relative_names, resized
@@ -78,17 +78,28 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         ) from None
 
 
-def _encoder(head: Path, about: Mapping[str, str]) -> Path:
-    """Where the encoder of a head lies, which its own features were computed by."""
-    path = places.root_of(head, FITTED) / about["path"]
+def _encoder(head: Path, about: Any) -> Path:
+    """Where the encoder of a head lies, which its own features were computed by; ``about`` is what the head says."""
+    named, sha256 = (about.get(key) if isinstance(about, dict) else None for key in ("path", "sha256"))
+    place = places.parse(named) if isinstance(named, str) else None  # of a file that anybody may have made
+    if place is None or (place.command, place.output) != (ENCODED, "encoder"):
+        due = places.PLACES[ENCODED].files["encoder"]
+        raise UserError(f"{head}: names {named!r} as its encoder, expected {due}. Fit the head again.")
+    lies = places.find(head.resolve())
+    if lies is None or lies.command != FITTED:
+        raise UserError(
+            f"{head}: is a linear head on the features of a frozen network, and lies in no results folder. Name the "
+            f"head where its run lies, in a results folder that has {named}, too."
+        )
+    path = places.root_of(head, FITTED) / named
     if not path.is_file():
         raise UserError(
             f"{head}: is a linear head on the features of a frozen network, and there is no {path}. Name the head "
-            f"where its run lies, in a results folder that has {about['path']}, too."
+            f"where its run lies, in a results folder that has {named}, too."
         )
-    if (found := io.sha256(path)) != about["sha256"]:
+    if (found := io.sha256(path)) != sha256:
         raise UserError(
-            f"{path}: found the SHA-256 {found}, expected {about['sha256']}, that of the encoder which {head} was "
+            f"{path}: found the SHA-256 {found}, expected {sha256}, that of the encoder which {head} was "
             f"fitted on. Run the study again, so that both belong together."
         )
     return path

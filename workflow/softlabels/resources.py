@@ -178,7 +178,7 @@ class _Estimates:
         given = sum(path.stat().st_size for path in there) / MB
         archive = "archive" in files
         items = len(images or ()) or (math.ceil(given / ARCHIVE_MB_OF_IMAGE) if archive else 0) or UNKNOWN_ITEMS
-        decoded = (_area_of(images[0]) if images else None) or UNKNOWN_SIDE**2
+        decoded = math.prod((_shape_of(images[0]) if images else None) or (UNKNOWN_SIDE, UNKNOWN_SIDE))
         listed = 0 if archive else sum(map(_rows_of, there))
         area = _whole(source.get("pixels"), 0) ** 2 or decoded
         found = Size(items, area, _classes(source), max(listed, items * UNKNOWN_VOTES), given, decoded)
@@ -398,6 +398,18 @@ def size(plan: Plan, dataset: str) -> Size:
     return _estimates(plan).size(dataset)
 
 
+def shape(plan: Plan, dataset: str) -> tuple[int, int] | None:
+    """Height and width of a data set's images, as its options or the first file say; None where nobody knows yet."""
+    if side := _whole(plan.config["datasets"][dataset]["source"].get("pixels"), 0):
+        return side, side
+    if images := plan.data_inputs(dataset).get("images") if plan.source_files(dataset) else None:
+        return _shape_of(images[0])
+    made = Path(plan.path("data", "images", dataset=dataset))  # of an archive
+    with suppress(UserError, ValueError, OSError):
+        return read_images(made).shape[1:3]
+    return None
+
+
 def expected(plan: Plan, command: str, **names: Any) -> Use:
     """What a job is expected to take, without any margin.
 
@@ -555,12 +567,12 @@ def _rows_of(path: Path) -> int:
     return int(path.stat().st_size * packed / FILE_BYTES_OF_VOTE)
 
 
-def _area_of(path: str) -> int:
-    """Pixels of an image, from the head of its file; 0 where it cannot be read."""
+def _shape_of(path: str) -> tuple[int, int] | None:
+    """Height and width of an image, from the head of its file; None where it cannot be read."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            return image.width * image.height
+            return image.height, image.width
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return 0
+        return None

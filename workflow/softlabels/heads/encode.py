@@ -66,7 +66,7 @@ def _network(
     network, body = networks.build(
         recipe["network"], 1, 0, recipe["weights"], inputs.get("weights"), upscale=recipe["upscale"]
     )
-    networks.require_fit(network, recipe["network"].get("name", recipe["network"]["kind"]), *shape)
+    networks.require_fit(network, _name(recipe), *shape)
     facts = {"weights_sha256": networks.state_sha256(network.body), "normalised": "weights"}
     if body.mean is None:
         images = Images(inputs["images"], torch.device("cpu"), resident=False)
@@ -95,16 +95,23 @@ def _features(
         yield network.features(pixels).cpu().numpy()
 
 
+def _name(recipe: dict[str, Any]) -> str:
+    """What messages call a recipe's network."""
+    return recipe["network"].get("name", recipe["network"]["kind"])
+
+
 @contextmanager
 def _explained(recipe: dict[str, Any]) -> Iterator[None]:
-    """Turn a lack of memory in the block into one UserError that says what to change."""
+    """Turn a lack of memory in the block into one UserError that says what to change; others name the rule encode."""
     try:
         yield
+    except gpus.NotStartedError as error:  # worded for trainings
+        raise gpus.NotStartedError(str(error).replace("the rule train has", "the rule encode has")) from None
     except (MemoryError, RuntimeError) as error:
         if not memory.is_lack(error):
             raise
         raise UserError(
-            f"Not enough memory to compute features with {recipe['network']['kind']} on {recipe['device']}. Ask for "
+            f"Not enough memory to compute features with {_name(recipe)} on {recipe['device']}. Ask for "
             f"more (on a cluster: resource mem_mb of the rule encode), lower recipe.upscale, or choose a smaller "
             f"network."
         ) from None

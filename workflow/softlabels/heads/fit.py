@@ -72,9 +72,14 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
         facts |= {"penalty": best.penalty, "encoder_sha256": io.sha256(inputs["encoder"])}
         facts["edge"] = _told(facts["fits"], best.penalty, recipe["penalties"])
         logits = np.concatenate([_logits(best, features[k : k + BLOCK]) for k in range(0, len(features), BLOCK)])
-    _write_head(outputs["model"], best, data.classes, inputs, facts["encoder_sha256"])
+    encoder = _read_encoder(inputs["encoder"])
+    _write_head(outputs["model"], best, data.classes, inputs, encoder, facts["encoder_sha256"])
     items = np.arange(len(logits))
     write_predictions(outputs["predictions"], items, data.split, logits.astype(np.float32), data.classes)
+    table, metadata = io.read_table(outputs["predictions"])  # with what tables tell of a head
+    about = {"penalty": best.penalty, "edge": facts["edge"], "converged": best.converged,
+             "normalised": encoder["normalised"]}  # fmt: skip
+    io.write_table(outputs["predictions"], table, {**metadata, "head": about})
     return facts
 
 
@@ -96,10 +101,16 @@ def _told(fits: list[dict[str, Any]], chosen: float, penalties: list[float]) -> 
     return side is not None
 
 
-def _write_head(path: Path, head: Head, classes: list[str], inputs: dict[str, Path], encoder_sha256: str) -> None:
+def _read_encoder(path: Path) -> dict[str, Any]:
+    """What an encoder's file says of itself."""
+    with safe_open(path, "np") as file:
+        return json.loads(file.metadata()["softlabels"])
+
+
+def _write_head(
+    path: Path, head: Head, classes: list[str], inputs: dict[str, Path], encoder: dict[str, Any], encoder_sha256: str
+) -> None:
     """Write a head, of features as the encoder gives them; it says which encoder that is."""
-    with safe_open(inputs["encoder"], "np") as file:
-        encoder = json.loads(file.metadata()["softlabels"])
     place = places.find(inputs["encoder"].resolve())
     about = {
         "classes": classes,

@@ -185,6 +185,27 @@ def of_timm(model: str, weights: str, weights_file: Path | None) -> Body:
     return Body(module, module.num_features, constants.get("mean"), constants.get("std"))
 
 
+def require_pretrained(model: str) -> None:
+    """Refuse a model of timm without pre-trained weights, whatever the network; the nearest that has some is named."""
+    import timm
+
+    try:
+        known = timm.get_pretrained_cfg(model)
+    except RuntimeError:
+        _require_known(model)
+        return  # a former name, which timm still translates
+    if known is not None and known.has_weights:
+        return
+    name = model.partition(".")[0]
+    tags = [tag for tag in timm.list_pretrained(f"{name}.*") if tag != model]
+    near = difflib.get_close_matches(name, sorted({tag.partition(".")[0] for tag in timm.list_pretrained()}), n=3)
+    there = f"{name} has some as {', '.join(tags)}" if tags else f"there are some of {', '.join(near) or 'others'}"
+    raise UserError(
+        f"recipe.weights: timm {timm.__version__} has no pre-trained weights of '{model}'; {there} "
+        f"(timm.list_pretrained()). Name such a network, or set weights: file and weights_file: <path>."
+    )
+
+
 def _require_known(model: str) -> None:
     """Refuse a name, or a name and tag, that timm does not know; the nearest one is named."""
     import timm

@@ -93,6 +93,9 @@ CHECKS: dict[str, tuple[str, str, tuple[Check, ...]]] = {
     "A20": ("the log and the benchmark of every job are kept",
             "restore logs/ and benchmarks/ from a backup, or delete what those jobs wrote and run again",
             (checks_files.logs_are_kept, checks_files.slurm_jobs_are_known)),
+    "A21": ("each linear head has the penalty of the least validation cross-entropy, and gave its predictions",
+            RUNS_AGAIN,
+            (checks_runs.heads_follow,)),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The checks of data, labels, splits and runs (A12 to A14, A19)."""
+"""The checks of data, labels, splits and runs (A12 to A14, A19, A21)."""
 
 from __future__ import annotations
 
@@ -78,6 +78,8 @@ def _trained_on(scope: Scope, job: Job) -> str:
     digest = hashlib.sha256(b"".join(values[seen].tobytes() for values in content)).hexdigest()
     if job.manifest["command"] == FITTED:  # of several lists of penalties, the same one may be chosen
         config = config | {"recipe": {k: v for k, v in config["recipe"].items() if k != "penalties"}}
+        unused.add("split")  # the files of a published split differ in the seed alone, of which a head knows nothing
+        digest += hashlib.sha256(repr(sorted(part.items())).encode()).hexdigest()
     return io.canonical_json([config, {k: sha256 for k, sha256 in hashes.items() if k not in unused}, digest])
 
 
@@ -253,6 +255,48 @@ def splits_are_used(scope: Scope, job: Job) -> Findings:
     n_test = sum(name == "test" for name in part.values())
     if features.ndim != 2 or len(features) != n_test:
         yield fail(job.file("outputs", "features"), list(features.shape), f"{n_test} rows, one a test item")
+
+
+# -- A21 ---------------------------------------------------------------------------------------------------------------
+
+BLOCK = 4096  # items at a time
+
+
+@each_job(FITTED)
+def heads_follow(scope: Scope, job: Job) -> Findings:
+    """A21: a head has the penalty of the least validation cross-entropy, and its predictions follow from it."""
+    facts, model, path = job.manifest["facts"], job.file("outputs", "model"), job.file("outputs", "predictions")
+    fits, penalties = facts["fits"], sorted(set(job.manifest["config"]["recipe"]["penalties"]), reverse=True)
+    tried = [fit["penalty"] for fit in fits]
+    yield from differs(f"{job.path} penalties", tried, penalties[: len(tried)], ", the largest ones of its recipe")
+    best = min(fits, key=lambda fit: fit["val_ce"])  # the first of equal ones
+    table, metadata = scope.results.table(path, ["item", "split", "logits"])
+    about = {key: best[key] for key in ("penalty", "converged")}
+    about["edge"] = len(penalties) > 1 and best["penalty"] in (penalties[0], penalties[-1])
+    due = f", as {job.path} has the cross-entropies"
+    in_model = json.loads(scope.results.safetensors_metadata(model)["softlabels"])
+    for file, found in ((job.path, {**best, **facts}), (path, metadata.get("head", {}))):
+        yield from differs(f"{file} head", {key: found.get(key) for key in about}, about, due)
+    yield from differs(f"{model} penalty", in_model.get("penalty"), best["penalty"], due)
+
+    item, logits = io.vector(table, "item"), io.matrix(table, "logits").astype(np.float64)
+    features, head = scope.results.array(job.file("inputs", "features")), scope.results.tensors(model)
+    weight, bias = (head[name].astype(np.float64) for name in ("head.weight", "head.bias"))
+    for start in range(0, len(item), BLOCK):
+        rows = slice(start, start + BLOCK)
+        again = features[item[rows]].astype(np.float64) @ weight.T + bias
+        for row, count in _first(~(np.abs(logits[rows] - again) <= 1e-4 + 1e-6 * np.abs(again)).all(axis=1)):
+            said = f"{again[row].tolist()}, features times head ({count} such items of {len(again)})"
+            yield fail(f"{path} item {item[start + row]} logits", logits[start + row].tolist(), said)
+            return
+    labels, _ = scope.results.table(job.file("inputs", "labels"), ["item", "p"])
+    target = dict(zip(labels.column("item").to_pylist(), io.matrix(labels, "p").astype(np.float64), strict=True))
+    val = [row for row, part in enumerate(table.column("split").to_pylist()) if part == "val" and item[row] in target]
+    shifted = logits[val] - logits[val].max(axis=1, keepdims=True)
+    log_q = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    ce = -(np.array([target[item[row]] for row in val]) * log_q).sum(axis=1).mean()
+    if not abs(ce - best["val_ce"]) <= 1e-4 * max(1.0, abs(ce)):
+        yield fail(f"{job.path} val_ce", best["val_ce"], f"{ce}, from {path}")
 
 
 # -- A19 ---------------------------------------------------------------------------------------------------------------

@@ -218,6 +218,23 @@ class Results:
                 raise ValueError(f"{path.stat().st_size:,} bytes where the header says {8 + length + end:,}")
             return header.get("__metadata__", {})
 
+    def tensors(self, relative: str) -> dict[str, np.ndarray]:
+        """The float32 tensors of a safetensors file, by name, as read-only memory maps."""
+        self.safetensors_metadata(relative)  # which looks at the size
+        path = self.file(relative)
+        with reading(relative):
+            content = np.memmap(path, np.uint8, "r")
+            start = 8 + int.from_bytes(content[:8].tobytes(), "little")
+            header = json.loads(content[8:start].tobytes())
+            found = {}
+            for name, about in header.items():
+                if name != "__metadata__":
+                    if about["dtype"] != "F32":
+                        raise TypeError(f"the tensor {name} is {about['dtype']}, not F32")
+                    first, end = about["data_offsets"]
+                    found[name] = content[start + first : start + end].view("<f4").reshape(about["shape"])
+            return found
+
     # -- manifests -------------------------------------------------------------------------------------------------
 
     @cached_property

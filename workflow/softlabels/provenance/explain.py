@@ -387,7 +387,8 @@ class _Chain:
             "configuration": differences(manifest["config"]),
             "seed": manifest["config"].get("seed"),
             "read": facts.get("read"),
-            "penalty": f"{facts['penalty']:g} of {len(facts['fits'])}" if "fits" in facts else None,
+            "penalty": _penalty(facts) if "fits" in facts else None,
+            "pre-trained weights": facts.get("weights_sha256"),
             "resumes": _resumes(facts["attempts"]) if "attempts" in facts else None,
             "initial weights": facts.get("initial_sha256"),
             "order of items": facts.get("order_sha256"),
@@ -416,6 +417,14 @@ class _Chain:
         link = f"{self.url}/blob/{commit}/{file}" if self.url and commit else f"{file}@{commit or 'unknown commit'}"
         changes = f", with the uncommitted changes in {diff(code.get('diff'))}" if code.get("dirty") else ""
         return digest, f"{link}{changes}, hash {digest}"
+
+
+def _penalty(facts: dict[str, Any]) -> str:
+    """The penalty of a head, and what is to be known of it."""
+    chosen = next(fit for fit in facts["fits"] if fit["penalty"] == facts["penalty"])
+    edge = "at the edge of the list, so one beyond it may be better" if facts["edge"] else "not at the edge of the list"
+    fit = "converged" if chosen["converged"] else "did not converge"
+    return f"{facts['penalty']:g} of {len(facts['fits'])} tried, {edge}; the fit {fit} in {chosen['steps']} steps"
 
 
 def _resumes(attempts: list[dict[str, Any]]) -> str:

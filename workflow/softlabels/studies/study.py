@@ -29,7 +29,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
             ``baseline``, ``tables`` (kind and options of each); of a study that varies something ``varied`` (the keys)
             and ``points`` (of each ``base`` and ``names``: data set, split and recipe as the study names them and as
             they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text); ``elsewhere``, the
-            recipes whose networks were trained elsewhere, if there are any; ``histories``, those whose runs have a
+            recipes whose networks were trained elsewhere, if there are any; ``heads``, those that fit linear heads;
+            ``alike``, those of them whose seeds are all the same run, by split; ``histories``, those whose runs have a
             history, if a table needs these.
         inputs: lists ``scores`` and ``terms`` (a file a run and set of metrics), ``predictions`` (a file a run),
             ``references`` (a file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a
@@ -53,7 +54,7 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
         name for name in run_names if places.find(predictions[name]).names["recipe"] in config.get("histories", ())
     ]
     histories = ledger.histories(inputs.get("histories", []), curved)
-    facts = study_facts(config, runs, reference, _absent(inputs["references"]))
+    facts = study_facts(config, runs, reference, _absent(inputs["references"]), predictions)
     cells = ledger.build({**config, "headings": facts["headings"]}, runs, terms, references, histories)
     columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
@@ -81,7 +82,11 @@ def _absent(files: list[Path]) -> dict[str, list[str]]:
 
 
 def study_facts(
-    config: Mapping[str, Any], runs: Evaluations, reference: Mapping[str, Path], absent: Mapping[str, list[str]]
+    config: Mapping[str, Any],
+    runs: Evaluations,
+    reference: Mapping[str, Path],
+    absent: Mapping[str, list[str]],
+    predictions: Mapping[str, Path],
 ) -> dict[str, Any]:
     """What headings and captions tell besides numbers; runs of another epsilon, or of other classes, are an error."""
     truths = {dataset: read_reference(reference[dataset]) for dataset in config["datasets"]}
@@ -118,10 +123,11 @@ def study_facts(
             for dataset, truth in truths.items()
         },
         "setup": list(_setup(config, truths)),
-        "elsewhere": [*_elsewhere(config, runs), *_of_heads(config)],
+        "elsewhere": [*_elsewhere(config, runs), *_of_heads(config, predictions)],
         "fixed_splits": [
             name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
         ],
+        **({"alike": config["alike"]} if config.get("alike") else {}),
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
 
@@ -145,9 +151,15 @@ def _elsewhere(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
         yield " ".join(told)
 
 
-def _of_heads(config: Mapping[str, Any]) -> Iterator[str]:
-    """What to know of each recipe that fits linear heads."""
+def _of_heads(config: Mapping[str, Any], predictions: Mapping[str, Path]) -> Iterator[str]:
+    """What to know of each recipe that fits linear heads, and of its heads."""
     for recipe in config.get("heads", ()):
+        about = {
+            f"{label}, seed {seed}": io.read_table(path, [])[1]["head"]
+            for path in predictions.values()
+            for _, _, own, label, seed in [[*places.find(path).names.values()]]
+            if own == recipe
+        }
         network = config["recipes"][recipe]["network"]
         name = network.get("name", network["kind"])
         yield (
@@ -156,6 +168,20 @@ def _of_heads(config: Mapping[str, Any]) -> Iterator[str]:
             f"labels. The features are the same for all labels, so there are no numbers of them, no t-SNE and no "
             f"learning curves."
         )
+        for wrong, what in (
+            ([name for name, head in about.items() if head["edge"]],
+             "the penalty that was chosen is the largest or the smallest of the list, and one beyond it may be better"),
+            ([name for name, head in about.items() if not head["converged"]], "the fit did not converge"),
+        ):  # fmt: skip
+            if wrong:
+                of_which = "; ".join(ledger_view.cut(wrong, ledger_view.PLACES))
+                yield f"Recipe {recipe}, {len(wrong)} of {len(about)} heads ({of_which}): {what}."
+        if any(head["normalised"] == "all items" for head in about.values()):
+            yield (
+                f"Recipe {recipe}: its weights come without the constants that their images were normalised with. "
+                f"Those of the pixels of all items were taken, test items among them (of their images, not their "
+                f"votes)."
+            )
 
 
 def _setup(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:

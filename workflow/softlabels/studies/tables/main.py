@@ -91,13 +91,20 @@ def _notes(ledger: Ledger, metrics: list[str], bold: str) -> list[str]:
         notes.append("One seed: there is no standard deviation and no interval.")
     else:
         notes.append(f"Mean ± {STD[facts['ddof']]} standard deviation (ddof {facts['ddof']}) over {seeds} seeds.")
-        fixed = facts.get("fixed_splits", [])
-        if fixed:
+        alike = facts.get("alike", {})
+        for split, recipes in alike.items():
+            notes.append(
+                f"All seeds of {', '.join(recipes)} are the same run in the published split ({split}), as heads draw "
+                f"nothing: their standard deviation is 0, and one seed suffices."
+            )
+        every = {name for name in alike if {b[2] for b in ledger.blocks if b[1] == name} <= {*alike[name]}}
+        published = facts.get("fixed_splits", [])
+        if fixed := [name for name in published if name not in every]:
             notes.append(
                 f"Every seed has the same test items in the published split ({', '.join(fixed)}): seeds differ in "
                 f"training alone, and their standard deviation says nothing of other test items."
             )
-        if {block[1] for block in ledger.blocks} - {*fixed}:
+        if {block[1] for block in ledger.blocks} - {*published}:
             notes.append("Seeds share items: repeated splits of one data set are not independent data.")
     notes += ledger.partial(metrics)
     told: dict[str, list[str]] = {}
