@@ -123,6 +123,17 @@ def test_a_pair_that_was_trained_outside_of_a_study_is_read_as_one(small, study,
     assert np.isnan(pair.diff("kl")[1])  # one seed: no interval
 
 
+@pytest.mark.parametrize("name", ["fitted", "adopted"])
+def test_predictions_of_heads_and_of_others_are_found(small, tmp_path, name):
+    shutil.copytree(small, results := tmp_path / "results")
+    for path in results.glob("runs/**/predictions.parquet"):
+        path.rename(path.with_name(f"{name}.parquet"))
+        path.with_name("history.parquet").unlink()
+    found = archive.collect(results, "small").runs
+    assert found["test"] == archive.collect(small, "small").runs["test"]
+    assert found["history"].null_count == len(found)
+
+
 def test_an_archive_says_what_made_it(small, study):
     made = study.runs[0].about["made"]
     chain = json.loads((small / "studies/small/chain.json").read_text())
