@@ -107,9 +107,7 @@ def from_files(kind: str, folder: Path) -> Callable[[int, int], float]:
 
 
 def better(measure: Callable[[int], float], numbers: tuple[int, ...]) -> int:
-    """The number of threads with the largest of three rates, each tried in turn: two threads wait for the slower one, so
-    that other work on the machine in one try would decide.
-    """
+    """The number of threads with the largest of three rates, in turn: other work slows two threads more."""
     rates = [(measure(threads), threads) for _ in range(3) for threads in numbers]
     return max(rates)[1]
 
