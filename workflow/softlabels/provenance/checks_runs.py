@@ -57,7 +57,7 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
 
 
 def _trained_on(scope: Scope, job: Job) -> str:
-    """What a network follows from: the reference is mostly only looked at, and of labels the distributions and weights count.
+    """What a network follows from: the reference is mostly only looked at; of labels distributions and weights count.
 
     Studies vary keys, also those that change no network, such as how ties of soft labels are broken. Labels of other
     items than those that a network learns from, or is chosen by, change none either: where no training item has a
