@@ -34,6 +34,7 @@ import pyarrow.parquet as pq
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "findings"
 VERSION = 1
 PARTS = ("train", "val", "test")
+PREDICTIONS = ("predictions", "fitted", "adopted")  # files of a run: of a network, of a head, of what others trained
 PLACE = ("dataset", "split", "recipe")
 EPOCHS = ("val_acc_own", "val_acc_reference", "val_ce_own", "val_ce_reference")  # of a history: what is kept
 GROUPINGS = {
@@ -204,7 +205,7 @@ def _points(config: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 def _run(folder: Path, validation: bool, features: bool, bits: int | None) -> dict[str, Any]:
     """The columns of a run that come from its own files."""
-    path = next((path for name in ("predictions", "adopted") if (path := folder / f"{name}.parquet").is_file()), None)
+    path = next((path for name in PREDICTIONS if (path := folder / f"{name}.parquet").is_file()), None)
     if path is None:
         raise Wrong(f"{folder}: found no predictions. Run the study to its end first.")
     row = _read_run(path, folder / "history.parquet", bits)
@@ -311,7 +312,9 @@ def _made(results: Path, study: str, rows: list[Mapping[str, Any]]) -> dict[str,
     manifest = _json(place / "config.manifest.json")
     chain = _json(place / "chain.json")
     trained = [
-        _json(results / entry["path"]) for entry in chain["manifests"] if entry["path"].endswith("model.manifest.json")
+        _json(results / entry["path"])
+        for entry in chain["manifests"]
+        if entry["path"].startswith("runs/") and "/scores/" not in entry["path"]
     ]
     jobs = [manifest, *trained]
     machines = {

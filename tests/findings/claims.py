@@ -7,6 +7,7 @@ deviation, ``diff`` a difference with the ends of its interval, ``mean``, ``gap`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 from softlabels.studies.paper import TABLE_1
@@ -22,22 +23,44 @@ WHOLE = {README: "The answer", FINDINGS: None}
 # Numbers that are no results: how much was trained on how much, and names.
 SETTINGS = {
     README: [
-        "15,000 images", "32 pixels", "(95 %)", "exclude 0", "After 40 epochs", "100 sampled votes", "CIFAR-10H",
-        "6,000 training images",
+        "after 10 epochs", "after 40 it is", "CIFAR-10H", "15,000 images", "32 pixels, 40", "(95 %)", "exclude 0",
     ],
-    FINDINGS: ["95 % interval"],
+    FINDINGS: [
+        "95 % interval", "CIFAR-10H", "at 20 epochs", "6,000 photographs", "about 51 people", "128 pixels",
+        "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
+    ],
 }  # fmt: skip
 
 # Studies that are cited and have no archive yet: their claims are skipped, and named.
 PENDING = dict.fromkeys(
-    ["learning_budget", "dcic_like", "cifar10h"],
+    ["learning_budget", "cifar10h"],
     "has not been archived yet; python tests/findings/archive.py adds it",
 )
+HEAD, COMPACT = {"recipe": "efficientnet_lite0_head"}, {"recipe": "cifar10h_compact"}
 
 
 def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
-    default, budget, dcic, photos = map(study, ("hard_vs_soft", "learning_budget", "dcic_like", "cifar10h"))
+    names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
+    default, budget, code, photos, pair = map(study, names)
+    yield Claim(
+        README, "soft labels leave a KL of #, hard ones #;",
+        lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
+    )  # fmt: skip
+    yield Claim(README, "closes # % [#, #] of the whole gap", default.closed)
+    yield Claim(
+        README, "hard labels are at # ± #, soft ones at # ± #, as hard ones",
+        lambda: budget.pm("hard", "macro_acc", epochs=10) + budget.pm("soft", "macro_acc", epochs=10),
+    )  # fmt: skip
+    yield Claim(README, "is undecided, # [#, #] (five seeds)", lambda: budget.diff("macro_acc", epochs=40))
+    yield Claim(
+        README,
+        "a KL of # with hard labels and # with soft ones, # [#, #]; a small network from random weights is at # and #.",
+        lambda: [
+            *photos.mean("hard", "kl", **HEAD), *photos.mean("soft", "kl", **HEAD), *photos.diff("kl", **HEAD),
+            *photos.mean("hard", "kl", **COMPACT), *photos.mean("soft", "kl", **COMPACT),
+        ],
+    )  # fmt: skip
     yield Table(
         README, "test items",
         rows={
@@ -58,48 +81,33 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
         bold=lambda metric: better(default, metric),
     )  # fmt: skip
     yield Claim(README, "widen the gap: hard labels get #.", lambda: default.mean("hard", f"kl+{OWN}"))
+    yield from _of_default(default)
+    yield from _of_budget(budget)
+    yield from _of_photos(photos)
+    yield from _of_paper(code)
     yield Claim(
-        README, "the temperatures close # % of it [#, #], a matrix # %.",
-        lambda: default.closed() + default.closed(MATRIX)[:1],
+        FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
+        lambda: [n for metric in ("acc", "kl") for who in ("hard", "soft") for n in pair.mean(who, metric)],
     )  # fmt: skip
-    yield Claim(README, "names the most likely class in # %", lambda: percent(default.mean("hard", "acc@ambiguous")))
+    yield Claim(FINDINGS, "left it by epoch # (below)", lambda: pair.mean("hard", "epochs_to 0.75"))
     yield Claim(
-        README, "no better than a uniform guess (# against #); in total variation it is at #, a uniform guess at #.",
-        lambda: [
-            n for metric in ("kl", "tvd") for who in ("hard", "uniform") for n in default.mean(who, metric)
-        ],
+        "docs/metrics.md", "on the default study: # for hard labels, # for soft ones; soft ECE: # and #.",
+        lambda: [n for metric in ("ece", "soft_ece") for who in ("hard", "soft") for n in default.mean(who, metric)],
     )  # fmt: skip
+
+
+def _of_default(default: Study) -> Iterator[Claim]:
     yield Claim(
-        README, "hard labels are # ahead with these three seeds; with five it is undecided, # [#, #].",
-        lambda: minus(default.gap("macro_acc")) + budget.diff("macro_acc", epochs=40),
-    )  # fmt: skip
+        FINDINGS, "closes # % [#, #] of it, a matrix # %.", lambda: default.closed() + default.closed(MATRIX)[:1]
+    )
+    yield Claim(FINDINGS, "names the most likely class in # %", lambda: percent(default.mean("hard", "acc@ambiguous")))
     yield Claim(
-        README, "After 10 epochs they are far behind, # ± # against # ± #,",
-        lambda: budget.pm("hard", "macro_acc", epochs=10) + budget.pm("soft", "macro_acc", epochs=10),
-    )  # fmt: skip
-    yield Claim(
-        README, "(merged classes: # against #; of colours # against #). After 20: # [#, #]",
-        lambda: [
-            *(n for group in ("shape", "colour") for who in ("hard", "soft")
-              for n in budget.mean(who, f"macro_acc@{group}", epochs=10)),
-            *budget.diff("macro_acc", epochs=20),
-        ],
+        FINDINGS,
+        "hard labels are at #, where a uniform guess is at #; in total variation they are at #, a uniform guess at #.",
+        lambda: [n for metric in ("kl", "tvd") for who in ("hard", "uniform") for n in default.mean(who, metric)],
     )  # fmt: skip
     yield Claim(
-        README, "reports accuracies of # ± # for hard and # ± # for soft labels",
-        lambda: published("hard", "macro_acc") + published("soft", "macro_acc"),
-    )  # fmt: skip
-    yield Claim(
-        README,
-        "comes out as there (#; #); that of soft labels (#; #), both accuracies (#, #) and their gap (# [#, #])",
-        lambda: [
-            *dcic.mean("hard", "kl_dcic"), *published("hard", "kl_dcic")[:1],
-            *dcic.mean("soft", "kl_dcic"), *published("soft", "kl_dcic")[:1],
-            *dcic.mean("hard", "macro_acc"), *dcic.mean("soft", "macro_acc"), *dcic.diff("macro_acc"),
-        ],
-    )  # fmt: skip
-    yield Claim(
-        README,
+        FINDINGS,
         "tell the colour with an R² of # against #, the shape # against #. Silhouette favours hard labels (#, #).",
         lambda: [
             *(n for what in ("colour_r2_knn", "shape_r2_knn") for who in ("soft", "hard")
@@ -107,19 +115,10 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
             *(n for who in ("hard", "soft") for n in default.mean(who, "silhouette")),
         ],
     )  # fmt: skip
-    yield Claim(
-        "docs/metrics.md", "on the default study: # for hard labels, # for soft ones; soft ECE: # and #.",
-        lambda: [n for metric in ("ece", "soft_ece") for who in ("hard", "soft") for n in default.mean(who, metric)],
-    )  # fmt: skip
-    yield Claim(
-        README,
-        "accuracy is undecided (soft − hard # [#, #]) and soft labels have the lower KL: # against #, # [#, #].",
-        lambda: photos.diff("macro_acc") + photos.mean("soft", "kl") + photos.mean("hard", "kl") + photos.diff("kl"),
-    )  # fmt: skip
-    yield Claim(
-        README, "leaves # [#, #]: # % [#, #] of it was confidence.",
-        lambda: photos.diff(f"kl+{OWN}") + photos.closed(OWN),
-    )  # fmt: skip
+    yield Claim(FINDINGS, "hard labels are # ahead with these three seeds", lambda: minus(default.gap("macro_acc")))
+
+
+def _of_budget(budget: Study) -> Iterator[Claim | Table]:
     yield Table(
         FINDINGS, "epochs",
         rows={str(epochs): {"epochs": epochs} for epochs in (5, 10, 15, 20, 40, 80)},
@@ -133,6 +132,51 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
             "soft: colour": lambda at: budget.mean("soft", "macro_acc@colour", **at),
         },
     )  # fmt: skip
+    yield Claim(FINDINGS, "is gone at 20 epochs: # [#, #].", lambda: budget.diff("macro_acc", epochs=20))
+
+
+def _of_photos(photos: Study) -> Iterator[Claim]:
+    yield Claim(
+        FINDINGS,
+        "macro accuracy # ± # with hard and # ± # with soft labels, # [#, #]; KL # and #, # [#, #]. Total variation is "
+        "better with hard labels: # [#, #].",
+        lambda: [
+            *photos.pm("hard", "macro_acc", **HEAD), *photos.pm("soft", "macro_acc", **HEAD),
+            *photos.diff("macro_acc", **HEAD), *photos.mean("hard", "kl", **HEAD), *photos.mean("soft", "kl", **HEAD),
+            *photos.diff("kl", **HEAD), *photos.diff("tvd", **HEAD),
+        ],
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "accuracy is undecided, # [#, #]; KL # and #, # [#, #]. One temperature each",
+        lambda: [
+            *photos.diff("macro_acc", **COMPACT), *photos.mean("hard", "kl", **COMPACT),
+            *photos.mean("soft", "kl", **COMPACT), *photos.diff("kl", **COMPACT),
+        ],
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "leaves # [#, #]: # % [#, #] of the gap was confidence.",
+        lambda: [*photos.diff(f"kl+{OWN}", **COMPACT), *photos.closed(OWN, **COMPACT)],
+    )  # fmt: skip
+
+
+def _of_paper(code: Study) -> Iterator[Claim | Table]:
+    yield Claim(
+        FINDINGS, "reports accuracies of # ± # for hard and # ± # for soft labels",
+        lambda: published("hard", "macro_acc") + published("soft", "macro_acc"),
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "(with both sides clipped: KL_ε) of # ± # and # ± #.",
+        lambda: published("hard", "kl_dcic") + published("soft", "kl_dcic"),
+    )  # fmt: skip
+    yield Table(
+        FINDINGS, "",
+        rows={"macro accuracy": "macro_acc", "KL_ε": "kl_dcic"},
+        columns={
+            "hard": lambda metric: code.pm("hard", metric),
+            "soft": lambda metric: code.pm("soft", metric),
+            "soft − hard": lambda metric: code.diff(metric),
+        },
+    )  # fmt: skip
 
 
 def better(of: Study, metric: str, labels: tuple[str, str] = ("hard labels", "soft labels")) -> str | None:
@@ -140,7 +184,7 @@ def better(of: Study, metric: str, labels: tuple[str, str] = ("hard labels", "so
     mean, low, high = of.diff(metric)
     if low <= 0 <= high:
         return None
-    higher = metric.partition("@")[0] in ("macro_acc", "acc", "entropy_correlation")
+    higher = re.split("[@+]", metric)[0] in ("macro_acc", "acc", "entropy_correlation")
     return labels[int((mean > 0) == higher)]
 
 

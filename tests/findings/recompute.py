@@ -30,7 +30,7 @@ from findings.study import Study  # noqa: E402
 
 def recompute(
     results: Path | None = None, folders: Mapping[str, Path] | None = None, folder: Path = archive.FOLDER
-) -> tuple[list[texts.Checked], list[texts.Problem], list[str]]:
+) -> tuple[list[texts.Checked], list[texts.Problem], list[texts.Skipped]]:
     """Numbers that were compared, problems, and why some claims could not be checked here.
 
     Args:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,17 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.text}"
+
+
+class Skipped(NamedTuple):
+    """Words, or a cell of a table, that cannot be checked here, and why."""
+
+    file: str
+    words: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: '{self.words}': {self.why}"
 
 
 class Checked(NamedTuple):
@@ -90,7 +102,7 @@ class Claim:
     words: str
     values: Values
 
-    def check(self, text: Text, found: list[Checked]) -> Iterator[Problem]:
+    def check(self, text: Text, found: list[Checked]) -> Iterator[Problem | Skipped]:
         """Compare the numbers of the text with the recomputed ones, which are added to ``found``."""
         matches = list(re.finditer(_pattern(self.words), text.text))
         if len(matches) != 1:
@@ -115,7 +127,7 @@ class Table:
     columns: Mapping[str, Callable[[Any], Sequence[Number | None]]]
     bold: Callable[[Any], str | None] | None = None
 
-    def check(self, text: Text, found: list[Checked]) -> Iterator[Problem]:
+    def check(self, text: Text, found: list[Checked]) -> Iterator[Problem | Skipped]:
         """As for a claim; every row and column must be known."""
         lines = [(match.start(), match[0]) for match in re.finditer(r"^\|.*$", text.text, re.MULTILINE)]
         heads = [k for k, (_, line) in enumerate(lines) if _cells(line)[0][1] == self.corner]
@@ -152,11 +164,13 @@ class Table:
 
     def _row(
         self, text: Text, of: Any, label: str, cells: list[tuple[int, str]], found: list[Checked]
-    ) -> Iterator[Problem]:
+    ) -> Iterator[Problem | Skipped]:
         for (at, cell), (heading, numbers) in zip(cells, self.columns.items(), strict=True):
             tokens = [(match.start(), match[0]) for match in text.tokens(at, at + len(cell))]
             yield from _compare(text, tokens, partial(numbers, of), f"{label} | {heading}", found, at)
-        if self.bold is not None:
+        with suppress(Unavailable):  # told of the cells
+            if self.bold is None:
+                return
             bold = [heading for (_, cell), heading in zip(cells, self.columns, strict=True) if cell.startswith("**")]
             expected = [heading for heading in (self.bold(of),) if heading is not None]
             if bold != expected:
@@ -169,10 +183,13 @@ class Table:
 
 def _compare(
     text: Text, printed: Sequence[tuple[int, str]], numbers: Values, words: str, found: list[Checked], start: int
-) -> Iterator[Problem]:
+) -> Iterator[Problem | Skipped]:
     """Compare numbers of a text, each with its position, with what a function computes; ``start`` is where they are."""
     try:
         values = [value for value in numbers() if value is not None]
+    except Unavailable as why:
+        yield Skipped(text.name, _short(words), str(why))
+        return
     except Wrong as error:
         yield Problem(text.name, text.line(start), f"'{_short(words)}': {error}")
         return
@@ -266,7 +283,7 @@ def _short(words: str) -> str:
 def check(
     texts: Mapping[str, Text], claims: Iterable[Claim | Table], settings: Mapping[str, Sequence[str]],
     whole: Mapping[str, str | None],
-) -> tuple[list[Checked], list[Problem], list[str]]:  # fmt: skip
+) -> tuple[list[Checked], list[Problem], list[Skipped]]:  # fmt: skip
     """Compare texts with claims.
 
     Args:
@@ -281,17 +298,13 @@ def check(
     """
     found: list[Checked] = []
     problems: list[Problem] = []
-    skipped: list[str] = []
+    skipped: list[Skipped] = []
     for claim in claims:
         if claim.file not in texts:
             problems.append(Problem(claim.file, 1, "there is no such file, but a claim is about it."))
             continue
-        text = texts[claim.file]
-        try:
-            problems += list(claim.check(text, found))
-        except Unavailable as why:
-            words = claim.words if isinstance(claim, Claim) else claim.corner
-            skipped.append(f"{claim.file}: '{_short(words)}': {why}")
+        for each in claim.check(texts[claim.file], found):
+            (skipped if isinstance(each, Skipped) else problems).append(each)
     for file in {**settings, **whole}:
         if file not in texts:
             problems.append(Problem(file, 1, "there is no such file, but its numbers are to be checked."))

@@ -483,7 +483,7 @@ def test_a_study_whose_points_have_names_is_drawn_by_point():
     points = [{"name": "one"}, {"name": "two", "recipe.epochs": 2}]
     found = config.resolve(raw_of(points=points))["studies"]["s"]["figures"]
     assert found == [{"kind": "points", "metrics": None}]
-    (problem,) = problems(points=points, figures=[{"kind": "points", "metrics": ["kl@clear", "kll"]}])
+    (problem,) = problems(points=points, figures=[{"kind": "points", "metrics": ["kl", "kll"]}])
     assert problem == "  - studies.s.figures: points has 'kll', no number of this study; did you mean 'kl'?"
 
 

@@ -57,7 +57,7 @@ def seeds_are_complete(scope: Scope, study: str) -> Findings:
 
 
 def _trained_on(scope: Scope, job: Job) -> str:
-    """What a network follows from: the reference is only looked at, and of labels the distributions and weights count.
+    """What a network follows from: the reference is mostly only looked at; of labels distributions and weights count.
 
     Studies vary keys, also those that change no network, such as how ties of soft labels are broken. Labels of other
     items than those that a network learns from, or is chosen by, change none either: where no training item has a
@@ -67,7 +67,8 @@ def _trained_on(scope: Scope, job: Job) -> str:
     if job.manifest["command"] == ADOPTED:
         return job.path
     hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
-    unused = {"reference", "labels"}
+    # A shuffle buffer runs over items in the order of the reference's classes.
+    unused = {"labels"} if config["recipe"].get("shuffle_buffer") else {"labels", "reference"}
     columns = ["item", "weight"] + ["hard"] * (config["recipe"]["class_weight"] != "none")
     labels, _ = scope.results.table(job.file("inputs", "labels"), [*columns, "p"])
     content = [io.vector(labels, name) for name in columns] + [io.matrix(labels, "p")]

@@ -6,6 +6,7 @@ import math
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from ... import drawing, io
 from ...columns import percent
@@ -30,7 +31,7 @@ LETTERS = 46  # of a row's name
 
 
 def draw(config: dict, inputs: dict) -> Figure:
-    """One row for each data set, split, recipe and point; dotted lines are what the paper prints."""
+    """One row for each data set, split, recipe and point; dotted lines are what the paper prints of all rows."""
     ledger = Ledger(io.read_table(inputs["cells"])[0])
     metrics = config["figure"]["metrics"] or ledger.main
     blocks = ledger.blocks[:MOST]
@@ -68,12 +69,15 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], metric: str) -> None
         x, y, half = zip(*marks, strict=True) if marks else ((), (), ())
         form = {"marker": "o", "markersize": 3.5, "capsize": 2, "elinewidth": 1, "color": look["color"]}
         axes.errorbar(x, y, xerr=half if any(half) else None, linestyle="none", label=drawing.name(label), **form)
-        theirs = ledger.get(ledger.of_paper(blocks[0]), label, metric, "paper")
-        if theirs:
-            axes.axvline(theirs["mean"]["value"], linestyle=":", linewidth=1, color=look["color"], zorder=0)
+        theirs = [ledger.get(ledger.of_paper(block), label, metric, "paper") for block in blocks]
+        for value in {found["mean"]["value"] for found in theirs} if all(theirs) else ():
+            axes.axvline(value, linestyle=":", linewidth=1, color=look["color"], zorder=0)
         shown += x
     if shown and min(shown) > 0 and max(shown) > FACTOR * min(shown):
         axes.set_xscale("log", nonpositive="clip")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.25, linewidth=0.5)
 
 
