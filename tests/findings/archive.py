@@ -287,8 +287,9 @@ def _items(
         columns[f"{split}/seed{seed}"] = part
     facts = {"dataset": dataset, "classes": about["classes"], "reference": about["reference"], "kept": kept,
              "reference_sha256": digest(p)}  # fmt: skip
-    if "counts" in source:
-        facts["counts"] = Path(source["counts"]).name
+    if source["kind"] == "counts":  # the file's name: where it lies is another matter elsewhere
+        manifest = json.loads((results / "data" / dataset / "images.manifest.json").read_text(encoding="utf-8"))
+        facts["counts"] = Path(manifest["inputs"]["counts"]["source"]).name
     return Data(_with(pa.table(columns), facts), facts, folder)
 
 

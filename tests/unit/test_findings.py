@@ -169,9 +169,13 @@ def test_votes_of_generated_data_are_kept_as_counts(voted, tmp_path):
 
 def test_votes_that_are_not_ours_are_not_kept(voted, tmp_path):
     def imported(config):
-        config["datasets"]["shapes"]["description"]["source"] = {"kind": "counts", "counts": "a/counts.npy"}
+        config["datasets"]["shapes"]["description"]["source"] = {"kind": "counts"}
+
+    def read(manifest):
+        manifest["inputs"]["counts"] = {"source": "a/counts.npy"}
 
     finished_run.edit_json(voted / "studies/small/config.json", imported)
+    finished_run.edit_json(voted / "data/shapes/images.manifest.json", read)
     files = archive.write(archive.collect(voted, "small"), tmp_path / "kept")
     assert pq.read_table(files[1]).column_names == ["random/seed0", "random/seed1"]
 
