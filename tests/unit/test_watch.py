@@ -483,7 +483,9 @@ class Terminal:
 @pytest.fixture
 def terminal(results, tmp_path):
     results.running(results.job("train", seed=0), HALF)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run below nohup
     terminal = Terminal(words(results, tmp_path, "--every", "0.2"))
+    signal.signal(signal.SIGHUP, before)
     yield terminal
     terminal.close()
 
