@@ -119,7 +119,7 @@ def test_a_recipe_without_networks_of_its_own_has_no_epochs(both, tmp_path):
 
 def test_a_history_that_is_missing_is_named(both, tmp_path):
     told, inputs, outputs = files.study(both, tmp_path, tables=TABLES)
-    with pytest.raises(config.UserError, match=r"history.parquet: found none for synthetic/random/compact/soft/seed2"):
+    with pytest.raises(config.UserError, match=r"histories: found none for synthetic/random/compact/soft/seed2"):
         study.run(told, {**inputs, "histories": inputs["histories"][:-1]}, outputs)
 
 

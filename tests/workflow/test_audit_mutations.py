@@ -447,7 +447,8 @@ def test_the_audit_names_the_fault(results, name):
 
 
 def test_each_check_has_a_fault():
-    assert set().union(*(expected for _, expected, _ in FAULTS.values())) == set(CHECKS)
+    of_heads = {"A21"}  # of which there are none here: tests/unit/test_heads.py
+    assert set().union(*(expected for _, expected, _ in FAULTS.values())) == set(CHECKS) - of_heads
 
 
 # -- the command, in the checkout --------------------------------------------------------------------------------------
@@ -457,7 +458,7 @@ def command(project, *options: str, status: int) -> dict[str, str]:
     """Verdicts of the command line."""
     printed = project.softlabels("audit", "results/tiny", *options, status=status)
     found = dict(re.findall(r"^(A\d\d)  (\w+)", printed, re.MULTILINE))
-    assert len(found) == 18
+    assert len(found) == len(CHECKS)
     return found
 
 

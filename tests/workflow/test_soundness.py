@@ -44,6 +44,10 @@ VOTED = {
     "splits": {"random": {"kind": "random", "allow_missing_class": True}},
     "studies": finished_run.CONFIG["studies"],
 }  # fmt: skip
+HEADS = copy.deepcopy(finished_run.CONFIG) | {
+    "recipes": {"head": {"network": "efficientnet_lite0", "weights": "packaged", "train": "head", "upscale": 32}}
+}
+HEADS["studies"]["small"]["recipes"] = ["head"]
 LOCAL = inspect.CO_OPTIMIZED  # of the code of functions, lambdas and generators; of no module or class body
 
 
@@ -172,7 +176,7 @@ def adopt_arrays(root):
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """What ran in each command, by its entries: two studies, one of exact distributions and one of votes."""
+    """What ran in each command, by its entries: studies of exact distributions, of votes, and of heads."""
     found = {}
 
     def traced(command, run):
@@ -192,6 +196,7 @@ def executed(tmp_path_factory):
         drawn = ("card", "embed", "figure")
         adopt_arrays(finished_run.build(tmp_path_factory.mktemp("exact"), drawn=drawn))
         voted = finished_run.build(tmp_path_factory.mktemp("voted"), VOTED, drawn)
+        finished_run.build(tmp_path_factory.mktemp("heads"), HEADS)
         import_every_source(tmp_path_factory.mktemp("sources"), voted)
         import_every_form(tmp_path_factory.mktemp("forms"))
     return found
