@@ -195,7 +195,8 @@ def executed(folders: dict[str, Path]) -> dict[str, float]:
     (templates / "empty").touch()
     made = Plan({**finished_run.CONFIG, "results": str(finished_run.build(Path(tempfile.mkdtemp())))})
     for name, paths in finished_run.inputs_of(made).items():
-        shutil.copy(paths[0], templates / name)
+        for path in paths[:1]:  # none of what only some tables are made of
+            shutil.copy(path, templates / name)
     entry = folders["workflow"] / "workflow" / "softlabels" / "__main__.py"
     own = entry.read_text()
     entry.write_text(STAND_IN)
