@@ -73,7 +73,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print every number beside the recomputed one")
     parser.add_argument("--correct", action="store_true", help="replace numbers that are off; read the sentences again")
     told = parser.parse_args(arguments)
-    folders = dict(of.split("=", 1) for of in told.data if "=" in of)
+    if told.results is not None and not (told.results / "studies").is_dir():
+        parser.error(f"--results {told.results}: found no folder 'studies' there. Name a results folder.")
+    if wrong := [of for of in told.data if "=" not in of or not Path(of.partition("=")[2]).is_dir()]:
+        parser.error(f"--data {wrong[0]}: expected NAME=FOLDER of a data set, such as cifar10h=../cifar10h.")
+    folders = dict(of.split("=", 1) for of in told.data)
     found, problems, skipped = recompute(told.results, {name: Path(path) for name, path in folders.items()})
     if told.correct:
         for file in {number.file for number in found}:

@@ -152,6 +152,14 @@ def test_a_network_of_timm_is_built_by_its_name():
         base.require_fit(build({"kind": "timm", "name": "resnet10t"}, 3, seed=0)[0], "resnet10t", 32, 32)
 
 
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "ghostnet_050", "hgnetv2_b0", "vgg11"])
+def test_networks_that_widen_their_pooled_features_are_taken_at_that_width(name):
+    with torch.device("meta"):
+        network, body = build({"kind": "timm", "name": name}, 3, seed=0)
+        base.require_fit(network, name, 64, 64)
+    assert body.width != body.module.num_features
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -52,7 +52,10 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             width = write_encoding(outputs["features"], len(images), _features(network, images, device, check))
     about = {"network": recipe["network"], "upscale": recipe["upscale"], "height": images.shape[1],
              "width": images.shape[2], **facts}  # fmt: skip
-    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items() if name[:5] != "head."}
+    # Copies: some networks name one tensor twice, which safetensors refuses.
+    state = {
+        name: tensor.cpu().contiguous().clone() for name, tensor in network.state_dict().items() if name[:5] != "head."
+    }
     # One metadata entry: safetensors writes several in an order that changes from process to process.
     with io.atomic(outputs["encoder"]) as part:
         part.write_bytes(save(state, metadata={"softlabels": io.canonical_json(about)}))

@@ -182,7 +182,9 @@ def of_timm(model: str, weights: str, weights_file: Path | None) -> Body:
     if weights == "file":
         load_weights(module, weights_file)
     constants = module.pretrained_cfg if weights != "none" else {}
-    return Body(module, module.num_features, constants.get("mean"), constants.get("std"))
+    # Some networks widen pooled features before their head: that width is not `num_features`.
+    width = getattr(module, "head_hidden_size", None) or module.num_features
+    return Body(module, width, constants.get("mean"), constants.get("std"))
 
 
 def require_pretrained(model: str) -> None:
