@@ -26,7 +26,8 @@ SETTINGS = {
         "after 10 epochs", "after 40 it is", "CIFAR-10H", "15,000 images", "32 pixels, 40", "(95 %)", "exclude 0",
     ],
     FINDINGS: [
-        "95 % interval", "CIFAR-10H", "trainings of 40 epochs", "at 20 epochs", "6,000 photographs", "about 51 people", "128 pixels",
+        "95 % interval", "CIFAR-10H", "trainings of 40 epochs", "at 20 epochs", "6,000 photographs", "about 51 people",
+        "128 pixels",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
     ],
 }  # fmt: skip

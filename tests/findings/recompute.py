@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[:1] = [str(ROOT / "tests"), str(ROOT / "workflow")]
 
+import pyarrow as pa  # noqa: E402
 from threadpoolctl import threadpool_limits  # noqa: E402
 
 from findings import archive, texts  # noqa: E402
@@ -78,7 +79,13 @@ def main(arguments: list[str] | None = None) -> int:
     if wrong := [of for of in told.data if "=" not in of or not Path(of.partition("=")[2]).is_dir()]:
         parser.error(f"--data {wrong[0]}: expected NAME=FOLDER of a data set, such as cifar10h=../cifar10h.")
     folders = dict(of.split("=", 1) for of in told.data)
-    found, problems, skipped = recompute(told.results, {name: Path(path) for name, path in folders.items()})
+    try:
+        found, problems, skipped = recompute(told.results, {name: Path(path) for name, path in folders.items()})
+    except (OSError, pa.ArrowException) as error:
+        print(
+            f"An archive cannot be read ({error}). Restore docs/findings, or archive the study again.", file=sys.stderr
+        )
+        return 1
     if told.correct:
         for file in {number.file for number in found}:
             text = (ROOT / file).read_text(encoding="utf-8")

@@ -462,6 +462,29 @@ def test_a_cell_that_cannot_be_checked_hides_no_other():
     assert [*map(str, skipped)] == ["a.md: 'two | is': the votes are not here"]
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--results", "nowhere"], "--results nowhere: found no folder 'studies' there"),
+        (["--data", "cifar10h"], "--data cifar10h: expected NAME=FOLDER"),
+        (["--data", "cifar10h=nowhere"], "--data cifar10h=nowhere: expected NAME=FOLDER"),
+    ],
+)
+def test_the_script_refuses_what_it_cannot_look_at(given, said, capsys):
+    with pytest.raises(SystemExit):
+        recompute.main(given)
+    assert said in capsys.readouterr().err
+
+
+def test_an_archive_that_cannot_be_read_is_one_message(monkeypatch, capsys):
+    def broken(*_):
+        raise pa.ArrowInvalid("no Parquet")
+
+    monkeypatch.setattr(recompute, "recompute", broken)
+    assert recompute.main([]) == 1
+    assert "An archive cannot be read (no Parquet). Restore docs/findings" in capsys.readouterr().err
+
+
 def test_the_script_tells_what_is_off_and_fails(monkeypatch, capsys, tmp_path):
     (tmp_path / "a.md").write_text("It is 1.5.")
     text = texts.read(tmp_path, ["a.md"])

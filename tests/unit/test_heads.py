@@ -214,6 +214,11 @@ def test_a_head_without_its_encoder_or_with_another_is_one_message(results, plan
         predict.load(tmp_path / place)
 
 
+def test_an_encoder_alone_predicts_nothing_and_says_so(results, plan):
+    with pytest.raises(UserError, match=r"is a frozen network without a head\. Name the head\.safetensors"):
+        predict.load(plan.path("encode", "encoder", dataset="shapes", encoder=plan.encoder("head")))
+
+
 def test_a_head_outside_of_a_results_folder_is_one_message(results, tmp_path):
     head = shutil.copy(results / SOFT / "head.safetensors", tmp_path / "head.safetensors")
     with pytest.raises(UserError, match="frozen network, and lies in no results folder"):

@@ -60,6 +60,8 @@ def load(path: str | Path, device: str = "cpu") -> Model:
         encoder = _encoder(Path(path), about["encoder"])
         of_encoder, its = _read(encoder)
         about, state = {**of_encoder, **about}, {**its, **state}
+    if "classes" not in about:
+        raise UserError(f"{path}: is a frozen network without a head. Name the head.safetensors of a run.")
     whole_float32()
     network, _ = build(about["network"], len(about["classes"]), seed=0, upscale=about.get("upscale"))
     network.load_state_dict(state)

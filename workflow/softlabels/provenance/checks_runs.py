@@ -77,8 +77,10 @@ def _trained_on(scope: Scope, job: Job) -> str:
     parts = ("train", "val") if chosen else ("train",)
     seen = np.array([part.get(item) in parts for item in content[0].tolist()], bool)
     digest = hashlib.sha256(b"".join(values[seen].tobytes() for values in content)).hexdigest()
-    if job.manifest["command"] == FITTED:  # of several lists of penalties, the same one may be chosen
-        config = config | {"recipe": {k: v for k, v in config["recipe"].items() if k != "penalties"}}
+    if job.manifest["command"] == FITTED:
+        # Of several lists of penalties the same one may be chosen, and the same features be computed by other ways.
+        free = ("penalties", "upscale", "threads", "device")
+        config = config | {"recipe": {k: v for k, v in config["recipe"].items() if k not in free}}
         unused.add("split")  # the files of a published split differ in the seed alone, of which a head knows nothing
         digest += hashlib.sha256(repr(sorted(part.items())).encode()).hexdigest()
     return io.canonical_json([config, {k: sha256 for k, sha256 in hashes.items() if k not in unused}, digest])
