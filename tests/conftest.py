@@ -114,3 +114,13 @@ class Clock:
 def clock() -> Clock:
     """A clock that a test sets."""
     return Clock()
+
+
+@pytest.fixture(scope="module")
+def no_foreign_modules():
+    """Tests that make manifests in their own process are no modules of the user's."""
+    from softlabels.provenance import manifest
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest, "_foreign_modules", lambda hashed: [])
+        yield

@@ -19,8 +19,10 @@ from softlabels import adopt, check, config, contracts, io, launch, resources
 from softlabels.documents import markdown
 from softlabels.errors import Problems, UserError
 from softlabels.plan import Plan
-from softlabels.provenance import audit, explain, manifest
+from softlabels.provenance import audit, explain
 from softlabels.studies.ledger_view import document
+
+pytestmark = pytest.mark.usefixtures("no_foreign_modules")
 
 LABELS, SEEDS = ("hard", "soft"), (0, 1)
 
@@ -59,13 +61,6 @@ def beside(folder: Path, recipes: dict[str, dict], **more) -> dict:
     raw["recipes"] |= recipes
     raw["studies"]["small"]["recipes"] += recipes
     return raw
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tests_are_no_foreign_modules():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "_foreign_modules", lambda hashed: [])
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -25,8 +25,10 @@ from softlabels.errors import Problems, UserError
 from softlabels.heads import encode, fit
 from softlabels.networks import base as networks
 from softlabels.plan import Plan
-from softlabels.provenance import audit, explain, manifest
+from softlabels.provenance import audit, explain
 from softlabels.studies import study as study_module
+
+pytestmark = pytest.mark.usefixtures("no_foreign_modules")
 
 RUN = {"dataset": "shapes", "split": "random", "recipe": "head", "label": "soft", "seed": 0}
 SOFT = "runs/shapes/random/head/soft/seed0"
@@ -39,13 +41,6 @@ def study(folder, **recipe):
     raw["recipes"] = {"head": {"network": "compact", "train": "head", **weights, "upscale": 16, **recipe}}
     raw["studies"]["small"]["recipes"] = ["head"]
     return raw
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _tests_are_no_foreign_modules():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(manifest, "_foreign_modules", lambda hashed: [])
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,9 @@ SHARED = {
     "allow_missing_class": _key("Accept a part in which a class has no item.", False, type="boolean"),
     "duplicates": _key("Whether images with exactly the same pixels stay in one part.",
         "together", enum=["together", "apart"]),
+    "metrics": _key("Which metrics of the study, or numbers of a group of items or classes, such as `kl@clear` or "
+        "`macro_acc@shape`; null: those of the main table.", None, neutral=None, type=["array", "null"],
+        items={"type": "string"}, minItems=1, uniqueItems=True),
     "names": {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_]*$"}, "minItems": 1,
         "uniqueItems": True},
 }  # fmt: skip

@@ -22,17 +22,8 @@ ENTRY = {
             "default": None,
             "description": "Which varied key, or its last part; null: a figure for each that has numbers.",
         },
-        "metrics": {
-            "type": ["array", "null"],
-            "items": {"type": "string"},
-            "minItems": 1,
-            "uniqueItems": True,
-            "default": None,
-            "neutral": None,
-            "description": "Which metrics of the study, or numbers of a group of items or classes, such as `kl@clear` "
-            "or `macro_acc@shape`; null: those of the main table.",
-        },
     },
+    "shared": ["metrics"],
     "needs": ["cells"],
     "per": "study",
 }

@@ -14,15 +14,11 @@ from ..ledger_view import Block, Ledger, half_width
 
 ENTRY = {
     "about": "Each metric at every point of a study, a row a point, with intervals over seeds and images.",
-    "options": {
-        "metrics": {
-            "type": ["array", "null"], "items": {"type": "string"}, "minItems": 1, "uniqueItems": True, "default": None,
-            "description": "Which metrics, as ledgers call them (`kl`, `kl@clear`); null: those of the main table.",
-        }
-    },
+    "options": {},
+    "shared": ["metrics"],
     "needs": ["cells"],
     "per": "study",
-}  # fmt: skip
+}
 FACTOR = 20  # values that span more than this stand on a logarithmic axis
 WIDE, HIGH, ROW = 2.5, 1.3, 0.26  # inches of a panel, beside its rows, and of a row
 MOST = 60  # rows that can be read
