@@ -40,14 +40,15 @@ def recipe(augment: dict | None = None, **changes: Any) -> dict[str, Any]:
     return {**RECIPE, "epochs": 2, "batch": 8, **changes, "augment": {**RECIPE["augment"], **(augment or {})}}
 
 
-def write_labels(path: Path, p: np.ndarray, item: np.ndarray | None = None, weight: np.ndarray | None = None) -> None:
-    """Write the labels of ``item`` (all by default)."""
+def write_labels(path: Path, p: np.ndarray, item: np.ndarray | None = None, weight: np.ndarray | None = None,
+                 votes: int | None = None) -> None:  # fmt: skip
+    """Write the labels of ``item`` (all by default), each of so many votes."""
     item = np.arange(len(p)) if item is None else item
     columns = {
         "item": pa.array(item, pa.int32()),
         "p": io.distribution_column(p[item], pa.float32()),
         "hard": pa.array(p[item].argmax(axis=1), pa.int16()),
-        "votes": pa.array([None] * len(item), pa.int32()),
+        "votes": pa.array([votes] * len(item), pa.int32()),
         "weight": pa.array(np.ones(len(item)) if weight is None else weight, pa.float32()),
     }
     io.write_table(path, pa.table(columns), {"classes": [f"class{k}" for k in range(p.shape[1])]})
@@ -96,8 +97,9 @@ def fit(
 
 
 def trainer(
-    inputs: dict[str, Path], recipe: dict, seed: int = 0, model: torch.nn.Module | None = None, device: str = "cpu"
-) -> Trainer:
+    inputs: dict[str, Path], recipe: dict, seed: int = 0, model: torch.nn.Module | None = None, device: str = "cpu",
+    **more: Any,
+) -> Trainer:  # fmt: skip
     """A trainer that has not begun."""
     data = read_run(inputs["labels"], inputs["split"], inputs["reference"])
     model = (
@@ -108,7 +110,7 @@ def trainer(
     )
     device = torch.device(device)
     model = model.to(device, memory_format=torch.channels_last)
-    return Trainer(recipe, seed, data, Images(inputs["images"], device), model, device)
+    return Trainer(recipe, seed, data, Images(inputs["images"], device), model, device, **more)
 
 
 def divergence(inputs: dict[str, Path], outputs: dict[str, Path]) -> float:

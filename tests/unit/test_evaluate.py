@@ -59,8 +59,8 @@ class Run:
         part = np.array([PARTS.index(name) for name in self.split])
         contracts.write_split(paths["split"], part, None, {})
         p, ones = self.label[self.labelled], np.ones(len(self.labelled))
-        label = contracts.Labels(paths["label"], self.labelled, p, p.argmax(axis=1), ones, CLASSES)
-        contracts.write_labels(label, None, {})
+        label = contracts.Labels(paths["label"], self.labelled, p, p.argmax(axis=1), 0 * ones, ones, CLASSES)
+        contracts.write_labels(label, {})
         in_part = self.predicted_split[self.predicted]
         contracts.write_predictions(paths["predictions"], self.predicted, in_part, self.logits[self.predicted], CLASSES)
         contracts.write_features(paths["features"], self.features)

@@ -116,9 +116,29 @@ def test_missing_and_misshapen_tensors_are_counted_and_the_first_is_named(tmp_pa
     del state["blocks.0.conv2.weight"]
     state["norm.bias"] = torch.zeros(5)
     save_file(state, tmp_path / "weights.safetensors")
-    message = f"2 of the network's {len(state) + 1} tensors are missing or of another shape (first: norm.bias)"
+    message = f"2 of the network's {len(state) + 1} tensors are missing or of another shape or kind (first: norm.bias)"
     with pytest.raises(UserError, match=re.escape(message)):
         load_weights(compact.Compact(), tmp_path / "weights.safetensors")
+
+
+ODD = {
+    "a list": lambda state: [1, 2],
+    "a list inside": lambda state: {"state_dict": [1, 2]},
+    "numbers for names": lambda state: dict(enumerate(state.values())),
+    "no tensor": lambda state: state | {"norm.bias": 3.0},
+    "sparse": lambda state: state | {"norm.bias": state["norm.bias"].to_sparse()},
+    "without numbers": lambda state: state | {"norm.bias": state["norm.bias"].to("meta")},
+    "complex": lambda state: state | {"norm.bias": state["norm.bias"] + 1j},
+    "not finite": lambda state: state | {"norm.bias": state["norm.bias"] / 0},
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_no_dense_finite_tensor_is_refused(tmp_path, kind):
+    torch.save(ODD[kind](some_weights()), tmp_path / "weights.pth")
+    said = "hold numbers that are not finite" if kind == "not finite" else "are missing or of another shape or kind"
+    with pytest.raises(UserError, match=rf"weights.pth: \d+ of the network's \d+ tensors {said} \(first: "):
+        load_weights(compact.Compact(), tmp_path / "weights.pth")
 
 
 @pytest.mark.parametrize(
@@ -150,6 +170,14 @@ def test_a_network_of_timm_is_built_by_its_name():
     assert network.training
     with torch.device("meta"):
         base.require_fit(build({"kind": "timm", "name": "resnet10t"}, 3, seed=0)[0], "resnet10t", 32, 32)
+
+
+def test_a_lack_of_memory_is_not_told_as_a_network_that_does_not_fit(monkeypatch):
+    network = build({"kind": "compact"}, 3, seed=0)[0]
+    lack = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
+    monkeypatch.setattr(network, "features", lambda images: (_ for _ in ()).throw(lack))
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        base.require_fit(network, "compact", 32, 32)
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "ghostnet_050", "hgnetv2_b0", "vgg11"])

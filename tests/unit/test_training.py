@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from safetensors.torch import load_file
 from scipy.stats import entropy
 from torch import nn
 from training_files import RECIPE, command, contents, fit, recipe, trainer, write_data, write_labels
@@ -499,3 +500,21 @@ def test_a_mistake_on_the_command_line_is_one_line_and_status_two(tmp_path, own)
     assert done.returncode == 2
     assert done.stderr.startswith("softlabels: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_network_that_names_one_tensor_twice_is_saved_whole(inputs, tmp_path, monkeypatch):
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(3, 4, 3)
+            self.second = self.first
+
+        def forward(self, images):
+            return self.second(images).mean(dim=(2, 3))
+
+    body = Body(Twice(), 4)
+    monkeypatch.setattr(registry, "load", lambda kind, name, known=registry.load: (
+        (lambda options, weights, file: body) if kind == "network" else known(kind, name)))  # fmt: skip
+    _, outputs = fit(tmp_path, inputs, recipe(PLAIN))
+    saved = load_file(outputs["model"])
+    assert torch.equal(saved["body.first.weight"], saved["body.second.weight"])

@@ -501,7 +501,8 @@ def _of_votes(label: dict[str, Any]) -> str:
     """Why a label can only be made of votes, in words; empty where it need not be."""
     if label["votes"] != "all":
         return f"draws {label['votes']} votes"
-    return "needs votes" if set(registry.entry("aggregate", label["aggregate"]["kind"])["needs"]) else ""
+    entries = [registry.entry(kind, label[kind]["kind"]) for kind in ("aggregate", "delivery")]
+    return "needs votes" if any(entry["needs"] for entry in entries) else ""
 
 
 def warnings(config: Configuration) -> list[str]:

@@ -209,6 +209,7 @@ class Labels:
     item: np.ndarray  # int [K], ascending
     p: np.ndarray  # float32 [K, C]
     hard: np.ndarray  # int [K], the hard class
+    votes: np.ndarray  # int [K], how many votes each is made of; 0 where it is of none
     weight: np.ndarray  # float32 [K], weight in the loss
     classes: list[str]  # names, in index order
 
@@ -217,13 +218,13 @@ class Labels:
         return self.p[rows_of(self.path, self.item, items)].astype(np.float64)
 
 
-def write_labels(labels: Labels, votes: np.ndarray | None, facts: Mapping[str, Any]) -> None:
-    """Write labels, how many votes each is made of (int ``[K]``, or None), and in the metadata how they were made."""
+def write_labels(labels: Labels, facts: Mapping[str, Any]) -> None:
+    """Write labels, and in the metadata ``facts``, how they were made."""
     columns = {
         "item": pa.array(labels.item, pa.int32()),
         "p": io.distribution_column(labels.p, pa.float32()),
         "hard": pa.array(labels.hard, pa.int16()),
-        "votes": pa.nulls(len(labels.item), pa.int32()) if votes is None else pa.array(votes, pa.int32()),
+        "votes": pa.array(labels.votes, pa.int32(), mask=labels.votes == 0),
         "weight": pa.array(labels.weight, pa.float32()),
     }
     io.write_table(labels.path, pa.table(columns), {"classes": labels.classes, **facts})
@@ -231,8 +232,8 @@ def write_labels(labels: Labels, votes: np.ndarray | None, facts: Mapping[str, A
 
 def read_labels(path: Path) -> Labels:
     """Read labels; one that is no distribution is an error, too."""
-    table, metadata = io.read_table(path, ["item", "p", "hard", "weight"])
-    item, p = io.vector(table, "item"), io.matrix(table, "p")
+    table, metadata = io.read_table(path, ["item", "p", "hard", "votes", "weight"])
+    item, p, votes = io.vector(table, "item"), io.matrix(table, "p"), table.column("votes").fill_null(0).to_numpy()
     require_unique(path, item)
     bad = ~(np.abs(p.sum(axis=1) - 1) < 1e-4)  # negated, so that NaN is bad
     if bad.any():
@@ -240,7 +241,7 @@ def read_labels(path: Path) -> Labels:
         raise UserError(
             f"{path}: item {item[row]} has the label {p[row].tolist()}, expected a distribution that sums to 1."
         )
-    return Labels(path, item, p, io.vector(table, "hard"), io.vector(table, "weight"), metadata["classes"])
+    return Labels(path, item, p, io.vector(table, "hard"), votes, io.vector(table, "weight"), metadata["classes"])
 
 
 # -- predictions and features ------------------------------------------------------------------------------------------

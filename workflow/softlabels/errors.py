@@ -1,4 +1,4 @@
-"""The one exception that users see, and a list of problems that becomes one."""
+"""The one exception that users see, a list of problems that becomes one, and errors that say that memory lacks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 MOST_SHOWN = 20
+# Of RuntimeErrors that are none of torch's own out-of-memory errors: of the CPU allocator, CUDA, cuBLAS and cuDNN.
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 class UserError(Exception):
@@ -72,3 +74,9 @@ class Problems:
         more = sum(list(self.messages.values())[MOST_SHOWN:])
         lines = [f"{total:,} problems:", *shown, *([f"… and {more:,} more of these."] if more else [])]
         raise error("\n  - ".join(lines), listed=dict(self.messages))
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Does an error say that there is too little memory?"""
+    signs = any(sign in str(error) for sign in OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and signs)

@@ -62,6 +62,7 @@ FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
                "needs": ("features", "votes")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
+    "delivery": {"needs": ("votes",)},
     "table": {"needs": ("histories",)},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},

@@ -15,10 +15,9 @@ from safetensors.torch import save
 from .. import gpus, io, stopping
 from ..contracts import write_encoding
 from ..datasets.contract import read_images
-from ..errors import UserError
+from ..errors import UserError, is_lack_of_memory
 from ..networks import base as networks
 from ..progress import progress
-from ..training import memory
 from ..training.data import Images
 from ..training.train import _device
 
@@ -111,7 +110,7 @@ def _explained(recipe: dict[str, Any]) -> Iterator[None]:
     except gpus.NotStartedError as error:  # worded for trainings
         raise gpus.NotStartedError(str(error).replace("the rule train has", "the rule encode has")) from None
     except (MemoryError, RuntimeError) as error:
-        if not memory.is_lack(error):
+        if not is_lack_of_memory(error):
             raise
         raise UserError(
             f"Not enough memory to compute features with {_name(recipe)} on {recipe['device']}. Ask for "

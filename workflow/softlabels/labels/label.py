@@ -40,8 +40,8 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     _require_labels(options["aggregate"]["kind"], labels, len(evidence.classes))
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
-    made = Labels(outputs["labels"], labels.item, p, labels.hard, labels.weight, evidence.classes)
-    write_labels(made, labels.votes, facts)
+    votes = np.zeros(len(labels.item), int) if labels.votes is None else labels.votes
+    write_labels(Labels(outputs["labels"], labels.item, p, labels.hard, votes, labels.weight, evidence.classes), facts)
 
 
 def _require_labels(kind: str, labels: Any, n_classes: int) -> None:

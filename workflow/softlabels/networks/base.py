@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .. import keyed, registry
-from ..errors import UserError
+from ..errors import UserError, is_lack_of_memory
 
 
 @dataclass
@@ -102,6 +102,8 @@ def require_fit(network: Classifier, name: str, height: int, width: int) -> None
         with torch.no_grad():
             found = network.features(torch.zeros(1, 3, height, width, device=network.mean.device))
     except (AssertionError, RuntimeError, ValueError) as error:  # each network has its own way to say it
+        if is_lack_of_memory(error):
+            raise
         side = getattr(network.body, "pretrained_cfg", {}).get("input_size", (3, 0, 0))[-1]
         remedy = f"Set recipe.upscale: {side}" if side >= max(height, width) else "Give the source other pixels"
         raise UserError(
@@ -144,6 +146,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
         else:  # never unpickle: tensors and plain containers only
             state = torch.load(path, map_location="cpu", weights_only=True)
             state = state.get("state_dict", state) if isinstance(state, dict) else {}
+            state = state if isinstance(state, dict) else {}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file of weights. Correct recipe.weights_file.") from None
     except Exception as error:  # torch's own message advises to run the code in the file
@@ -152,14 +155,30 @@ def load_weights(module: nn.Module, path: Path) -> None:
             f"holds tensors and nothing to be executed. Save the network's state_dict and name that file."
         ) from None
     wanted = module.state_dict()
-    state = {name.removeprefix("body."): tensor for name, tensor in state.items()}
-    missing = [name for name in wanted if name not in state or state[name].shape != wanted[name].shape]
+    state = {str(name).removeprefix("body."): tensor for name, tensor in state.items()}
+    missing = [name for name in wanted if not _is_like(state.get(name), wanted[name])]
     if missing:
         raise UserError(
-            f"{path}: {len(missing)} of the network's {len(wanted)} tensors are missing or of another shape "
+            f"{path}: {len(missing)} of the network's {len(wanted)} tensors are missing or of another shape or kind "
             f"(first: {missing[0]}). Name the weights of this network, or choose weights: none."
         )
+    broken = [name for name in wanted if not torch.isfinite(state[name]).all()]
+    if broken:
+        raise UserError(
+            f"{path}: {len(broken)} of the network's {len(wanted)} tensors hold numbers that are not finite (first: "
+            f"{broken[0]}), as after a training that diverged. Name other weights, or choose weights: none."
+        )
     module.load_state_dict({name: state[name] for name in wanted})
+
+
+def _is_like(found: Any, wanted: torch.Tensor) -> bool:
+    """Whether this can be put in the place of a network's tensor: dense real numbers of its shape."""
+    return (
+        isinstance(found, torch.Tensor)
+        and found.shape == wanted.shape
+        and found.layout == torch.strided
+        and not (found.is_complex() or found.is_quantized or found.is_meta)
+    )
 
 
 def of_timm(model: str, weights: str, weights_file: Path | None) -> Body:

@@ -18,8 +18,7 @@ from typing import Any
 import torch
 
 from .. import io, locks, places
-from ..errors import UserError
-from . import memory
+from ..errors import UserError, is_lack_of_memory
 
 PATIENCE_SECONDS = 60.0  # for a trainer that saves its state because it was asked to stop
 SAVING_SHARE = 0.02  # of the time at most, so that a slow file server does not slow the training
@@ -91,7 +90,7 @@ def load(folder: Path, key: str) -> dict[str, Any] | None:
             f"start from the beginning."
         ) from None
     except Exception as error:  # starting from the beginning gives the same result
-        if memory.is_lack(error):
+        if is_lack_of_memory(error):
             raise
     print(f"{path}: the saved state is {why}: starting from the beginning", file=sys.stderr)
     return None

@@ -86,6 +86,7 @@ class Run:
     target: np.ndarray  # float32 [N, C], the label of each item (zero where it has none)
     labelled: np.ndarray  # bool [N], whether the item has a label
     hard: np.ndarray  # int64 [N], the hard class of the label (-1 where it has none)
+    votes: np.ndarray  # int64 [N], how many votes the label is made of (0 where it is of none)
     weight: np.ndarray  # float32 [N]
     reference: np.ndarray  # float32 [N, C], for the second validation curve only
 
@@ -127,7 +128,7 @@ def read_run(labels: Path, split: Path, reference: Path) -> Run:
     target, labelled = of_all(label.p, 0, np.float32), of_all(True, False, bool)
     hard, weight = of_all(label.hard, -1, np.int64), of_all(label.weight, 1, np.float32)
     target.flags.writeable = False  # a delivery that wrote into it would change the label of all later epochs
-    run = Run(label.classes, parts, target, labelled, hard, weight, truth)
+    run = Run(label.classes, parts, target, labelled, hard, of_all(label.votes, 0, np.int64), weight, truth)
     if not run.learned.any():
         raise UserError(f"{labels}: no item of the training part of {split} has a label. Check the label's options.")
     return run

@@ -12,10 +12,7 @@ from typing import Any
 import torch
 
 from .. import gpus
-from ..errors import UserError
-
-# Of RuntimeErrors that are none of torch's own out-of-memory errors: of the CPU allocator, CUDA, cuBLAS and cuDNN.
-SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+from ..errors import UserError, is_lack_of_memory
 
 
 def free(device: torch.device, root: Path = Path("/")) -> int:
@@ -88,12 +85,6 @@ def _of_slurm() -> Iterator[int]:
             yield megabytes * 2**20 - held
 
 
-def is_lack(error: BaseException) -> bool:
-    """Does an error say that there is too little memory?"""
-    signs = any(sign in str(error) for sign in SIGNS)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and signs)
-
-
 def _of_gpu() -> str:
     """The GPU and what is free of it, in words."""
     try:
@@ -109,7 +100,7 @@ def explained(recipe: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not is_lack(error):
+        if not is_lack_of_memory(error):
             raise
         if recipe["device"] == "cuda":
             place = _of_gpu()

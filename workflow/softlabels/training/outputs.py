@@ -27,7 +27,8 @@ def write(trainer: Trainer, images: dict[str, Any], outputs: dict[str, Path], st
     about = {"network": trainer.recipe["network"], "classes": data.classes, "height": height, "width": width,
              "images": images}  # fmt: skip
     about |= {"upscale": trainer.recipe["upscale"]} if trainer.recipe["upscale"] else {}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in trainer.model.state_dict().items()}
+    # Copies: some networks name one tensor twice, which safetensors refuses.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in trainer.model.state_dict().items()}
     # One metadata entry: safetensors writes several in an order that changes from process to process.
     with io.atomic(outputs["model"]) as part:
         part.write_bytes(save(tensors, metadata={"softlabels": io.canonical_json(about | trainer.hashes)}))

@@ -14,7 +14,7 @@ import torch
 
 from .. import gpus, io, lacking
 from ..datasets.contract import read_image_rules
-from ..errors import UserError
+from ..errors import UserError, is_lack_of_memory
 from ..networks import base as networks
 from . import checkpoint, memory
 from .compiled import explained
@@ -141,7 +141,7 @@ def _require_gpu() -> None:
     try:
         torch.empty(1, device="cuda")
     except RuntimeError as error:
-        if memory.is_lack(error):
+        if is_lack_of_memory(error):
             raise
         raise gpus.NotStartedError(
             f"The GPU {visible or 0} cannot be used: {str(error).strip().splitlines()[0]}. See whether nvidia-smi "
