@@ -100,7 +100,7 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
             found = scored.get(part, ALL, scaling, name)
             if found is None and name in job.manifest["config"]["needs"]:  # which this part does not have
                 continue
-            expected = again(own, log_q[scaling], options, votes)
+            expected = again(own, log_q[scaling], {**options, "classes": scored.classes}, votes)
             yield from _compare(path, f"{name} ({part}, {scaling})", found, expected)
         if part == "test":
             tested = [int(item[row]) for row in rows]
@@ -194,7 +194,7 @@ def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
     item, p, n_votes = _reference(scope, job)
     parts = scope.by_item(job.file("inputs", "split"), "split")
     train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
-    metrics = yield from _second(scope, job)
+    metrics, classes = (yield from _second(scope, job)), next(iter(rows.values())).classes
     counts = None if n_votes is None else np.rint(p[test] * n_votes[test, None]).astype(int)
     table, _ = scope.results.table(job.file("inputs", "reference"))
     predictions = recompute.reference_predictions(p, train, test)
@@ -208,7 +208,7 @@ def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
         for name, again, options in metrics:
             found = rows[row].value(name)
             if found is not None or name not in job.manifest["config"]["needs"]:
-                expected = again(p[test], log_q, options, counts)
+                expected = again(p[test], log_q, {**options, "classes": classes}, counts)
                 yield from _compare(path, f"{name} of {row}", found, expected)
 
 
