@@ -7,7 +7,8 @@ from softlabels import registry, schema
 from softlabels.evaluation.aligned import Aligned
 
 OF_PEOPLE = (  # ordered classes, one class, a threshold: what holds for all metrics does not hold for these
-    "aurc", "auroc", "e_aurc", "quadratic_kappa", "sensitivity_at_specificity", "wasserstein",
+    "aurc", "auroc", "e_aurc", "label_set_coverage", "label_set_size", "quadratic_kappa", "sensitivity_at_specificity",
+    "wasserstein",
 )  # fmt: skip
 NAMES = tuple(name for name in registry.names("metric") if name not in OF_PEOPLE)
 DEFAULTS = {name: {"kind": name, **schema.defaults("metric", name)} for name in (*NAMES, *OF_PEOPLE)}

@@ -99,6 +99,12 @@ SHARED = {
         "probable class (`majority`).", enum=["votes", "majority"]),
     "class_order": _key("The classes from the lowest to the highest; null takes the order of the data set.", None,
         type=["array", "null"], items={"type": "string"}, uniqueItems=True),
+    "coverage": _key("With which probability a vote should be in the label set of its item.", 0.9, type="number",
+        exclusiveMinimum=0, exclusiveMaximum=1),
+    "agreement": _key("Which votes count - all, or those on which an item's other votes, two at least, are `unanimous` "
+        "or `disputed` (of an exact reference: items with one class, or several).",
+        "all", enum=["all", "unanimous", "disputed"]),
+    "vote_seed": _key("Which vote is drawn for each item that the threshold comes from.", 0, type="integer", minimum=0),
     "names": {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_]*$"}, "minItems": 1,
         "uniqueItems": True},
 }  # fmt: skip

@@ -2,14 +2,15 @@
 
 ``evaluation/metrics`` says where each formula comes from; here they are written again in other terms, so that a mistake
 in one of the two shows. All take references p and logarithms of predictions log_q, float64 ``[N, C]``, the metric's
-options with the names of the ``classes``, and the votes behind the references, int64 ``[N, C]`` or None; they give None
-where a metric is not defined.
+options with the names of the ``classes`` and what is for ``calibration`` (items, references, log_q), and the votes
+behind the references, int64 ``[N, C]`` or None; they give None where a metric is not defined.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -313,6 +314,45 @@ def _wasserstein(p, log_q, options, *_):
     return _mean([float(sum(abs(row[place < k].sum()) for k in range(1, len(place)))) for row in apart])
 
 
+# -- label sets --------------------------------------------------------------------------------------------------------
+
+
+def _in_set(log_q: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Which classes have, by 1 - q, at most the error that most votes drawn for the calibration items have."""
+    item, p, known = options["calibration"]
+    errors = []
+    for number, shares, row in zip(item, p, known.round(DIGITS), strict=True):
+        point = keyed.rng("label set vote", options["seed"], int(number)).random() * math.fsum(shares)
+        errors.append(-row[next(k for k in range(len(shares)) if math.fsum(shares[: k + 1]) > point)])
+    within = math.ceil((len(errors) + 1) * Fraction(str(options["coverage"])))
+    most = sorted(errors)[within - 1] if within <= len(errors) else math.inf
+    return -log_q.round(DIGITS) <= most
+
+
+def _votes_of(p: np.ndarray, counts: np.ndarray | None, agreement: str) -> np.ndarray:
+    """The share of an item's votes for a class that a stratum has, by the votes that remain without one of them."""
+    if agreement == "all":
+        return p
+    found = p.copy()
+    for row, k in np.ndindex(p.shape):
+        rest = p[row] > 1 - 1e-9 if counts is None else counts[row] - np.eye(p.shape[1], dtype=int)[k]
+        told = counts is None or rest.sum() >= 2
+        unanimous = rest.any() if counts is None else rest.max() == rest.sum()
+        if not told or unanimous != (agreement == "unanimous"):
+            found[row, k] = 0
+    return found
+
+
+def _label_set_coverage(p, log_q, options, counts=None):
+    weight = _votes_of(p, counts, options["agreement"])
+    return float(weight[_in_set(log_q, options)].sum() / weight.sum()) if weight.any() else None
+
+
+def _label_set_size(p, log_q, options, counts=None):
+    weight = _votes_of(p, counts, options["agreement"]).sum(axis=1)
+    return float(np.average(_in_set(log_q, options).sum(axis=1), weights=weight)) if weight.any() else None
+
+
 # (references, predictions, options, votes or None) -> the metric, or None; by its kind
 Metric = Callable[..., float | None]
 METRICS: dict[str, Metric] = {
@@ -333,6 +373,8 @@ METRICS: dict[str, Metric] = {
     "js": _js,
     "kl": _kl,
     "kl_dcic": _kl_dcic,
+    "label_set_coverage": _label_set_coverage,
+    "label_set_size": _label_set_size,
     "macro_acc": _macro_acc,
     "macro_f1": _macro_f1,
     "quadratic_kappa": _quadratic_kappa,
