@@ -404,9 +404,9 @@ def _uncalibrated(config: Configuration, study: str) -> Iterator[str]:
     for split in varied.used(config.grids[study], "split") if needy else ():
         if not config["splits"][split]["calibration"]:
             yield (
-                f"splits.{split}.calibration: found 0, expected a share of the validation items above 0, such as 0.5: "
-                f"{', '.join(needy)} of studies.{study} needs items that are used for nothing else. Set it, or take "
-                f"the metric out of the study."
+                f"splits.{split}.calibration: found 0, expected a share of the validation items above 0, such as 0.5, "
+                f"for {', '.join(needy)} of studies.{study}: calibration takes items that are used for nothing else. "
+                f"Set it, or take the metrics out of the study."
             )
 
 
