@@ -6,14 +6,23 @@ from scipy.special import log_softmax
 from softlabels import registry, schema
 from softlabels.evaluation.aligned import Aligned
 
-NAMES = registry.names("metric")
-DEFAULTS = {name: {"kind": name, **schema.defaults("metric", name)} for name in NAMES}
+OF_PEOPLE = (  # ordered classes, one class, a threshold: what holds for all metrics does not hold for these
+    "aurc", "auroc", "e_aurc", "label_set_coverage", "label_set_size", "quadratic_kappa", "sensitivity_at_specificity",
+    "wasserstein",
+)  # fmt: skip
+NAMES = tuple(name for name in registry.names("metric") if name not in OF_PEOPLE)
+DEFAULTS = {name: {"kind": name, **schema.defaults("metric", name)} for name in (*NAMES, *OF_PEOPLE)}
 
 
 def values(name, p, log_q, counts=None, **options):
     """What a metric gives for references and logarithms of predictions [n, C], its options being the default ones."""
-    aligned = Aligned("test", np.arange(len(p)), p, log_q, [], None, counts)
+    aligned = Aligned("test", np.arange(len(p)), p, log_q, classes(p), None, counts)
     return registry.load("metric", name)(aligned, {**DEFAULTS[name], **options})
+
+
+def classes(p):
+    """The names of the classes of distributions [n, C]."""
+    return [f"c{k}" for k in range(p.shape[1])]
 
 
 def score(name, p, log_q, counts=None, **options):

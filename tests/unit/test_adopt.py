@@ -18,6 +18,7 @@ from projects import REPOSITORY
 from softlabels import adopt, check, config, contracts, io, launch, resources
 from softlabels.documents import markdown
 from softlabels.errors import Problems, UserError
+from softlabels.labels import split
 from softlabels.plan import Plan
 from softlabels.provenance import audit, explain
 from softlabels.studies.ledger_view import document
@@ -518,3 +519,18 @@ def test_the_example_reads_what_it_names(tmp_path):
     assert [line for line in lines if line.startswith("recipes.vit")] == [
         f"recipes.vit, {label}, seed {seed}: {read}" for seed in (0, 1) for label in ("hard", "soft")
     ]
+
+
+def test_items_that_the_split_keeps_for_calibration_are_read_too(small, given, tmp_path, read):
+    plan = Plan(finished_run.CONFIG | {"results": str(small)})
+    inputs = finished_run.of(plan, "data", dataset="shapes") | {"given": given[0] / "soft0.csv"}
+    config = {"seed": 0, "split": plan.config["splits"]["random"] | {"calibration": 0.5}}
+    split.run(config, inputs, {"split": tmp_path / "split.parquet"})
+    inputs["split"], kept = (
+        tmp_path / "split.parquet",
+        contracts.read_split(tmp_path / "split.parquet").items("held_out"),
+    )
+    recipe = {"values": None, "item_column": None, "separator": ",", "zero": None}
+    found = adopt.adopted({"recipe": recipe}, inputs)
+    assert found.item[found.part == "held_out"].tolist() == kept.tolist()
+    assert f"{len(kept)} items for calibration" in found.facts["read"]

@@ -189,6 +189,42 @@ def trained_on(p, parts, command="train", **recipe):
     return checks_runs._trained_on(scope, SimpleNamespace(manifest=manifest, file=lambda *names: "/".join(names)))
 
 
+@pytest.mark.parametrize("fold", [None, [1, 3]])
+@pytest.mark.parametrize("options", ["rotation", "published", "val_share"])
+def test_items_that_are_kept_for_calibration_or_left_out_come_from_their_part(tmp_path, options, fold):
+    given, more = np.arange(60) % 5 + 1, {"calibration": 0.5, "allow_missing_class": True}
+    chosen = {**FOLDS, "split": {**FOLDS["split"], **more}}
+    if options != "rotation":
+        given = np.array(["T", "0", "2", "T" if options == "val_share" else "V"], object)[np.arange(60) % 4]
+        more["val_share"] = 0.25 if options == "val_share" else None
+        chosen = {**PUBLISHED, "split": {**PUBLISHED["split"], **more}}
+    path = imported(tmp_path, "split", {**chosen, **({"fold": fold} if fold else {})}, part=given)
+    assert faults(tmp_path, "A14") == []
+    part = [row["split"] for row in io.read_table(path)[0].to_pylist()]
+    edit_table(path, lambda rows: rows[part.index("test")].update(split="held_out"))
+    assert any("found" in fault and "held_out" in fault for fault in faults(tmp_path, "A14"))
+
+
+OF_PEOPLE = [
+    "aurc", "e_aurc", "auroc", "quadratic_kappa", "wasserstein", "label_set_coverage", "label_set_size",
+    {"kind": "auroc", "positive": "bc", "truth": "votes"}, {"kind": "label_set_size", "agreement": "disputed"},
+    {"kind": "sensitivity_at_specificity", "positive": "re"}, {"kind": "quadratic_kappa", "truth": "votes"},
+]  # fmt: skip
+
+
+def test_metrics_of_people_are_computed_again_with_the_items_that_calibrate_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "_foreign_modules", lambda hashed: [])
+    config = {**finished_run.CONFIG, "datasets": {"shapes": finished_run.VOTED}}
+    config["splits"] = {"random": {"calibration": 0.5, "allow_missing_class": True}}
+    study = {"metrics": ["macro_acc", "kl", "tvd", *OF_PEOPLE], "labels": ["soft"], "seeds": [0]}
+    config["studies"] = {"small": {**finished_run.CONFIG["studies"]["small"], **study}}
+    root = finished_run.build(tmp_path / "results", config)
+    assert failed(root) == set()
+    run = root / "runs/shapes/random/quick/soft/seed0/scores"
+    edit_table(run / "label_set_size.parquet", lambda rows: rows[1].update(value=rows[1]["value"] + 0.1))
+    assert any("label_set_size (test, none)" in fault for fault in faults(root, "A04"))
+
+
 @pytest.mark.parametrize(("select", "same"), [("last", True), ("best_validation", False)])
 def test_labels_of_other_items_make_no_other_training(select, same):
     """Labels that differ on validation and test items alone, as where only these have several votes."""

@@ -258,3 +258,32 @@ def test_what_this_machine_lacks_for_a_recipe_is_said_once_and_no_error_where_sl
     assert complaints == ""
     (line,) = [line for line in out.splitlines() if "compile" in line]
     assert line.startswith(f"On this machine, not necessarily where SLURM starts trainings: {told}")
+
+
+def one_with(folder, metrics, **split):
+    """The study with further metrics, on a split with these options."""
+    study = yaml.safe_load((folder / "config.yaml").read_text())["studies"]["one"]
+    study |= {"metrics": ["macro_acc", *metrics], "splits": ["kept"]}
+    change(folder, studies={"one": study}, splits={"kept": split})
+
+
+def test_a_metric_of_classes_that_there_are_not_is_found_before_training(folder, check):
+    one_with(folder, [{"kind": "auroc", "positive": "2"}, {"kind": "wasserstein", "order": ["1"]}])
+    first, second = check(status=2).err.splitlines()[1:]
+    assert first.startswith("  - datasets.animals with studies.one.metrics, auroc__positive_2: ")
+    assert "positive: found '2', expected one of 0, 1. Name a class." in first
+    assert "order: found '0' 0 times, expected each of 0, 1 once" in second
+
+
+def test_label_sets_need_a_split_that_keeps_items_and_enough_of_them(folder, check):
+    one_with(folder, ["label_set_size", "label_set_coverage"])
+    problem = check(status=2).err
+    assert "splits.kept.calibration: found 0, expected a share of the validation items above 0, such as 0.5" in problem
+    assert "label_set_size, label_set_coverage of studies.one" in problem
+    one_with(folder, ["label_set_size"], calibration=0.5)
+    assert (
+        "Study one: split kept keeps 6 items of animals for calibration, expected 9 or more for label_set_size: with "
+        "fewer, every set has all classes. Raise splits.kept.calibration, or its validation part.\n"
+    ) in check().out
+    one_with(folder, ["label_set_size"], calibration=0.8)
+    assert "for calibration" not in check().out

@@ -8,11 +8,11 @@ from scipy.special import log_softmax, rel_entr, softmax
 from scipy.stats import spearmanr
 from sklearn.metrics import balanced_accuracy_score, silhouette_score
 
-from softlabels import contracts, io, registry
-from softlabels.contracts import METRICS, PARTS
+from softlabels import contracts, io, registry, schema
+from softlabels.contracts import HELD_OUT, METRICS, PARTS
 from softlabels.datasets import contract
 from softlabels.errors import UserError
-from softlabels.evaluation import aligned, evaluate, scaling, structure
+from softlabels.evaluation import aligned, evaluate, label_set, scaling, structure
 
 CLASSES = ["cat", "dog", "owl"]
 CONFIG = {
@@ -56,7 +56,7 @@ class Run:
         votes = contract.Votes(item.astype(np.int32), label.astype(np.int16), self.annotators)
         contract.write_annotations(paths["annotations"], votes, CLASSES, {})
         contract.write_items(paths["items"], [f"i{i}" for i in range(300)], self.groups, self.columns)
-        part = np.array([PARTS.index(name) for name in self.split])
+        part = np.array([(*PARTS, HELD_OUT).index(name) for name in self.split])
         contracts.write_split(paths["split"], part, None, {})
         p, ones = self.label[self.labelled], np.ones(len(self.labelled))
         label = contracts.Labels(paths["label"], self.labelled, p, p.argmax(axis=1), 0 * ones, ones, CLASSES)
@@ -409,3 +409,51 @@ def test_a_metric_that_returns_no_real_numbers_is_refused(value):
 def test_a_metric_may_return_whole_numbers_and_truths():
     assert aligned._checked("own", np.array([True, False, True]), 3).tolist() == [1, 0, 1]
     assert aligned._checked("own", 2, 3) == 2
+
+
+SETS = {name: {"kind": name, **schema.defaults("metric", name)} for name in ("label_set_size", "label_set_coverage")}
+OF_SETS = {"set": "label_set_size", "metrics": SETS, "needs": {name: ["calibration"] for name in SETS}}
+
+
+def keep(trained, n):
+    """Keep n of the training items for calibration."""
+    rows = np.flatnonzero(trained.split == "train")[:n]
+    trained.split = trained.split.astype(object)  # whose texts may be longer
+    trained.split[rows] = HELD_OUT
+    trained.predicted_split = trained.split.copy()
+    return rows
+
+
+def test_label_sets_are_calibrated_on_items_that_are_kept_for_it_with_the_same_scaling(trained):
+    kept = keep(trained, 40)
+    found = trained.scores(**OF_SETS)
+    temperature = found.get("test", "all", "temperature", "temperature")
+    vote = label_set.drawn_votes(
+        aligned.Aligned("held_out", kept, trained.p[kept], np.log(trained.p[kept]), CLASSES), 0
+    )
+    for scaled, divisor in (("none", 1), ("temperature", temperature)):
+        q = softmax(trained.logits.astype(float) / divisor, axis=1)
+        threshold = np.sort(1 - q[kept, vote])[37 - 1]  # 41 times 0.9 is 36.9
+        sets = 1 - q[trained.test] <= threshold + 1e-10
+        assert found.value("label_set_size", scaled) == pytest.approx(sets.sum(axis=1).mean())
+        assert found.value("label_set_coverage", scaled) == pytest.approx(
+            (trained.p[trained.test] * sets).sum(axis=1).mean()
+        )
+    assert found.get("val", "all", "none", "label_set_size") is None
+    assert trained.terms.values["label_set_coverage"].mean() == pytest.approx(found.value("label_set_coverage"))
+
+
+def test_items_that_are_kept_for_calibration_change_no_other_number(trained):
+    before = trained.scores().values
+    keep(trained, 40)
+    after = trained.scores().values
+    assert after == before | {("train", "all", "none", "n_items"): 60}
+
+
+def test_label_sets_without_items_or_predictions_to_calibrate_them_are_refused(trained):
+    with pytest.raises(UserError, match=r"no item that is kept for calibration.*Set split.calibration"):
+        trained.scores(**OF_SETS)
+    kept = keep(trained, 40)
+    trained.predicted = np.setdiff1d(trained.predicted, kept[:3])
+    with pytest.raises(UserError, match=rf"no prediction of 3 of 40 items .* \(the first is item {kept[0]}\)"):
+        trained.scores(**OF_SETS)

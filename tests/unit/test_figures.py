@@ -8,10 +8,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from softlabels import contracts, drawing, io
+from softlabels import contracts, drawing, io, schema
 from softlabels.errors import UserError
 from softlabels.studies import figure as figures
-from softlabels.studies.figures import curves, embedding
+from softlabels.studies.figures import curves, embedding, risk_coverage
 
 
 @pytest.fixture
@@ -25,7 +25,8 @@ def figure_files(both, tmp_path):
         tsne = outputs["config"].parent / "tsne"
         inputs["embeddings"] = [tsne / f"{'-'.join([*block, label, 'seed0'])}.parquet" for label in labels]
         inputs["histories"] = [path.with_name("history.parquet") for path in inputs["predictions"]]
-        return {**names, "figure": {"kind": kind}}, inputs, {"png": tmp_path / "f.png", "pdf": tmp_path / "f.pdf"}
+        chosen = {"kind": kind, **schema.defaults("figure", kind)}
+        return {**names, "figure": chosen}, inputs, {"png": tmp_path / "f.png", "pdf": tmp_path / "f.pdf"}
 
     return made
 
@@ -36,7 +37,8 @@ def texts_of(figure) -> str:
 
 
 @pytest.mark.parametrize(
-    ("kind", "dataset"), [("embedding", "synthetic"), ("embedding", "mice_bone"), ("curves", "synthetic")]
+    ("kind", "dataset"),
+    [("embedding", "synthetic"), ("embedding", "mice_bone"), ("curves", "synthetic"), ("risk_coverage", "mice_bone")],
 )
 def test_a_figure_has_the_same_bytes_each_time_and_in_any_order_of_files(figure_files, kind, dataset):
     config, inputs, outputs = figure_files(kind, dataset)
@@ -44,7 +46,8 @@ def test_a_figure_has_the_same_bytes_each_time_and_in_any_order_of_files(figure_
     first = {name: path.read_bytes() for name, path in outputs.items()}
     assert first["png"].startswith(b"\x89PNG\r\n\x1a\n") and first["pdf"].startswith(b"%PDF-")
     assert b"CreationDate" not in first["pdf"] and b"Software" not in first["png"]
-    figures.run(config, {**inputs, "scores": inputs["scores"][::-1], "histories": inputs["histories"][::-1]}, outputs)
+    turned = {name: inputs[name][::-1] for name in ("scores", "histories", "predictions")}
+    figures.run(config, {**inputs, **turned}, outputs)
     assert first == {name: path.read_bytes() for name, path in outputs.items()}
 
 
@@ -216,3 +219,24 @@ def test_a_history_without_reference_values_leaves_that_panel_empty(figure_files
         io.write_table(path, table.set_column(position, "val_ce_reference", empty))
     figures.run(config, inputs, outputs)
     assert outputs["png"].exists()
+
+
+@pytest.mark.parametrize("truth", ["votes", "majority"])
+def test_risk_and_coverage_are_those_of_the_test_items_above_the_least_that_can_be(figure_files, truth):
+    config, inputs, _ = figure_files("risk_coverage", "mice_bone")
+    config["figure"]["truth"] = truth
+    inputs["predictions"] = [path for path in inputs["predictions"] if "mice_bone" in path.as_posix()]
+    (axes,) = risk_coverage.draw(config, {**inputs, "reference": inputs["reference"][0]}).axes
+    thick = {line.get_label(): line.get_ydata() for line in axes.lines if not line.get_label().startswith("_")}
+    assert len(axes.lines) == len(config["labels"]) * (len(config["seeds"]) + 1) + (truth == "votes")
+    reference, errors = contracts.read_reference(inputs["reference"][0]), []
+    for path in (path for path in inputs["predictions"] if "/hard/" in path.as_posix()):
+        found = contracts.read_predictions(path)
+        item = found.items("test")
+        p, chosen = reference.p[reference.rows(item)], found.of("test", item, reference.p.shape[1]).argmax(axis=1)
+        right = p[np.arange(len(p)), chosen] if truth == "votes" else p.argmax(axis=1) == chosen
+        errors.append(1 - right.mean())
+    (hard,) = (line for label, line in thick.items() if label.startswith("hard (AURC 0."))
+    assert hard[-1] == pytest.approx(np.mean(errors))
+    if truth == "votes":
+        assert all((line >= thick["the reference itself"] - 1e-12).all() for line in thick.values())

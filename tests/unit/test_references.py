@@ -351,3 +351,18 @@ def test_a_reference_that_is_no_share_of_its_votes_names_the_item(tmp_path):
     _, truth = simulated(400)
     with pytest.raises(UserError, match="item 0, expected p to be counts divided by votes"):
         score(tmp_path, data_set(tmp_path, truth, np.full(400, 3)))
+
+
+@pytest.mark.parametrize("votes", [2, 5, 20])
+def test_the_bayes_error_against_a_vote_lies_in_the_bracket_which_narrows_with_the_votes(votes):
+    draws, truth = np.random.default_rng(votes), simulated()[1]
+    counts = draws.multinomial(votes, truth)
+    panel = by_name(shares(counts), counts)["panel"]
+    low, high, true = panel["detail.bayes_error_low"], panel["detail.bayes_error_high"], 1 - truth.max(axis=1).mean()
+    assert low < true < high
+    assert high - low < {2: 0.25, 5: 0.15, 20: 0.05}[votes]
+
+
+def test_items_with_one_vote_say_nothing_of_the_bayes_error():
+    counts = np.array([[3, 1], [2, 2], [1, 0], [0, 1]])
+    assert by_name(shares(counts), counts)["panel"]["detail.bayes_error_low"] == pytest.approx((0.25 + 0.5) / 2)

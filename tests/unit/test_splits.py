@@ -377,3 +377,39 @@ def test_a_fold_of_a_published_training_part_may_be_left_out(tmp_path):
     split.run({"split": PUBLISHED, "seed": 0, "fold": [1, 3]}, inputs, {"split": path})
     part = io.read_table(path)[0].column("split").to_pylist()
     assert part.count("held_out") == 4 and part[12:] == ["val", "val", "test", "test"]
+
+
+# -- kept for calibration ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.5, 0.25])
+def test_a_share_of_the_validation_part_is_kept_for_calibration_and_the_rest_stays(tmp_path, share):
+    hard = np.repeat([0, 1, 2], [200, 120, 80])
+    inputs = data_set(tmp_path, hard)
+    whole, parts = split_of(inputs), split_of(inputs, calibration=share)
+    kept = parts == "held_out"
+    np.testing.assert_array_equal(np.where(kept, "val", parts), whole)
+    np.testing.assert_allclose(np.bincount(hard[kept]), share * np.bincount(hard[whole == "val"]), atol=1)
+    assert (split_of(inputs, seed=1, calibration=share) != parts).any()
+    np.testing.assert_array_equal(split_of(inputs, calibration=0), whole)
+
+
+def test_groups_are_kept_for_calibration_whole(tmp_path):
+    parts = split_of(data_set(tmp_path, np.arange(300) % 3, groups=[f"g{i // 6}" for i in range(300)]), calibration=0.5)
+    assert (parts == "held_out").sum() == 30
+    assert all(len(set(parts[start : start + 6])) == 1 for start in range(0, 300, 6))
+
+
+def test_a_fold_is_held_out_beside_what_is_kept_for_calibration(tmp_path):
+    inputs = data_set(tmp_path, np.arange(120) % 3)
+    alone, folds = split_of(inputs, calibration=0.5), folds_of(inputs, 3, calibration=0.5)
+    assert (folds[:, alone == "held_out"] == "held_out").all()
+    np.testing.assert_array_equal((folds[:, alone == "train"] == "held_out").sum(axis=0), 1)
+
+
+def test_a_share_that_keeps_nothing_and_one_that_leaves_a_class_out_are_refused(tmp_path):
+    inputs = data_set(tmp_path, np.arange(30) % 3)
+    with pytest.raises(UserError, match=r"split.calibration: found 0.1 of 6 validation images"):
+        split_of(inputs, calibration=0.1)
+    with pytest.raises(UserError, match="class 'class1' has no item in part 'val'"):
+        split_of(inputs, calibration=0.9)

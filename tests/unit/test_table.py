@@ -284,6 +284,9 @@ def test_a_study_of_few_metrics_has_its_panel_and_knows_the_names_of_groups(both
     assert header[3:5] == ["CE ↓", "vote ACC ↑"]
     panel = next(row for row in body if row[2] == "panel")
     assert "–" not in panel[3:5]
+    told = [one(rows, label="panel", metric=f"detail.bayes_error_{end}", statistic="mean") for end in ("low", "high")]
+    text = outputs["table_md"].read_text()
+    assert re.search(rf"panel † \|.*Bayes error \[{', '.join(re.escape(row['printed']) for row in told)}\]; CE", text)
 
 
 def test_a_scaling_that_only_some_runs_have_is_a_mean_over_those(both, tmp_path):

@@ -41,8 +41,16 @@ VOTED = {
             "augment": {"zoom": 0.1, "zoom_probability": 0.5, "brightness": 0.1, "hue": 0.1},
         }
     },
-    "splits": {"random": {"kind": "random", "allow_missing_class": True}},
-    "studies": finished_run.CONFIG["studies"],
+    "splits": {"random": {"kind": "random", "allow_missing_class": True, "calibration": 0.5}},
+    "studies": copy.deepcopy(finished_run.CONFIG["studies"]),
+}  # fmt: skip
+VOTED["studies"]["small"] |= {
+    "metrics": [
+        "macro_acc", "kl", "e_aurc", "auroc", "quadratic_kappa", "wasserstein", "label_set_coverage",
+        {"kind": "label_set_size", "agreement": "disputed"},
+        {"kind": "sensitivity_at_specificity", "positive": "r"},
+    ],
+    "figures": ["embedding", "curves", "risk_coverage"],
 }  # fmt: skip
 HEADS = copy.deepcopy(finished_run.CONFIG) | {
     "recipes": {"head": {"network": "efficientnet_lite0", "weights": "packaged", "train": "head", "upscale": 32}}

@@ -42,7 +42,8 @@ class Adopted(NamedTuple):
     """What of a file becomes the predictions of a run.
 
     Attributes:
-        item: int ``[n]``, ascending: the test items, and those of validation if all are there.
+        item: int ``[n]``, ascending: the test items, those of validation if all are there, and those that the split
+            keeps for calibration.
         part: of each.
         logits: float64 ``[n, C]``.
         classes: names, in index order.
@@ -97,14 +98,16 @@ def adopted(config: dict[str, Any], inputs: dict[str, Path]) -> Adopted:
     kind = recipe["values"] or _kind(path, values)
     logits, zeros = (values, 0) if kind == "logits" else _logarithms(path, given, recipe["zero"])
     row = {number: k for k, number in enumerate(item.tolist())}
-    test, val = split.items("test"), split.items("val")
+    test, val, kept = (split.items(part) for part in ("test", "val", contracts.HELD_OUT))
     _require(path, test, row, names)
     there = [number for number in val.tolist() if number in row]
     val = val if len(there) == len(val) else val[:0]
-    chosen = np.sort(np.concatenate([test, val]))
-    part = np.where(np.isin(chosen, test), "test", "val")
+    kept = kept[[number in row for number in kept.tolist()]] if len(kept) else kept
+    chosen = np.sort(np.concatenate([test, val, kept]))
+    part = np.select([np.isin(chosen, test), np.isin(chosen, val)], ["test", "val"], contracts.HELD_OUT)
     facts = {"values": kind, "detected": recipe["values"] is None, "test": len(test), "validation": len(val),
              "other": len(item) - len(chosen), "zeros": zeros}  # fmt: skip
+    facts |= {"calibration": len(kept)} if len(split.items(contracts.HELD_OUT)) else {}
     facts["read"] = ", ".join(filter(None, (_told(facts, len(there), len(split.items("val"))), rule)))
     return Adopted(chosen, part, logits[[row[number] for number in chosen.tolist()]], classes, facts)
 
@@ -117,6 +120,7 @@ def _told(facts: Mapping[str, Any], there: int, due: int) -> str:
         parts.append(
             f"not scaled, as {there or 'none'} of the {due} validation items {'is' if there < 2 else 'are'} there"
         )
+    parts += [f"{facts['calibration']} items for calibration"] if "calibration" in facts else []
     parts += [f"{facts['other']} other rows not used"] * bool(facts["other"])
     parts += [f"{facts['zeros']} probabilities of 0 replaced"] * bool(facts["zeros"])
     return ", ".join(parts)

@@ -20,13 +20,13 @@ import numpy as np
 from . import adopt, io, lacking, places, registry, resources, schema
 from . import config as configuration
 from .commands import ADOPTED, FITTED, TRAINED
-from .contracts import read_labels, read_split
+from .contracts import HELD_OUT, read_labels, read_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
 from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
-from .evaluation import strata
+from .evaluation import chosen, label_set, strata
 from .evaluation.perplexity import fitting
 from .labels import label, split
 from .plan import Plan
@@ -197,6 +197,11 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
         for grouping, merged in plan.groupings(name).items():
             with _noted(problems, f"{place}."):
                 strata.require(grouping, merged, made.classes)
+        for title, grid in plan.config.grids.items():
+            for metric, options in plan.metrics(title).items() if name in used(grid, "dataset") else ():
+                if not registry.OWN.fullmatch(options["kind"]):
+                    with _noted(problems, f"{place} with studies.{title}.metrics, {metric}: "):
+                        chosen.require(options, made.classes)
         notes: dict[str, None] = {}
         labelled: dict[tuple, np.ndarray | None] = {}
         for title in plan.config["studies"]:
@@ -236,6 +241,14 @@ def _split(
                     f"Study {study}: no {part} item of {names['dataset']} in split {names['split']} has two votes: "
                     f"{lost}."
                 )
+    for metric, options in plan.metrics(study).items():
+        kept, due = len(parts.items(HELD_OUT)), label_set.fewest(options.get("coverage", 0))
+        if "calibration" in registry.entry("metric", options["kind"])["needs"] and kept < due:
+            yield (
+                f"Study {study}: split {names['split']} keeps {kept} items of {names['dataset']} for calibration, "
+                f"expected {due} or more for {metric}: with fewer, every set has all classes. Raise "
+                f"splits.{names['split']}.calibration, or its validation part."
+            )
     if study != ANY_STUDY and plan.embeds(study) and (fits := fitting(perplexity, test)) != perplexity:
         yield (
             f"Study {study}: {test} test items of {names['dataset']} are too few for the perplexity {perplexity:g} of "

@@ -72,7 +72,7 @@ COMMANDS = {
         ("features", "split", "reference"), group="report"),
     "figure": Command(
         "softlabels.studies.figure", "draw one figure of a study",
-        ("embeddings*?", "items*?", "reference*?", "scores*?", "histories*?", "cells?"),
+        ("embeddings*?", "items*?", "reference*?", "scores*?", "histories*?", "cells?", "predictions*?"),
         runs=("figure",), group="report"),
     "study": Command(
         "softlabels.studies.study", "gather a study: ledger, tables, items",

@@ -304,6 +304,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             why = _of_votes(config["labels"][label])
             if why and not _has_votes(config["datasets"][dataset]["source"]):
                 yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
+        yield from _uncalibrated(config, name)
         yield from _without_predictions(config, name)
         yield from _delivered_to_heads(config, name)
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
@@ -392,6 +393,21 @@ def groupings_of(definition: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
     classes = definition["source"].get("classes")
     known = registry.entry("source", definition["source"]["kind"]).get("groupings", {})
     return known.get(classes, {}) if isinstance(classes, str) else {}
+
+
+def _uncalibrated(config: Configuration, study: str) -> Iterator[str]:
+    """Metrics of a study that need items for calibration, and splits of it that keep none."""
+    needy = [
+        name for name, options in metrics_of(config["studies"][study]).items()
+        if "calibration" in registry.entry("metric", options["kind"])["needs"]
+    ]  # fmt: skip
+    for split in varied.used(config.grids[study], "split") if needy else ():
+        if not config["splits"][split]["calibration"]:
+            yield (
+                f"splits.{split}.calibration: found 0, expected a share of the validation items above 0, such as 0.5, "
+                f"for {', '.join(needy)} of studies.{study}: calibration takes items that are used for nothing else. "
+                f"Set it, or take the metrics out of the study."
+            )
 
 
 def _without_predictions(config: Configuration, study: str) -> Iterator[str]:

@@ -35,7 +35,9 @@ from . import io
 from .errors import UserError
 
 PARTS = ("train", "val", "test")
-HELD_OUT = "held_out"  # of the training part, in the split of a network that is to predict these items
+# Neither trained on, chosen by nor scored: a fold of the training part, in the split of a network that is to predict
+# these items; in other splits the items of the validation part that are kept for calibration.
+HELD_OUT = "held_out"
 REFERENCE = ("item", "p", "votes")  # the columns of a file
 LABELS = ("item", "p", "hard", "votes", "weight")
 PREDICTIONS = ("item", "split", "logits")

@@ -24,14 +24,15 @@ from PIL import Image
 
 from . import config as configuration
 from . import contracts, io, places
-from .contracts import PARTS, Reference
+from .contracts import HELD_OUT, PARTS, Reference
 from .datasets.contract import read_images
 from .documents import Code, Document, Heading, Table, markdown
 from .errors import UserError
 from .plan import Plan
 from .progress import progress
 
-NAMES = {"train": "train", "val": "validation", "test": "test"}  # of the parts, by our names
+# Of the parts, by our names; no network leaves a fold out in a split that is exported.
+NAMES = {"train": "train", "val": "validation", "test": "test", HELD_OUT: "calibration"}
 IMAGES, METADATA, CARD = "images", "metadata.jsonl", "README.md"
 LONGEST = 80  # characters of an image's or a class's own name in that of its file or folder
 # What a file system of any kind may refuse as the name of a folder.
@@ -243,7 +244,7 @@ def _splits(plan: Plan, found: Exported) -> pa.Table:
 def _write_images(plan: Plan, found: Exported, folder: Path) -> None:
     """The images as PNG, and beside those of each part a line of JSON about each."""
     images = read_images(plan.path("data", "images", dataset=found.name))
-    classes, lines = found.reference.classes, {part: [] for part in PARTS}
+    classes, lines = found.reference.classes, {part: [] for part in NAMES}
     for item in progress(range(len(images)), "images"):
         path = folder / found.files[item]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -268,7 +269,7 @@ def _write_images(plan: Plan, found: Exported, folder: Path) -> None:
 
 def _counted(parts: Iterable[str]) -> str:
     counts = Counter(parts)
-    return ", ".join(f"{counts[part]} {NAMES[part]}" for part in PARTS)
+    return ", ".join(f"{counts[part]} {name}" for part, name in NAMES.items() if part in PARTS or counts[part])
 
 
 def _remarks(plan: Plan, found: Exported) -> list[str]:

@@ -24,7 +24,8 @@ from .varied import Point, used
 
 BLOCK = ("dataset", "split", "recipe")  # what the labels of a figure share
 DRAW = "all"  # of a label file that serves all seeds
-# What figures are drawn from (their ``needs``), and where each of these comes from: command and output.
+# What figures are drawn from (their ``needs``), and where each of these comes from: command and output. Besides these,
+# ``predictions``, which come from different commands.
 DRAWN_FROM = {
     "embeddings": ("embed", "embedding"), "items": ("data", "items"), "reference": ("data", "reference"),
     "scores": ("evaluate", "scores"), "histories": ("train", "history"), "cells": ("study", "cells"),
@@ -119,7 +120,7 @@ class Plan:
         """Name and blocks of each figure of a study; none of a network that was trained elsewhere, if it needs one."""
         blocks = {"".join(f"-{name}" for name in block): self.maker(block[2]) for block in self.blocks(study, BLOCK)}
         for name, about in self.figures(study).items():
-            due = {ONLY_OF.get(DRAWN_FROM[need][0]) for need in about["needs"]} - {None}
+            due = {ONLY_OF.get(DRAWN_FROM[need][0]) for need in about["needs"] if need in DRAWN_FROM} - {None}
             its = [block for block, maker in blocks.items() if due <= {maker}]
             yield {"figure": [name], "block": its if about["per"] == "block" else [""] * bool(its)}
 
@@ -247,9 +248,9 @@ class Plan:
         recipe = self.config["recipes"][names["recipe"] if command == TRAINED else self.recipe_of(names["encoder"])]
         return recipe["threads"], recipe["device"] == "cuda"
 
-    def predictions(self, study: str) -> list[str]:
-        """The predictions of all runs of a study."""
-        return [file for command in MAKERS for file in self.files(study, command, "predictions")]
+    def predictions(self, study: str, **fixed: Any) -> list[str]:
+        """The predictions of all runs of a study (with fixed wildcards)."""
+        return [file for command in MAKERS for file in self.files(study, command, "predictions", **fixed)]
 
     def with_histories(self, study: str) -> list[str]:
         """The recipes of a study whose runs have learning curves, if a table of the study needs these; else none."""
@@ -292,7 +293,8 @@ class Plan:
         """What a figure is drawn from, by the names of the command's inputs."""
         fixed = dict(zip(BLOCK, block.split("-")[1:], strict=False), metrics=STANDARD)
         needs = self.figures(study)[figure]["needs"]
-        return {k: self.files(study, *source, **fixed) if k in needs else [] for k, source in DRAWN_FROM.items()}
+        found = {k: self.files(study, *source, **fixed) if k in needs else [] for k, source in DRAWN_FROM.items()}
+        return found | {"predictions": self.predictions(study, **fixed) if "predictions" in needs else []}
 
     def figure_labels(self, figure: str, block: str) -> dict[str, str]:
         """What tells a figure from others in the report."""

@@ -60,12 +60,12 @@ TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
 FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
-               "needs": ("features", "votes")},
+               "needs": ("features", "votes", "calibration")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
     "delivery": {"needs": ("votes",)},
     "table": {"needs": ("histories",)},
     "figure": {"per": ("block", "study"),
-               "needs": ("embeddings", "items", "reference", "scores", "histories", "cells")},
+               "needs": ("embeddings", "items", "reference", "scores", "histories", "cells", "predictions")},
     "source": {"gives": ("votes", "exact"), "memory": int},
     "split": {"fixed": bool},
     "network": {"parameters": int, "features": int, "multiplications": int, "activations": int, "captured": bool,

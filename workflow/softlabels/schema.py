@@ -89,9 +89,22 @@ SHARED = {
     "allow_missing_class": _key("Accept a part in which a class has no item.", False, type="boolean"),
     "duplicates": _key("Whether images with exactly the same pixels stay in one part.",
         "together", enum=["together", "apart"]),
+    "calibration": _key("Share of the validation items (or of the groups of them that stay whole) that are kept for "
+        "calibration alone, such as 0.5 - neither trained on, nor chosen by, nor scored. Metrics of label sets need "
+        "them.", 0, neutral=0, type="number", minimum=0, exclusiveMaximum=1),
     "metrics": _key("Which metrics of the study, or numbers of a group of items or classes, such as `kl@clear` or "
         "`macro_acc@shape`; null: those of the main table.", None, neutral=None, type=["array", "null"],
         items={"type": "string"}, minItems=1, uniqueItems=True),
+    "truth": _key("What a prediction is judged by - an item's `votes`, each with its share, or the reference's most "
+        "probable class (`majority`).", enum=["votes", "majority"]),
+    "class_order": _key("The classes from the lowest to the highest; null takes the order of the data set.", None,
+        type=["array", "null"], items={"type": "string"}, uniqueItems=True),
+    "coverage": _key("With which probability a vote should be in the label set of its item.", 0.9, type="number",
+        exclusiveMinimum=0, exclusiveMaximum=1),
+    "agreement": _key("Which votes count - all, or those on which an item's other votes, two at least, are `unanimous` "
+        "or `disputed` (of an exact reference: items with one class, or several).",
+        "all", enum=["all", "unanimous", "disputed"]),
+    "vote_seed": _key("Which vote is drawn for each item that the threshold comes from.", 0, type="integer", minimum=0),
     "names": {"type": "array", "items": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_]*$"}, "minItems": 1,
         "uniqueItems": True},
 }  # fmt: skip
@@ -297,7 +310,7 @@ def _object(properties: dict[str, Any], required: list[str], **more: Any) -> dic
     return {"type": "object", **of_keys, **more}
 
 
-OF_EVERY = {"split": ("groups", "allow_missing_class", "duplicates")}  # options of every entry of a kind
+OF_EVERY = {"split": ("groups", "allow_missing_class", "duplicates", "calibration")}  # options of every entry of a kind
 
 
 def options(kind: str, name: str) -> dict[str, Any]:

@@ -24,15 +24,17 @@ class Aligned:
     classes: list[str]  # names of the C classes
     features: np.ndarray | None = None  # float64 [n, F]; None in the validation part and without a network
     counts: np.ndarray | None = None  # the votes that the reference is made of, int64 [n, C]; None where it is exact
+    calibration: Aligned | None = None  # the items that are kept for calibration; None where no metric needs them
 
 
 # Metrics by name: float64 [n], a number an item, whose mean is the metric, or a float where it says nothing of items.
 Values = dict[str, np.ndarray | float]
 Score = Callable[[Aligned], Values]
 # What a metric may need beside reference and prediction (``needs`` of its ENTRY), and where that is.
-NEEDS: dict[str, Callable[[Aligned], np.ndarray | None]] = {
+NEEDS: dict[str, Callable[[Aligned], Any]] = {
     "features": lambda aligned: aligned.features,
     "votes": lambda aligned: aligned.counts,
+    "calibration": lambda aligned: aligned.calibration,
 }
 
 
@@ -46,7 +48,7 @@ def of_part(
 
 
 def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Score:
-    """A function that scores by some metrics (name to options), some of which have needs (name to features, votes).
+    """A function that scores by some metrics (name to options), some of which have needs (name to keys of NEEDS).
 
     A metric is NaN where it is not defined: without items, or without what it needs.
     """

@@ -12,7 +12,8 @@ from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from .. import contracts, io
-from ..contracts import ALL, AT, GAP, PLUS, STANDARD, TRUTH, Predictions, Split, Terms, rows_of
+from ..contracts import ALL, AT, GAP, HELD_OUT, PLUS, STANDARD, TRUTH, Predictions, Split, Terms, rows_of
+from ..errors import UserError
 from . import left_out, scaling, strata, structure, truth
 from .aligned import Aligned, Values, mean, of_part, scorer
 from .divergence import EPS
@@ -47,6 +48,8 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
         part: of_part(part, items[part], reference, log_softmax(of, axis=1), features if part == "test" else None)
         for part, of in logits.items()
     }
+    if any("calibration" in needs for needs in config["needs"].values()):
+        parts["test"] = replace(parts["test"], calibration=calibration(split, reference, predictions))
     own = own_validation(inputs["label"], split, predictions)
     scalings = scaling.fitted(own, (parts["val"].reference, logits["val"]))
     with threadpool_limits(1):
@@ -79,7 +82,8 @@ def _scores(
     values |= {("val", ALL, "none", name): mean(value) for name, value in score(parts["val"]).items()}
     note(score(test), keep="")
     for name, scale in scalings.items():
-        for metric, value in score(replace(test, log_prediction=scale(logits))).items():
+        kept = test.calibration and replace(test.calibration, log_prediction=scale(test.calibration.log_prediction))
+        for metric, value in score(replace(test, log_prediction=scale(logits), calibration=kept)).items():
             note({metric: value}, scaled=name, keep=f"{PLUS}{name}" if metric == GAP else None)
         if name.startswith("temperature"):
             values["test", ALL, name, "temperature"] = float(1 / scale.weight[0, 0])
@@ -104,6 +108,25 @@ def _scores(
         note(by_votes, TRUTH)
         values["test", TRUTH, "none", "n_items"] = float(members.sum())
     return values, terms
+
+
+def calibration(split: Split, reference: contracts.Reference, predictions: Predictions) -> Aligned:
+    """The items of a split that are kept for calibration; without them, or predictions of them, a UserError."""
+    kept = split.items(HELD_OUT)
+    if not len(kept):
+        raise UserError(
+            "split: found no item that is kept for calibration, which a metric needs. Set split.calibration, such as "
+            "0.5."
+        )
+    missing = np.setdiff1d(kept, predictions.item)
+    if len(missing):
+        raise UserError(
+            f"{predictions.path}: found no prediction of {len(missing)} of {len(kept)} items that the split keeps for "
+            f"calibration (the first is item {missing[0]}), expected all, as a metric needs them. Add them to the file "
+            f"that the predictions come from, or take the metric out of the study."
+        )
+    logits = predictions.of(HELD_OUT, kept, len(reference.classes))
+    return of_part(HELD_OUT, kept, reference, log_softmax(logits, axis=1), None)
 
 
 def groups(

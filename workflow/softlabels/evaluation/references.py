@@ -238,6 +238,10 @@ def panel(others: Others, test: Panels) -> Scores:
 
     Of items with n people, cross-entropy and accuracy against votes are unbiased for n - 1 people who predict another
     of the same pool: no floor, as a model may know more than n - 1 people, and no ceiling.
+
+    The Bayes error, the least against a vote that anything can have, should lie between ``detail.bayes_error_low``, the
+    plug-in 1 - max p, which errs downwards (the largest share of an item's votes is on average above the largest
+    probability: Jensen), and ``detail.bayes_error_high``, the panel's own error.
     """
     ce = met = 0.0
     for _, left, rest, weight in left_out(test):
@@ -245,7 +249,10 @@ def panel(others: Others, test: Panels) -> Scores:
         ce -= xlogy(share, q).sum()
         met += (share * top_shares(q)).sum()
     n = int(test.repeated.sum())
-    return {"ce": float(ce) / n, "vote_acc": float(met) / n, "detail.k": others.k, "detail.n_items": n}
+    counts, accuracy = test.counts[test.repeated], float(met) / n
+    low = 1 - float((counts.max(axis=1) / counts.sum(axis=1)).mean())
+    bracket = {"detail.bayes_error_low": low, "detail.bayes_error_high": 1 - accuracy}
+    return {"ce": float(ce) / n, "vote_acc": accuracy, **bracket, "detail.k": others.k, "detail.n_items": n}
 
 
 def sampling_floor(others: Others, test: Panels) -> Scores:

@@ -71,5 +71,5 @@ def merged(aligned: Aligned, grouping: Mapping[str, Sequence[str]]) -> Aligned:
     return replace(
         aligned, reference=summed(aligned.reference), classes=list(grouping),
         log_prediction=np.stack([logsumexp(aligned.log_prediction[:, one], axis=1) for one in columns], axis=1),
-        counts=None if aligned.counts is None else summed(aligned.counts),
+        counts=None if aligned.counts is None else summed(aligned.counts), calibration=None,
     )  # fmt: skip

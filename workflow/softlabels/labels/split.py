@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -95,17 +96,53 @@ def hold_out(
     """
     number, folds = config["fold"]
     train = np.flatnonzero(part == PARTS.index("train"))
-    block = blocks(relations, len(part))[train] if relations else train
-    _, first, block = np.unique(block, return_index=True, return_inverse=True)
-    if folds > len(first):
+    place, n = shuffled(train, hard, relations, "folds", config["seed"], folds)
+    if folds > n:
         raise UserError(
-            f"split: found {folds} folds for the {len(first)} images (or groups of them) of the training part, "
+            f"split: found {folds} folds for the {n} images (or groups of them) of the training part, "
             f"expected no more folds than those. Lower aggregate.folds of the label."
         )
-    order = np.lexsort((keyed.rng("folds", config["seed"], folds).random(len(first)), hard[train[first]]))
-    fold = np.empty(len(first), int)
-    fold[order] = np.arange(len(first)) % folds
-    part[train[fold[block] == number]] = len(PARTS)
+    part[train[place % folds == number]] = len(PARTS)
+
+
+def calibrate(
+    part: np.ndarray, hard: np.ndarray, relations: Mapping[str, np.ndarray], seed: int, share: Fraction
+) -> None:
+    """Keep a share of the validation part for calibration, of each class alike; what belongs together stays so.
+
+    Args:
+        part: int ``[N]``, changed in place: these items become HELD_OUT, neither trained on, chosen by nor scored.
+        hard: int ``[N]``, the hard class.
+        relations: see :func:`joined`.
+        seed: of the split.
+        share: above 0 and below 1, of items, or of what stays together.
+
+    Raises:
+        UserError: too few validation items to keep one and leave one.
+    """
+    val = np.flatnonzero(part == PARTS.index("val"))
+    place, n = shuffled(val, hard, relations, "calibration", seed)
+    kept = (place + 1) * share.numerator // share.denominator > place * share.numerator // share.denominator
+    if not kept.any():
+        raise UserError(
+            f"split.calibration: found {float(share):g} of {n} validation images (or groups of them), expected at "
+            f"least one image. Raise split.calibration, or give the split a larger validation part."
+        )
+    part[val[kept]] = len(PARTS)
+
+
+def shuffled(
+    rows: np.ndarray, hard: np.ndarray, relations: Mapping[str, np.ndarray], *key: int | str
+) -> tuple[np.ndarray, int]:
+    """The place of each of some items in a random order of their blocks, class by class, int ``[len(rows)]``.
+
+    Items of one block (see :func:`blocks`) have one place. With it comes how many blocks there are.
+    """
+    block = blocks(relations, len(hard))[rows] if relations else rows
+    _, first, block = np.unique(block, return_index=True, return_inverse=True)
+    place = np.empty(len(first), int)
+    place[np.lexsort((keyed.rng(*key).random(len(first)), hard[rows[first]]))] = np.arange(len(first))
+    return place[block], len(first)
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
@@ -114,7 +151,8 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     Args:
         config: ``seed``; ``fold`` (its number from 0, and how many) where a network is trained without one part of the
             training items, to predict them; and ``split`` with ``kind`` and its options, ``groups`` (keep them whole),
-            ``duplicates`` (items with the same pixels ``together``, or ``apart`` as it comes), ``allow_missing_class``.
+            ``duplicates`` (items with the same pixels ``together``, or ``apart`` as it comes), ``allow_missing_class``,
+            ``calibration`` (the share of the validation part that is kept for it).
         inputs: ``items``, ``reference`` (its argmax, lowest index first, is the hard class).
         outputs: ``split``.
     """
@@ -124,6 +162,8 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     hard = reference.p.argmax(axis=1)
     relations = joined(items, split)
     part, fold, facts = registry.load("split", split["kind"])(config, items, hard, relations)
+    if share := split.get("calibration"):
+        calibrate(part, hard, relations, config["seed"], Fraction(str(share)))
     check_classes(part, hard, reference.classes, split)
     if "duplicates" in relations:
         again = relations["duplicates"] != np.arange(len(part))

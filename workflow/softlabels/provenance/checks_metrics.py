@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from .. import io, registry
-from ..contracts import ALL, AT, PREDICTIONS, REFERENCE, STANDARD, Scores, Terms
+from ..contracts import ALL, AT, HELD_OUT, PREDICTIONS, REFERENCE, STANDARD, Scores, Terms
 from ..errors import UserError
 from . import recompute, recompute_metrics, recompute_votes
 from .findings import Finding, Findings, Job, Scope, each_job, fail, note, unknown
@@ -85,22 +85,22 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
     scalings = scope.results.table(path, [])[1]["scalings"]
     if not any(parts.get(int(number)) == "val" for number in predicted):  # of a network that was trained elsewhere
         parts = {number: part for number, part in parts.items() if part != "val"}
+    kept = _rows_of(item, parts, HELD_OUT)
+    there = set(predicted.tolist()).issuperset(item[kept].tolist())  # they may be missing where no metric needs them
+    to_calibrate = _scaled(logits[_rows_of(predicted, parts, HELD_OUT)], scalings) if there else {}
     for part in ("val", "test"):
         rows = _rows_of(item, parts, part)
         if not rows:
             yield from _nothing_scored(path, scored, part)
             continue
         own, votes = p[rows], None if n_votes is None else np.rint(p[rows] * n_votes[rows, None]).astype(int)
-        of_part = logits[_rows_of(predicted, parts, part)].astype(np.float64)
-        log_q = {"none": recompute_metrics.log_softmax(of_part)}
-        for name, scaling in scalings.items() if part == "test" else ():
-            shifted = of_part - of_part.mean(axis=1, keepdims=True)
-            log_q[name] = recompute_metrics.log_softmax(shifted @ np.array(scaling["weight"]).T + scaling["bias"])
+        log_q = _scaled(logits[_rows_of(predicted, parts, part)], scalings if part == "test" else {})
         for scaling, (name, again, options) in itertools.product(log_q, metrics):
             found = scored.get(part, ALL, scaling, name)
             if found is None and name in job.manifest["config"]["needs"]:  # which this part does not have
                 continue
-            expected = again(own, log_q[scaling], options, votes)
+            beside = {"classes": scored.classes, "calibration": (item[kept], p[kept], to_calibrate.get(scaling))}
+            expected = again(own, log_q[scaling], {**options, **beside}, votes)
             yield from _compare(path, f"{name} ({part}, {scaling})", found, expected)
         if part == "test":
             tested = [int(item[row]) for row in rows]
@@ -120,6 +120,15 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
                 expected = recompute_metrics.METRICS[name](of_p, of_q, {}, None)
                 yield from _compare(path, f"{name} of {group}", scored.value(f"{name}{AT}{group}"), expected)
         yield from _truths(scope, job, scored, tested, own, log_q["none"])
+
+
+def _scaled(logits: np.ndarray, scalings: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Logarithms of the predicted distributions, float64 ``[N, C]``, by scaling (``none``, too)."""
+    logits = logits.astype(np.float64)
+    found, shifted = {"none": recompute_metrics.log_softmax(logits)}, logits - logits.mean(axis=1, keepdims=True)
+    for name, scaling in scalings.items():
+        found[name] = recompute_metrics.log_softmax(shifted @ np.array(scaling["weight"]).T + scaling["bias"])
+    return found
 
 
 def _truths(scope: Scope, job: Job, scored: Scores, tested: list[int], p: np.ndarray, log_q: np.ndarray) -> Findings:
@@ -194,7 +203,7 @@ def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
     item, p, n_votes = _reference(scope, job)
     parts = scope.by_item(job.file("inputs", "split"), "split")
     train, test = (np.array(_rows_of(item, parts, part), int) for part in ("train", "test"))
-    metrics = yield from _second(scope, job)
+    metrics, classes = (yield from _second(scope, job)), next(iter(rows.values())).classes
     counts = None if n_votes is None else np.rint(p[test] * n_votes[test, None]).astype(int)
     table, _ = scope.results.table(job.file("inputs", "reference"))
     predictions = recompute.reference_predictions(p, train, test)
@@ -208,7 +217,7 @@ def reference_rows_are_right(scope: Scope, job: Job) -> Findings:
         for name, again, options in metrics:
             found = rows[row].value(name)
             if found is not None or name not in job.manifest["config"]["needs"]:
-                expected = again(p[test], log_q, options, counts)
+                expected = again(p[test], log_q, {**options, "classes": classes}, counts)
                 yield from _compare(path, f"{name} of {row}", found, expected)
 
 

@@ -176,7 +176,8 @@ def nothing_leaks(scope: Scope, job: Job) -> Findings:
     if part.keys() != group.keys():
         odd = min(part.keys() ^ group.keys())
         yield fail(path, f"item {odd} {'without a part' if odd in group else 'of no data set'}", "every item once")
-    parts = (*PARTS, HELD_OUT) if "fold" in job.manifest["config"] else PARTS
+    aside = _aside(job)
+    parts = (*PARTS, HELD_OUT) if aside else PARTS
     for name in sorted(set(part.values()) - set(parts), key=str):
         yield fail(path, f"the part {name!r}", ", ".join(parts))
     counted = Counter(part.values())
@@ -217,10 +218,17 @@ def _straddling(path: str, part: dict[int, str], members: Iterable[tuple[int, st
             yield fail(path, f"{block} in {' and '.join(sorted(found))}", "in one part")
 
 
+def _aside(job: Job) -> set[str]:
+    """From which parts of a split items are held out: a fold of the training part, some of validation to calibrate."""
+    config = job.manifest["config"]
+    held = {"train": "fold" in config, "val": bool(config["split"].get("calibration"))}
+    return {part for part, some in held.items() if some}
+
+
 def _published(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
     """A fail if an item is not in the part that the column of the items gives it (of training: or of what is drawn)."""
     config = job.manifest["config"]["split"]
-    path, drawn = job.file("outputs", "split"), {HELD_OUT} | ({"val"} if config["val_share"] is not None else set())
+    path, aside, drawn = job.file("outputs", "split"), _aside(job), config["val_share"] is not None
     values = {
         f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else value: name
         for name, listed in config["parts"].items() for value in listed
@@ -228,7 +236,10 @@ def _published(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
     values = {str(value): name for value, name in values.items()}
     for item, value in scope.by_item(job.file("inputs", "items"), config["column"]).items():
         due = values.get(str(value))
-        if part.get(item) != due and not (due == "train" and part.get(item) in drawn):
+        here = {due} | ({HELD_OUT} if due in aside else set())
+        if due == "train" and drawn:  # validation items are drawn from these
+            here |= {"val"} | ({HELD_OUT} if aside else set())
+        if part.get(item) not in here:
             yield fail(f"{path} item {item}", f"{part.get(item)}", f"{due}, as column '{config['column']}' says")
             return
 
@@ -240,9 +251,10 @@ def _rotation(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
     numbers = sorted(set(given.values())) * 2  # the turn of the last seed ends at the first fold
     due = dict.fromkeys(numbers, "train")
     due |= {numbers[config["seed"] + 1]: "val", numbers[config["seed"] + 2]: "test"}
-    written = scope.by_item(path, "fold")
+    written, aside = scope.by_item(path, "fold"), _aside(job)
     for item, fold in given.items():
-        if (written.get(item), part.get(item)) != (fold, due[fold]):
+        held = part.get(item) == HELD_OUT and due[fold] in aside
+        if written.get(item) != fold or (part.get(item) != due[fold] and not held):
             found = f"fold {written.get(item)} in {part.get(item)}"
             yield fail(f"{path} item {item}", found, f"fold {fold} in {due[fold]}")
             return

@@ -2,13 +2,16 @@
 
 ``evaluation/metrics`` says where each formula comes from; here they are written again in other terms, so that a mistake
 in one of the two shows. All take references p and logarithms of predictions log_q, float64 ``[N, C]``, the metric's
-options, and the votes behind the references, int64 ``[N, C]`` or None; they give None where a metric is not defined.
+options with the names of the ``classes`` and what is for ``calibration`` (items, references, log_q), and the votes
+behind the references, int64 ``[N, C]`` or None; they give None where a metric is not defined.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +19,7 @@ from .. import keyed
 
 EPS = 1e-5  # of kl_dcic
 BINS = 15  # of calibration errors
+DIGITS = 12  # of logarithms that are compared
 SAME = 1e-12  # confidences this little below the lower end of a bin are in it, entropies this close are equal
 
 
@@ -219,10 +223,142 @@ def _soft_ece_calibrated(p, log_q, _, counts=None):
     return _mean(errors)
 
 
+# -- one class, ordered classes, errors by confidence ------------------------------------------------------------------
+
+
+def _true(p: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """The shares of an item's votes, or 1 for the class that has most of them, float64 ``[N, C]``."""
+    return p if options["truth"] == "votes" else np.eye(p.shape[1])[p.argmax(axis=1)]
+
+
+def _errors(p, log_q, options) -> tuple[list[float], list[float]]:
+    """Confidence and error of each item."""
+    chosen, right = log_q.argmax(axis=1), _true(p, options)
+    return log_q.max(axis=1).round(DIGITS).tolist(), [1 - float(row[k]) for row, k in zip(right, chosen, strict=True)]
+
+
+def _area(confidence: list[float], error: list[float]) -> float:
+    """Of tied items each has their mean error, so that their order does not matter."""
+    tied: dict[float, list[float]] = {}
+    for sure, wrong in zip(confidence, error, strict=True):
+        tied.setdefault(sure, []).append(wrong)
+    total, k, area = 0.0, 0, 0.0
+    for sure in sorted(tied, reverse=True):
+        for _ in tied[sure]:
+            total, k = total + math.fsum(tied[sure]) / len(tied[sure]), k + 1
+            area += total / k
+    return area / k
+
+
+def _aurc(p, log_q, options, *_):
+    return _area(*_errors(p, log_q, options))
+
+
+def _e_aurc(p, log_q, options, *_):
+    confidence, error = _errors(p, log_q, options)
+    return _area(confidence, error) - _area([-wrong for wrong in error], error)
+
+
+def _roc(right: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Shares of the negative and of the positive mass at or above each score, descending, from 0 to 1."""
+    hits, alarms = [0.0], [0.0]
+    for threshold in np.unique(score)[::-1]:
+        above = score >= threshold
+        hits.append(float(right[above].sum()))
+        alarms.append(float((1 - right)[above].sum()))
+    if not hits[-1] or not alarms[-1]:
+        return None
+    return np.array(alarms) / alarms[-1], np.array(hits) / hits[-1]
+
+
+def _curves(p, log_q, options) -> list[tuple[np.ndarray, np.ndarray] | None]:
+    """The curve of the positive class, or of every class."""
+    right, named = _true(p, options), options["positive"]
+    wanted = range(p.shape[1]) if named is None else [options["classes"].index(named)]
+    return [_roc(right[:, k], log_q[:, k].round(DIGITS)) for k in wanted]
+
+
+def _auroc(p, log_q, options, *_):
+    """By trapezia."""
+    curves = [curve for curve in _curves(p, log_q, options) if curve is not None]
+    return _mean([float(np.trapezoid(hits, alarms)) for alarms, hits in curves])
+
+
+def _sensitivity_at_specificity(p, log_q, options, *_):
+    (curve,) = _curves(p, log_q, options)
+    if curve is None:
+        return None
+    alarms, hits = curve
+    return float(hits[1 - alarms >= options["specificity"] - SAME].max())
+
+
+def _places(options: Mapping[str, Any]) -> np.ndarray:
+    """The place of each class in their order, int ``[C]``."""
+    order = options["order"] or options["classes"]
+    return np.array([order.index(name) for name in options["classes"]])
+
+
+def _quadratic_kappa(p, log_q, options, *_):
+    """By the table of true and predicted classes."""
+    place, n = _places(options), len(p)
+    chosen = np.eye(p.shape[1])[log_q.argmax(axis=1)]
+    found = _true(p, options).T @ chosen / n
+    cost = (place[:, None] - place[None]) ** 2
+    chance = float((cost * np.outer(found.sum(axis=1), found.sum(axis=0))).sum())
+    return 1 - float((cost * found).sum()) / chance if chance > SAME else None
+
+
+def _wasserstein(p, log_q, options, *_):
+    """What crosses each border between neighbours."""
+    place, apart = _places(options), p - np.exp(log_q)
+    return _mean([float(sum(abs(row[place < k].sum()) for k in range(1, len(place)))) for row in apart])
+
+
+# -- label sets --------------------------------------------------------------------------------------------------------
+
+
+def _in_set(log_q: np.ndarray, options: Mapping[str, Any]) -> np.ndarray:
+    """Which classes have, by 1 - q, at most the error that most votes drawn for the calibration items have."""
+    item, p, known = options["calibration"]
+    errors = []
+    for number, shares, row in zip(item, p, known.round(DIGITS), strict=True):
+        point = keyed.rng("label set vote", options["seed"], int(number)).random() * math.fsum(shares)
+        errors.append(-row[next(k for k in range(len(shares)) if math.fsum(shares[: k + 1]) > point)])
+    within = math.ceil((len(errors) + 1) * Fraction(str(options["coverage"])))
+    most = sorted(errors)[within - 1] if within <= len(errors) else math.inf
+    return -log_q.round(DIGITS) <= most
+
+
+def _votes_of(p: np.ndarray, counts: np.ndarray | None, agreement: str) -> np.ndarray:
+    """The share of an item's votes for a class that a stratum has, by the votes that remain without one of them."""
+    if agreement == "all":
+        return p
+    found = p.copy()
+    for row, k in np.ndindex(p.shape):
+        rest = p[row] > 1 - 1e-9 if counts is None else counts[row] - np.eye(p.shape[1], dtype=int)[k]
+        told = counts is None or rest.sum() >= 2
+        unanimous = rest.any() if counts is None else rest.max() == rest.sum()
+        if not told or unanimous != (agreement == "unanimous"):
+            found[row, k] = 0
+    return found
+
+
+def _label_set_coverage(p, log_q, options, counts=None):
+    weight = _votes_of(p, counts, options["agreement"])
+    return float(weight[_in_set(log_q, options)].sum() / weight.sum()) if weight.any() else None
+
+
+def _label_set_size(p, log_q, options, counts=None):
+    weight = _votes_of(p, counts, options["agreement"]).sum(axis=1)
+    return float(np.average(_in_set(log_q, options).sum(axis=1), weights=weight)) if weight.any() else None
+
+
 # (references, predictions, options, votes or None) -> the metric, or None; by its kind
 Metric = Callable[..., float | None]
 METRICS: dict[str, Metric] = {
     "acc": _acc,
+    "auroc": _auroc,
+    "aurc": _aurc,
     "brier": _brier,
     "brier_unbiased": _brier_unbiased,
     "canberra": _canberra,
@@ -230,19 +366,25 @@ METRICS: dict[str, Metric] = {
     "chebyshev": _chebyshev,
     "clark": _clark,
     "cosine": _cosine,
+    "e_aurc": _e_aurc,
     "ece": _ece,
     "entropy_correlation": _entropy_correlation,
     "entropy_difference": _entropy_difference,
     "js": _js,
     "kl": _kl,
     "kl_dcic": _kl_dcic,
+    "label_set_coverage": _label_set_coverage,
+    "label_set_size": _label_set_size,
     "macro_acc": _macro_acc,
     "macro_f1": _macro_f1,
+    "quadratic_kappa": _quadratic_kappa,
     "second_best_acc": _second_best_acc,
+    "sensitivity_at_specificity": _sensitivity_at_specificity,
     "soft_ece": _soft_ece,
     "soft_ece_calibrated": _soft_ece_calibrated,
     "soft_macro_f1": _soft_macro_f1,
     "top2_set": _top2_set,
     "tvd": _tvd,
     "vote_acc": _vote_acc,
+    "wasserstein": _wasserstein,
 }

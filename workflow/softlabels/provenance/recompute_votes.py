@@ -118,7 +118,10 @@ def panel(votes: list[LeftOut], towards: Smoothing, k: float) -> dict[str, float
         top = np.flatnonzero(q >= q.max() * (1 - 1e-9))
         met += vote.weight * sum(vote.left.get(int(c), 0) for c in top) / len(top) / sum(vote.left.values())
     n = len({vote.item for vote in votes})
-    return {"ce": cross_entropy(votes, towards, k), "vote_acc": met / n, "detail.n_items": n}
+    shares = {vote.item: Counter(vote.left) + Counter(vote.rest) for vote in votes}
+    most = math.fsum(max(of.values()) / of.total() for of in shares.values()) / n
+    bracket = {"detail.bayes_error_low": 1 - most, "detail.bayes_error_high": 1 - met / n}
+    return {"ce": cross_entropy(votes, towards, k), "vote_acc": met / n, "detail.n_items": n, **bracket}
 
 
 def sampling_floor(votes: list[LeftOut], towards: Smoothing, k: float) -> dict[str, float]:

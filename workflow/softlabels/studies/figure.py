@@ -15,8 +15,8 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any])
         config: ``study``, ``figure`` (``kind`` and options), ``labels`` (names, in order), ``seeds``, ``block`` (data
             set, split and recipe; null for a figure of the whole study).
         inputs: what the kind needs: ``embeddings`` (a file a label, in the order of ``labels``, of the first seed),
-            ``items``, ``reference``, ``scores`` and ``histories`` (a file a run; their paths say which is which),
-            ``cells`` (the ledger).
+            ``items``, ``reference``, ``scores``, ``histories`` and ``predictions`` (a file a run; their paths say which
+            is which), ``cells`` (the ledger).
 
     Raises:
         UserError: an input that the kind needs is missing, or what the kind finds wrong in them.

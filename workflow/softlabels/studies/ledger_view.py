@@ -125,7 +125,7 @@ class Ledger:
         """What each of some metrics says of itself below a table."""
         said = (self.facts["headings"].get(metric, {}).get("note") for metric in metrics)
         epsilon = f"{self.facts['eps']:g}".replace("e-0", "e-")
-        return [note.replace("EPS", epsilon) for note in said if note]
+        return [note.replace("EPS", epsilon) for note in dict.fromkeys(said) if note]
 
     def partial(self, metrics: list[str]) -> list[str]:
         """Which of some numbers are means over fewer seeds than the study has, because others have none."""

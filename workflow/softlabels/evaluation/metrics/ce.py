@@ -9,7 +9,7 @@ ENTRY = {
     "about": "Cross-entropy against the whole reference distribution.",
     "heading": "CE", "better": "lower", "unit": "nats", "decimals": 4, "needs": [],
     "source": "Peterson et al. (2019)",
-    "aliases": {"nll": "CE"},
+    "aliases": {"nll": "CE", "vote_ce": "CE"},
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from ..ledger_view import PLACES, SCALED, WIDE, Ledger, cut, spread
 ENTRY = {"about": "Oracles, floors, and networks after temperature scaling.", "options": {}, "needs": []}
 
 FIRST_ORDER = "detail.first_order_kl"
+BAYES = ("detail.bayes_error_low", "detail.bayes_error_high")
 NOTES = {
     "exact": "exact: the distributions that the votes were drawn from, errors of those who voted included. They are "
     "scored above 0 because the votes are a sample; in expectation nothing has a lower CE, KL or Brier. Where "
@@ -17,7 +18,9 @@ NOTES = {
     "item's other votes predict one, errs upwards.",
     "panel": "panel: every person's votes, predicted from the item's other votes. CE and accuracy against votes are "
     "unbiased for n − 1 people against another of the same pool: neither floor nor ceiling. Networks on the same items "
-    "stand beside it in the table of groups (several people). k: the strength of the smoothing, in votes.",
+    "stand beside it in the table of groups (several people). k: the strength of the smoothing, in votes. Bayes error: "
+    "the least error against a vote that anything could have should lie in the bracket; the lower end, 1 less the "
+    "largest share of an item's votes, errs downwards, the upper end is the panel's own error.",
     "split_half": "split_half: agreement of two halves of an item's votes; no floor, good predictions lie below it.",
 }
 
@@ -42,10 +45,13 @@ def table(ledger: Ledger, options: dict) -> Table | None:
                 cells[metrics.index("kl")] = ends
             else:
                 between = [f"{ledger.heading('kl')} {ends}"]
+        if aggregates.keys() >= {*BAYES}:
+            between.append(f"Bayes error [{', '.join(aggregates[name]['mean']['printed'] for name in BAYES)}]")
         besides = [
             name
             for name in names
-            if name not in ([FIRST_ORDER, "kl"] if bracket else []) and not (shown and name in ledger.facts["headings"])
+            if name not in [*BAYES, *([FIRST_ORDER, "kl"] if bracket else [])]
+            and not (shown and name in ledger.facts["headings"])
         ]
         more = between + [
             f"{ledger.heading(name).removeprefix('detail.')} {spread(aggregates[name])}" for name in besides
