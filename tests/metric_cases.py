@@ -6,7 +6,8 @@ from scipy.special import log_softmax
 from softlabels import registry, schema
 from softlabels.evaluation.aligned import Aligned
 
-NAMES = registry.names("metric")
+OF_ANNOTATORS = ("annotator_distance", "annotator_error", "readers")  # need who said what: see test_readers
+NAMES = tuple(name for name in registry.names("metric") if name not in OF_ANNOTATORS)
 DEFAULTS = {name: {"kind": name, **schema.defaults("metric", name)} for name in NAMES}
 
 
