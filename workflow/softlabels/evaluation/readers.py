@@ -65,11 +65,10 @@ def read(annotations: Path, reference: Reference) -> Said | None:
     item, annotator, label = judging(annotations, reference.path)
     if annotator.null_count == len(annotator):
         return None
-    said = Said(item.astype(np.int64), annotator.indices.fill_null(-1).to_numpy().astype(np.int64),
-                label.astype(np.int64), annotator.dictionary.to_pylist())  # fmt: skip
-    place = np.full(said.row.max() + 1, -1)
-    place[reference.item] = np.arange(len(reference.item))
-    return Said(place[said.row], said.person, said.label, said.people)
+    row = np.full(item.max() + 1, -1)
+    row[reference.item] = np.arange(len(reference.item))
+    person = annotator.indices.fill_null(-1).to_numpy().astype(np.int64)
+    return Said(row[item], person, label.astype(np.int64), annotator.dictionary.to_pylist())
 
 
 def group_of(name: str) -> str:

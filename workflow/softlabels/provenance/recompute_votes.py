@@ -9,7 +9,8 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import betainc
+
+from .recompute_intervals import student_inside
 
 STRENGTHS = (1e-3, 1e3)  # between which the strength of a smoothing was looked for
 STEP = 1.02  # a best strength has a lower cross-entropy than one that differs so much
@@ -246,5 +247,5 @@ def _t_test(values: Sequence[float], bound: float) -> float:
     if len(set(values)) == 1:
         return float(mean >= bound)
     t = (mean - bound) / math.sqrt(variance / n)
-    tail = float(betainc((n - 1) / 2, 0.5, (n - 1) / (n - 1 + t * t))) / 2
+    tail = (1 - student_inside(math.atan(abs(t) / math.sqrt(n - 1)), n - 1)) / 2
     return tail if t < 0 else 1 - tail

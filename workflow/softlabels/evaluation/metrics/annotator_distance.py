@@ -14,7 +14,7 @@ ENTRY = {
                            "normalised distance of LeWiDi 2025)."},
     },
     "heading": "annotator distance", "better": "lower", "unit": None, "decimals": 4, "needs": ["annotators"],
-    "source": "LeWiDi 2025 (perspectivist task)",
+    "source": "LeWiDi (2025)",
     "note": "Annotator distance takes the classes to be in their order: the ranks between an annotator's vote and the "
             "predicted class, divided by the number of classes − 1.",
 }  # fmt: skip

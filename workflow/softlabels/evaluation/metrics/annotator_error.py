@@ -13,7 +13,7 @@ ENTRY = {
                            "error rate of LeWiDi 2025)."},
     },
     "heading": "annotator error", "better": "lower", "unit": None, "decimals": 4, "needs": ["annotators"],
-    "source": "LeWiDi 2025 (perspectivist task)",
+    "source": "LeWiDi (2025)",
     "note": "Annotator error is the share of each annotator's votes for another class than the predicted one.",
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ ENTRY = {
             "description": "Of the alternative annotator test: the false discovery rate over the readers."},
     },
     "heading": "network − reader", "better": "higher", "unit": None, "decimals": 4, "needs": ["annotators"],
-    "source": "Calderon et al. (2025), arXiv 2501.10970",
+    "source": "Calderon et al. (2025)",
     "note": "Network − reader: on each item that a reader voted on, the share of the other people's votes for the "
             "network's class minus that for the reader's; the mean over readers and items.",
 }  # fmt: skip
