@@ -278,8 +278,8 @@ def _remarks(plan: Plan, found: Exported) -> list[str]:
     remarks = ["The images are the pixels that networks see (after any resizing), as PNG, not the original files."]
     if contracts.read_others(Path(plan.path("data", "reference", dataset=found.name))) is not None:
         remarks.append(
-            "The votes are those that labels are made of. Those of the other people, who make the reference, are in its "
-            "shares alone."
+            "The votes are those that labels are made of. Those of the other people, who make the reference, are in "
+            "its shares alone."
         )
     renamed = [f"{name} is {folder}" for name, folder in zip(classes, folders, strict=True) if name != folder]
     if renamed:

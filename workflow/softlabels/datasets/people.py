@@ -37,22 +37,21 @@ def apart(content: Content, seed: int) -> Content:
     votes, n = content.votes, len(content.names)
     judges = judging(votes, seed)
     kept = np.logical_and.reduce([np.bincount(votes.item[side], minlength=n) > 0 for side in (judges, ~judges)])
-    known = np.zeros(0, int) if votes.annotator is None else votes.annotator.indices.drop_null().to_numpy()
-    people, lost = len(np.unique(known)), n - int(kept.sum())
+    people, lost = _people(votes), n - int(kept.sum())
     if lost > MOST_LOST * n:
-        nobody = " (all votes are of one person)" if people == 1 and len(known) == len(votes.item) else ""
+        one = len(people) == 1 and votes.annotator.null_count == 0
         raise UserError(
-            f"reference: other_people: {lost} of {n} images have votes on one side only{nobody}, such as "
-            f"'{content.names[int((~kept).argmax())]}', expected at most {MOST_LOST:.0%}: each image needs votes of "
-            f"people of both halves. Set reference: votes, try another reference_seed, or get more votes."
+            f"reference: other_people: {lost} of {n} images have votes on one side only"
+            f"{' (all votes are of one person)' if one else ''}, such as '{content.names[int((~kept).argmax())]}', "
+            f"expected at most {MOST_LOST:.0%}: each image needs votes of people of both halves. Set reference: votes, "
+            f"try another reference_seed, or get more votes."
         )
+    of_whom = f"{len(_people(_of(votes, judges)))} of {len(people)} people" if len(people) else "people who are unknown"
     told = [
         f"The reference is made of other people than labels are: {judges.sum()} of {len(votes.item)} votes, of "
-        + (f"{len(np.unique(votes.annotator.indices.filter(pa.array(judges)).drop_null()))} of {people} people"
-           if people else "unknown people, half of each image's votes")
-        + f" (reference_seed {seed}). What is said of votes and annotators is of the others, whose votes labels are "
-        "made of."
-    ]  # fmt: skip
+        f"{of_whom} (reference_seed {seed}). What is said of votes and annotators is of the others, whose votes labels "
+        f"are made of."
+    ]
     if lost:
         told.append(f"{lost} images have votes on one side only and were left out.")
     content = replace(content, votes=_of(votes, ~judges), judges=_of(votes, judges), notes={
@@ -84,6 +83,11 @@ def judging(votes: Votes, seed: int) -> np.ndarray:
     _, first, n = np.unique(votes.item[unknown], return_index=True, return_counts=True)
     judges[unknown[np.arange(len(unknown)) - np.repeat(first, n) < np.repeat(n // 2, n)]] = True
     return judges
+
+
+def _people(votes: Votes) -> np.ndarray:
+    """The people who gave votes, as far as they are known: indices of their names, ascending."""
+    return np.zeros(0, int) if votes.annotator is None else np.unique(votes.annotator.indices.drop_null().to_numpy())
 
 
 def _of(votes: Votes, chosen: np.ndarray) -> Votes:

@@ -162,9 +162,7 @@ def _nothing_scored(path: str, scored: Scores, part: str) -> Findings:
             )
 
 
-def _people(
-    scored: Scores, part: str, scaling: str, name: str, found: Mapping[str, Any], known: bool
-) -> Findings:  # fmt: skip
+def _people(scored: Scores, part: str, scaling: str, name: str, found: Mapping[str, Any], known: bool) -> Findings:
     """A metric of annotators, and of the unscaled test part what it has besides, each reader's numbers too."""
     due = {}
     for number, value in found.items() if known and part == "test" and scaling == "none" else [("", found[""])]:
