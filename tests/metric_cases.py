@@ -10,7 +10,8 @@ OF_PEOPLE = (  # ordered classes, one class, a threshold: what holds for all met
     "aurc", "auroc", "e_aurc", "label_set_coverage", "label_set_size", "quadratic_kappa", "sensitivity_at_specificity",
     "wasserstein",
 )  # fmt: skip
-NAMES = tuple(name for name in registry.names("metric") if name not in OF_PEOPLE)
+OF_ANNOTATORS = ("annotator_distance", "annotator_error", "readers")  # need who said what: see test_readers
+NAMES = tuple(name for name in registry.names("metric") if name not in (*OF_PEOPLE, *OF_ANNOTATORS))
 DEFAULTS = {name: {"kind": name, **schema.defaults("metric", name)} for name in (*NAMES, *OF_PEOPLE)}
 
 

@@ -92,6 +92,12 @@ def fer_plus(folder: Path) -> None:
     text(folder / "fer2013new.csv", [f"Usage,Image name,{','.join(source['classes'])}", *rows, f"Training,{',1' * 10}"])
 
 
+def other_readers(folder: Path) -> None:
+    images(folder / "images")
+    votes = [f"{name},{who},{'cat' if i % 2 else 'dog'}" for i, name in enumerate(NUMBERED) for who in "ABCD"]
+    text(folder / "votes.csv", ["item,annotator,label", *votes])
+
+
 def biopsies(folder: Path) -> None:
     my_data(folder)
     (folder / "votes.csv").rename(folder / "readings.csv")
@@ -288,6 +294,7 @@ OF_ONE = (
     argilla,
     nested,
     my_data,
+    other_readers,
     bones,
     moles,
     fer_plus,

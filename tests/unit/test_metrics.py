@@ -366,9 +366,10 @@ def test_po_jsd_of_the_authors_test_case():
 def test_the_documentation_names_every_metric_and_alias():
     rows = [line.split("|")[1:-1] for line in DOCS.read_text().splitlines() if line.startswith("| `")]
     documented = {row[0].strip().strip("`"): row for row in rows}
-    assert documented.keys() == {*registry.names("metric"), *TOLD}
+    names = registry.names("metric")
+    assert documented.keys() == {*names, *TOLD}
     arrows = {"higher": "↑", "lower": "↓", None: "–"}
-    for name in registry.names("metric"):
+    for name in names:
         entry = registry.entry("metric", name)
         assert [cell.strip() for cell in documented[name][1:2]] == [arrows[entry["better"]]], name
         assert documented[name][-1].strip() == (entry["source"] or "–"), name

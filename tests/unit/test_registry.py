@@ -119,7 +119,7 @@ def test_a_path_is_no_name_of_a_module(folder):
         ("metric", {"decimals": "four"}, "ENTRY['decimals'] 'four', expected a whole number from 0 to 9"),
         ("metric", {"decimals": 99}, "ENTRY['decimals'] 99, expected a whole number from 0 to 9"),
         ("metric", {"better": "up"}, "ENTRY['better'] 'up', expected higher or lower"),
-        ("metric", {"needs": ["annotators"]}, "ENTRY['needs'] ['annotators'], expected features or votes"),
+        ("metric", {"needs": ["people"]}, "ENTRY['needs'] ['people'], expected features or votes or annotators"),
         ("figure", {}, "ENTRY['per'] None, expected block or study"),
     ],
 )

@@ -202,6 +202,8 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                 if not registry.OWN.fullmatch(options["kind"]):
                     with _noted(problems, f"{place} with studies.{title}.metrics, {metric}: "):
                         chosen.require(options, made.classes)
+        for problem in _anonymous(plan, name, made):
+            problems.add(problem)
         notes: dict[str, None] = {}
         labelled: dict[tuple, np.ndarray | None] = {}
         for title in plan.config["studies"]:
@@ -221,8 +223,24 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             problems.add(f"{place} with {named(where, origins)}: {problem}")
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
+    votes += f" for labels, {len(made.judges.item)} of other people for the reference" if made.judges else ""
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
     yield from notes
+
+
+def _anonymous(plan: Plan, dataset: str, content: contract.Content) -> Iterator[str]:
+    """Metrics that need to know who gave each vote, of studies of a data set that knows nobody."""
+    people = content.judging and content.judging.annotator
+    if people is not None and people.null_count < len(people):
+        return
+    for study in plan.config["studies"]:
+        of_study = plan.metrics(study).values() if (dataset,) in plan.blocks(study, ("dataset",)) else ()
+        for kind in (options["kind"] for options in of_study):
+            if "annotators" in registry.entry("metric", kind)["needs"]:
+                yield (
+                    f"studies.{study}.metrics: '{kind}' needs to know who gave each vote, and {dataset} does not say. "
+                    f"Take it out, or use votes with annotators."
+                )
 
 
 def _split(
@@ -233,8 +251,8 @@ def _split(
     split.run(plan.told("split", **names), files, {"split": made})
     parts, perplexity = read_split(made), plan.config["studies"][study]["embedding"]["perplexity"]
     test = len(parts.items("test"))
-    if study != ANY_STUDY and content.votes:
-        several = np.bincount(content.votes.item, minlength=len(content.names)) > 1
+    if study != ANY_STUDY and content.judging:
+        several = np.bincount(content.judging.item, minlength=len(content.names)) > 1
         for part, lost in LOST.items():
             if not several[parts.items(part)].any():
                 yield (

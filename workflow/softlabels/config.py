@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import os
 import re
@@ -293,6 +294,9 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             for metric in set(table.get("metrics") or ()) - set(metrics):
                 hint = _nearest(metric, metrics, "there are")
                 yield f"studies.{name}.tables: {table['kind']} has '{metric}', no metric of this study; {hint}"
+            shown = registry.entry("table", table["kind"]).get("metric")
+            if shown and shown not in (metric["kind"] for metric in study["metrics"]):
+                yield f"studies.{name}.metrics: '{shown}' is missing; the table {table['kind']} needs it. Add it."
         for figure in study["figures"]:
             if chosen := figure.get("metrics"):
                 known = _numbers(config, name)
@@ -305,6 +309,13 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             if why and not _has_votes(config["datasets"][dataset]["source"]):
                 yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
         yield from _uncalibrated(config, name)
+        for dataset, metric in itertools.product(dict.fromkeys(dataset for dataset, _ in pairs), metrics.values()):
+            source = config["datasets"][dataset]["source"]
+            if "annotators" in registry.entry("metric", metric["kind"])["needs"] and not _may_name_people(source):
+                yield (
+                    f"studies.{name}.metrics: '{metric['kind']}' needs to know who gave each vote, and {dataset} does "
+                    f"not say. Take it out, or use a source with annotators."
+                )
         yield from _without_predictions(config, name)
         yield from _delivered_to_heads(config, name)
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
@@ -337,8 +348,12 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         source, either = dataset["source"], registry.entry("source", dataset["source"]["kind"]).get("one_of", [])
         if dataset["reference"] == "exact" and "exact" not in _gives(source):
             yield f"datasets.{name}.reference: 'exact' is not known for {source['kind']}; use votes."
-        if dataset["reference"] == "votes" and not _has_votes(source):
-            yield f"datasets.{name}.reference: 'votes' needs a source with votes; use exact."
+        if dataset["reference"] in ("votes", "other_people") and not _has_votes(source):
+            yield f"datasets.{name}.reference: '{dataset['reference']}' needs a source with votes; use exact."
+        if dataset["reference_seed"] and dataset["reference"] != "other_people":
+            yield (
+                f"datasets.{name}.reference_seed: is read with 'reference: other_people' only. Set that, or remove it."
+            )
         if either and sum(source[key] is not None for key in either) != 1:
             yield f"datasets.{name}.source: expected exactly one of {' and '.join(either)}."
     for name, recipe in config["recipes"].items():
@@ -377,7 +392,8 @@ def _numbers(config: Configuration, name: str) -> list[str]:
 
     study, groups = config["studies"][name], {TRUTH: dict.fromkeys(truth.METRICS)}
     for definition in (config["datasets"][dataset] for dataset in varied.used(config.grids[name], "dataset")):
-        reference = definition["reference"] or ("votes" if _has_votes(definition["source"]) else "exact")
+        given = definition["reference"] or ("votes" if _has_votes(definition["source"]) else "exact")
+        reference = "exact" if given == "exact" else "votes"
         for group in KINDS[reference]:
             of_group = OF_VOTES if reference == "votes" else strata.METRICS
             groups[group] = groups.get(group, {}) | dict.fromkeys(of_group)
@@ -493,6 +509,11 @@ def _gives(source: dict[str, Any]) -> list[str]:
 def _has_votes(source: dict[str, Any]) -> bool:
     """Whether a source has votes, and not distributions alone."""
     return "votes" in _gives(source) and source.get("votes") != 0
+
+
+def _may_name_people(source: dict[str, Any]) -> bool:
+    """Whether a source may know who gave its votes: not where these are sums, or are generated without a pool."""
+    return _has_votes(source) and source["kind"] != "counts" and bool(source.get("annotators", True))
 
 
 def draws(label: dict[str, Any]) -> bool:

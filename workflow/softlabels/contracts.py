@@ -1,7 +1,8 @@
 """The files that steps hand to each other: one writer and one reader of each, which checks what it reads, once.
 
 ``reference.parquet``    item int32, p float64 [C], votes int32 (null where p is exact); exact float64 [C] where a
-                         generator drew the votes: the distribution that an item's are a sample of
+                         generator drew the votes: the distribution that an item's are a sample of; others, a list of
+                         (annotator string, label int16), where the votes are not those of annotations.parquet
 ``splits/….parquet``     item int32, split (its part), fold int8 (null where parts are drawn)
 ``labels/….parquet``     item int32, p float32 [C], hard int16, votes int32 (null: exact), weight float32
 ``history.parquet``      of a run: a row an epoch, see ``loop.py: Trainer.validate``
@@ -39,6 +40,7 @@ PARTS = ("train", "val", "test")
 # these items; in other splits the items of the validation part that are kept for calibration.
 HELD_OUT = "held_out"
 REFERENCE = ("item", "p", "votes")  # the columns of a file
+OTHERS = ("annotator", "label")  # of each vote of other people
 LABELS = ("item", "p", "hard", "votes", "weight")
 PREDICTIONS = ("item", "split", "logits")
 
@@ -115,11 +117,12 @@ class Reference:
 
 
 def write_reference(
-    path: Path, p: np.ndarray, votes: np.ndarray | None, classes: list[str], exact: np.ndarray | None = None
-) -> None:
+    path: Path, p: np.ndarray, votes: np.ndarray | None, classes: list[str], exact: np.ndarray | None = None,
+    others: pa.Table | None = None,
+) -> None:  # fmt: skip
     """Write the distributions (rows sum to 1) and numbers of votes of N items; see :class:`Reference`.
 
-    ``exact`` is what :func:`read_exact` gives.
+    ``exact`` is what :func:`read_exact` gives, ``others`` what :func:`read_others` gives.
     """
     bad = ~np.isfinite(p).all(axis=1) | (p < 0).any(axis=1) | (np.abs(p.sum(axis=1) - 1) > 1e-9)
     if bad.any():
@@ -135,6 +138,12 @@ def write_reference(
     }
     if exact is not None:
         columns["exact"] = io.distribution_column(exact, pa.float64())
+    if others is not None:
+        votes_of = [others.column("annotator").cast(pa.string()), others.column("label")]
+        ends = np.bincount(io.vector(others, "item"), minlength=len(p)).cumsum()
+        offsets = pa.array(np.concatenate([[0], ends]), pa.int32())
+        given = pa.StructArray.from_arrays([column.combine_chunks() for column in votes_of], names=OTHERS)
+        columns["others"] = pa.ListArray.from_arrays(offsets, given)
     kind = "exact" if votes is None else "votes"
     io.write_table(path, pa.table(columns), {"classes": classes, "reference": kind, "unit": "probability"})
 
@@ -155,6 +164,21 @@ def read_exact(path: Path) -> np.ndarray | None:
     """
     table, _ = io.read_table(path)
     return io.matrix(table, "exact") if "exact" in table.column_names else None
+
+
+def read_others(path: Path) -> pa.Table | None:
+    """The votes that a reference is made of, where they are other people's than those that labels are made of.
+
+    ``item``, ``annotator`` (null: unknown) and ``label``, sorted by them as annotations are; None where the reference
+    is made of the same votes, or exact.
+    """
+    table, _ = io.read_table(path)
+    if "others" not in table.column_names:
+        return None
+    lists = table.column("others").combine_chunks()
+    item = np.repeat(io.vector(table, "item"), lists.value_lengths().to_numpy())
+    votes = lists.flatten()
+    return pa.table({"item": item, **{name: votes.field(name) for name in OTHERS}})
 
 
 @dataclass(frozen=True)
@@ -436,9 +460,11 @@ PLUS = "+"  # between metric and scaling, in the name of a term
 MOST_SCALED = 20  # classes that a vector or matrix is fitted for: a matrix has C² numbers
 GAP = "kl"  # the metric whose terms are kept after scaling, too: how much of its gap is confidence
 TRUTH = "truth"  # the group of the test items that have a truth from elsewhere, which their numbers are against
+READER = "reader:"  # begins the group of the items of a reader, before the name (see evaluation/readers.py)
 BY_VOTES = "votes_"  # begins the numbers of such a group that votes have, whatever a network says
 UNCOMPARED = ("n_items", BY_VOTES)  # numbers of groups that begin so are equal for all labels
 COUNTS = frozenset({"n_items", "n_classes_present", "ties", "detail.n_items"})
+COUNTED = (".n_items", ".n_readers")  # so end the names of counts that a further metric has besides itself
 
 Key = tuple[str, str, str, str]  # part, group, scaling, metric
 File = TypeVar("File")
@@ -478,6 +504,11 @@ class Scores:
         """The numbers of groups of the test part, as a ledger calls them, in the order of the file."""
         keys = (key for key in self.values if key[0] == "test" and key[1] != ALL and key[3] != "recall")
         return [f"{metric}{AT}{group}" for _, group, _, metric in keys]
+
+    def besides(self) -> list[str]:
+        """What a further metric has besides itself, of all test items and of groups, in the order of the file."""
+        names = (name for part, group, _, name in self.values if part == "test" and group == ALL and "." in name)
+        return [*dict.fromkeys(names), *self.of_groups()]
 
     @property
     def scalings(self) -> list[str]:
@@ -577,5 +608,8 @@ def terms_in(path: str, table: pa.Table) -> Terms:
 
 
 def file_of(files: Mapping[str, File], metric: str) -> File:
-    """Of a run's score files by set, the one that holds a metric: a set of its own, or the standard one."""
-    return files.get(metric.partition(AT)[0], files[STANDARD])
+    """Of a run's score files by set, the one that holds a metric: a set of its own, or the standard one.
+
+    Numbers of a further metric besides itself are called ``metric.number``.
+    """
+    return files.get(metric.partition(AT)[0].partition(".")[0], files[STANDARD])

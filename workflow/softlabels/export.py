@@ -277,6 +277,11 @@ def _remarks(plan: Plan, found: Exported) -> list[str]:
     classes, folders = found.reference.classes, _folders(found.reference.classes)
     top = found.reference.p.argmax(axis=1)
     remarks = ["The images are the pixels that networks see (after any resizing), as PNG, not the original files."]
+    if contracts.read_others(Path(plan.path("data", "reference", dataset=found.name))) is not None:
+        remarks.append(
+            "The votes are those that labels are made of. Those of the other people, who make the reference, are in "
+            "its shares alone."
+        )
     renamed = [f"{name} is {folder}" for name, folder in zip(classes, folders, strict=True) if name != folder]
     if renamed:
         remarks.append(f"Folders of classes whose names cannot be those of folders: {', '.join(renamed)}.")

@@ -457,6 +457,8 @@ class Plan:
             hashes = {"sha256": known.sha256, "md5": known.md5} if known else {}
             source["checksum"] = next((f"{kind}:{digest}" for kind, digest in hashes.items() if digest), None)
         told = {"source": self.tracked("source", source), "reference": definition["reference"]}
+        if definition["reference"] == "other_people":
+            told["reference_seed"] = definition["reference_seed"]
         return told | self._in_braces(dataset)
 
     def _download(self, file: str) -> dict[str, Any]:

@@ -60,10 +60,10 @@ TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
 FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
-               "needs": ("features", "votes", "calibration")},
+               "needs": ("features", "votes", "annotators", "calibration")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
     "delivery": {"needs": ("votes",)},
-    "table": {"needs": ("histories",)},
+    "table": {"needs": ("histories",), "metric": str},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells", "predictions")},
     "source": {"gives": ("votes", "exact"), "memory": int},

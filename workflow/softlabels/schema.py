@@ -111,9 +111,11 @@ SHARED = {
 
 DATASET = {
     "source": _key("Where images and votes come from; its kind says which keys it has (required).", registry="source"),
-    "reference": _key("What predictions are scored against: the share of the votes, or the exact distribution (of "
-        "synthetic sources, and of `distributions`); null takes the votes where the source has votes.",
-        None, enum=["exact", "votes", None]),
+    "reference": _key("What predictions are scored against: the share of the votes, the exact distribution (of "
+        "synthetic sources, and of `distributions`), or the votes of half of the people, while labels are made of the "
+        "others' (`other_people`); null takes the votes where the source has votes.",
+        None, enum=["exact", "votes", "other_people", None]),
+    "reference_seed": _key("Who is in which half, for `reference: other_people`.", 0, type="integer", minimum=0),
     "paper": _key("Row of the paper's Table 1 that is printed beside this data set's results.",
         None, enum=["synthetic", "mice_bone", None]),
     "groupings": _key("Classes that are also scored merged, such as `animal: {pet: [cat, dog], wild: [fox]}`: each "

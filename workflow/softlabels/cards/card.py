@@ -21,8 +21,8 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Path]
 
     Args:
         config: ``dataset``; ``about`` (``description``, ``licence``, ``citation``, ``homepage``, each a text or null);
-            ``source`` (its ``kind`` and options); ``reference`` (``votes`` or ``exact``); ``splits`` (name and seed of
-            each file of ``inputs["splits"]``); ``seed`` of what is drawn.
+            ``source`` (its ``kind`` and options); ``reference`` (``votes``, ``other_people`` or ``exact``); ``splits``
+            (name and seed of each file of ``inputs["splits"]``); ``seed`` of what is drawn.
         inputs: ``images``, ``items``, ``annotations``, ``reference``, and ``splits`` (a list, which may be absent).
         outputs: ``card_md``, ``card_json``, ``sheet`` and ``votes`` (figures, PNG).
     """

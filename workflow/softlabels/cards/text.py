@@ -302,7 +302,8 @@ def _ambiguity(card: Facts) -> Iterator[Any]:
     entropy = found["entropy"]
     single = card["votes"]["items_with_one"] if card["votes"] and found["kind"] == "votes" else 0
     because = f"; {single:,} of them have no second vote" if single else ""
-    whole = "the shares of the votes" if found["kind"] == "votes" else "the exact distribution"
+    shares = {"votes": "the shares of the votes", "other_people": "the shares of other people's votes"}
+    whole = shares.get(found["kind"], "the exact distribution")
     rows = [
         (Bold("mean entropy"), _number(entropy["mean"]),
          f"nats; 0 where all agree, at most ln {len(card['classes'])} = {math.log(len(card['classes'])):.3f}"),

@@ -79,14 +79,21 @@ class Content:
     columns: Mapping[str, Any] = field(default_factory=dict)  # what is known of each item, arrays of length N by name
     notes: Mapping[str, Any] = field(default_factory=dict)  # JSON: ``files``, ``remarks``, ``licence``, ``citation``
     rules: Mapping[str, Any] = field(default_factory=dict)  # JSON: by which image files became pixels; {}: by others
+    judges: Votes | None = None  # of other people, which make the reference in place of ``votes``
+
+    @property
+    def judging(self) -> Votes | None:
+        """The votes that a reference of votes is made of."""
+        return self.judges or self.votes
 
 
 def write(content: Content, reference: str, outputs: Mapping[str, Path | None], threads: int) -> None:
     """Write the four files (images are only looked at where their path is None); see :func:`.data.run`.
 
-    ``reference`` is ``votes`` (the shares of the votes) or ``exact`` (the distributions).
+    ``reference`` is ``votes`` (the shares of the votes), ``other_people`` (those of the judges' votes) or ``exact``
+    (the distributions).
     """
-    classes, votes = content.classes, content.votes
+    classes, votes = content.classes, content.judging
     pixels = content.images(outputs["images"], threads)
     if not isinstance(pixels, Pixels):
         pixels = Pixels(pixels)
@@ -95,13 +102,14 @@ def write(content: Content, reference: str, outputs: Mapping[str, Path | None], 
     notes = content.notes
     if pixels.remarks:
         notes = {**notes, "remarks": [*notes.get("remarks", ()), *pixels.remarks]}
-    write_annotations(outputs["annotations"], votes or NO_VOTES, classes, notes)
-    if reference == "votes":
-        counts = votes.counts(len(content.names), len(classes))
-        total = counts.sum(axis=1)
-        write_reference(outputs["reference"], counts / total[:, None], total, classes, votes.exact)
-    else:
+    write_annotations(outputs["annotations"], content.votes or NO_VOTES, classes, notes)
+    if reference == "exact":
         write_reference(outputs["reference"], content.p, None, classes)
+        return
+    counts = votes.counts(len(content.names), len(classes))
+    total = counts.sum(axis=1)
+    others = None if content.judges is None else pa.table(_sorted(votes))
+    write_reference(outputs["reference"], counts / total[:, None], total, classes, votes.exact, others)
 
 
 @contextmanager
@@ -156,6 +164,12 @@ def write_annotations(path: Path, votes: Votes, classes: list[str], notes: Mappi
 
     ``classes`` are the names of the C classes in index order; ``notes`` on the import go into the metadata.
     """
+    columns = _sorted(votes)
+    io.write_table(path, pa.table(columns), {"classes": classes, **({"notes": notes} if notes else {})})
+
+
+def _sorted(votes: Votes) -> dict[str, pa.Array]:
+    """The columns of :func:`write_annotations`."""
     annotator = votes.annotator
     if annotator is None:
         annotator = pa.nulls(len(votes.item), pa.string()).dictionary_encode()
@@ -172,4 +186,4 @@ def write_annotations(path: Path, votes: Votes, classes: list[str], notes: Mappi
         columns["weight"] = pa.array(votes.weight[order], pa.float32())
     if votes.time is not None:
         columns["time"] = pa.array(votes.time[order], pa.float64(), from_pandas=True)  # nan becomes null
-    io.write_table(path, pa.table(columns), {"classes": classes, **({"notes": notes} if notes else {})})
+    return columns

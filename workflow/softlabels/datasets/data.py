@@ -12,15 +12,18 @@ from typing import Any
 
 from .. import io, registry, schema
 from ..errors import Problems, UserError
-from . import archives, contract, imported
+from . import archives, contract, imported, people
 from .folder import image_files
+
+OTHER_PEOPLE = "other_people"
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path], threads: int = 1) -> None:
     """Write the data set contract, or nothing if anything is wrong with the source's files.
 
     Args:
-        config: ``source`` (its ``kind`` and options, without paths) and ``reference`` (``votes`` or ``exact``).
+        config: ``source`` (its ``kind`` and options, without paths) and ``reference`` (``votes``, ``exact``, or
+            ``other_people`` with ``reference_seed``).
         inputs: as the source needs: ``folder`` of images, ``counts``, ``votes``, ``archive`` …
         outputs: ``images``, ``items``, ``annotations``, ``reference``.
         threads: how many threads may decode images.
@@ -64,12 +67,13 @@ def opened(config: dict[str, Any], inputs: dict[str, Path], scratch: Path) -> It
         problems.stop()
         if source.get("merged") and content.classes != [name for name, labels in source["merged"] if labels]:
             raise UserError(f"source.classes: found a mapping, which {source['kind']} does not know. Give a list.")
-        if (content.votes if reference == "votes" else content.p) is None:
-            other = {"votes": "exact", "exact": "votes"}[reference]
+        if (content.p if reference == "exact" else content.votes) is None:
+            other = "votes" if reference == "exact" else "exact"
             raise UserError(f"reference: found '{reference}', which this source does not know. Set it to '{other}'.")
         read = [path for path in inputs.values() if path.is_file()]
         noted = {path.name: {"bytes": path.stat().st_size, "sha256": io.sha256(path)} for path in read}
-        yield replace(content, notes={"files": noted, **content.notes})
+        content = replace(content, notes={"files": noted, **content.notes})
+        yield people.apart(content, config["reference_seed"]) if reference == OTHER_PEOPLE else content
 
 
 def readable(source: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from .. import registry
 from ..contracts import Options, Reference
 from ..errors import UserError
+from .readers import Said
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Aligned:
     features: np.ndarray | None = None  # float64 [n, F]; None in the validation part and without a network
     counts: np.ndarray | None = None  # the votes that the reference is made of, int64 [n, C]; None where it is exact
     calibration: Aligned | None = None  # the items that are kept for calibration; None where no metric needs them
+    said: Said | None = None  # the votes that judge and who gave them; None where nobody is known, or not asked for
 
 
 # Metrics by name: float64 [n], a number an item, whose mean is the metric, or a float where it says nothing of items.
@@ -35,16 +37,20 @@ NEEDS: dict[str, Callable[[Aligned], Any]] = {
     "features": lambda aligned: aligned.features,
     "votes": lambda aligned: aligned.counts,
     "calibration": lambda aligned: aligned.calibration,
+    "annotators": lambda aligned: aligned.said,
 }
 
 
 def of_part(
-    part: str, item: np.ndarray, reference: Reference, log_prediction: np.ndarray, features: np.ndarray | None
-) -> Aligned:
-    """The items of a part of a run, with their references."""
+    part: str, item: np.ndarray, reference: Reference, log_prediction: np.ndarray, features: np.ndarray | None,
+    said: Said | None = None,
+) -> Aligned:  # fmt: skip
+    """The items of a part of a run, with their references, and of ``said`` what is theirs."""
     rows = reference.rows(item)
     counts = None if reference.counts is None else reference.counts[rows]
-    return Aligned(part, item, reference.p[rows], log_prediction, reference.classes, features, counts)
+    return Aligned(
+        part, item, reference.p[rows], log_prediction, reference.classes, features, counts, said and said.of(rows)
+    )
 
 
 def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Score:

@@ -14,11 +14,12 @@ from threadpoolctl import threadpool_limits
 from .. import contracts, io
 from ..contracts import ALL, AT, GAP, HELD_OUT, PLUS, STANDARD, TRUTH, Predictions, Split, Terms, rows_of
 from ..errors import UserError
-from . import left_out, scaling, strata, structure, truth
+from . import left_out, readers, scaling, strata, structure, truth
 from .aligned import Aligned, Values, mean, of_part, scorer
 from .divergence import EPS
 from .metrics.macro_acc import recall
 
+READERS = "readers"  # the metric that has numbers of each reader besides
 Numbers = Iterator[tuple[str, str, str, float]]  # group, scaling, metric, value
 
 
@@ -44,8 +45,10 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
         items["val"] = items["val"][:0]
     logits = {part: predictions.of(part, of, len(reference.classes)) for part, of in items.items()}
     features = contracts.read_features(inputs["features"], items["test"]) if inputs.get("features") else None
+    asked = any("annotators" in needs for needs in config["needs"].values())
+    said = readers.read(inputs["annotations"], reference) if asked else None
     parts = {
-        part: of_part(part, items[part], reference, log_softmax(of, axis=1), features if part == "test" else None)
+        part: of_part(part, items[part], reference, log_softmax(of, axis=1), features if part == "test" else None, said)
         for part, of in logits.items()
     }
     if any("calibration" in needs for needs in config["needs"].values()):
@@ -88,6 +91,13 @@ def _scores(
         if name.startswith("temperature"):
             values["test", ALL, name, "temperature"] = float(1 / scale.weight[0, 0])
     if config["set"] != STANDARD:
+        for name, options in config["metrics"].items() if test.said else ():
+            if options["kind"] == READERS:
+                found = readers.details(test.said, test.log_prediction.argmax(axis=1), len(test.classes), options)
+                for number, reader, value, members in found:
+                    group = ALL if reader is None else readers.group_of(reader)
+                    keep = "" if reader is None else f"{AT}{group}"
+                    note({f"{name}{number}": value}, group, keep=keep, members=... if members is None else members)
         return values, terms
     for part, aligned in parts.items():
         values |= {(part, *key): value for *key, value in facts(aligned)}

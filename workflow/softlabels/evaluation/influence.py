@@ -43,3 +43,24 @@ def correlation(x: np.ndarray, y: np.ndarray, constant: float) -> np.ndarray:
     x, y = ((values - values.mean()) / values.std() for values in (x, y))
     r = (x * y).mean()
     return x * y - r * (x**2 + y**2) / 2 + r
+
+
+def ratios(values: np.ndarray, row: np.ndarray, column: np.ndarray, n: int) -> np.ndarray:
+    """:func:`mean_ratio` of many columns with few entries: the mean over columns of the mean of their values.
+
+    Args:
+        values: float64 ``[V]``.
+        row: the item of each, int ``[V]``.
+        column: what each is averaged within, int ``[V]``.
+        n: number of items.
+
+    Returns:
+        float64 ``[n]``; NaN without values.
+    """
+    if not len(values):
+        return np.full(n, np.nan)
+    _, column, size = np.unique(column, return_inverse=True, return_counts=True)
+    of_column = np.bincount(column, values) / size
+    share = 1 / (size * len(size))  # of each entry of a column
+    influence = np.bincount(row, (values - of_column[column]) * share[column], minlength=n) * n
+    return of_column.mean() + influence

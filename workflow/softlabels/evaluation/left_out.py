@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from .. import io
-from ..contracts import Reference
+from ..contracts import Reference, read_others
 
 BLOCK = 1 << 20  # numbers in an array [votes, classes] at once: 8 MB, whatever the number of classes
 OTHERS = 2  # so many other people at least say whether they agree: one cannot disagree with itself
@@ -57,14 +58,23 @@ class Panels:
         return self.people >= 2
 
 
-def read_panels(annotations: Path, reference: Reference) -> Panels:
-    """The votes that a reference is made of, with who gave them; row k is that of the reference.
+def judging(annotations: Path, reference: Path) -> tuple[np.ndarray, pa.DictionaryArray, np.ndarray]:
+    """Item, annotator (null: unknown) and label of each vote that judges: other people's where the reference has some.
 
-    ``annotations.parquet`` is sorted by item and annotator (unknown ones last): a person's votes stand together.
+    They are sorted by item and annotator (unknown ones last): a person's votes stand together.
     """
-    table, _ = io.read_table(annotations, ["item", "annotator", "label"])
-    item, label = io.vector(table, "item"), io.vector(table, "label")
-    annotator = table.column("annotator").combine_chunks().indices.fill_null(-1).to_numpy()
+    table = read_others(reference)
+    if table is None:
+        table, _ = io.read_table(annotations, ["item", "annotator", "label"])
+    annotator = table.column("annotator").combine_chunks()
+    annotator = annotator if pa.types.is_dictionary(annotator.type) else annotator.dictionary_encode()
+    return io.vector(table, "item"), annotator, io.vector(table, "label")
+
+
+def read_panels(annotations: Path, reference: Reference) -> Panels:
+    """The votes that a reference is made of, with who gave them; row k is that of the reference."""
+    item, people, label = judging(annotations, reference.path)
+    annotator = people.indices.fill_null(-1).to_numpy()
     begins = np.ones(len(item), bool)
     begins[1:] = (item[1:] != item[:-1]) | (annotator[1:] != annotator[:-1]) | (annotator[1:] < 0)
     row_of = np.zeros(item.max(initial=-1) + 1, np.int64)

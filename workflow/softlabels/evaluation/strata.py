@@ -40,12 +40,12 @@ def of_exact(aligned: Aligned) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def select(aligned: Aligned, members: np.ndarray) -> Aligned:
-    """The items of a part that are members, bool ``[n]``."""
+    """The items of a part that are members, bool ``[n]``; without who said what of them."""
     present = {name: getattr(aligned, name) for name in ("features", "counts")}
     optional = {name: value[members] for name, value in present.items() if value is not None}
     return replace(
         aligned, item=aligned.item[members], reference=aligned.reference[members],
-        log_prediction=aligned.log_prediction[members], **optional,
+        log_prediction=aligned.log_prediction[members], said=None, **optional,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -25,7 +26,7 @@ def what_is_computed_again(scope: Scope) -> Findings:
     """A04: a note for the report."""
     yield note(
         "computed again: metrics and recall of every run, before and after scaling, of groups of items and of classes, "
-        "against a truth from elsewhere, "
+        "against a truth from elsewhere, of readers and annotators, "
         "and the reference rows without draws; not again: the fit of the scalings, the influence of single items on "
         "metrics that are no mean over items, structure and split_half"
     )
@@ -58,6 +59,8 @@ def _second(scope: Scope, job: Job) -> Generator[Finding, None, Metrics]:
         if strangers := scope.strangers([("metric", kind)]):
             yield unknown(f"{job.path}: {name} was not computed again: {strangers}")
             continue
+        if kind in recompute_votes.METRICS:  # see _people
+            continue
         again = recompute_metrics.METRICS.get(kind)
         with suppress(ImportError, AttributeError, UserError):  # it may need what is not here
             again = again or _without_votes(sys.modules[registry.load("metric", kind).__module__].again)
@@ -88,6 +91,9 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
     kept = _rows_of(item, parts, HELD_OUT)
     there = set(predicted.tolist()).issuperset(item[kept].tolist())  # they may be missing where no metric needs them
     to_calibrate = _scaled(logits[_rows_of(predicted, parts, HELD_OUT)], scalings) if there else {}
+    people = [(name, options) for name, options in job.manifest["config"]["metrics"].items()
+              if options["kind"] in recompute_votes.METRICS]  # fmt: skip
+    judging = _judging(scope, job) if people else []
     for part in ("val", "test"):
         rows = _rows_of(item, parts, part)
         if not rows:
@@ -102,6 +108,12 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
             beside = {"classes": scored.classes, "calibration": (item[kept], p[kept], to_calibrate.get(scaling))}
             expected = again(own, log_q[scaling], {**options, **beside}, votes)
             yield from _compare(path, f"{name} ({part}, {scaling})", found, expected)
+        for (name, options), (scaling, q) in itertools.product(people, log_q.items()):
+            guess = dict(zip([int(item[row]) for row in rows], q.argmax(axis=1).tolist(), strict=True))
+            found = recompute_votes.METRICS[options["kind"]](
+                recompute_votes.by_person(*judging, guess), guess, options, len(scored.classes)
+            )
+            yield from _people(scored, part, scaling, name, found, any(who is not None for who in judging[1]))
         if part == "test":
             tested = [int(item[row]) for row in rows]
             yield from _terms(scope.results.terms(job.file("outputs", "terms")), scored, tested, own, log_q)
@@ -159,11 +171,37 @@ def _nothing_scored(path: str, scored: Scores, part: str) -> Findings:
             )
 
 
+def _people(scored: Scores, part: str, scaling: str, name: str, found: Mapping[str, Any], known: bool) -> Findings:
+    """A metric of annotators, and of the unscaled test part what it has besides, each reader's numbers too."""
+    due = {}
+    for number, value in found.items() if known and part == "test" and scaling == "none" else [("", found[""])]:
+        metric, at, reader = number.partition("@")
+        due[part, f"reader:{quote(reader, safe=' ')}" if at else ALL, scaling, f"{name}{metric}"] = value
+    for key, value in due.items():
+        place = ", ".join((key[3], *key[:3]))
+        if key not in scored.values:
+            yield fail(f"{scored.path} {place}", "no such number", f"{value} by the second implementation")
+        else:
+            yield from _compare(scored.path, place, scored.values[key], value)
+    for key in scored.values if len(due) > 1 else ():
+        if key[0] == part and key[2] == scaling and key[3].partition(".")[0] == name and key not in due:
+            yield fail(f"{scored.path} {', '.join((key[3], *key[:3]))}", scored.values[key], "no such number")
+
+
 def _left_out(scope: Scope, job: Job, wanted: Iterable[int]) -> list[recompute_votes.LeftOut]:
     """Each person's votes on the wanted items, left out in turn."""
+    return recompute_votes.left_out(*_judging(scope, job), wanted)
+
+
+def _judging(scope: Scope, job: Job) -> list[list[Any]]:
+    """Item, annotator and label of each vote that judges: other people's where the reference has some."""
+    table, _ = scope.results.table(job.file("inputs", "reference"))
+    if "others" in table.column_names:
+        rows = zip(table.column("item").to_pylist(), table.column("others").to_pylist(), strict=True)
+        votes = [(item, vote["annotator"], vote["label"]) for item, of_item in rows for vote in of_item]
+        return [list(column) for column in zip(*votes, strict=True)]
     table, _ = scope.results.table(job.file("inputs", "annotations"), ["item", "annotator", "label"])
-    columns = (table.column(name).to_pylist() for name in ("item", "annotator", "label"))
-    return recompute_votes.left_out(*columns, wanted)
+    return [table.column(name).to_pylist() for name in ("item", "annotator", "label")]
 
 
 def _strata_of_votes(scope: Scope, job: Job, scored: Scores, log_q: dict[int, np.ndarray]) -> Findings:

@@ -398,6 +398,16 @@ def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
     counts, _ = _votes(scope, job.file("outputs", "annotations"), item)
     if metadata["reference"] == "exact":
         return
+    source = "annotations"
+    if "others" in _columns(scope, path):
+        counts, source = np.zeros_like(counts), "others"
+        people: set[str] = set()
+        for row, votes in enumerate(scope.results.table(path, ["others"])[0].column("others").to_pylist()):
+            np.add.at(counts[row], [vote["label"] for vote in votes], 1)
+            people |= {vote["annotator"] for vote in votes} - {None}
+        labelling = scope.results.table(job.file("outputs", "annotations"), ["annotator"])[0].column("annotator")
+        if both := people & set(labelling.to_pylist()):
+            yield fail(path, f"{len(both)} people whose labels are trained on, too", "votes of other people only")
     total = counts.sum(axis=1)
     votes = np.array([-1 if n is None else n for n in table.column("votes").to_pylist()])
     shares = p * total[:, None]
@@ -406,7 +416,7 @@ def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
         (np.abs(shares - counts).max(axis=1) > 1e-6, shares, counts),
     ):
         for row, count in _first(wrong):
-            said = f"{due[row].tolist()} as in the annotations ({count} items)"
+            said = f"{due[row].tolist()} as in the {source} ({count} items)"
             yield fail(f"{path} item {item[row]}", f"{found[row].tolist()} votes", said)
 
 

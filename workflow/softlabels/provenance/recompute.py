@@ -116,7 +116,8 @@ def ledger(
         measured = {name: _measured(runs[name], metrics) for name in names}
         numbers |= _over_seeds((*block, label), "measured", measured, ddof, published)
         numbers |= _epochs(config, (*block, label), names, curves)
-        for metric in (*metrics, *_groups(runs[name][STANDARD] for name in names)):
+        besides = {number for name in names for number in _besides(runs[name])}
+        for metric in (*metrics, *_groups(runs[name][STANDARD] for name in names), *sorted(besides)):
             if items := _items({label: {name: (runs[name], terms(name)) for name in names}}, (label,), metric):
                 ends = recompute_intervals.two_way_interval(items, config["level"]) or ()
                 found = dict(zip(("low", "high"), ends, strict=False))
@@ -190,7 +191,16 @@ def _measured(sets: Mapping[str, Scores], metrics: list[str]) -> dict[str, float
     standard = sets[STANDARD]
     recalls = (f"recall.{name}" for name in standard.classes)
     facts = ("n_items", "n_classes_present", "ties", "tie_credit_acc")
-    return _values(sets, (*metrics, *recalls, *standard.metrics("structure."), *facts, *standard.of_groups()))
+    numbers = (*recalls, *standard.metrics("structure."), *facts, *standard.of_groups(), *_besides(sets))
+    return _values(sets, (*metrics, *numbers))
+
+
+def _besides(sets: Mapping[str, Scores]) -> list[str]:
+    """What further metrics have besides themselves, of all items and of groups."""
+    keys = [key for of_set, scores in sets.items() if of_set != STANDARD for key in scores.values if key[0] == "test"]
+    return [
+        name if group == "all" else f"{name}@{group}" for _, group, _, name in keys if group != "all" or "." in name
+    ]
 
 
 def _main(config: Config) -> list[str]:

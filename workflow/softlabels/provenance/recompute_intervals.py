@@ -27,23 +27,28 @@ def mean_and_std(values: list[float], ddof: int) -> tuple[float, float | None]:
 
 
 def student_t(level: float, freedom: int) -> float:
-    """The t that a Student variable stays below in absolute value with probability ``level``, by bisection.
-
-    With the angle whose tangent is t / √freedom, P(|T| < t) is a finite sum (Abramowitz and Stegun 1964, 26.7.3-4).
-    """
+    """The t that a Student variable stays below in absolute value with probability ``level``, by bisection."""
     low, high = 0.0, math.pi / 2
-    odd = freedom % 2
     while low < (angle := (low + high) / 2) < high:
-        term, total = math.cos(angle) ** odd, 0.0
-        for k in range(2 + odd, freedom + 1, 2):
-            total += term
-            term *= math.cos(angle) ** 2 * (k - 1) / k
-        inside = math.sin(angle) * total
-        if (2 / math.pi * (angle + inside) if odd else inside) < level:
+        if student_inside(angle, freedom) < level:
             low = angle
         else:
             high = angle
     return math.sqrt(freedom) * math.tan(low)
+
+
+def student_inside(angle: float, freedom: int) -> float:
+    """P(|T| < t), ``angle`` being that whose tangent is t / √freedom: a finite sum.
+
+    Abramowitz and Stegun 1964, 26.7.3-4.
+    """
+    odd = freedom % 2
+    term, total = math.cos(angle) ** odd, 0.0
+    for k in range(2 + odd, freedom + 1, 2):
+        total += term
+        term *= math.cos(angle) ** 2 * (k - 1) / k
+    inside = math.sin(angle) * total
+    return 2 / math.pi * (angle + inside) if odd else inside
 
 
 class TwoWay(NamedTuple):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from .recompute_intervals import student_inside
 
 STRENGTHS = (1e-3, 1e3)  # between which the strength of a smoothing was looked for
 STEP = 1.02  # a best strength has a lower cross-entropy than one that differs so much
@@ -23,16 +26,23 @@ class LeftOut(NamedTuple):
     people: int  # how many people voted on the item
 
 
+def by_person(
+    item: Sequence[int], annotator: Sequence[str | None], label: Sequence[int], wanted: Iterable[int]
+) -> dict[int, dict[object, list[int]]]:
+    """The votes of each person on each wanted item; a vote of nobody known is a person's, by its number."""
+    found: dict[int, dict[object, list[int]]] = {int(i): defaultdict(list) for i in wanted}
+    for vote, (i, who, k) in enumerate(zip(item, annotator, label, strict=True)):
+        if i in found:
+            found[i][vote if who is None else who].append(k)
+    return found
+
+
 def left_out(
     item: Sequence[int], annotator: Sequence[str | None], label: Sequence[int], wanted: Iterable[int]
 ) -> list[LeftOut]:
     """Every person of the wanted items with two people or more, those alike once; a vote of nobody is a person's."""
-    of_person: dict[int, dict[object, list[int]]] = {int(i): defaultdict(list) for i in wanted}
-    for vote, (i, who, k) in enumerate(zip(item, annotator, label, strict=True)):
-        if i in of_person:
-            of_person[i][vote if who is None else who].append(k)
     found = []
-    for i, people in of_person.items():
+    for i, people in by_person(item, annotator, label, wanted).items():
         total = Counter(k for votes in people.values() for k in votes)
         alike = Counter(tuple(sorted(votes)) for votes in people.values())
         for votes, times in alike.items() if len(people) > 1 else ():
@@ -162,3 +172,83 @@ def _envelope(n: int) -> tuple[np.ndarray, np.ndarray]:
         a = corners[-1]
         corners.append(a + 1 + int(((h[a + 1 :] - h[a]) / (p[a + 1 :] - p[a])).argmax()))
     return p[corners], h[corners]
+
+
+# -- metrics of people -------------------------------------------------------------------------------------------------
+
+People = Mapping[int, Mapping[object, Sequence[int]]]  # of each item the votes of each person, by name if it is known
+Predicted = Mapping[int, int]  # the class that is predicted of each item
+
+
+def _of_annotators(people: People, options: Mapping[str, Any], error: Callable[[int, int], float]) -> float | None:
+    """The mean of an error (of item and vote) within annotators, or items, and then over these."""
+    found: dict[object, list[float]] = defaultdict(list)
+    for item, of_item in people.items():
+        for who, labels in of_item.items():
+            if isinstance(who, str):
+                found[who if options["over"] == "annotators" else item] += [error(item, label) for label in labels]
+    return math.fsum(math.fsum(each) / len(each) for each in found.values()) / len(found) if found else None
+
+
+def annotator_error(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
+    """The share of votes for another class than the predicted one."""
+    return {"": _of_annotators(people, options, lambda item, label: float(label != predicted[item]))}
+
+
+def annotator_distance(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
+    """The distance of votes from the predicted class, of the largest that there is."""
+    return {"": _of_annotators(people, options, lambda item, label: abs(label - predicted[item]) / (n_classes - 1))}
+
+
+def readers(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
+    """The network in each reader's place; numbers by what follows the metric's name, with ``@`` and the reader."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for item, of_item in people.items():
+        total = Counter(k for labels in of_item.values() for k in labels)
+        for who, labels in of_item.items():
+            rest = total - Counter(labels)
+            if isinstance(who, str) and rest:
+                top = [k for k, times in rest.items() if times == max(rest.values())]
+                network = Fraction(rest[predicted[item]], rest.total())
+                reader = Fraction(sum(rest[k] for k in labels), rest.total() * len(labels))
+                met = sum(k in top for k in labels) / len(labels), float(predicted[item] in top)
+                found[who].append({
+                    "": float(network - reader), ".reader_agreement": float(reader),
+                    ".network_agreement": float(network), ".reader_accuracy": met[0], ".network_accuracy": met[1],
+                    ".accuracy": met[1] - met[0], ".advantage": float(network >= reader),
+                    "behind": float(reader >= network) - float(network >= reader),
+                })  # fmt: skip
+    every = [row for rows in found.values() for row in rows]
+    tested = {who: rows for who, rows in found.items() if len(rows) >= options["minimum"]}
+    p = {who: _t_test([row["behind"] for row in rows], options["epsilon"]) for who, rows in tested.items()}
+    ranked = sorted(p, key=p.get)
+    bound = options["rate"] / len(p) / sum(1 / k for k in range(1, len(p) + 1)) if p else 0.0
+    last = max((k for k, who in enumerate(ranked, start=1) if p[who] <= k * bound), default=0)
+    numbers: dict[str, Any] = {number: _average(every, number) for number in NUMBERS}
+    advantage = {who: _average(rows, ".advantage") for who, rows in tested.items()}
+    numbers |= {".n_readers": len(tested), ".winning_rate": last / len(p) if p else None}
+    numbers[".advantage"] = math.fsum(advantage.values()) / len(p) if p else None
+    for who in sorted(tested, key=lambda who: (-len(tested[who]), who))[: options["listed"]]:
+        own = {number: _average(tested[who], number) for number in NUMBERS}
+        own |= {".advantage": advantage[who], ".wins": float(who in ranked[:last]), ".n_items": len(tested[who])}
+        numbers |= {f"{number}@{who}": value for number, value in own.items()}
+    return numbers
+
+
+NUMBERS = ("", ".accuracy", ".reader_agreement", ".network_agreement", ".reader_accuracy", ".network_accuracy")
+METRICS = {"annotator_error": annotator_error, "annotator_distance": annotator_distance, "readers": readers}
+
+
+def _average(rows: Sequence[Mapping[str, Any]], number: str) -> float | None:
+    return math.fsum(row[number] for row in rows) / len(rows) if rows else None
+
+
+def _t_test(values: Sequence[float], bound: float) -> float:
+    """One-sided p that a mean is below a bound; 0 or 1 where all values are the same."""
+    n, mean = len(values), math.fsum(values) / len(values)
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    if len(set(values)) == 1:
+        return float(mean >= bound)
+    t = (mean - bound) / math.sqrt(variance / n)
+    tail = (1 - student_inside(math.atan(abs(t) / math.sqrt(n - 1)), n - 1)) / 2
+    return tail if t < 0 else 1 - tail

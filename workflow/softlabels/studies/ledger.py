@@ -17,6 +17,7 @@ import pyarrow as pa
 from .. import io, places
 from ..contracts import (
     AT,
+    COUNTED,
     COUNTS,
     GAP,
     PLUS,
@@ -258,7 +259,9 @@ def _over_seeds(
     ends = {end: around.pop(end) for end in ("low", "high") if end in around}
     statistics |= ends
     more: dict[str, Any] = {"interval": comparisons.PRINTED, **around} if ends else {}
-    more |= {"decimals": int(len({*values.values()}) > 1)} if metric.partition(AT)[0] in COUNTS else {}
+    number = metric.partition(AT)[0]
+    if number in COUNTS or number.endswith(COUNTED):
+        more["decimals"] = int(len({*values.values()}) > 1)
     if published:
         more["paper_difference"] = mean - published[0]
     sources = {name: files[name] for name in values}
@@ -277,7 +280,7 @@ def _measured(
     """What one label's networks scored, and the facts of their test splits."""
     scored: list[Scores] = [sets[STANDARD].content for sets in runs.values()]
     more = [*(f"recall.{name}" for name in sorted(scored[0].classes)), *sorted(scored[0].metrics("structure."))]
-    groups = _of_groups(scored)
+    groups = [*_of_groups(scored), *_besides(runs)]
     ends = comparisons.around(_side(runs, terms), [*config["metrics"], *groups], config["level"])
     for metric in [*config["metrics"], *more, *FACTS, *groups]:
         around = {"terms": _holding(terms, metric).values(), **ends[metric]} if metric in ends else {}
@@ -288,6 +291,12 @@ def _measured(
 def _of_groups(scored: list[Scores]) -> list[str]:
     """The numbers of groups that any run has, such as ``kl@clear``."""
     return list(dict.fromkeys(name for scores in scored for name in scores.of_groups()))
+
+
+def _besides(runs: Evaluations) -> list[str]:
+    """The numbers that further metrics have besides themselves, such as those of single readers."""
+    of_sets = (file.content for sets in runs.values() for name, file in sets.items() if name != STANDARD)
+    return list(dict.fromkeys(name for scores in of_sets for name in scores.besides()))
 
 
 def _epochs(config: Config, point: Point, label: str, histories: Mapping[str, Evaluation]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from ...columns import percent
-from ...contracts import AT, TRUTH
+from ...contracts import AT, READER, TRUTH
 from ...documents import Table
 from ..ledger_view import PLACES, Block, Ledger, cut, interval, spread
 
@@ -34,7 +34,7 @@ MERGED = "Merged classes: the probabilities of the classes of a group are summed
 def table(ledger: Ledger, options: dict) -> Table | None:
     """One row a block, group and label, one column a metric."""
     pairs = dict.fromkeys(key[-3].partition(AT)[::2] for key in ledger.aggregates if AT in key[-3])
-    pairs = [(metric, group) for metric, group in pairs if group != TRUTH]  # has a table of its own
+    pairs = [pair for pair in pairs if pair[1] != TRUTH and not pair[1].startswith(READER)]  # have tables of their own
     groups = list(dict.fromkeys(group for _, group in pairs))
     metrics = [metric for metric in dict.fromkeys(metric for metric, _ in pairs) if metric != COUNT]
     rows = [
