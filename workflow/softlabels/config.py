@@ -312,6 +312,11 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         aggregate = label["aggregate"]
         if "folds" not in aggregate:
             continue
+        if label["items"] is not None:
+            yield (
+                f"labels.{name}.items: found {label['items']} with the aggregate '{aggregate['kind']}', whose networks "
+                f"learn from all training images, expected null. Remove it, or take another aggregate."
+            )
         for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
             if aggregate[key] not in config[table]:
                 hint = _nearest(aggregate[key] or "", config[table], "defined")
@@ -482,7 +487,7 @@ def _has_votes(source: dict[str, Any]) -> bool:
 def draws(label: dict[str, Any]) -> bool:
     """Whether something in a label is drawn, anew for each seed."""
     aggregate = registry.entry("aggregate", label["aggregate"]["kind"])
-    return label["votes"] != "all" or bool(aggregate.get("draws", False))
+    return label["votes"] != "all" or label["items"] is not None or bool(aggregate.get("draws", False))
 
 
 def alike(config: Configuration, study: str) -> list[varied.Point]:

@@ -158,12 +158,13 @@ class Plan:
         """Which label file a run reads: ``within`` and ``draw`` of its place. This is decided here and nowhere else.
 
         A file serves all seeds unless something in it is drawn; it is made for one split if it is estimated on the
-        training part, or from networks that were.
+        training part, or from networks that were, or if only some of the training items have a label.
         """
         if label not in self._draws:
             definition = self.config["labels"][label]
             aggregate = definition["aggregate"]
-            self._draws[label] = (config.draws(definition), aggregate.get("fit_on") == "train" or "folds" in aggregate)
+            of_split = aggregate.get("fit_on") == "train" or "folds" in aggregate or definition["items"] is not None
+            self._draws[label] = (config.draws(definition), of_split)
         drawn, fitted = self._draws[label]
         if fitted:
             return {"within": f"/{split}", "draw": f"seed{seed}"}

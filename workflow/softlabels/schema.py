@@ -124,6 +124,9 @@ LABEL = {
     "votes": _key("How many votes of each image the label is made of, drawn anew with each seed of a study; where "
         "annotators are known, the votes of so many people.",
         "all", neutral="all", anyOf=[{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["all"]}]),
+    "items": _key("How many images of the training part have a label at all, drawn anew with each seed of a study (more "
+        "are those of fewer, and others); validation images keep theirs. Null: all.",
+        None, neutral=None, type=["integer", "null"], minimum=1),
     "ties": _key("Which class wins a tie of votes; `drop` trains without such items. Ties are counted either way. Null "
         "is `lowest_index`, or `random` where votes are drawn.",
         None, enum=["lowest_index", "random", "drop", None]),
