@@ -581,7 +581,8 @@ class Plan:
             **({"histories": curves} if (curves := self.with_histories(study)) else {}),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),
-            **({"heads": heads} if heads else {}), **({"alike": alike} if alike and len(grid["seeds"]) > 1 else {}),
+            **({"heads": heads} if heads else {}), **({"claims": grid["claims"]} if grid["claims"] else {}),
+            **({"alike": alike} if alike and len(grid["seeds"]) > 1 else {}),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:
