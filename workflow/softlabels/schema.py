@@ -124,8 +124,8 @@ LABEL = {
     "votes": _key("How many votes of each image the label is made of, drawn anew with each seed of a study; where "
         "annotators are known, the votes of so many people.",
         "all", neutral="all", anyOf=[{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["all"]}]),
-    "items": _key("How many images of the training part have a label at all, drawn anew with each seed of a study (more "
-        "are those of fewer, and others); validation images keep theirs. Null: all.",
+    "items": _key("How many images of the training part have a label at all, drawn anew with each seed of a study "
+        "(more are those of fewer, and others); validation images keep theirs. Null: all.",
         None, neutral=None, type=["integer", "null"], minimum=1),
     "ties": _key("Which class wins a tie of votes; `drop` trains without such items. Ties are counted either way. Null "
         "is `lowest_index`, or `random` where votes are drawn.",
@@ -251,8 +251,8 @@ STUDY = {
         "gets a verdict in the table `verdicts`, which is put in behind the main one.", [], neutral=[], type="array",
         uniqueItems=True, items={"anyOf": [{"type": "string", "minLength": 1}, {"type": "object",
         "additionalProperties": False, "required": ["contrast", "metric", "direction"], "properties": {
-        "name": _key("What the verdict calls it; null: `claim_1` and so on.", None, type=["string", "null"], minLength=1,
-            maxLength=60),
+        "name": _key("What the verdict calls it; null: `claim_1` and so on.", None, type=["string", "null"],
+            minLength=1, maxLength=60),
         "contrast": _key("Two labels: the first compared with the second (`others`: with every other soft label).",
             type="array", items={"type": "string"}, minItems=2, maxItems=2),
         "metric": _key("Metric of the study.", type="string"),

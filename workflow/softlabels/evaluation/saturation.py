@@ -43,8 +43,8 @@ def needed(
 
     Each curve of the bootstrap is fitted anew. As the means of S resampled seeds vary less than those of seeds, by
     (S - 1) / S, the percentiles lie further out by the root of that (Hesterberg 2015, "What Teachers Should Know About
-    the Bootstrap", The American Statistician 69: narrowness bias). Simulated coverage of a nominal 95 %, where the curve
-    ends at 10 or 20 of 51 votes: 0.93 to 1.00 with 5 and with 10 seeds. NaN where the bootstrap has no interval.
+    the Bootstrap", The American Statistician 69: narrowness bias). Simulated coverage of a nominal 95 %, of curves that
+    end at 10 or 20 of 51 votes: 0.93 to 1.00 with 5 and with 10 seeds. NaN where the bootstrap has no interval.
 
     Args:
         votes, better, shares: see :func:`reached`.

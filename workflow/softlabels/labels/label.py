@@ -22,7 +22,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
             ``hard``: its one-hot), ``votes`` (how many are drawn, or ``all``), ``items`` (how many training items have
             a label, or None), ``ties`` and ``seed``; ``draw``, ``all`` or the seed of the runs that learn from it.
         inputs: ``annotations``, ``reference``; ``items`` where votes are drawn; ``split`` where the label is made for
-            one (as where ``items`` is not None); ``predictions`` of the networks, a fold each, where the label needs them.
+            one (as where ``items`` is not None); ``predictions`` of the networks, a fold each, where it needs them.
         outputs: ``labels``.
 
     Raises:

@@ -524,7 +524,7 @@ def _spent(config: Config, own: list[Point], runs: Evaluations, terms: Evaluatio
     groups: dict[tuple, list[Point]] = {}
     for point in own:
         groups.setdefault(point.block[: len(PLACE)], []).append(point)
-    for group, label in ((group, label) for group in groups.values() for label in group[0].labels):
+    for group, label in ((of, label) for of in groups.values() for label in of[0].labels):
         scored, sides = {}, {}
         for point in group:
             scored[point.block], sides[point.block] = _sides(point, label, config, runs, terms)

@@ -116,8 +116,8 @@ def _wrong(
     at = one["at"] if isinstance(one["at"], list) else [one["at"]]
     for key in dict.fromkeys(key for side in at for key in side):
         if key not in keys:
-            there = ", ".join(dict.fromkeys(keys.values())) or "nothing"
-            yield f"is about points of '{key}', which the study does not vary (it varies {there}). Vary it, or remove the claim."
+            there = f"it varies {', '.join(dict.fromkeys(keys.values())) or 'nothing'}"
+            yield f"is about points of '{key}', which the study does not vary ({there}). Vary it, or remove the claim."
     if len(at) == 2 and {*at[0]} != {*at[1]}:
         yield "gives 'at' with different keys for the two labels, expected the same. Give both."
     if len({*one["contrast"]}) == 1 and (len(at) == 1 or at[0] == at[1]):

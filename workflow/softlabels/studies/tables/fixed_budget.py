@@ -43,7 +43,7 @@ def table(ledger: Ledger, options: dict) -> Table:
         f"Bold marks the best mean of a label over its points whose two-way interval excludes 0 against every other "
         f"point (Holm, {percent(ledger.facts['level'])}).",
         *_unequal(ledger),
-        *(note for label in ledger.labels for metric in metrics for note in _best(ledger, label, metric)),
+        *(note for label in ledger.labels for metric in metrics for note in best_of(ledger, label, metric)),
     ]
     return Table("A fixed number of votes", header, rows, notes, keys=len(ledger.place_header()) + 3)
 
@@ -63,7 +63,7 @@ def _cell(ledger: Ledger, block: tuple, label: str, metric: str) -> str:
     return Bold(text) if found and all(_supported(ledger, one) for one in found.values()) else text
 
 
-def _best(ledger: Ledger, label: str, metric: str) -> list[str]:
+def best_of(ledger: Ledger, label: str, metric: str) -> list[str]:
     """Of each data set, split and recipe the best point of a label in a metric, and which points may be as good."""
     notes = []
     for block in ledger.blocks:
