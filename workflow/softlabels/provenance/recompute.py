@@ -191,13 +191,13 @@ def _curves(config: Config, grid: list[Point], runs: Runs, terms: Callable) -> d
             better, n = config["metric_facts"][metric]["better"], len(config["seeds"])
             told = {"gain of votes": _compare(sides[-1], sides[0], metric, config["level"]),
                     "last step of votes": _compare(sides[-1], sides[-2], metric, config["level"])}  # fmt: skip
-            if not all("low" in of for of in told.values()):
-                continue
             for kind, of in told.items():
+                if "low" not in of:
+                    continue
                 ends = {name: of[name] for name in ("mean", "low", "high")}
                 numbers |= _numbers((*block, label, metric, kind, None), ends, n, sources)
             gain = told["gain of votes"]
-            if gain["low"] > 0 if better == "higher" else gain["high"] < 0:
+            if "low" in gain and (gain["low"] > 0 if better == "higher" else gain["high"] < 0):
                 means = [math.fsum(file_of(scores, metric).value(metric) for scores, _ in side.values()) / n
                          for side in sides]  # fmt: skip
                 for share in recompute_budgets.SHARES:

@@ -70,11 +70,10 @@ def needed(
     told = {}
     for kind, before in ((GAIN, 0), (STEP, -2)):
         found = dict(comparisons.differences(sides[-1], sides[before], [metric], level)).get(metric)
-        if found is None or "low" not in found.statistics:
-            return
-        told[kind] = {name: found.statistics[name] for name in ("mean", "low", "high")}
-        yield kind, told[kind]
-    if gains(told[GAIN], better):
+        if found and "low" in found.statistics:
+            told[kind] = {name: found.statistics[name] for name in ("mean", "low", "high")}
+    yield from told.items()
+    if GAIN in told and gains(told[GAIN], better):
         columns = comparisons.joined(sides, metric)
         ends = saturation.needed(votes, columns, better, SHARES, level)
         for k, share in enumerate(SHARES):

@@ -25,7 +25,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         if kind == budgets.GAIN:
             place = [NONE if text is None else text for text in ledger.place(tuple(block))]
             step = ledger.get(tuple(block), label, metric, budgets.STEP)
-            cells = [f"{of['mean']['printed']} {interval(of)}" for of in (gain, step)]
+            cells = [f"{of['mean']['printed']} {interval(of)}" if of else NONE for of in (gain, step)]
             rows.append([*_without(ledger, place), label, ledger.heading(metric), *cells,
                          *(answer(ledger, key, share) for share in budgets.SHARES)])  # fmt: skip
     header = [*_without(ledger, ledger.place_header()), "label", "metric", "all − fewest votes", "last step",
@@ -53,7 +53,7 @@ def answer(ledger: Ledger, key: tuple, share: float) -> str:
         return NO_GAIN
     step = ledger.get(tuple(block), label, metric, budgets.STEP)
     better = "higher" if ledger.heading(metric).endswith("↑") else "lower"
-    rising = budgets.gains({end: (step[end]["value"],) for end in ("low", "high")}, better)
+    rising = step and budgets.gains({end: (step[end]["value"],) for end in ("low", "high")}, better)
     if rising and found["mean"]["value"] > before_last(ledger, tuple(block)):
         return NOT_WITHIN
     return f"{found['mean']['printed']} {interval(found)}"
