@@ -252,7 +252,7 @@ STUDY = {
         uniqueItems=True, items={"anyOf": [{"type": "string", "minLength": 1}, {"type": "object",
         "additionalProperties": False, "required": ["contrast", "metric", "direction"], "properties": {
         "name": _key("What the verdict calls it; null: `claim_1` and so on.", None, type=["string", "null"],
-            minLength=1, maxLength=60),
+            pattern="^[a-z0-9][a-z0-9_]*$", maxLength=60),
         "contrast": _key("Two labels: the first compared with the second (`others`: with every other soft label).",
             type="array", items={"type": "string"}, minItems=2, maxItems=2),
         "metric": _key("Metric of the study.", type="string"),

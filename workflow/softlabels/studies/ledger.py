@@ -482,9 +482,10 @@ def _verdicts(config: Config, runs: Evaluations, terms: Evaluations) -> Iterator
                     (statement, block, statistics, p, _holders((first[0], second[0]), terms, statement["metric"]))
                 )
     adjusted = holm([p for _, _, _, p, _ in told]).tolist()
+    tested = sum(map(math.isfinite, adjusted))
     for (statement, block, statistics, _, held), p in zip(told, adjusted, strict=True):
         if math.isfinite(p):
-            statistics["p"] = (p, f"Holm's p of {len(told)} statements, {comparisons.PRINTED}")
+            statistics["p"] = (p, f"Holm's p of {tested} statements, {comparisons.PRINTED}")
         more = {"level": verdicts.level_of(statement, config["level"])} if "low" in statistics else {}
         more |= {"interval": comparisons.PRINTED, "versus": statement["contrast"][1], **held}
         key = (*block, statement["contrast"][0], statement["metric"], verdicts.kind_of(statement))

@@ -118,7 +118,7 @@ def _wrong(
         if key not in keys:
             there = f"it varies {', '.join(dict.fromkeys(keys.values())) or 'nothing'}"
             yield f"is about points of '{key}', which the study does not vary ({there}). Vary it, or remove the claim."
-    if len(at) == 2 and {*at[0]} != {*at[1]}:
+    if len({frozenset(keys.get(key, key) for key in side) for side in at}) > 1:
         yield "gives 'at' with different keys for the two labels, expected the same. Give both."
     if len({*one["contrast"]}) == 1 and (len(at) == 1 or at[0] == at[1]):
         yield f"compares '{one['contrast'][0]}' with itself. Name two labels, or two points (at: [{{…}}, {{…}}])."

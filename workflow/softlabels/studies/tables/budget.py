@@ -32,9 +32,9 @@ def table(ledger: Ledger, options: dict) -> Table | None:
               *(f"votes for {percent(share)}" for share in budgets.SHARES)]  # fmt: skip
     level = percent(ledger.facts["level"])
     notes = [
-        f"Votes an image, of training and validation images, for so much of the gain from the fewest votes to the most, "
-        f"with a {level} interval over seeds and images (joint bootstrap; isotonic fit, linear in the logarithm of the "
-        f"votes). The mean number of votes stands for `all`.",
+        f"Votes an image, of training and validation images, for so much of the gain from the fewest votes to the "
+        f"most, with a {level} interval over seeds and images (joint bootstrap; isotonic fit, linear in the logarithm "
+        f"of the votes). The mean number of votes stands for `all`.",
         f"{NO_GAIN.capitalize()}: the two-way interval of the gain includes 0, or more votes are worse. "
         f"{NOT_WITHIN.capitalize()}: the last step still gains, and the share is reached in it, so that the curve has "
         f"not ended here; more votes than these may give more.",

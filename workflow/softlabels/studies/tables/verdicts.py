@@ -28,8 +28,9 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     header = [*ledger.place_header(), "claim", "difference [interval]", "p (Holm)", "verdict"]
     notes = [
         f"Supported: the two-way interval lies wholly on the claim's side; contradicted: wholly on the other; "
-        f"both after Holm over the rows with an interval ({percent(level)}). Equal: the {percent(2 * level - 1)} interval "
-        f"lies within ± the margin (two one-sided tests). Undecided is neither: the study is too small to tell."
+        f"both after Holm over the rows with an interval ({percent(level)}). Equal: the {percent(2 * level - 1)} "
+        f"interval lies within ± the margin (two one-sided tests). Undecided is neither: the study is too small to "
+        f"tell."
     ]
     notes += list(dict.fromkeys(map(_origin, statements)))
     return Table("Claims", header, rows, notes, keys=len(ledger.place_header()) + 1) if rows else None
