@@ -177,28 +177,34 @@ def test_a_published_split_has_no_fault_and_another_has(tmp_path, share):
     assert fault in faults(tmp_path, "A14")
 
 
+def trained_on(p, parts, command="train", **recipe):
+    """What a network follows from that learns the labels ``p`` ``[N, 2]`` of items in these parts."""
+    rows = {"item": np.arange(len(p)), "weight": np.ones(len(p), np.float32), "hard": p.argmax(axis=1).astype(np.int16),
+            "p": io.distribution_column(p, pa.float64())}  # fmt: skip
+    scope = SimpleNamespace(
+        results=SimpleNamespace(table=lambda path, columns: (pa.table(rows), {})),
+        by_item=lambda path, column: dict(enumerate(parts)),
+    )
+    manifest = {"command": command, "config": {"recipe": {"class_weight": "none", **recipe}}, "inputs": {}}
+    return checks_runs._trained_on(scope, SimpleNamespace(manifest=manifest, file=lambda *names: "/".join(names)))
+
+
 @pytest.mark.parametrize(("select", "same"), [("last", True), ("best_validation", False)])
 def test_labels_of_other_items_make_no_other_training(select, same):
     """Labels that differ on validation and test items alone, as where only these have several votes."""
-    p = {"one": np.eye(2)[[0, 1, 0]], "two": np.array([[1, 0], [0.5, 0.5], [0.5, 0.5]])}
+    one, two = np.eye(2)[[0, 1, 0]], np.array([[1, 0], [0.5, 0.5], [0.5, 0.5]])
+    found = [trained_on(p, ["train", "val", "test"], select=select) for p in (one, two)]
+    assert (found[0] == found[1]) is same
 
-    def trained_on(label):
-        rows = {
-            "item": np.arange(3),
-            "weight": np.ones(3, np.float32),
-            "p": io.distribution_column(p[label], pa.float64()),
-        }
-        scope = SimpleNamespace(
-            results=SimpleNamespace(table=lambda path, columns: (pa.table(rows), {})),
-            by_item=lambda path, column: {0: "train", 1: "val", 2: "test"},
-        )
-        config = {"recipe": {"class_weight": "none", "select": select}}
-        job = SimpleNamespace(
-            manifest={"command": "train", "config": config, "inputs": {}}, file=lambda *names: "/".join(names)
-        )
-        return checks_runs._trained_on(scope, job)
 
-    assert (trained_on("one") == trained_on("two")) is same
+@pytest.mark.parametrize(("command", "classes", "same"), [
+    ("fit", [0, 1, 0, 1], True), ("fit", [0, 0, 0, 1], False), ("train", [0, 1, 0, 1], False),
+])  # fmt: skip
+def test_weights_of_even_classes_make_no_other_head(command, classes, same):
+    p = np.eye(2)[[*classes, 0]]
+    parts = ["train"] * 4 + ["val"]
+    found = [trained_on(p, parts, command, class_weight=weight, select="last") for weight in ("none", "argmax")]
+    assert (found[0] == found[1]) is same
 
 
 @pytest.mark.parametrize("options", [RANDOM, FOLDS])

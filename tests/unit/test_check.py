@@ -6,10 +6,13 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from data_files import save_images
+from safetensors.torch import save_file
 
 from softlabels import cli
+from softlabels.networks import base
 
 CONFIG = """
 data_folder: {folder}
@@ -115,6 +118,16 @@ def test_labels_that_cannot_be_made_are_found(folder, check):
 def test_weights_that_are_not_there_are_found(folder, check):
     change(folder, recipes={"quick": {"network": "compact", "weights": "file", "weights_file": "w.safetensors"}})
     assert f"recipes.quick.weights_file: {folder}/w.safetensors: no such file" in check(status=2).err
+
+
+def test_weights_of_another_network_are_found(folder, check):
+    change(folder, recipes={"quick": {"network": "compact", "weights": "file", "weights_file": "w.safetensors"}})
+    save_file({"stem.weight": torch.zeros(3)}, folder / "w.safetensors")
+    told = check(status=2).err
+    assert f"recipes.quick with animals: {folder}/w.safetensors: " in told
+    assert "of the network's" in told and "are missing or of another shape or kind" in told
+    save_file(base.build({"kind": "compact"}, 2, 0)[0].body.state_dict(), folder / "w.safetensors")
+    check()
 
 
 def test_a_published_file_that_is_not_there_yet_is_named_with_its_address(folder, check):

@@ -79,12 +79,16 @@ def _networks(plan: Plan, problems: Problems) -> None:
         definition = plan.config["recipes"][recipe]
         if plan.maker(recipe) == ADOPTED or not _is_doubtful(definition):
             continue
-        shape = resources.shape(plan, dataset)
-        key = io.canonical_json([*(definition[name] for name in ("network", "weights", "upscale")), shape])
+        shape, weights = resources.shape(plan, dataset), [Path(path) for path in plan.weights(recipe)]
+        if not all(path.is_file() for path in weights):  # which is told elsewhere
+            continue
+        key = io.canonical_json(
+            [*(definition[name] for name in ("network", "weights", "upscale")), plan.weights(recipe), shape]
+        )
         if key not in tried:
             tried[key] = None
             try:
-                _try_network(definition, shape)
+                _try_network(definition, *weights, shape=shape)
             except UserError as error:
                 tried[key] = error
         with _noted(problems, f"{named(f'recipes.{recipe}', plan.config.origins)} with {dataset}: "):
@@ -94,23 +98,27 @@ def _networks(plan: Plan, problems: Problems) -> None:
 
 def _is_doubtful(recipe: dict[str, Any]) -> bool:
     """Whether a recipe's network is worth the seconds that building it takes."""
-    return recipe["network"]["kind"] == "timm" or recipe["weights"] == "packaged" or bool(recipe["upscale"])
+    return recipe["network"]["kind"] == "timm" or recipe["weights"] in ("packaged", "file") or bool(recipe["upscale"])
 
 
-def _try_network(recipe: dict[str, Any], shape: tuple[int, int] | None) -> None:
-    """Build a network, where nothing is computed, for images of this size; a UserError where it cannot be."""
+def _try_network(recipe: dict[str, Any], file: Path | None = None, *, shape: tuple[int, int] | None) -> None:
+    """Build a network, where nothing is computed, for images of this size; a UserError where it cannot be.
+
+    Weights that are on this machine, those of a package or a ``file``, are read.
+    """
     import torch
 
     from .networks import base
 
-    options, packaged = recipe["network"], recipe["weights"] == "packaged"
+    options = recipe["network"]
+    weights = recipe["weights"] if recipe["weights"] in ("packaged", "file") else "none"
 
     def built(device: str) -> base.Classifier:
         with torch.device(device):
-            return base.build(options, 2, 0, "packaged" if packaged else "none", upscale=recipe["upscale"])[0]
+            return base.build(options, 2, 0, weights, file, upscale=recipe["upscale"])[0]
 
     try:
-        network = built("cpu" if packaged else "meta")
+        network = built("meta" if weights == "none" else "cpu")
     except (NotImplementedError, RuntimeError):  # some networks ask for a value while they are built
         network = built("cpu")
     if options["kind"] == "timm" and recipe["weights"] == "pretrained":

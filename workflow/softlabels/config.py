@@ -224,7 +224,7 @@ def _text(value: Any) -> str:
 TYPES = {"object": "keys with values", "array": "a list [...]", "string": "text", "integer": "a whole number",
          "number": "a finite number", "boolean": "true or false", "null": "null"}  # fmt: skip
 LIMITS = {
-    "pattern": "text of the form {limit}", "minLength": "some text", "minimum": "at least {limit}",
+    "pattern": "text of the form {limit}", "minLength": "some text", "maxLength": "at most {limit} characters", "minimum": "at least {limit}",
     "maximum": "at most {limit}", "exclusiveMinimum": "more than {limit}", "exclusiveMaximum": "less than {limit}",
     "minItems": "{limit} entries or more", "maxItems": "{limit} entries or fewer", "uniqueItems": "no entry twice",
     "minProperties": "at least {limit} entries",

@@ -274,7 +274,7 @@ STUDY = {
     "points": _key("In place of `vary`, the combinations themselves, each a mapping of keys to values. Where each has "
         "a `name`, tables have one column with it in place of the keys.", [], type="array",
         items={"type": "object", "properties": {
-        "name": {"type": "string", "minLength": 1, "maxLength": 60,
+        "name": {"type": "string", "pattern": "^\\S(.*\\S)?$", "maxLength": 60,
         "description": "What tables call the point (required where another has one)."}}}),
     "limit": _key("How many trainings a study that varies something may ask for, without those that leave a "
         "fold out.", 1000, type="integer", minimum=1),

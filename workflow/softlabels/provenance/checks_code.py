@@ -203,7 +203,10 @@ def machines_are_alike(scope: Scope, study: str) -> Findings:
 def _hardware(job: Job) -> dict[str, Any]:
     machine = {key: job.manifest["machine"].get(key) for key in ("gpu", "driver", "cuda", "cudnn")}
     torch = {"torch": job.manifest["environment"]["packages"].get("torch")}
-    return machine | torch | (job.manifest["determinism"] or {})
+    settings = dict(job.manifest["determinism"] or {})
+    if settings.get("threads") == job.manifest["config"]["recipe"].get("threads"):
+        settings.pop("threads", None)  # as its recipe says, which a study may vary
+    return machine | torch | settings
 
 
 @each_job(TRAINED, ENCODED)

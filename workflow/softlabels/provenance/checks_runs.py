@@ -69,21 +69,30 @@ def _trained_on(scope: Scope, job: Job) -> str:
     hashes = {key: entry["sha256"] for key, entry in job.manifest["inputs"].items() if isinstance(entry, dict)}
     # A shuffle buffer runs over items in the order of the reference's classes.
     unused = {"labels"} if config["recipe"].get("shuffle_buffer") else {"labels", "reference"}
-    columns = ["item", "weight"] + ["hard"] * (config["recipe"]["class_weight"] != "none")
-    labels, _ = scope.results.table(job.file("inputs", "labels"), [*columns, "p"])
-    content = [io.vector(labels, name) for name in columns] + [io.matrix(labels, "p")]
+    labels, _ = scope.results.table(job.file("inputs", "labels"), ["item", "weight", "hard", "p"])
     part = scope.by_item(job.file("inputs", "split"), "split")
-    chosen = job.manifest["command"] == FITTED or config["recipe"]["select"] == "best_validation"
+    fitted, weighed = job.manifest["command"] == FITTED, config["recipe"]["class_weight"] != "none"
+    even = fitted and _classes_are_even(labels, part)  # then classes weigh what they weigh without weights
+    columns = ["item", "weight"] + ["hard"] * (weighed and not even)
+    content = [io.vector(labels, name) for name in columns] + [io.matrix(labels, "p")]
+    chosen = fitted or config["recipe"]["select"] == "best_validation"
     parts = ("train", "val") if chosen else ("train",)
     seen = np.array([part.get(item) in parts for item in content[0].tolist()], bool)
     digest = hashlib.sha256(b"".join(values[seen].tobytes() for values in content)).hexdigest()
-    if job.manifest["command"] == FITTED:
+    if fitted:
         # Of several lists of penalties the same one may be chosen, and the same features be computed by other ways.
-        free = ("penalties", "upscale", "threads", "device")
+        free = ("penalties", "upscale", "threads", "device") + ("class_weight",) * even
         config = config | {"recipe": {k: v for k, v in config["recipe"].items() if k not in free}}
         unused.add("split")  # the files of a published split differ in the seed alone, of which a head knows nothing
         digest += hashlib.sha256(repr(sorted(part.items())).encode()).hexdigest()
     return io.canonical_json([config, {k: sha256 for k, sha256 in hashes.items() if k not in unused}, digest])
+
+
+def _classes_are_even(labels: pa.Table, part: dict[int, str]) -> bool:
+    """Whether each class is the hard one of as many training items."""
+    learned = [part.get(item) == "train" for item in labels.column("item").to_pylist()]
+    counts = np.bincount(io.vector(labels, "hard")[learned], minlength=io.matrix(labels, "p").shape[1])
+    return bool((counts == counts[0]).all())
 
 
 def _fold_runs(config: dict[str, Any]) -> list[tuple[str, ...]]:
