@@ -8,7 +8,7 @@ from crowdkit.aggregation import MajorityVote
 from scipy.special import softmax
 
 from softlabels import io, keyed, registry
-from softlabels.contracts import write_predictions, write_reference, write_split
+from softlabels.contracts import read_labels, write_predictions, write_reference, write_split
 from softlabels.datasets import contract
 from softlabels.errors import UserError
 from softlabels.labels import average, evidence, label, majority
@@ -334,3 +334,54 @@ def test_a_label_that_needs_people_is_refused_where_nobody_is_known(tmp_path, mo
     with pytest.raises(UserError, match="majority needs to know who gave each vote"):
         make(tmp_path, inputs, "majority", "hard")
     make(tmp_path, write_people(tmp_path), "majority", "hard")
+
+
+# -- labels of some training items only --------------------------------------------------------------------------------
+
+
+def split_into(tmp_path, sizes):
+    path = tmp_path / "split.parquet"
+    write_split(path, np.repeat([0, 1, 2], sizes), None, {})
+    return path
+
+
+def some(inputs, items, draw="seed0", **options):
+    """The items that have a label where so many of the training part do."""
+    path = inputs["reference"].with_name("some.parquet")
+    told = {"aggregate": {"kind": "average"}, "form": "soft", "votes": "all", "ties": "lowest_index", "seed": 0}
+    label.run({"label": {**told, **options, "items": items}, "draw": draw}, inputs, {"labels": path})
+    return read_labels(path).item.tolist()
+
+
+def test_more_items_are_those_of_fewer_and_validation_keeps_its_labels(tmp_path):
+    counts = np.ones((60, 2), int)
+    counts[7] = 0  # a training item without a vote
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
+    contract.write_annotations(inputs["annotations"], contract.Votes.of_counts(counts), ["a", "b"])
+    write_reference(inputs["reference"], np.full((60, 2), 0.5), counts.sum(axis=1), ["a", "b"])
+    inputs["split"] = split_into(tmp_path, [40, 12, 8])
+    rest = [*range(40, 60)]
+    found = {n: some(inputs, n) for n in (1, 5, 20, 39)}
+    for n, item in found.items():
+        assert item[n:] == rest and all(k < 40 and k != 7 for k in item[:n])
+    assert all(set(found[a]) < set(found[b]) for a, b in [(1, 5), (5, 20), (20, 39)])
+    assert some(inputs, 5, draw="seed1") != found[5] and some(inputs, 5, seed=1) != found[5]
+    with pytest.raises(UserError, match="found 39 images of the training part with a label, expected 40 or more"):
+        some(inputs, 40)
+
+
+def test_an_exact_distribution_has_labels_of_some_items_too(tmp_path):
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
+    contract.write_annotations(inputs["annotations"], contract.NO_VOTES, ["a", "b"])
+    write_reference(inputs["reference"], np.full((10, 2), 0.5), None, ["a", "b"])
+    inputs["split"] = split_into(tmp_path, [8, 1, 1])
+    assert len(some(inputs, 3)) == 3 + 2
+
+
+def test_an_estimate_learns_from_the_items_with_a_label(tmp_path):
+    inputs = write_votes(tmp_path, np.ones((10, 2), int), ["a", "b"])
+    inputs["split"] = split_into(tmp_path, [8, 1, 1])
+    for fit_on, n in (("train", 3), ("all", 5)):
+        told = {"votes": "all", "seed": 0, "items": 3, "aggregate": {"fit_on": fit_on}}
+        found = evidence.read({"label": told, "draw": "seed0"}, inputs)
+        assert found.fit.sum() == n and (found.fit <= found.chosen).all()

@@ -20,8 +20,8 @@ ORDER = [
     "errors", "lacking", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "nvidia", "gpus",
     "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets", "labels",
     "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config",
-    "plan",
-    "resources", "provenance", "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
+    "plan", "resources", "provenance", "advise",
+    "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip
 ROOMS = ["datasets", "labels", "networks", "training", "heads", "evaluation", "cards", "studies", "provenance"]

@@ -181,6 +181,12 @@ def _explain(table: str, row: str, column: str, json_wanted: bool) -> None:
     _print(json.dumps(explained, indent=1, ensure_ascii=False) if json_wanted else render(explained))
 
 
+def _advise(study: str) -> None:
+    from .advise import page
+
+    _print(page(study))
+
+
 def _completion(shell: str) -> None:
     import argcomplete
 
@@ -271,6 +277,12 @@ FOR_PEOPLE = {
             _argument("row", help='words that tell the row, such as soft, "soft - hard", uniform'),
             _argument("column", help='words that tell the column, such as kl, "ACC std", metric=kl, "kl seed0"'),
             _argument("--json", dest="json_wanted", action="store_true", help="the same as JSON, with whole hashes"),
+        ]),
+    "advise": (
+        _advise, "say which label a finished study speaks for, and what it leaves open",
+        "Say which label a finished study speaks for and why, what is undecided and what would decide it, how many "
+        "votes are enough, and which images to read again, as Markdown.", [
+            _argument("study", help="a study's name, its folder, or one of its tables"),
         ]),
     "audit": (
         _function("provenance.audit:command"), "check that every number of a table still follows from its files",

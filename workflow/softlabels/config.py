@@ -18,10 +18,12 @@ import jsonschema
 import yaml
 
 from . import registry, schema, varied
+from .columns import heads
 from .commands import ADOPTED, FITTED, TRAINED, maker
 from .contracts import AT, TRUTH, Options, entry_name
 from .errors import UserError
 from .places import REPOSITORY
+from .studies import claims
 from .varied import Configuration
 
 _Checker = jsonschema.Draft202012Validator
@@ -115,6 +117,7 @@ def resolve(raw: dict[str, Any]) -> Configuration:
     if not problems:
         config = Configuration(config)
         problems = varied.expand(config, _wrong, _finish)
+        problems += [problem for name in config["studies"] for problem in _settle_claims(config, name)]
         problems += [varied.named(problem, config.origins) for problem in _inconsistent(config)]
     if problems:
         lines = "\n".join(f"  - {problem}" for problem in problems)
@@ -125,6 +128,32 @@ def resolve(raw: dict[str, Any]) -> Configuration:
     for label in config["labels"].values():
         _finish("labels", label)
     return config
+
+
+def _settle_claims(config: Configuration, name: str) -> list[str]:
+    """Put the statements of a study's claims in their place, and the table of verdicts in; problems."""
+    study, grid = config["studies"][name], config.grids[name]
+    if not study["claims"] or not grid:
+        return []
+    keys = list(grid[0].values)
+    called = {key: key for key in keys} | dict(zip(heads(keys), keys, strict=True))
+    if varied.NAMED in keys:
+        called[varied.NAME] = varied.NAMED
+    forms = {label: config["labels"][label]["form"] for label in study["labels"]}
+    blocks = [(*point.base, *point.values.values()) for point in grid]
+    place = f"studies.{name}.claims"
+    study["claims"], problems = claims.resolved(place, study["claims"], forms, metrics_of(study), blocks, called)
+    ran = {block: (point.dataset, point.split) for block, point in zip(blocks, grid, strict=True)}
+    for statement in study["claims"]:
+        if any(ran[a] != ran[b] for _, a, b in claims.pairs(statement, blocks, keys)):
+            problems.append(
+                f"{place}: {statement['name']}: compares points of different data sets or splits, expected the same "
+                f"test images for both. Vary something else, or remove the claim."
+            )
+    kinds = [table["kind"] for table in study["tables"]]
+    if "verdicts" not in kinds:
+        study["tables"].insert(1 + kinds.index("main") if "main" in kinds else 0, {"kind": "verdicts"})
+    return problems
 
 
 def _finish(section: str, definition: dict[str, Any]) -> None:
@@ -298,6 +327,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             shown = registry.entry("table", table["kind"]).get("metric")
             if shown and shown not in (metric["kind"] for metric in study["metrics"]):
                 yield f"studies.{name}.metrics: '{shown}' is missing; the table {table['kind']} needs it. Add it."
+        yield from _without_votes(config, name)
         for figure in study["figures"]:
             if chosen := figure.get("metrics"):
                 known = _numbers(config, name)
@@ -325,6 +355,11 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         aggregate = label["aggregate"]
         if "folds" not in aggregate:
             continue
+        if label["items"] is not None:
+            yield (
+                f"labels.{name}.items: found {label['items']} with the aggregate '{aggregate['kind']}', whose networks "
+                f"learn from all training images, expected null. Remove it, or take another aggregate."
+            )
         for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
             if aggregate[key] not in config[table]:
                 hint = _nearest(aggregate[key] or "", config[table], "defined")
@@ -380,6 +415,34 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         warmup, epochs = recipe["warmup_epochs"], recipe["epochs"]
         if warmup >= epochs:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
+
+
+def _without_votes(config: Configuration, name: str) -> Iterator[str]:
+    """Tables of budgets in a study that does not vary what they are about, or that has two of one kind."""
+    grid, place = config.grids[name], f"studies.{name}.tables"
+    kinds = [table["kind"] for table in config["studies"][name]["tables"]]
+    for kind in ("budget", "fixed_budget"):
+        if kinds.count(kind) > 1:
+            yield f"{place}: found {kinds.count(kind)} of the kind {kind}, expected one. Remove the others."
+    if "budget" in kinds and grid:
+        values = varied.values_of(grid).get("label.votes", [])
+        if len(values) < 3:
+            yield (
+                f"{place}: budget needs three numbers of votes or more, found {len(values)}. Add vary: {{label.votes: "
+                f"[1, 3, 10, all]}}, or remove the table."
+            )
+    if "fixed_budget" in kinds and grid:
+        costs = {
+            tuple(
+                (config["labels"][label]["items"], config["labels"][label]["votes"]) for label in point.labels.values()
+            )
+            for point in grid
+        }
+        if len(costs) < 2:
+            yield (
+                f"{place}: fixed_budget needs points with other label.items and label.votes, found one pair for all. "
+                f"Give points, such as {{name: 100 x 3, label.items: 100, label.votes: 3}}, or remove the table."
+            )
 
 
 def _numbers(config: Configuration, name: str) -> list[str]:
@@ -520,7 +583,7 @@ def _may_name_people(source: dict[str, Any]) -> bool:
 def draws(label: dict[str, Any]) -> bool:
     """Whether something in a label is drawn, anew for each seed."""
     aggregate = registry.entry("aggregate", label["aggregate"]["kind"])
-    return label["votes"] != "all" or bool(aggregate.get("draws", False))
+    return label["votes"] != "all" or label["items"] is not None or bool(aggregate.get("draws", False))
 
 
 def alike(config: Configuration, study: str) -> list[varied.Point]:

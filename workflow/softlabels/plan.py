@@ -159,12 +159,13 @@ class Plan:
         """Which label file a run reads: ``within`` and ``draw`` of its place. This is decided here and nowhere else.
 
         A file serves all seeds unless something in it is drawn; it is made for one split if it is estimated on the
-        training part, or from networks that were.
+        training part, or from networks that were, or if only some of the training items have a label.
         """
         if label not in self._draws:
             definition = self.config["labels"][label]
             aggregate = definition["aggregate"]
-            self._draws[label] = (config.draws(definition), aggregate.get("fit_on") == "train" or "folds" in aggregate)
+            of_split = aggregate.get("fit_on") == "train" or "folds" in aggregate or definition["items"] is not None
+            self._draws[label] = (config.draws(definition), of_split)
         drawn, fitted = self._draws[label]
         if fitted:
             return {"within": f"/{split}", "draw": f"seed{seed}"}
@@ -584,7 +585,8 @@ class Plan:
             **({"histories": curves} if (curves := self.with_histories(study)) else {}),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),
-            **({"heads": heads} if heads else {}), **({"alike": alike} if alike and len(grid["seeds"]) > 1 else {}),
+            **({"heads": heads} if heads else {}), **({"claims": grid["claims"]} if grid["claims"] else {}),
+            **({"alike": alike} if alike and len(grid["seeds"]) > 1 else {}),
         }  # fmt: skip
 
     def _figure(self, study: str, figure: str, block: str) -> dict[str, Any]:

@@ -139,6 +139,9 @@ LABEL = {
     "votes": _key("How many votes of each image the label is made of, drawn anew with each seed of a study; where "
         "annotators are known, the votes of so many people.",
         "all", neutral="all", anyOf=[{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["all"]}]),
+    "items": _key("How many images of the training part have a label at all, drawn anew with each seed of a study "
+        "(more are those of fewer, and others); validation images keep theirs. Null: all.",
+        None, neutral=None, type=["integer", "null"], minimum=1),
     "ties": _key("Which class wins a tie of votes; `drop` trains without such items. Ties are counted either way. Null "
         "is `lowest_index`, or `random` where votes are drawn.",
         None, enum=["lowest_index", "random", "drop", None]),
@@ -259,6 +262,27 @@ STUDY = {
     "figures": _key("Figures; null: `embedding` and `curves`; of a study that varies something `over` alone, of one "
         "whose points have names `points`.",
         None, anyOf=[{"type": "array", "items": {"registry": "figure"}, "uniqueItems": True}, {"type": "null"}]),
+    "claims": _key("Statements that the study is held against - names of ready ones, and claims of your own. Each "
+        "gets a verdict in the table `verdicts`, which is put in behind the main one.", [], neutral=[], type="array",
+        uniqueItems=True, items={"anyOf": [{"type": "string", "minLength": 1}, {"type": "object",
+        "additionalProperties": False, "required": ["contrast", "metric", "direction"], "properties": {
+        "name": _key("What the verdict calls it; null: `claim_1` and so on.", None, type=["string", "null"],
+            pattern="^[a-z0-9][a-z0-9_]*$", maxLength=60),
+        "contrast": _key("Two labels: the first compared with the second (`others`: with every other soft label).",
+            type="array", items={"type": "string"}, minItems=2, maxItems=2),
+        "metric": _key("Metric of the study.", type="string"),
+        "direction": _key("What the first label's metric is, compared with the second's.",
+            enum=["lower", "higher", "equal"]),
+        "margin": _key("Of `equal`, up to which difference two are equal (required); of the others, by how much.",
+            None, type=["number", "null"], minimum=0),
+        "at": _key("Values of varied keys, such as `{label.votes: 3}`, of the points that it is about; two such "
+            "mappings, one a label, compare points.", {}, anyOf=[{"type": "object"},
+            {"type": "array", "items": {"type": "object"}, "minItems": 2, "maxItems": 2}]),
+        "text": _key("Whether it was found on text, so that it is asked whether it carries over to images.", False,
+            type="boolean"),
+        "population": _key("What it was found on.", "", type="string"),
+        "source": _key("Where it was published.", "", type="string"),
+        }}]}),
     "vary": _key("Values of keys of the study's data sets, splits, recipes or labels, such as `recipe.epochs: [5, 10]` "
         "(`source.votes` is short for `dataset.source.votes`): the study runs all combinations.", {}, type="object",
         additionalProperties={"type": "array", "minItems": 1, "uniqueItems": True}),

@@ -47,11 +47,13 @@ class Evidence:
     part: np.ndarray | None = None  # [N], the part of each item in the split that the label is made for
     # Mean probabilities, float64 [N, C], of the networks that did not learn from the item; None where not asked for.
     out_of_fold: np.ndarray | None = None
+    chosen: np.ndarray | None = None  # bool [N], the items that may have a label; None: all
 
     @property
     def fit(self) -> np.ndarray:
         """The items that an estimate may learn from, bool ``[N]``: those of the training part, or all."""
-        return np.ones(self.n_items, bool) if self.part is None else self.part == "train"
+        found = np.ones(self.n_items, bool) if self.part is None else self.part == "train"
+        return found if self.chosen is None else found & self.chosen
 
     @cached_property
     def votes(self) -> Votes | None:
@@ -117,6 +119,13 @@ class LabelTable:
     weight: np.ndarray  # weight in the loss, float32 [K]
     metadata: dict[str, Any]  # JSON values; ``ties`` is the rule and the number of items with a tied top
 
+    def of(self, chosen: np.ndarray) -> LabelTable:
+        """The rows of some items, bool ``[N]``."""
+        kept = chosen[self.item]
+        rows = (None if column is None else column[kept] for column in
+                (self.item, self.p, self.hard, self.votes, self.weight))  # fmt: skip
+        return LabelTable(*rows, self.metadata)
+
 
 def read(config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Evidence:
     """The votes that a label is made of where there are any, else the exact distribution.
@@ -141,11 +150,31 @@ def read(config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Evidence:
         if evidence.annotations is None:
             raise UserError(f"label: votes is {n}, but this data set has no votes to draw from. Set votes: all.")
         evidence.kept = _drawn(inputs, n, (options["seed"], *evidence.seed))
-    if "split" in inputs:
-        evidence.part = read_split(inputs["split"]).part
+    part = read_split(inputs["split"]).part if "split" in inputs else None
+    if options.get("aggregate", {}).get("fit_on") != "all":  # whose split, if any, says which items have a label
+        evidence.part = part
     if "predictions" in inputs:
         evidence.out_of_fold = predicted_out_of_fold(inputs["predictions"], n_items)
+    if (wanted := options.get("items")) is not None:
+        evidence.chosen = _chosen(evidence, part == "train", wanted, (options["seed"], *evidence.seed))
     return evidence
+
+
+def _chosen(evidence: Evidence, train: np.ndarray, wanted: int, key: tuple[int, ...]) -> np.ndarray:
+    """Which items may have a label, bool ``[N]``: ``wanted`` of the training items with votes, and all others.
+
+    Every item has one number of the key, and the smallest are taken: more items are those of fewer, and others.
+    """
+    there = np.flatnonzero(train & (evidence.score.sum(axis=1) > 0))
+    if len(there) < wanted:
+        raise UserError(
+            f"label: found {len(there)} images of the training part with a label, expected {wanted} or more to draw "
+            f"from. Lower items, or give the split a larger training part."
+        )
+    numbers = keyed.rng("items", *key).random(evidence.n_items)
+    chosen = ~train
+    chosen[there[np.argsort(numbers[there], kind="stable")[:wanted]]] = True
+    return chosen
 
 
 def _drawn(inputs: Mapping[str, Any], n: int, key: tuple[int, ...]) -> np.ndarray:

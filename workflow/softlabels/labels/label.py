@@ -19,14 +19,15 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
 
     Args:
         config: ``label`` with ``aggregate`` (``kind`` and its options), ``form`` (``soft``: the distribution,
-            ``hard``: its one-hot), ``votes`` (how many are drawn, or ``all``), ``ties`` and ``seed``; ``draw``, ``all``
-            or the seed of the runs that learn from it.
+            ``hard``: its one-hot), ``votes`` (how many are drawn, or ``all``), ``items`` (how many training items have
+            a label, or None), ``ties`` and ``seed``; ``draw``, ``all`` or the seed of the runs that learn from it.
         inputs: ``annotations``, ``reference``; ``items`` where votes are drawn; ``split`` where the label is made for
-            one; ``predictions`` of the networks, a fold each, where the label needs them.
+            one (as where ``items`` is not None); ``predictions`` of the networks, a fold each, where it needs them.
         outputs: ``labels``.
 
     Raises:
-        UserError: more votes are asked for than an item has, votes or annotators where there are none.
+        UserError: more votes are asked for than an item has, votes or annotators where there are none, more items
+            than the training part has.
     """
     options = config["label"]
     evidence = evidence_files.read(config, inputs)
@@ -38,6 +39,8 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
         )
     labels = registry.load("aggregate", options["aggregate"]["kind"])(evidence, {**options, **options["aggregate"]})
     _require_labels(options["aggregate"]["kind"], labels, len(evidence.classes))
+    if evidence.chosen is not None:
+        labels = labels.of(evidence.chosen)
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
     votes = np.zeros(len(labels.item), int) if labels.votes is None else labels.votes

@@ -21,7 +21,7 @@ from . import recompute
 from .findings import Findings, Scope, differs, each, each_study, fail, unknown
 
 STATISTICS = ("mean", "std", "low", "high", "p", "half", "half_5", "half_10", "half_20")
-DIFFERENCES = ("difference", "best", *recompute.INTERVALS, *recompute.BOOTSTRAPS)  # kinds of rows
+DIFFERENCES = ("difference", "best", "best point", *recompute.INTERVALS, *recompute.BOOTSTRAPS)  # kinds of rows
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
 
 
@@ -70,6 +70,9 @@ def decimals_are_printed(scope: Scope, study: str) -> Findings:
     words = {row[name] or "" for row in rows for name in ledger_view.varied(cells)}
     headings = scope.results.table(of_study(study, "cells"), [])[1]["headings"]  # which tell options
     words |= {about["heading"] for about in headings.values()}
+    claims = scope.results.study_config(study).get("claims", [])
+    words |= {f"{statement['margin']:g}" for statement in claims if statement["margin"]}
+    words |= {str(value) for statement in claims for at in statement["at"] for value in at.values()}
     printed |= {number for text in words for number in DECIMAL.findall(text)}
     for output, start in (("table_md", "|"), ("table_tex", None)):
         path = of_study(study, output)
@@ -86,7 +89,8 @@ def decimals_are_printed(scope: Scope, study: str) -> Findings:
 def texts_are_rounded(scope: Scope, study: str) -> Findings:
     """A02: each printed text of the ledger is its value, rounded."""
     for key, row in _rows(scope.results.cells(study)):
-        signed = row["kind"] in DIFFERENCES and row["statistic"] in ("mean", "low", "high")
+        of_two = row["kind"] in DIFFERENCES or row["kind"].startswith("verdict ")
+        signed = of_two and row["statistic"] in ("mean", "low", "high")
         expected = repr(_rounded(row["value"], row["decimals"], signed))
         yield from differs(f"{of_study(study, 'cells')} {_name(key)}", repr(row["printed"]), expected)
 
@@ -158,6 +162,7 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     def terms_of(run: str) -> dict[str, Terms]:
         return {key: results.terms(path) for key, path in term_files[run].items()}
 
+    config = {**config, "votes": {name: _votes(scope, name, of) for name, of in config["datasets"].items()}}
     expected = recompute.ledger(config, runs, terms_of, draws, curves)
     path = of_study(study, "cells")
     cells, facts = results.ledger(study)
@@ -170,6 +175,8 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     for key in sorted(expected.keys() | rows.keys(), key=_name):
         if key not in rows:
             yield fail(f"{path} {_name(key)}", "no row", expected[key].value)
+        elif key[-3].startswith("votes for") and key[-1] != "mean":  # of a bootstrap, too
+            yield from _votes_needed(f"{path} {_name(key)}", key, rows)
         elif key[-3] in recompute.BOOTSTRAPS:
             yield from _bootstrap(f"{path} {_name(key)}", key, rows)
         elif key not in expected:
@@ -180,6 +187,21 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
             mean = expected.get((*key[:-1], "mean"), expected[key]).value
             of = histories if key[-4].startswith(ledger_view.EPOCH) else files
             yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, of, more, mean)
+
+
+def _votes(scope: Scope, dataset: str, about: Mapping[str, Any]) -> float | None:
+    """How many votes an item of a data set has on average: by its reference, else as its source says."""
+    table, _ = scope.results.table(places.path("data", "reference", dataset=dataset), ["votes"])
+    votes = [n for n in table.column("votes").to_pylist() if n is not None]
+    told = about["description"]["source"].get("votes")
+    return sum(votes) / len(votes) if votes else float(told) if isinstance(told, int) else None
+
+
+def _votes_needed(place: str, key: tuple, rows: Mapping[tuple, Mapping[str, Any]]) -> Findings:
+    """What can be said of the interval of a number of votes: it has two ends, in their order."""
+    low, high = (rows.get((*key[:-1], end), {}).get("value", math.nan) for end in ("low", "high"))
+    if not low <= high:
+        yield fail(place, [low, high], "low and high, in this order")
 
 
 def _names(run: str, pattern: str = places.RUN) -> dict[str, str]:

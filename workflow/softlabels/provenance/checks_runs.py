@@ -449,7 +449,14 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
         for row in np.flatnonzero(tied):
             draw = keyed.rng("ties", options["seed"], int(items[row]), *seed)
             hard[row] = draw.choice(np.flatnonzero(top[row]))
-    labelled = np.flatnonzero((total > 0) & ~(tied & (options["ties"] == "drop")))
+    there = total > 0
+    if (wanted := options.get("items")) is not None:  # so many images of the training part have a label
+        split, _ = scope.results.table(job.file("inputs", "split"), ["item", "split"])
+        part = dict(zip(split.column("item").to_pylist(), split.column("split").to_pylist(), strict=True))
+        numbers = keyed.rng("items", *key).random(len(items))
+        trained = [row for row in np.flatnonzero(there) if part.get(int(items[row])) == "train"]
+        there[sorted(trained, key=lambda row: numbers[items[row]])[wanted:]] = False
+    labelled = np.flatnonzero(there & ~(tied & (options["ties"] == "drop")))
     labelled = labelled[np.argsort(items[labelled])]
     item = io.vector(table, "item")
     if not np.array_equal(item, items[labelled]):

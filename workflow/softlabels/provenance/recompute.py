@@ -15,8 +15,9 @@ import numpy as np
 
 from ..contracts import STANDARD, Scores, Terms, file_of
 from ..studies import paper
+from ..studies.claims import pairs
 from ..studies.ledger_view import MAIN, OWN, PROJECTED, SCALED, epoch_of
-from . import recompute_intervals
+from . import recompute_budgets, recompute_intervals
 from .recompute_intervals import mean_and_std
 
 
@@ -102,7 +103,7 @@ def ledger(
     statistic.
 
     Args:
-        config: ``config.json`` of the study.
+        config: ``config.json`` of the study, and ``votes``, how many an item of each data set has on average.
         runs: the scores of each run.
         terms: gives the terms of a run by set of metrics.
         references: the reference rows of each draw of a split.
@@ -149,6 +150,123 @@ def ledger(
             if metric in metrics:
                 key = (*_part(config, point, 1, "label."), label, metric, "paper", None)
                 numbers |= {(*key, "mean"): Number(pair[0], paper.SPLITS), (*key, "std"): Number(pair[1], paper.SPLITS)}
+    numbers |= _curves(config, grid, runs, terms)
+    numbers |= _spent(config, grid, runs, terms)
+    numbers |= _claims(config, grid, runs, terms)
+    return numbers
+
+
+def _side(config: Config, point: Point, label: str, runs: Runs, terms: Callable) -> dict[str, tuple]:
+    """Scores and terms of the runs of a label at a point."""
+    return {name: (runs[name], terms(name)) for name in run_names(config, point, label)}
+
+
+def _compare(ours: Mapping, theirs: Mapping, metric: str, level: float) -> dict[str, float]:
+    """The difference of two sides in a metric, with its interval if it has one; nothing where it is not defined."""
+    sides = {"ours": ours, "theirs": theirs}
+    differences = _pairs(sides, "ours", "theirs", metric)
+    return _difference(differences, _items(sides, ("ours", "theirs"), metric), level) if differences else {}
+
+
+def _table(config: Config, kind: str) -> Mapping[str, Any] | None:
+    return next((table for table in config["tables"] if table["kind"] == kind), None)
+
+
+def _curves(config: Config, grid: list[Point], runs: Runs, terms: Callable) -> dict[tuple, Number]:
+    """What votes gain each label, and how many it needs."""
+    numbers: dict[tuple, Number] = {}
+    if (table := _table(config, "budget")) is None:
+        return numbers
+    place = 3 + list(config["varied"]).index("label.votes")
+    curves: dict[tuple, dict[float, Point]] = {}
+    for point in grid:
+        votes = recompute_budgets.votes_of(point.block[place], config["votes"][point.ran[0]])
+        if votes is not None:
+            of_curve = curves.setdefault((*point.block[:place], None, *point.block[place + 1 :]), {})
+            of_curve.setdefault(votes, point)
+    for (block, found), label in ((curve, label) for curve in curves.items() for label in grid[0].labels):
+        votes = sorted(found)
+        sides = [_side(config, found[n], label, runs, terms) for n in votes]
+        sources = tuple(name for side in sides for name in side)
+        for metric in recompute_budgets.metrics_of(config, table):
+            better, n = config["metric_facts"][metric]["better"], len(config["seeds"])
+            told = {"gain of votes": _compare(sides[-1], sides[0], metric, config["level"]),
+                    "last step of votes": _compare(sides[-1], sides[-2], metric, config["level"])}  # fmt: skip
+            for kind, of in told.items():
+                if "low" not in of:
+                    continue
+                ends = {name: of[name] for name in ("mean", "low", "high")}
+                numbers |= _numbers((*block, label, metric, kind, None), ends, n, sources)
+            gain = told["gain of votes"]
+            if "low" in gain and (gain["low"] > 0 if better == "higher" else gain["high"] < 0):
+                means = [math.fsum(file_of(scores, metric).value(metric) for scores, _ in side.values()) / n
+                         for side in sides]  # fmt: skip
+                for share in recompute_budgets.SHARES:
+                    value = recompute_budgets.reached(votes, means, better, share)
+                    key = (*block, label, metric, f"votes for {100 * share:g}% of the gain", None)
+                    numbers |= _numbers(key, {"mean": value}, n, sources)
+    return numbers
+
+
+def _spent(config: Config, grid: list[Point], runs: Runs, terms: Callable) -> dict[tuple, Number]:
+    """What labels cost, and the best point of each against the others."""
+    numbers: dict[tuple, Number] = {}
+    if (table := _table(config, "fixed_budget")) is None:
+        return numbers
+    for base, label in dict.fromkeys((point.block[:3], label) for point in grid for label in point.labels):
+        own = [point for point in grid if point.block[:3] == base]
+        for point in own:
+            definition = config["labels"][point.labels[label]]
+            votes = recompute_budgets.votes_of(definition.get("votes", "all"), config["votes"][point.ran[0]])
+            names = run_names(config, point, label)
+            train, val = (math.fsum(runs[name][STANDARD].values[part, "all", "none", "n_items"] for name in names)
+                          / len(names) for part in ("train", "val"))  # fmt: skip
+            for name, items in (("cost", definition.get("items") or train), ("cost of validation", val)):
+                if votes is not None:
+                    cost = items * (votes * table["price_vote"] + table["price_image"])
+                    numbers[*point.block, label, name, "cost", None, "mean"] = Number(cost, len(names), tuple(names))
+        sides = {point.block: _side(config, point, label, runs, terms) for point in own}
+        for metric in recompute_budgets.metrics_of(config, table):
+            numbers |= _best_point(config, label, metric, sides)
+    return numbers
+
+
+def _best_point(config: Config, label: str, metric: str, sides: Mapping[tuple, Mapping]) -> dict[tuple, Number]:
+    numbers: dict[tuple, Number] = {}
+    values = {at: [file_of(scores, metric).value(metric) for scores, _ in of.values()] for at, of in sides.items()}
+    if any(None in of for of in values.values()) or len(values) < 2:
+        return numbers
+    sign = {"higher": 1, "lower": -1}[config["metric_facts"][metric]["better"]]
+    best = max(values, key=lambda at: sign * math.fsum(values[at]))
+    found = {at: _compare(sides[best], sides[at], metric, config["level"]) for at in sides if at != best}
+    adjusted = recompute_intervals.holm([of.get("p") for of in found.values()])
+    for (at, of), p in zip(found.items(), adjusted, strict=True):
+        told = {name: of[name] for name in ("mean", "low", "high") if name in of} | ({} if p is None else {"p": p})
+        key = (*best, label, metric, "best point", ", ".join(filter(None, at[3:])))
+        numbers |= _numbers(key, told, len(config["seeds"]), (*sides[best], *sides[at]))
+    return numbers
+
+
+def _claims(config: Config, grid: list[Point], runs: Runs, terms: Callable) -> dict[tuple, Number]:
+    """The difference of each statement of the study's claims, and Holm's p over all."""
+    at = {point.block: point for point in grid}
+    told = []
+    for statement in config.get("claims", ()):
+        metric, (first, second) = statement["metric"], statement["contrast"]
+        for block, *both in pairs(statement, [*at], config.get("varied", ())):
+            sides = {k: _side(config, at[of], label, runs, terms)
+                     for k, of, label in zip("ab", both, (first, second), strict=True)}  # fmt: skip
+            differences = _pairs(sides, *"ab", metric)
+            if differences is None:
+                continue
+            items = _items(sides, ("a", "b"), metric)
+            ends, p = recompute_budgets.judged(items, statement, config["level"]) if items else ({}, None)
+            found = {"mean": mean_and_std(differences, 1)[0], **ends}
+            key = (*block, first, metric, f"verdict {statement['name']}", second)
+            told.append((key, found, p, (*sides["a"], *sides["b"])))
+    numbers: dict[tuple, Number] = {}
+    for (key, found, _, sources), p in zip(told, recompute_intervals.holm([of[2] for of in told]), strict=True):
+        numbers |= _numbers(key, found | ({} if p is None else {"p": p}), len(config["seeds"]), sources)
     return numbers
 
 

@@ -153,6 +153,16 @@ def sample(sides: Sequence[Side], names: Sequence[str]) -> intervals.Sample:
     return intervals.sample(values, clusters)
 
 
+def joined(sides: Sequence[Side], name: str) -> intervals.Sample:
+    """Terms of one number, a column a side: all are of the same test parts."""
+    values, clusters = [], []
+    for seed in range(len(sides[0].terms)):
+        files = [side.of_items(name)[seed] for side in sides]
+        values.append(np.stack([file.values[name] for file in files], axis=1))
+        clusters.append(files[0].cluster)
+    return intervals.sample(values, clusters)
+
+
 def _others(ours: Side, theirs: Side, names: list[str], level: float) -> Iterator[tuple[str, Mapping[str, Statistics]]]:
     """For each of some metrics the intervals that are noted, by method."""
     if not names:

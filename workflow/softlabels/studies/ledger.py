@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from .. import io, places
 from ..contracts import (
+    ALL,
     AT,
     COUNTED,
     COUNTS,
@@ -33,7 +34,7 @@ from ..errors import UserError
 from ..evaluation import plateau
 from ..evaluation.intervals import holm
 from ..evaluation.statistics import summary
-from . import comparisons, paper
+from . import budgets, claims, comparisons, paper, verdicts
 from .comparisons import Side
 from .ledger_view import (
     MAIN,
@@ -53,7 +54,7 @@ NAMES = {"runs": places.RUN, "references": places.SPLIT, "data": "{dataset}"}  #
 FACTS = ("n_items", "n_classes_present", "ties", "tie_credit_acc")
 DECIMALS = 4  # as in the paper's Table 1, of what says nothing else
 TABLE_1 = "from the paper's Table 1"
-SIGNED = ("difference", "best", *comparisons.OTHERS)  # kinds of rows that are differences
+SIGNED = ("difference", "best", *comparisons.OTHERS, budgets.BEST)  # kinds of rows that are differences
 
 
 class Point(NamedTuple):
@@ -177,6 +178,10 @@ def printed(value: float, decimals: int, signed: bool = False) -> str:
     return f"{value:{'+' if signed else ''}.{decimals}f}"
 
 
+def _signed(kind: str) -> bool:
+    return kind in SIGNED or kind.startswith(f"{verdicts.KIND} ")
+
+
 def _published(config: Config, point: Point, label: str) -> Mapping[str, tuple[float, float]]:
     """The paper's (mean, std) by metric, for a label on a data set that plays one of its two."""
     return paper.numbers(config["datasets"][point.names[0]]["paper"], config["labels"][point.labels[label]])
@@ -208,7 +213,7 @@ def _rows(
             **dict(zip(OF_BLOCK, (label, metric, kind), strict=False)),
             "statistic": statistic,
             "value": value,
-            "printed": printed(value, decimals, signed=kind in SIGNED and statistic in ("mean", "low", "high")),
+            "printed": printed(value, decimals, signed=_signed(kind) and statistic in ("mean", "low", "high")),
             "decimals": decimals,
             "aggregation": aggregation,
             "n": n,
@@ -455,6 +460,105 @@ def _point(
                 yield from _over_seeds(config, point.block, row, metric, "reference", of[label], scaling)
 
 
+def _sides(point: Point, label: str, config: Config, runs: Evaluations, terms: Evaluations) -> tuple[Evaluations, Side]:
+    """The scores of a label's runs at a point, and these with the terms, which are read now."""
+    names = point.runs(label, config["seeds"])
+    scored, read = {name: runs[name] for name in names}, {name: terms[name] for name in names}
+    read = {name: {key: file._replace(content=read_terms(file.content)) for key, file in sets.items()}
+            for name, sets in read.items()}  # fmt: skip
+    return scored, _side(scored, read)
+
+
+def _holders(scored: Iterable[Evaluations], terms: Evaluations, metric: str) -> dict[str, Any]:
+    """What a row of several labels or points comes from: the files of scores and of terms that hold a metric."""
+    sources = {name: file for of in scored for name, file in _holding(of, metric).items()}
+    return {"sources": sources, "terms": [file_of(terms[name], metric) for name in sources]}
+
+
+def _verdicts(config: Config, runs: Evaluations, terms: Evaluations) -> Iterator[dict[str, Any]]:
+    """Each statement of the study's claims wherever it applies, with Holm's p over all of them."""
+    of_block = {point.block: point for point in points(config)}
+    told = []
+    for statement in config.get("claims", ()):
+        for block, *both in claims.pairs(statement, [*of_block], config.get("varied", ())):
+            first, second = (
+                _sides(of_block[at], label, config, runs, terms)
+                for at, label in zip(both, statement["contrast"], strict=True)
+            )
+            statistics, p = verdicts.judged(first[1], second[1], statement, config["level"])
+            if statistics:
+                told.append(
+                    (statement, block, statistics, p, _holders((first[0], second[0]), terms, statement["metric"]))
+                )
+    adjusted = holm([p for _, _, _, p, _ in told]).tolist()
+    tested = sum(map(math.isfinite, adjusted))
+    for (statement, block, statistics, _, held), p in zip(told, adjusted, strict=True):
+        if math.isfinite(p):
+            statistics["p"] = (p, f"Holm's p of {tested} statements, {comparisons.PRINTED}")
+        more = {"level": verdicts.level_of(statement, config["level"])} if "low" in statistics else {}
+        more |= {"interval": comparisons.PRINTED, "versus": statement["contrast"][1], **held}
+        key = (*block, statement["contrast"][0], statement["metric"], verdicts.kind_of(statement))
+        yield from _rows(config, key, statistics, len(config["seeds"]), **more)
+
+
+def _needed(config: Config, own: list[Point], runs: Evaluations, terms: Evaluations) -> Iterator[dict[str, Any]]:
+    """How many votes an image are enough for each label and metric, over the points that differ in nothing else."""
+    table = budgets.table_of(config["tables"], "budget")
+    if table is None:
+        return
+    place = len(PLACE) + config["varied"].index(budgets.VOTES)
+    curves: dict[Block, dict[Point, float | None]] = {}
+    for point in own:
+        mean = config["votes"][point.names[0]]
+        of_curve = curves.setdefault((*point.block[:place], None, *point.block[place + 1 :]), {})
+        of_curve[point.block] = budgets.number_of(point.block[place], mean)
+    at = {point.block: point for point in own}
+    for block, votes in curves.items():
+        numbers, blocks = zip(*budgets.ascending(votes), strict=True)
+        for label in at[blocks[0]].labels:
+            scored, sides = zip(*(_sides(at[b], label, config, runs, terms) for b in blocks), strict=True)
+            for metric in budgets.metrics_of(config, table):
+                held = _holders(scored, terms, metric)
+                better = config["headings"][metric]["better"]
+                for kind, statistics in budgets.needed(numbers, sides, metric, better, config["level"]):
+                    interval = comparisons.OTHERS[-1] if kind.startswith("votes") else comparisons.PRINTED
+                    more = {"interval": interval, **held, **({"decimals": 1} if kind.startswith("votes") else {})}
+                    yield from _rows(config, (*block, label, metric, kind), statistics, len(config["seeds"]), **more)
+
+
+def _spent(config: Config, own: list[Point], runs: Evaluations, terms: Evaluations) -> Iterator[dict[str, Any]]:
+    """What the labels of each point cost, and which point is the best, for each label and metric."""
+    table = budgets.table_of(config["tables"], "fixed_budget")
+    if table is None:
+        return
+    groups: dict[tuple, list[Point]] = {}
+    for point in own:
+        groups.setdefault(point.block[: len(PLACE)], []).append(point)
+    for group, label in ((of, label) for of in groups.values() for label in of[0].labels):
+        scored, sides = {}, {}
+        for point in group:
+            scored[point.block], sides[point.block] = _sides(point, label, config, runs, terms)
+            files = {name: sets[STANDARD] for name, sets in scored[point.block].items()}
+            definition = config["labels"][point.labels[label]]
+            votes = budgets.number_of(str(definition.get("votes", "all")), config["votes"][point.names[0]])
+            train, val = (
+                math.fsum(file.content.get(part, ALL, "none", "n_items") for file in files.values()) / len(files)
+                for part in ("train", "val")
+            )
+            for name, items in ((budgets.COST, definition.get("items") or train), (budgets.OF_VALIDATION, val)):
+                cost = {} if votes is None else {"mean": (budgets.spent(items, votes, table), "images x votes")}
+                key = (*point.block, label, name, "cost")
+                yield from _rows(config, key, cost, len(files), sources=files, decimals=0)
+        for metric in budgets.metrics_of(config, table):
+            found = budgets.best(sides, metric, config["headings"][metric]["better"], config["level"])
+            first, others = found or (None, {})
+            for other, statistics in others.items():
+                more = {"versus": budgets.name_of(other), "interval": comparisons.PRINTED}
+                more |= _holders((scored[first], scored[other]), terms, metric)
+                key = (*first, label, metric, budgets.BEST)
+                yield from _rows(config, key, statistics, len(config["seeds"]), **more)
+
+
 def build(
     config: Config, runs: Evaluations, terms: Evaluations, references: Evaluations,
     histories: Mapping[str, Evaluation],
@@ -462,7 +566,8 @@ def build(
     """The ledger of a study.
 
     Args:
-        config: the resolved study, and ``headings``: what the tables tell of each metric.
+        config: the resolved study, and ``headings``, what the tables tell of each metric, and ``votes``, how many an
+            item of each data set has on average (None: not known).
         runs: the scores of every run, by its name (``Point.runs``) and set of metrics.
         terms: the files of the terms behind these.
         references: the reference rows of every data set, split and seed, by name (``Point.draws``) and set of metrics.
@@ -481,6 +586,9 @@ def build(
         for block, point in {point.depends(config, *OF_DRAWS, on=2): point for point in own}.items():
             rows += _references(config, block, {name: references[name] for name in point.draws(config["seeds"])})
         rows += _paper(config, own)
+        rows += _needed(config, own, runs, terms)
+        rows += _spent(config, own, runs, terms)
+    rows += _verdicts(config, runs, terms)
     varied = [pa.field(key, pa.string()) for key in config.get("varied", ())]
     fields = list(SCHEMA)
     return pa.Table.from_pylist(rows, schema=pa.schema([*fields[: len(PLACE)], *varied, *fields[len(PLACE) :]]))

@@ -27,7 +27,8 @@ VALUES = ("mean", "std", "low", "high", "p", "half", *(f"half_{n}" for n in PROJ
 NUMBERS = ("mean", "std", "n", "ddof", "low", "high", "interval", "level", *VALUES[4:], "oracle")
 Block = tuple[str | None, ...]  # PLACE and values; null where a number does not depend on one
 # The ledger's file. kind: measured, difference, confidence, best, reference or paper, or what else was found of a
-# difference (other intervals, McNemar's test); statistic: one of VALUES
+# difference (other intervals, McNemar's test), of votes and their cost (studies/budgets.py), or of a claim
+# (studies/verdicts.py); statistic: one of VALUES
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in (*PLACE, *OF_BLOCK, "statistic")),

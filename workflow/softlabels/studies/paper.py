@@ -51,7 +51,11 @@ def role(label: Mapping[str, Any]) -> str | None:
 
     Hard is the one-hot majority vote, soft the average of the votes: of all votes, and shown as it is.
     """
-    if label.get("votes", "all") != "all" or label.get("delivery", {"kind": "expected"}) != {"kind": "expected"}:
+    if (
+        label.get("votes", "all") != "all"
+        or label.get("items") is not None
+        or label.get("delivery", {"kind": "expected"}) != {"kind": "expected"}
+    ):
         return None
     return {("majority", "hard"): "hard", ("average", "soft"): "soft"}.get((label["aggregate"]["kind"], label["form"]))
 

@@ -12,7 +12,7 @@ from ..contracts import STANDARD, Reference, read_absent, read_reference, read_r
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
-from . import items, ledger, ledger_view, paper
+from . import budgets, items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
 SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
@@ -30,7 +30,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
             and ``points`` (of each ``base`` and ``names``: data set, split and recipe as the study names them and as
             they ran; ``labels``: the label that ran, by its base; ``values`` of the keys, as text); ``elsewhere``, the
             recipes whose networks were trained elsewhere, if there are any; ``heads``, those that fit linear heads;
-            ``alike``, those of them whose seeds are all the same run, by split; ``histories``, those whose runs have a
+            ``alike``, those of them whose seeds are all the same run, by split; ``claims``, statements that are judged
+            (see :mod:`.claims`), if there are any; ``histories``, those whose runs have a
             history, if a table needs these.
         inputs: lists ``scores`` and ``terms`` (a file a run and set of metrics), ``predictions`` (a file a run),
             ``references`` (a file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a
@@ -55,7 +56,11 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     ]
     histories = ledger.histories(inputs.get("histories", []), curved)
     facts = study_facts(config, runs, reference, _absent(inputs["references"]), predictions)
-    cells = ledger.build({**config, "headings": facts["headings"]}, runs, terms, references, histories)
+    votes = {name: _votes(about["description"], reference[name]) for name, about in config["datasets"].items()}
+    if budgets.table_of(config["tables"], "budget"):
+        facts["datasets"] = {name: {**of, "votes": votes[name]} for name, of in facts["datasets"].items()}
+    of_ledger = {**config, "headings": facts["headings"], "votes": votes}
+    cells = ledger.build(of_ledger, runs, terms, references, histories)
     columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
 
@@ -64,6 +69,15 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     for output, text_of in ledger_view.TEXTS.items():
         io.write_text(outputs[output], text_of(cells))
     io.write_json(outputs["config"], config)
+
+
+def _votes(description: Mapping[str, Any], reference: Path) -> float | None:
+    """How many votes an item has on average: those of the reference, else those that the source says."""
+    votes = read_reference(reference).votes
+    if votes is not None:
+        return float(votes.mean())
+    told = description["source"].get("votes")
+    return float(told) if isinstance(told, int) else None
 
 
 def _absent(files: list[Path]) -> dict[str, list[str]]:
@@ -127,7 +141,7 @@ def study_facts(
         "fixed_splits": [
             name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
         ],
-        **({"alike": config["alike"]} if config.get("alike") else {}),
+        **{key: config[key] for key in ("alike", "claims") if config.get(key)},
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
 

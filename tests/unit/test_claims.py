@@ -1,0 +1,240 @@
+"""Claims: which there are, what is refused before training, their statistics by hand, verdicts by a table of cases."""
+
+import finished_run as files
+import numpy as np
+import pytest
+from scipy import stats
+
+from softlabels import config, io
+from softlabels.evaluation import intervals
+from softlabels.plan import Plan
+from softlabels.provenance import recompute_budgets as again
+from softlabels.studies import claims, study, verdicts
+
+SOFT_KL = {"contrast": ["soft", "hard"], "metric": "kl", "direction": "lower"}
+
+
+def raw(listed, **chosen):
+    own = {"datasets": ["shapes"], "recipes": ["quick"], "seeds": [0, 1], "claims": listed, **chosen}
+    data = {"source": {**files.SHAPES["source"], "votes": 7}, "reference": "votes"}
+    labels = {name: {"aggregate": "average", "form": "soft"} for name in ("soft", "ensemble_mean", "other")}
+    labels |= {
+        "hard": {"aggregate": "majority", "form": "hard"},
+        "sampled": {"aggregate": "average", "form": "soft", "delivery": "sampled"},
+        "multipass": {"aggregate": "average", "form": "soft", "delivery": "multipass"},
+    }
+    return {"datasets": {"shapes": data}, "recipes": {"quick": files.QUICK}, "labels": labels, "studies": {"s": own}}
+
+
+def statements(listed, **chosen):
+    return config.resolve(raw(listed, **chosen))["studies"]["s"]["claims"]
+
+
+def problems(listed, **chosen):
+    with pytest.raises(config.UserError) as caught:
+        statements(listed, **chosen)
+    return str(caught.value)
+
+
+# -- what a configuration may say --------------------------------------------------------------------------------------
+
+RICH = {
+    "labels": ["hard", "soft", "sampled", "multipass", "ensemble_mean", "other"],
+    "vary": {"label.votes": [1, 3, 5, 10, 20, "all"]},
+}
+
+
+@pytest.mark.parametrize("name", claims.names())
+def test_every_ready_claim_can_be_asked_of_a_study_and_says_where_it_is_from(name):
+    found = statements([name], **RICH)
+    about = claims.ready(name)
+    assert found and {one["source"] for one in found} == {about["source"]} and about["about"].endswith(".")
+    assert isinstance(about["text"], bool) and about["population"]
+    assert all(one["margin"] or one["direction"] != "equal" for one in found)
+    assert {*about} == {"about", "source", "population", "text", "statements"}
+
+
+def test_the_ready_claims_are_these():
+    assert claims.names() == [
+        "averaging_is_safest", "multipass_with_few_votes", "sampled_with_few_votes", "soft_labels_at_equal_accuracy",
+        "votes_saturate",
+    ]  # fmt: skip
+    assert [claims.ready(name)["text"] for name in claims.names()] == [True, False, False, False, True]
+
+
+def test_others_are_every_other_soft_label_a_statement_each():
+    found = statements(["averaging_is_safest"], **RICH)
+    assert [one["contrast"][1] for one in found] == ["soft", "sampled", "multipass", "other"]
+    assert [one["name"] for one in found] == [f"averaging_is_safest {k}" for k in (1, 2, 3, 4)]
+
+
+def test_a_claim_is_about_points_by_the_key_or_its_last_part():
+    own = {**SOFT_KL, "contrast": ["soft", "soft"], "at": [{"votes": 10}, {"label.votes": "all"}]}
+    (found,) = statements([own], vary={"label.votes": [10, "all"], "recipe.epochs": [1, 2]})
+    assert found["at"] == [{"label.votes": "10"}, {"label.votes": "all"}] and found["name"] == "claim_1"
+    base = ("shapes", "random", "quick")
+    blocks = [(*base, votes, epochs) for votes in ("10", "all") for epochs in ("1", "2")]
+    assert claims.pairs(found, blocks, ["label.votes", "recipe.epochs"]) == [
+        ((*base, None, e), (*base, "10", e), (*base, "all", e)) for e in ("1", "2")
+    ]
+
+
+def test_a_claim_is_about_named_points():
+    points = [{"name": "few", "recipe.epochs": 1}, {"name": "many", "recipe.epochs": 2}]
+    (found,) = statements([{**SOFT_KL, "at": {"name": "few"}}], points=points)
+    assert found["at"] == [{"dataset.point": "few"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("claim", "said"),
+    [
+        ("soft_labels_at_equal", "no ready claim; did you mean 'soft_labels_at_equal_accuracy'?"),
+        ("averaging_is_safest", "compares the label 'ensemble_mean', which the study lacks"),
+        ("sampled_with_few_votes", "compares the label 'sampled', which the study lacks"),
+        ("votes_saturate", "is about points of 'label.votes', which the study does not vary (it varies nothing)"),
+        ({**SOFT_KL, "direction": "equal"}, "says 'equal' without a margin"),
+        ({**SOFT_KL, "direction": "equal", "margin": 0}, "says 'equal' without a margin"),
+        ({**SOFT_KL, "direction": "better"}, "expected one of lower, higher, equal"),
+        ({**SOFT_KL, "metric": "recall"}, "is about the metric 'recall', which the study lacks"),
+        ({**SOFT_KL, "contrast": ["soft"]}, "2 entries or more"),
+        ({**SOFT_KL, "contrast": ["soft", "soft"]}, "compares 'soft' with itself"),
+        ({**SOFT_KL, "contrast": ["hard", "others"], "at": {}}, None),
+        ({**SOFT_KL, "contrast": ["soft", "others"]}, "the study has no other soft label"),
+        ({**SOFT_KL, "margins": 1}, "unknown key 'margins'"),
+        ({"metric": "kl", "direction": "lower"}, "the key 'contrast' is missing"),
+    ],
+)
+def test_what_a_study_lacks_is_refused_before_anything_is_trained(claim, said):
+    if said is None:
+        assert statements([claim])
+    else:
+        assert said in problems([claim]).replace("\n", " ")
+
+
+def test_points_that_a_study_lacks_and_points_of_other_images_are_refused():
+    told = problems([{**SOFT_KL, "at": {"label.votes": 4}}], vary={"label.votes": [1, 3]})
+    assert "is about points that the study lacks (label.votes 4)" in told
+    across = {**SOFT_KL, "at": [{"source.items": 100}, {"source.items": 120}]}
+    assert "compares points of different data sets" in problems([across], vary={"source.items": [100, 120]})
+    uneven = {**SOFT_KL, "at": [{"label.votes": 1}, {}]}
+    assert "with different keys" in problems([uneven], vary={"label.votes": [1, 3]})
+    assert "two are called 'twice'" in problems(
+        [{**SOFT_KL, "name": "twice"}, {**SOFT_KL, "name": "twice", "margin": 1}]
+    )
+
+
+def test_the_table_of_verdicts_is_put_behind_the_main_one_and_studies_without_claims_stay_as_they_were():
+    plan, without = Plan(raw([SOFT_KL])), Plan(raw([]))
+    assert [table["kind"] for table in plan.config["studies"]["s"]["tables"][:2]] == ["main", "verdicts"]
+    told = without.of("study", study="s")
+    assert "claims" not in told and {"kind": "verdicts"} not in told["tables"]
+    assert plan.of("study", study="s")["claims"][0]["metric"] == "kl"
+    jobs = list(plan.jobs("s", "train", "evaluate", "references"))
+    assert all(plan.json(command, **names) == without.json(command, **names) for command, names in jobs)
+
+
+# -- statistics --------------------------------------------------------------------------------------------------------
+
+
+def one_value_a_seed(values):
+    """Seeds without items in common: the two-way interval is then the paired t."""
+    return [np.array([value]) for value in values], [np.array([k]) for k in range(len(values))]
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.05, 0.2])
+def test_equivalence_is_two_one_sided_t_tests(margin):
+    values = np.array([0.01, 0.03, -0.02, 0.02, 0.04, 0.01])
+    p = intervals.equivalence_p(intervals.sample(*one_value_a_seed(values)), margin)[0]
+    below = stats.ttest_1samp(values, margin, alternative="less").pvalue
+    above = stats.ttest_1samp(values, -margin, alternative="greater").pvalue
+    assert p == pytest.approx(max(below, above))
+    # by hand: mean 0.015, standard error 0.0211 / √6 = 0.00847, 5 degrees of freedom
+    error = values.std(ddof=1) / np.sqrt(6)
+    assert p == pytest.approx(stats.t.sf((margin - 0.015) / error, 5))
+    low, high = (end[0] for end in intervals.two_way_interval(intervals.sample(*one_value_a_seed(values)), 0.9)[1:])
+    assert (p <= 0.05) == (-margin < low and high < margin)
+
+
+@pytest.mark.parametrize("null", [0.0, 0.02, -0.3])
+def test_a_difference_is_tested_against_any_other(null):
+    values = np.array([0.01, 0.03, -0.02, 0.02, 0.04, 0.01])
+    found = intervals.p_value(intervals.sample(*one_value_a_seed(values)), null)[0]
+    assert found == pytest.approx(stats.ttest_1samp(values, null).pvalue)
+
+
+@pytest.mark.parametrize("direction", ["lower", "higher", "equal"])
+@pytest.mark.parametrize("shift", [-0.3, -0.02, 0.0, 0.02, 0.3])
+def test_the_audit_judges_alike(direction, shift):
+    draw = np.random.default_rng(0)
+    clusters = [np.sort(draw.choice(60, 30, replace=False)) for _ in range(4)]
+    values = [draw.normal(shift, 0.1, 30) + draw.normal() * 0.01 for _ in clusters]
+    statement = {"name": "x", "metric": "kl", "direction": direction, "margin": 0.05}
+    ends, p = again.judged(list(zip(values, clusters, strict=True)), statement, 0.95)
+    data = intervals.sample(values, clusters)
+    shown = intervals.two_way_interval(data, verdicts.level_of(statement, 0.95))
+    assert (ends["low"], ends["high"]) == pytest.approx((shown.low[0], shown.high[0]))
+    if direction != "equal":
+        due = intervals.p_value(data, {"lower": -0.05, "higher": 0.05}[direction])[0]
+    else:
+        mean = shown.mean[0]
+        inside = abs(mean) < 0.05
+        due = (intervals.equivalence_p(data, 0.05) if inside else intervals.p_value(data, np.sign(mean) * 0.05))[0]
+    assert p == pytest.approx(due, rel=1e-6)
+
+
+CASES = [  # direction, margin, mean, Holm's p, verdict
+    ("lower", None, -0.2, 0.01, "supported"),
+    ("lower", None, 0.2, 0.01, "contradicted"),
+    ("lower", None, -0.2, 0.06, "undecided"),
+    ("lower", 0.1, -0.05, 0.01, "contradicted"),  # lower, but by less than the margin
+    ("lower", 0.1, -0.25, 0.01, "supported"),
+    ("higher", None, 0.2, 0.05, "supported"),
+    ("higher", None, -0.2, 0.05, "contradicted"),
+    ("higher", None, 0.2, None, "undecided"),
+    ("equal", 0.1, 0.02, 0.01, "supported"),
+    ("equal", 0.1, -0.02, 0.2, "undecided"),
+    ("equal", 0.1, -0.3, 0.01, "contradicted"),
+    ("equal", 0.1, 0.3, 0.06, "undecided"),
+]
+
+
+@pytest.mark.parametrize(("direction", "margin", "mean", "p", "said"), CASES)
+def test_verdicts(direction, margin, mean, p, said):
+    found = {"mean": {"value": mean}} | ({} if p is None else {"p": {"value": p}})
+    assert verdicts.verdict({"direction": direction, "margin": margin}, found, 0.95) == said
+
+
+# -- in a study --------------------------------------------------------------------------------------------------------
+
+
+def test_verdicts_of_a_study_with_holm_over_all_statements(both, tmp_path):
+    listed = [
+        "soft_labels_at_equal_accuracy",
+        {**SOFT_KL, "direction": "higher", "name": "other_way", "text": True, "source": "A & B | <i>"},
+        {**SOFT_KL, "direction": "equal", "margin": 5, "name": "tie"},
+    ]
+    told, inputs, outputs = files.study(both, tmp_path, claims=listed)
+    study.run(told, inputs, outputs)
+    text = outputs["table_md"].read_text()
+    rows = [row for row in io.read_table(outputs["cells"])[0].to_pylist() if row["kind"].startswith("verdict ")]
+    by = {(row["kind"], row["statistic"]): row for row in rows}
+    assert {row["versus"] for row in rows} == {"hard"} and {row["label"] for row in rows} == {"soft"}
+    assert by["verdict tie", "low"]["level"] == pytest.approx(0.9)
+    assert by["verdict other_way", "low"]["level"] == 0.95
+    alone = files.study(both, tmp_path / "alone", claims=[SOFT_KL])
+    study.run(*alone)
+    (p,) = [row["value"] for row in io.read_table(alone[2]["cells"])[0].to_pylist()
+            if row["kind"] == "verdict claim_1" and row["statistic"] == "p"]  # fmt: skip
+    adjusted = by["verdict soft_labels_at_equal_accuracy 1", "p"]["value"]
+    assert p < adjusted <= 5 * p * (1 + 1e-9) and "of 5 statements" in by["verdict tie", "p"]["aggregation"]
+    assert "| KL of soft is lower than that of hard |" in text and "| supported |" in text
+    assert "| carries over to images: KL of soft is higher than that of hard |" in text and "| contradicted |" in text
+    assert "KL of soft is equal to that of hard ± 5" in text
+    assert "- other_way: A & B | &lt;i>." in text  # escaped: nobody's words make a page
+    assert "- soft_labels_at_equal_accuracy: arXiv 2511.14117, image and text tasks, averaged." in text
+
+
+def test_one_seed_decides_nothing(both, tmp_path):
+    told, inputs, outputs = files.study(both, tmp_path, claims=[SOFT_KL], seeds=[0])
+    study.run(told, inputs, outputs)
+    assert "| no interval | undecided |" in outputs["table_md"].read_text()

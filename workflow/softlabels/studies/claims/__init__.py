@@ -1,0 +1,135 @@
+"""Published claims: one YAML file each, and what a study makes of those that it lists.
+
+A claim is one or several statements: a metric of one label is lower than, higher than or equal to that of another, at
+some points of the study. A resolved statement has ``name`` (that of its claim and its number), ``contrast`` (two
+labels), ``metric``, ``direction``, ``margin``, ``at`` (of each label the values of varied keys, as text), ``text``
+(whether the claim is about text), ``population`` and ``source``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Statement = Mapping[str, Any]
+Block = tuple[str | None, ...]  # data set, split and recipe, and the values of varied keys
+
+FOLDER = Path(__file__).parent
+OTHERS = "others"  # in the place of a second label: every other soft label of the study, a statement each
+ABOUT = ("text", "population", "source")  # what the statements of a claim share
+PLACES = 3  # columns of a block before the varied keys
+EXAMPLES = "such as 0.01 for an accuracy or 0.02 for nats"
+
+
+def names() -> list[str]:
+    """The ready claims."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+@cache
+def ready(name: str) -> dict[str, Any]:
+    """A ready claim: ``about``, ``source``, ``population``, ``text`` and its ``statements``."""
+    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def pairs(statement: Statement, blocks: Sequence[Block], keys: Sequence[str]) -> list[tuple[Block, Block, Block]]:
+    """Of a statement its row's block, the block of its first label and that of its second, wherever both are.
+
+    A varied key in which the two differ is null in the row's block.
+    """
+    first, second = ({PLACES + keys.index(key): value for key, value in at.items()} for at in statement["at"])
+    found = []
+    for block in blocks:
+        other = tuple(second.get(k, value) for k, value in enumerate(block))
+        if other in blocks and all(block[k] == value for k, value in first.items()):
+            found.append((tuple(a if a == b else None for a, b in zip(block, other, strict=True)), block, other))
+    return found
+
+
+def resolved(
+    place: str, listed: Iterable[Any], labels: Mapping[str, str], metrics: Collection[str], blocks: Sequence[Block],
+    keys: Mapping[str, str],
+) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
+    """The statements of a study, and what is wrong with the claims that it lists.
+
+    Args:
+        place: where they stand, for messages.
+        listed: names of ready claims, and claims.
+        labels: the form (soft, hard) of each label of the study.
+        metrics: of the study.
+        blocks: of its points, without those that differ in data set or split alone.
+        keys: the varied keys, by what a claim may call them.
+    """
+    statements: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for number, claim in enumerate(listed, start=1):
+        if isinstance(claim, str) and claim not in names():
+            near = difflib.get_close_matches(claim, names(), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names())}."
+            problems.append(f"{place}: '{claim}' is no ready claim; {hint}")
+            continue
+        whole = ready(claim) if isinstance(claim, str) else {**claim, "statements": [claim]}
+        name = claim if isinstance(claim, str) else claim["name"] or f"claim_{number}"
+        own = [{"margin": None, "at": {}, **one} for one in whole["statements"]]
+        own = [one for given in own for one in _against_others(given, labels)]
+        wrong = list(dict.fromkeys(text for one in own for text in _wrong(one, labels, metrics, keys)))
+        if not wrong:
+            for k, one in enumerate(own, start=1):
+                at = one["at"] if isinstance(one["at"], list) else [one["at"]] * 2
+                at = [{keys[key]: _text(value) for key, value in side.items()} for side in at]
+                told = {key: one[key] for key in ("contrast", "metric", "direction", "margin")}
+                about = {key: whole.get(key) or ("" if key != "text" else False) for key in ABOUT}
+                full = {"name": f"{name} {k}" if len(own) > 1 else name, **told, "at": at, **about}
+                wrong += _nowhere(full, blocks, list(dict.fromkeys(keys.values())))
+                statements.append(full)
+        problems += [f"{place}: {name}: {text}" for text in wrong]
+    called = [statement["name"] for statement in statements]
+    problems += [
+        f"{place}: two are called '{name}'. Rename one." for name in sorted({*called}) if called.count(name) > 1
+    ]
+    return statements, problems
+
+
+def _against_others(one: dict[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    first, second = one["contrast"]
+    others = [label for label, form in labels.items() if form == "soft" and label != first]
+    return [{**one, "contrast": [first, other]} for other in others] if second == OTHERS and others else [one]
+
+
+def _wrong(
+    one: Statement, labels: Mapping[str, str], metrics: Collection[str], keys: Mapping[str, str]
+) -> Iterator[str]:
+    for label in one["contrast"]:
+        if label == OTHERS:
+            yield f"compares with {OTHERS}, and the study has no other soft label. Add one, or remove the claim."
+        elif label not in labels:
+            yield f"compares the label '{label}', which the study lacks. Add it to labels, or remove the claim."
+    if one["metric"] not in metrics:
+        yield f"is about the metric '{one['metric']}', which the study lacks. Add it to metrics, or remove the claim."
+    if one["direction"] == "equal" and not one["margin"]:
+        yield f"says 'equal' without a margin: no interval is a point. Give a margin, {EXAMPLES}."
+    at = one["at"] if isinstance(one["at"], list) else [one["at"]]
+    for key in dict.fromkeys(key for side in at for key in side):
+        if key not in keys:
+            there = f"it varies {', '.join(dict.fromkeys(keys.values())) or 'nothing'}"
+            yield f"is about points of '{key}', which the study does not vary ({there}). Vary it, or remove the claim."
+    if len({frozenset(keys.get(key, key) for key in side) for side in at}) > 1:
+        yield "gives 'at' with different keys for the two labels, expected the same. Give both."
+    if len({*one["contrast"]}) == 1 and (len(at) == 1 or at[0] == at[1]):
+        yield f"compares '{one['contrast'][0]}' with itself. Name two labels, or two points (at: [{{…}}, {{…}}])."
+
+
+def _nowhere(statement: Statement, blocks: Sequence[Block], keys: Sequence[str]) -> Iterator[str]:
+    if not pairs(statement, blocks, keys):
+        at = list(dict.fromkeys(", ".join(f"{key} {value}" for key, value in side.items()) for side in statement["at"]))
+        yield f"is about points that the study lacks ({' and '.join(at)}). Add them, or remove the claim."
+
+
+def _text(value: Any) -> str:
+    """A value as points have it: numbers that are whole without a point."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

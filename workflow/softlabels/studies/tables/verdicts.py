@@ -1,0 +1,61 @@
+"""Published claims against this study: supported, contradicted or undecided."""
+
+from __future__ import annotations
+
+from ...columns import heads, percent
+from ...documents import Table
+from .. import verdicts
+from ..claims import Statement
+from ..ledger_view import Block, Ledger, interval
+
+ENTRY = {
+    "about": "Each statement of the study's `claims` with its difference, interval, Holm's p and verdict.",
+    "options": {},
+    "needs": [],
+}
+
+
+def table(ledger: Ledger, options: dict) -> Table | None:
+    """One row a statement and block that it is about."""
+    rows, level = [], ledger.facts["level"]
+    statements = ledger.facts.get("claims", [])
+    for statement in statements:
+        for block, found in of_statement(ledger, statement):
+            p = found["p"]["printed"] if "p" in found else "no interval"
+            difference = f"{found['mean']['printed']} {interval(found)}"
+            said = verdicts.verdict(statement, found, level)
+            rows.append([*ledger.place(block), sentence(ledger, statement), difference, p, said])
+    header = [*ledger.place_header(), "claim", "difference [interval]", "p (Holm)", "verdict"]
+    notes = [
+        f"Supported: the two-way interval lies wholly on the claim's side; contradicted: wholly on the other; "
+        f"both after Holm over the rows with an interval ({percent(level)}). Equal: the {percent(2 * level - 1)} "
+        f"interval lies within ± the margin (two one-sided tests). Undecided is neither: the study is too small to "
+        f"tell."
+    ]
+    notes += list(dict.fromkeys(map(_origin, statements)))
+    return Table("Claims", header, rows, notes, keys=len(ledger.place_header()) + 1) if rows else None
+
+
+def of_statement(ledger: Ledger, statement: Statement) -> list[tuple[Block, dict]]:
+    """The blocks that a statement is about, and its aggregate in each."""
+    kind = verdicts.kind_of(statement)
+    return [(key[:-4], found) for key, found in ledger.aggregates.items() if key[-2] == kind]
+
+
+def sentence(ledger: Ledger, statement: Statement) -> str:
+    """A statement in words; one from text is asked to carry over to images."""
+    first, second = (
+        ", ".join([label, *(f"{head} {value}" for head, value in zip(heads([*at]), at.values(), strict=True))])
+        for label, at in zip(statement["contrast"], statement["at"], strict=True)
+    )
+    margin = f" ± {statement['margin']:g}" if statement["margin"] else ""
+    metric = ledger.facts["headings"][statement["metric"]]["heading"].rstrip(" ↑↓")
+    text = f"{metric} of {first} is {verdicts.WORDS[statement['direction']]} that of {second}{margin}"
+    return f"carries over to images: {text}" if statement["text"] else text
+
+
+def _origin(statement: Statement) -> str:
+    """Where a claim comes from."""
+    name = statement["name"].partition(" ")[0]
+    where = ", ".join(filter(None, (statement["source"], statement["population"])))
+    return f"{name}: {where or 'of this configuration'}."
