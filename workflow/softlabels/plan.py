@@ -162,8 +162,8 @@ class Plan:
         """
         if label not in self._draws:
             definition = self.config["labels"][label]
-            aggregate = definition["aggregate"]
-            self._draws[label] = (config.draws(definition), aggregate.get("fit_on") == "train" or "folds" in aggregate)
+            fitted = any(of.get("fit_on") == "train" or "folds" in of for of in schema.aggregates(definition))
+            self._draws[label] = (config.draws(definition), fitted)
         drawn, fitted = self._draws[label]
         if fitted:
             return {"within": f"/{split}", "draw": f"seed{seed}"}
