@@ -129,8 +129,8 @@ def working(model: Any, steps: int, seen: Callable[[Any], None] = lambda result:
 def convergence(kind: str, losses: list[float], limit: int, tolerance: float) -> dict[str, Any]:
     """Facts of an iteration: how many steps it took, and whether its last change (``residual``) is below ``tolerance``.
 
-    ``losses`` has a number a step, at most ``limit`` of them. GLAD's is the expected log-likelihood, which may fall from
-    one step to the next: crowd-kit ends there, too, but that is not convergence.
+    ``losses`` has a number a step, at most ``limit`` of them. GLAD's is the expected log-likelihood, which may fall
+    from one step to the next: crowd-kit ends there, too, but that is not convergence.
     """
     residual = float(losses[-1] - losses[-2]) if len(losses) > 1 else None
     return ended(kind, len(losses), limit, residual, tolerance)
