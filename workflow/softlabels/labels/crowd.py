@@ -24,16 +24,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DIGITS = 12  # to which probabilities are compared: rounding makes and breaks no tie
+LEAST = 1e-10  # the least probability of a vote, as crowd-kit has it
 GB = 2**30
 
 
-def training(evidence: Evidence, kind: str, bytes_of_vote: float, once: bool = False) -> pd.DataFrame:
+def training(
+    evidence: Evidence, kind: str, bytes_of_vote: float, beside: float = 0.0, once: bool = False
+) -> pd.DataFrame:
     """The votes that an estimate learns from: columns ``task``, ``worker`` and ``label``, int64, as crowd-kit has them.
 
     Args:
         evidence: its votes.
         kind: the aggregate, for messages.
-        bytes_of_vote: memory that the estimate is expected to take for each vote.
+        bytes_of_vote: memory that the estimate is expected to take for each vote, and ``beside`` them.
         once: whether an annotator may vote only once on an item.
 
     Raises:
@@ -77,11 +80,12 @@ def training(evidence: Evidence, kind: str, bytes_of_vote: float, once: bool = F
             f"({int(again.sum())} votes too many). Set 'repeats' of the source to first or last, or take another "
             f"aggregate."
         )
-    needed = bytes_of_vote * len(item) / GB
+    needed = (bytes_of_vote * len(item) + beside) / GB
     if needed > (free := _free() / GB):
         raise UserError(
-            f"label: {kind} is expected to take {needed:.1f} GB for {len(item):,} votes, and {free:.1f} GB are free. "
-            f"Take a machine with more memory, draw fewer votes (votes of the label), or take the aggregate 'average'."
+            f"label: {kind} is expected to take {needed:.1f} GB for {len(item):,} votes of {people:,} annotators, and "
+            f"{free:.1f} GB are free. Take a machine with more memory, draw fewer votes (votes of the label), or take "
+            f"another aggregate ('average' takes little)."
         )
     _say(
         f"{kind}: {people:,} annotators are estimated from {len(item):,} votes on {len(np.unique(item)):,} items"
@@ -126,11 +130,26 @@ def working(model: Any, steps: int, seen: Callable[[Any], None] = lambda result:
         yield model
 
 
+def with_bound(model: Any) -> Any:
+    """A Dawid-Skene model of crowd-kit that ends where the evidence lower bound no longer rises.
+
+    crowd-kit counts the prior of an item once a vote, so that its bound may fall, and it ends after the first steps.
+    """
+    theirs = model._evidence_lower_bound
+
+    def bound(data: pd.DataFrame, p: pd.DataFrame, priors: pd.Series, errors: pd.DataFrame) -> float:
+        too_many = data["task"].value_counts().reindex(p.index) - 1
+        of_item = (p * np.log(priors.clip(LEAST))).sum(axis=1)
+        return theirs(data, p, priors, errors) - float((too_many * of_item).sum())
+
+    model._evidence_lower_bound = bound
+    return model
+
+
 def convergence(kind: str, losses: list[float], limit: int, tolerance: float) -> dict[str, Any]:
     """Facts of an iteration: how many steps it took, and whether its last change (``residual``) is below ``tolerance``.
 
-    ``losses`` has a number a step, at most ``limit`` of them. GLAD's is the expected log-likelihood, which may fall
-    from one step to the next: crowd-kit ends there, too, but that is not convergence.
+    ``losses`` has a number a step, at most ``limit`` of them.
     """
     residual = float(losses[-1] - losses[-2]) if len(losses) > 1 else None
     return ended(kind, len(losses), limit, residual, tolerance)

@@ -15,7 +15,7 @@ ENTRY = {
     "options": {},
     "needs": ["annotators"],
     "shared": ["folds", "trained_on", "recipe"],
-    "bytes": 100, "seconds": 1e-5,
+    "memory": 110, "bytes": 100, "seconds": 1e-5,
 }  # fmt: skip
 
 
@@ -29,8 +29,8 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     from cleanlab.multiannotator import get_label_quality_multiannotator
 
     n_classes, everyone = len(evidence.classes), evidence.votes
-    wide = 50 * len(everyone.people) * evidence.n_items / max(len(everyone.item), 1)  # a cell an item and annotator
-    votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * n_classes + wide, once=True)
+    wide = 40 * len(everyone.people) * evidence.n_items  # cleanlab has a cell for each item and annotator
+    votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * n_classes, wide, once=True)
     items, row = np.unique(votes["task"], return_inverse=True)
     people, column = np.unique(votes["worker"], return_inverse=True)
     table = np.full((len(items), len(people)), np.nan)

@@ -19,7 +19,7 @@ ENTRY = {
     },
     "needs": ["annotators"],
     "shared": ["fit_on"],
-    "bytes": 35, "seconds": 5e-6,
+    "memory": 110, "bytes": 40, "seconds": 5e-6,
 }  # fmt: skip
 
 
@@ -32,9 +32,9 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     from crowdkit.aggregation import DawidSkene
 
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
-    with crowd.working(DawidSkene(options["iterations"], options["tolerance"]), options["iterations"]) as model:
-        model.fit(votes)
     limits = options["iterations"], options["tolerance"]
+    with crowd.working(crowd.with_bound(DawidSkene(*limits)), options["iterations"]) as model:
+        model.fit(votes)
     facts = crowd.convergence(options["kind"], model.loss_history_, *limits)
 
     everyone, n_classes = evidence.votes, len(evidence.classes)
@@ -45,7 +45,7 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
         pooled = np.log(pooled / pooled.sum(axis=0))
         errors = np.log(model.errors_.reindex(columns=range(n_classes)).to_numpy())
         prior = np.log(model.priors_.reindex(range(n_classes), fill_value=0).to_numpy())
-    pooled = np.maximum(pooled, np.log(1e-10))  # as crowd-kit has what never happened
+    pooled = np.maximum(pooled, np.log(crowd.LEAST))
     row = np.full((len(everyone.people), n_classes), -1)  # of ``errors``; -1: the annotator never chose the class
     row[tuple(zip(*model.errors_.index, strict=True))] = np.arange(len(errors))
     row = row[everyone.annotator, everyone.label]

@@ -26,7 +26,7 @@ ENTRY = {
     },
     "needs": ["annotators"],
     "shared": ["fit_on"],
-    "bytes": 60, "seconds": 2e-4,
+    "memory": 110, "bytes": 60, "seconds": 2e-4,
 }  # fmt: skip
 
 

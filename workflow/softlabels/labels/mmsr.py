@@ -12,7 +12,7 @@ from .evidence import Evidence, LabelTable, one_hot
 
 ENTRY = {
     "about": "The class with the most votes, weighted by skills from a robust rank-one matrix completion (M-MSR, Ma "
-    "and Olshevsky 2020), by crowd-kit; it has no probabilities. Time grows with the square of the annotators.",
+    "and Olshevsky 2020), by crowd-kit; it has no probabilities, and is for up to about 100 annotators.",
     "options": {
         "iterations": {"type": "integer", "minimum": 1, "default": 10_000, "description": "Steps, at most."},
         "tolerance": {"type": "number", "exclusiveMinimum": 0, "default": 1e-10,
@@ -21,7 +21,7 @@ ENTRY = {
     "needs": ["annotators"],
     "shared": ["fit_on"],
     "forms": ["hard"],
-    "bytes": 100, "seconds": 1e-4,
+    "memory": 110, "bytes": 100, "seconds": 1e-4,
 }  # fmt: skip
 
 
@@ -34,7 +34,11 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     """
     from crowdkit.aggregation import MMSR
 
-    votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes), once=True)
+    pairs = (
+        len(evidence.votes.people) * (len(evidence.votes.people) + 1) / 2
+    )  # crowd-kit has a matrix of pairs of pairs
+    each = ENTRY["bytes"] * len(evidence.classes)
+    votes = crowd.training(evidence, options["kind"], each, 24 * pairs**2, once=True)
     random = int(keyed.rng("mmsr", options["seed"], *evidence.seed).integers(2**32))
     model = MMSR(n_iter=options["iterations"], tol=options["tolerance"], random_state=random)
     with crowd.working(model, 0):
@@ -45,7 +49,8 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
                 f"label: {options['kind']} cannot complete the matrix of {votes['worker'].nunique()} annotators: "
                 f"{error}. It needs several who share many items. Take another aggregate."
             ) from None
-    facts = crowd.convergence(options["kind"], model.loss_history_, options["iterations"], options["tolerance"])
+    changes = model.loss_history_
+    facts = crowd.ended(options["kind"], len(changes), options["iterations"], changes[-1], options["tolerance"])
     weight = crowd.of_annotators(votes, model.skills_, len(evidence.votes.people))
     table = crowd.labels(evidence, crowd.normalised(crowd.weighted(evidence, weight)), options, facts)
     return replace(table, p=one_hot(table.hard, len(evidence.classes)))

@@ -19,10 +19,8 @@ ENTRY = {
     },
     "needs": ["annotators"],
     "shared": ["fit_on"],
-    "bytes": 35, "seconds": 1.5e-5,
+    "memory": 110, "bytes": 40, "seconds": 1.5e-5,
 }  # fmt: skip
-
-LEAST = 1e-10  # the least probability of a vote, as crowd-kit has it
 
 
 def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
@@ -33,14 +31,15 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     from crowdkit.aggregation import OneCoinDawidSkene
 
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
-    with crowd.working(OneCoinDawidSkene(options["iterations"], options["tolerance"]), options["iterations"]) as model:
+    limits = options["iterations"], options["tolerance"]
+    with crowd.working(crowd.with_bound(OneCoinDawidSkene(*limits)), options["iterations"]) as model:
         model.fit(votes)
-    facts = crowd.convergence(options["kind"], model.loss_history_, options["iterations"], options["tolerance"])
+    facts = crowd.convergence(options["kind"], model.loss_history_, *limits)
 
     everyone = evidence.votes
     skill = crowd.of_annotators(votes, model.skills_, len(everyone.people))[everyone.annotator]
-    right = np.log(skill.clip(LEAST, 1 - LEAST))
-    wrong = np.log(((1 - skill) / max(len(model.priors_) - 1, 1)).clip(LEAST, 1 - LEAST))
+    right = np.log(skill.clip(crowd.LEAST, 1 - crowd.LEAST))
+    wrong = np.log(((1 - skill) / max(len(model.priors_) - 1, 1)).clip(crowd.LEAST, 1 - crowd.LEAST))
     with np.errstate(divide="ignore"):
         prior = np.log(model.priors_.reindex(range(len(evidence.classes)), fill_value=0).to_numpy())
     p = crowd.posterior(evidence, prior, lambda k: np.where(everyone.label == k, right, wrong))

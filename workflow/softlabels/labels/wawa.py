@@ -13,7 +13,7 @@ ENTRY = {
     "options": {},
     "needs": ["annotators"],
     "shared": ["fit_on"],
-    "bytes": 45, "seconds": 1e-6,
+    "memory": 110, "bytes": 45, "seconds": 1e-6,
 }  # fmt: skip
 
 

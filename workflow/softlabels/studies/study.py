@@ -16,7 +16,7 @@ from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
 SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
-ERASED = 0.1  # of the entropy of the votes' average: a soft label with less has lost their ambiguity
+ERASED = 0.2  # of the entropy of the votes' average: a soft label with less has lost their ambiguity
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
