@@ -1,5 +1,7 @@
 """Estimated labels: against crowd-kit and cleanlab where all items are training items, by hand for the others."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -341,6 +343,12 @@ def test_too_little_memory_is_said_before_anything_starts(tmp_path, monkeypatch)
         UserError, match=r"glad is expected to take .* GB for 600 votes of 9 annotators, and .* GB are free"
     ):
         aggregate(made(tmp_path, *people()[:3]), "glad")
+
+
+def test_an_environment_without_crowd_kit_is_told_so(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "crowdkit", None)
+    with pytest.raises(UserError, match=r"no package crowd-kit in this environment.*pip install crowd-kit"):
+        aggregate(made(tmp_path, *people()[:3]), "wawa")
 
 
 def test_items_whose_voters_have_no_weight_have_the_average(tmp_path):

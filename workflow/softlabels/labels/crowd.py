@@ -28,6 +28,18 @@ LEAST = 1e-10  # the least probability of a vote, as crowd-kit has it
 GB = 2**30
 
 
+def crowd_kit() -> Any:
+    """The aggregations of crowd-kit; a UserError where it is not installed, as in the conda environments."""
+    try:
+        from crowdkit import aggregation
+    except ImportError:
+        raise UserError(
+            "label: found no package crowd-kit in this environment, expected it for this aggregate. Run without "
+            "--use-conda (conda-forge is not known to have it), or install it: pip install crowd-kit."
+        ) from None
+    return aggregation
+
+
 def training(
     evidence: Evidence, kind: str, bytes_of_vote: float, beside: float = 0.0, once: bool = False
 ) -> pd.DataFrame:

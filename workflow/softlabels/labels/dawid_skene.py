@@ -29,11 +29,9 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     A class that an annotator never chose in training is as likely as from all annotators taken together. A. P. Dawid
     and A. M. Skene, Applied Statistics 28 (1979), 20-28.
     """
-    from crowdkit.aggregation import DawidSkene
-
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
     limits = options["iterations"], options["tolerance"]
-    with crowd.working(crowd.with_bound(DawidSkene(*limits)), options["iterations"]) as model:
+    with crowd.working(crowd.with_bound(crowd.crowd_kit().DawidSkene(*limits)), options["iterations"]) as model:
         model.fit(votes)
     facts = crowd.convergence(options["kind"], model.loss_history_, *limits)
 

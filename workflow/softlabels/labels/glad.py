@@ -31,11 +31,10 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     Ability a and log inverse difficulty b by EM; C are the classes that have votes. Items outside the training part,
     whose difficulty was not estimated, have that of the prior's mean. J. Whitehill et al. (NeurIPS 2009).
     """
-    from crowdkit.aggregation import GLAD
     from scipy.special import entr
 
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
-    model = GLAD(n_iter=options["iterations"], tol=options["tolerance"])
+    model = crowd.crowd_kit().GLAD(n_iter=options["iterations"], tol=options["tolerance"])
     theirs = model._compute_Q  # the expected log-likelihood, which may fall; with the posteriors' entropy it cannot
     model._compute_Q = lambda data: theirs(data) + float(entr(model.probas_.to_numpy()).sum())
     with crowd.working(model, options["iterations"] + 1):

@@ -37,7 +37,6 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     numbers of annotators and classes in the order of the votes for that of their values; neither is so here.
     """
     import pandas as pd
-    from crowdkit.aggregation import MACE
 
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
     (workers, people), (labels, classes) = (pd.factorize(votes[name]) for name in ("worker", "label"))
@@ -45,7 +44,7 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     best, likelihoods = None, [-np.inf]
     for restart in range(options["restarts"]):
         random = keyed.rng("mace", options["seed"], *evidence.seed, restart)
-        model = MACE(n_restarts=1, n_iter=options["iterations"], random_state=random)
+        model = crowd.crowd_kit().MACE(n_restarts=1, n_iter=options["iterations"], random_state=random)
         found: list[float] = []
         with crowd.working(model, options["iterations"] + 2, lambda of, to=found: to.append(_likelihood(of[1]))):
             model.fit(numbered)

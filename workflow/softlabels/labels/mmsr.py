@@ -32,15 +32,13 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     by the sum of an item's weights, and takes the least of them where that is negative.) Q. Ma and A. Olshevsky
     (NeurIPS 2020), arXiv 2010.12181.
     """
-    from crowdkit.aggregation import MMSR
-
     pairs = (
         len(evidence.votes.people) * (len(evidence.votes.people) + 1) / 2
     )  # crowd-kit has a matrix of pairs of pairs
     each = ENTRY["bytes"] * len(evidence.classes)
     votes = crowd.training(evidence, options["kind"], each, 24 * pairs**2, once=True)
     random = int(keyed.rng("mmsr", options["seed"], *evidence.seed).integers(2**32))
-    model = MMSR(n_iter=options["iterations"], tol=options["tolerance"], random_state=random)
+    model = crowd.crowd_kit().MMSR(n_iter=options["iterations"], tol=options["tolerance"], random_state=random)
     with crowd.working(model, 0):
         try:
             model.fit(votes)

@@ -28,11 +28,9 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
 
     C are the classes that have votes. Y. Zhang et al., Spectral Methods Meet EM (NeurIPS 2014), arXiv 1406.3824.
     """
-    from crowdkit.aggregation import OneCoinDawidSkene
-
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
     limits = options["iterations"], options["tolerance"]
-    with crowd.working(crowd.with_bound(OneCoinDawidSkene(*limits)), options["iterations"]) as model:
+    with crowd.working(crowd.with_bound(crowd.crowd_kit().OneCoinDawidSkene(*limits)), options["iterations"]) as model:
         model.fit(votes)
     facts = crowd.convergence(options["kind"], model.loss_history_, *limits)
 

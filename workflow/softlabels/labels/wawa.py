@@ -22,10 +22,8 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
 
     The class that crowd-kit's ``Wawa`` predicts is the one with the largest share.
     """
-    from crowdkit.aggregation import Wawa
-
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
-    with crowd.working(Wawa(), 0) as model:
+    with crowd.working(crowd.crowd_kit().Wawa(), 0) as model:
         model.fit(votes)
     p, facts = crowd.shares(evidence, crowd.of_annotators(votes, model.skills_, len(evidence.votes.people)))
     return crowd.labels(evidence, p, options, facts)

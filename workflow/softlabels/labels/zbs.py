@@ -26,14 +26,12 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
 
     Steps are 1, and half of the last ones after every 20 revisions; crowd-kit takes all of ``iterations``.
     """
-    from crowdkit.aggregation import MajorityVote, ZeroBasedSkill
-    from crowdkit.aggregation.utils import get_accuracy
-
+    theirs = crowd.crowd_kit()
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
-    with crowd.working(ZeroBasedSkill(n_iter=options["iterations"]), 0) as model:
+    with crowd.working(theirs.ZeroBasedSkill(n_iter=options["iterations"]), 0) as model:
         model.fit(votes)
-        chosen = MajorityVote().fit(votes, skills=model.skills_).labels_
-        residual = float((get_accuracy(votes, chosen, by="worker") - model.skills_).abs().max())
+        chosen = theirs.MajorityVote().fit(votes, skills=model.skills_).labels_
+        residual = float((theirs.utils.get_accuracy(votes, chosen, by="worker") - model.skills_).abs().max())
     steps = options["iterations"]
     facts = crowd.ended(options["kind"], steps, steps, residual, options["tolerance"])
     p, more = crowd.shares(evidence, crowd.of_annotators(votes, model.skills_, len(evidence.votes.people)))
