@@ -163,9 +163,8 @@ class Plan:
         """
         if label not in self._draws:
             definition = self.config["labels"][label]
-            aggregate = definition["aggregate"]
-            of_split = aggregate.get("fit_on") == "train" or "folds" in aggregate or definition["items"] is not None
-            self._draws[label] = (config.draws(definition), of_split)
+            fitted = any(of.get("fit_on") == "train" or "folds" in of for of in schema.aggregates(definition))
+            self._draws[label] = (config.draws(definition), fitted or definition["items"] is not None)
         drawn, fitted = self._draws[label]
         if fitted:
             return {"within": f"/{split}", "draw": f"seed{seed}"}

@@ -61,7 +61,8 @@ TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
                "needs": ("features", "votes", "annotators", "calibration")},
-    "aggregate": {"needs": ("votes", "annotators"), "draws": bool},
+    "aggregate": {"needs": ("votes", "annotators"), "draws": bool, "forms": ("soft", "hard"), "memory": int,
+                  "bytes": int, "seconds": float},
     "delivery": {"needs": ("votes",)},
     "table": {"needs": ("histories",), "metric": str},
     "figure": {"per": ("block", "study"),
