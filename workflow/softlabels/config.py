@@ -310,6 +310,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
     for name, label in config["labels"].items():
         aggregate = label["aggregate"]
+        yield from _of_file(name, label, config["data_folder"])
         if "folds" not in aggregate:
             continue
         for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
@@ -427,6 +428,19 @@ def _delivered_to_heads(config: Configuration, study: str) -> Iterator[str]:
             )
 
 
+def _of_file(name: str, label: dict[str, Any], folder: str) -> Iterator[str]:
+    """What is wrong with a label whose distributions a file gives."""
+    for key in schema.paths("aggregate", label["aggregate"]["kind"]):
+        path, place = str(Path(folder, label["aggregate"][key])), f"labels.{name}.aggregate.{key}"
+        if "{" in path or "}" in path:
+            yield (
+                f"{place}: found braces in {path}, expected none: they are wildcards to Snakemake. Rename the file or "
+                f"folder."
+            )
+        if label["votes"] != "all":
+            yield f"labels.{name}.votes: found {label['votes']}, but the label is read from a file. Remove it."
+
+
 def _in_braces(name: str, recipe: dict[str, Any], folder: str) -> Iterator[str]:
     """Files of a recipe whose paths have braces, which are wildcards to Snakemake."""
     given = [file for of_label in recipe.get("predictions", {}).values() for file in of_label.values()]
@@ -481,8 +495,15 @@ def _has_votes(source: dict[str, Any]) -> bool:
 
 def draws(label: dict[str, Any]) -> bool:
     """Whether something in a label is drawn, anew for each seed."""
-    aggregate = registry.entry("aggregate", label["aggregate"]["kind"])
-    return label["votes"] != "all" or bool(aggregate.get("draws", False))
+    return label["votes"] != "all" or registry.applies("aggregate", "draws", label["aggregate"])
+
+
+def of_split(label: dict[str, Any]) -> bool:
+    """Whether a label is made for one split: where it is estimated on the training part, or from networks that were,
+    or its entry says so."""
+    aggregate = label["aggregate"]
+    estimated = aggregate.get("fit_on") == "train" or "folds" in aggregate
+    return estimated or registry.applies("aggregate", "of_split", aggregate)
 
 
 def alike(config: Configuration, study: str) -> list[varied.Point]:
