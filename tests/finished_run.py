@@ -49,8 +49,11 @@ PREDICTED = ("dataset", "split", "recipe", "label", "seed")  # the wildcards of 
 # What each command reads, by the names of its inputs: of the plan and the wildcards of a job. In the order of the data.
 READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
     "data": lambda plan, names: {},
-    "label": lambda plan, names: of(plan, "data", "annotations", "reference", **names),
     "split": lambda plan, names: of(plan, "data", "items", "reference", **names),
+    "label": lambda plan, names: (
+        of(plan, "data", "annotations", "reference", **names)
+        | {k: Path(*v) for k, v in plan.label_inputs(**names).items() if v}
+    ),
     "card": lambda plan, names: {**of(plan, "data", **names), "splits": list(map(Path, plan.split_files(**names)))},
     "references": lambda plan, names: scored(plan, names) | of(plan, "data", "annotations", **names),
     "train": lambda plan, names: (

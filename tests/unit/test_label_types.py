@@ -1,5 +1,8 @@
 """Labels that are made of the average of the votes, controls, and labels of a file: by hand and by libraries."""
 
+import json
+
+import finished_run
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,12 +12,13 @@ from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
 from softlabels import check, io, registry, schema
-from softlabels.contracts import read_labels, write_reference, write_split
+from softlabels.contracts import read_labels, read_split, write_reference, write_split
 from softlabels.datasets import contract
 from softlabels.errors import Problems, UserError
 from softlabels.evaluation import references
 from softlabels.labels import evidence, label
 from softlabels.plan import Plan
+from softlabels.provenance import audit
 from softlabels.studies import paper
 
 CLASSES = ["a", "b", "c", "d"]
@@ -399,12 +403,12 @@ def test_check_tells_missing_files_and_items_without_a_label(tmp_path):
     assert problem.startswith(f"datasets.shapes with labels.mine: {path}: line 2: found the item 'something'")
 
 
-def contract_names(tmp_path):
+def contract_names(tmp_path, **source):
     """The names of the items of the generated set."""
     from softlabels.datasets import data
 
     outputs = {name: tmp_path / f"made-{name}" for name in ("images", "items", "annotations", "reference")}
-    data.run(Plan(raw()).told("data", dataset="shapes"), {}, outputs)
+    data.run(Plan(raw(**source)).told("data", dataset="shapes"), {}, outputs)
     return io.read_table(outputs["items"])[0].column("name").to_pylist()
 
 
@@ -425,6 +429,41 @@ def test_the_job_writes_what_the_aggregate_gives_with_its_facts(tmp_path):
     # A hard label is the class that the label finds most likely, not that of the votes.
     label.run({"label": options | {"form": "hard"}, "draw": "seed0"}, inputs, {"labels": tmp_path / "out.parquet"})
     assert read_labels(tmp_path / "out.parquet").p.argmax(axis=1).tolist() == [0, 1, 1, 1, 2, 0, 3]
+
+
+@pytest.mark.usefixtures("no_foreign_modules")
+def test_a_study_says_which_labels_lack_items_and_its_audit_has_no_fault(tmp_path):
+    names, path = contract_names(tmp_path, items=120), tmp_path / "my labels.csv"
+    path.write_text("item,r,g,b\n" + "".join(f"{name},0.2,0.3,0.5\n" for name in names[:90]))
+    labels = {name: LABELS[name] for name in ("hard", "agreed", "permuted", "mine")}
+    config = raw(labels, tmp_path, items=120)
+    config["recipes"]["quick"]["batch"] = 32
+    config["studies"] = {"small": {**config["studies"]["one"], "seeds": [0, 1], "figures": []}}
+    root = finished_run.build(tmp_path / "results", config)
+    lack = {"agreed": np.zeros((2, 2)), "mine": np.zeros((2, 2))}  # by seed and part
+    for seed in (0, 1):
+        split = read_split(root / f"splits/shapes/random/seed{seed}.parquet")
+        for name, file in {"agreed": f"random/agreed/seed{seed}", "mine": "mine/all"}.items():
+            there = read_labels(root / f"labels/shapes/{file}.parquet").item
+            lack[name][seed] = [len(np.setdiff1d(split.items(part), there)) for part in ("train", "val")]
+    assert (lack["agreed"][:, 1] == 0).all()
+    text = (root / "studies/small/table.md").read_text()
+    (agreed, _), (train, val) = (lack[name].mean(axis=0) for name in lack)
+    rest = "have no label (the mean over its runs); nothing is learned from them."
+    assert f"Label agreed (shapes, split random): {agreed:.0f} of 72 training items {rest}" in text
+    both = f"{train:.0f} of 72 training items and {val:.0f} of 24 validation items"
+    assert f"Label mine (shapes, split random): {both} {rest}" in text
+    assert "Label hard" not in text and "Label permuted" not in text
+
+    def faults():
+        (tmp_path / "study.yaml").write_text(json.dumps(config | {"results": str(root)}))
+        verdicts = audit.audit(root, ["small"], configfile=tmp_path / "study.yaml", dry_run=False)
+        return {one.id: str(one.evidence) for one in verdicts if one.verdict == "fail"}
+
+    assert faults() == {}, faults()
+    path.write_text(path.read_text().replace("0.2,0.3,0.5", "0.3,0.2,0.5"))
+    found = faults()
+    assert [*found] == ["A05"] and "my labels.csv" in found["A05"]
 
 
 def test_none_of_them_is_set_beside_the_papers_table():
