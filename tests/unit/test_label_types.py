@@ -11,7 +11,7 @@ from scipy import stats
 from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
-from softlabels import check, io, registry, schema
+from softlabels import check, io, places, registry, schema
 from softlabels.contracts import read_labels, read_split, write_reference, write_split
 from softlabels.datasets import contract
 from softlabels.errors import Problems, UserError
@@ -471,3 +471,8 @@ def test_none_of_them_is_set_beside_the_papers_table():
         for form in ("soft", "hard"):
             assert paper.role({"aggregate": {"kind": kind}, "form": form}) is None
             assert not paper.numbers("synthetic", {"aggregate": {"kind": kind}, "form": form})
+
+
+def test_every_label_type_stands_in_the_documentation():
+    text = (places.REPOSITORY / "docs/labels.md").read_text()
+    assert [kind for kind in registry.names("aggregate") if f"`{kind}`" not in text] == []

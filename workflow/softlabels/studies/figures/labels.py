@@ -14,7 +14,10 @@ from .points import HIGH, LETTERS, MOST, ROW, WIDE
 
 ENTRY = {
     "about": "Each metric of every label, a row a label, with intervals over seeds and images: for many labels.",
-    "options": {},
+    "options": {
+        "difference": {"type": "boolean", "default": False,
+            "description": "Each label minus the first, paired, in place of the means."},
+    },
     "shared": ["metrics"],
     "needs": ["cells"],
     "per": "study",
@@ -22,8 +25,9 @@ ENTRY = {
 
 
 def draw(config: dict, inputs: dict) -> Figure:
-    """The labels of each data set, split, recipe and point, in the study's order; a line is at the first one's mean."""
-    ledger = Ledger(io.read_table(inputs["cells"])[0])
+    """The labels of each data set, split, recipe and point; a dotted line is at the study's first, the baseline."""
+    ledger, difference = Ledger(io.read_table(inputs["cells"])[0]), config["figure"]["difference"]
+    baseline = ledger.facts["baseline"]
     metrics = config["figure"]["metrics"] or ledger.main
     everything = [*itertools.product(ledger.blocks, ledger.labels)]
     rows, several = everything[:MOST], len(ledger.blocks) > 1
@@ -33,26 +37,28 @@ def draw(config: dict, inputs: dict) -> Figure:
     panels = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
     for axes, metric in zip(panels, metrics, strict=True):
         for row, (block, label) in enumerate(rows):
-            found = ledger.get(block, label, metric)
+            first = label == baseline
+            versus = ("difference", baseline) if difference and not first else ()
+            found = ledger.get(block, label, metric, *versus)
             if not found or not math.isfinite(mean := found["mean"]["value"]):
                 continue
-            first = label == ledger.facts["baseline"]
+            mean, half = (0.0, 0.0) if first and difference else (mean, half_width(found))
             look = {"color": drawing.OKABE_ITO[0 if first else 1], "markersize": 4, "capsize": 2, "elinewidth": 1}
-            axes.errorbar(mean, row, xerr=half_width(found) or None, marker="o", linestyle="none", **look)
+            axes.errorbar(mean, row, xerr=half or None, marker="o", linestyle="none", **look)
             if first:
-                axes.plot(
-                    [mean, mean], [row - 0.5, row + len(ledger.labels) - 0.5], ":", linewidth=1, color=look["color"]
-                )
+                until = row + len(ledger.labels) - 0.5
+                axes.plot([mean, mean], [row - 0.5, until], ":", linewidth=1, color=look["color"])
         axes.set(title=ledger.heading(metric))
         axes.grid(alpha=0.25, linewidth=0.5)
     panels[0].set_yticks(range(len(rows)), names)
     panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    figure.suptitle(_title(ledger, len(everything)), fontsize=10)
+    figure.suptitle(_title(ledger, len(everything), difference), fontsize=10)
     return figure
 
 
-def _title(ledger: Ledger, rows: int) -> str:
+def _title(ledger: Ledger, rows: int, difference: bool) -> str:
     facts, seeds = ledger.facts, len(ledger.facts["seeds"])
-    spread = f"mean and {percent(facts['level'])} two-way interval, {seeds} seeds" if seeds > 1 else "one seed"
+    what = f"each label − {drawing.name(facts['baseline'])}" if difference else "mean"
+    spread = f"{what}, {percent(facts['level'])} two-way interval, {seeds} seeds" if seeds > 1 else f"{what}, one seed"
     cut = f"\nThe first {MOST} of {rows} rows; table.csv has all." if rows > MOST else ""
     return f"Study {drawing.name(facts['study'])}: {spread}; dotted: {drawing.name(facts['baseline'])}{cut}"
