@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from softlabels import io
+from softlabels import io, schema
 from softlabels.datasets import data
 from softlabels.errors import UserError
 from softlabels.labels import label
-from softlabels.plan import Plan, paths_of
+from softlabels.plan import Plan
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # what is no part of the project, where somebody put it
 CIFAR10H = SHARED / "data" / "cifar10h"
@@ -38,7 +38,7 @@ def options(source):
 
 def import_data(out: Path, inputs: dict[str, Path], threads: int = 1, **source):
     """Import a source whose files are ``inputs`` (by the names of the command's inputs); the outputs by name."""
-    keys = {name: key for key, name in paths_of(source["kind"]).items()}
+    keys = {name: key for key, name in schema.paths("source", source["kind"]).items()}
     named = {keys[name]: str(path) for name, path in inputs.items() if name in keys}
     outputs = {name.split(".")[0]: out / name for name in FILES}
     data.run(options({**named, **source}), inputs, outputs, threads)

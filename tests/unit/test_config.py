@@ -254,7 +254,7 @@ def test_a_new_key_at_its_neutral_value_is_not_tracked_and_is_there_when_the_com
         ("recipes.quick.schedule", {"kind": "warm_restarts", "first_cycle": 0}, ["schedule.first_cycle: found 0.0, "]),
         ("recipes.quick.loss", 3, ["recipes.quick.loss: found 3, expected the name of a loss, or {kind: name"]),
         ("recipes.quick.momentum", 2, ["recipes.quick.optimiser.momentum: found 2.0, expected less than 1."]),
-        ("labels.soft", {"aggregate": "average", "form": "soft", "delivery": "sampled"}, ["labels.soft.delivery: "]),
+        ("labels.soft", {"aggregate": "average", "form": "soft", "delivery": "smapled"}, ["labels.soft.delivery: "]),
         ("recipes.quick.compile", "yes", ['recipes.quick.compile: found "yes", expected true or false.']),
         *(("datasets.shapes", {"source": {"kind": "counts", "images": "i", "counts": "c.npy", "classes": classes}},
            ["datasets.shapes.source.classes: found"]) for classes in (["a", "a"], ["a"], "a")),

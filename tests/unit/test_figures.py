@@ -11,7 +11,8 @@ from matplotlib.text import Text
 from softlabels import contracts, drawing, io, schema
 from softlabels.errors import UserError
 from softlabels.studies import figure as figures
-from softlabels.studies.figures import curves, embedding, risk_coverage
+from softlabels.studies import ledger_view, study
+from softlabels.studies.figures import curves, embedding, labels, risk_coverage
 
 
 @pytest.fixture
@@ -240,3 +241,24 @@ def test_risk_and_coverage_are_those_of_the_test_items_above_the_least_that_can_
     assert hard[-1] == pytest.approx(np.mean(errors))
     if truth == "votes":
         assert all((line >= thick["the reference itself"] - 1e-12).all() for line in thick.values())
+
+
+@pytest.mark.parametrize("difference", [False, True])
+def test_labels_stand_in_rows_beside_the_first_ones_mean(both, tmp_path, difference):
+    config, inputs, outputs = files.study(both, tmp_path)
+    study.run(config, inputs, outputs)
+    options = {"kind": "labels", "metrics": ["kl", "macro_acc"], "difference": difference}
+    figure = labels.draw({"figure": options}, {"cells": outputs["cells"]})
+    ledger = ledger_view.Ledger(io.read_table(outputs["cells"])[0])
+    block = ledger.blocks[0]
+    for axes, metric in zip(figure.axes, options["metrics"], strict=True):
+        hard, soft = (ledger.get(block, label, metric) for label in ("hard", "soft"))
+        more = ledger.get(block, "soft", metric, "difference", "hard")
+        shown = [0.0, more["mean"]["value"]] if difference else [hard["mean"]["value"], soft["mean"]["value"]]
+        marks = [bar.lines[0].get_xydata()[0].tolist() for bar in axes.containers]
+        assert marks == [[shown[0], 0], [shown[1], 1]]
+        bars = axes.containers[1].lines[2][0].get_segments()[0]
+        half = ledger_view.half_width(more if difference else soft)
+        np.testing.assert_allclose(bars, [[shown[1] - half, 1], [shown[1] + half, 1]])
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["hard", "soft"]
+    assert ("each label − hard" if difference else "mean, 95%") in texts_of(figure)

@@ -12,7 +12,7 @@ from softlabels.datasets import imported, names
 from softlabels.datasets.cells import is_missing
 from softlabels.datasets.images import spellings
 from softlabels.errors import Problems, UserError
-from softlabels.plan import Plan, paths_of
+from softlabels.plan import Plan
 
 IMAGES = [f"{k:02d}.png" for k in range(12)]
 
@@ -75,7 +75,7 @@ def test_options_that_are_new_change_nothing_that_is_tracked():
 def test_every_source_of_image_files_with_votes_has_the_options():
     for kind in registry.names("source"):
         about = registry.entry("source", kind)
-        if "folder" in paths_of(kind).values() and "votes" in about["gives"]:
+        if "folder" in schema.paths("source", kind).values() and "votes" in about["gives"]:
             assert {"unvoted", "minimum_votes", "follow_links"} <= schema.options("source", kind)[
                 "properties"
             ].keys(), kind

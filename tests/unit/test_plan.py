@@ -371,7 +371,8 @@ def test_one_function_decides_which_label_file_a_run_reads(drawn):
 def test_a_label_of_predictions_brings_the_jobs_behind_it(drawn):
     inputs = drawn.label_inputs("shapes", "/other", "folded", "seed7")
     runs = [f"results/runs/shapes/other/quick/fitted/seed7-fold{k}of2/predictions.parquet" for k in range(2)]
-    assert inputs == {"items": [], "split": ["results/splits/shapes/other/seed7.parquet"], "predictions": runs}
+    split = ["results/splits/shapes/other/seed7.parquet"]
+    assert inputs == {"items": [], "given": [], "split": split, "predictions": runs}
     assert set(runs) <= set(drawn.files("one", "train", "predictions", folds=True))
     assert not set(runs) & set(drawn.files("one", "train", "predictions"))
     splits = drawn.files("one", "split", "split", folds=True)

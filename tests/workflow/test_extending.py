@@ -8,7 +8,7 @@ import yaml
 from projects import TINY
 
 OURS = {
-    "labels/smoothed.py": '''
+    "labels/flattened.py": '''
         """The average, mixed with the uniform distribution."""
 
         from .evidence import average, label_table
@@ -88,7 +88,7 @@ OURS = {
             p = (1 - options["share"]) * average(evidence) + options["share"] * evidence.out_of_fold
             return label_table(evidence, p, options)
         ''',
-    "training/deliveries/sampled.py": '''
+    "training/deliveries/redrawn.py": '''
         """A class drawn from the label in each epoch."""
 
         import numpy as np
@@ -105,7 +105,7 @@ OURS = {
             """The label itself in the first epochs, then one-hots."""
             if epoch <= options["after"]:
                 return data.target
-            u = keyed.rng("sampled", seed, epoch).random((len(data.target), 1))
+            u = keyed.rng("redrawn", seed, epoch).random((len(data.target), 1))
             drawn = (u >= data.target.cumsum(axis=1)[:, :-1]).sum(axis=1)
             return np.eye(data.target.shape[1], dtype=np.float32)[drawn]
         ''',
@@ -342,10 +342,10 @@ EXTENDED = {
     "labels": {
         "hard": {"aggregate": "majority", "form": "hard"},
         "soft": {"aggregate": "average", "form": "soft"},
-        "smoothed": {"aggregate": {"kind": "smoothed", "alpha": 0.3}, "form": "soft"},
+        "flattened": {"aggregate": {"kind": "flattened", "alpha": 0.3}, "form": "soft"},
         "reliable": {"aggregate": {"kind": "reliable", "power": 2}, "form": "soft"},
         "drawn": {"aggregate": {"kind": "drawn", "heat": 2}, "form": "soft"},
-        "shown": {"aggregate": "average", "form": "soft", "votes": 3, "delivery": {"kind": "sampled", "after": 1}},
+        "shown": {"aggregate": "average", "form": "soft", "votes": 3, "delivery": {"kind": "redrawn", "after": 1}},
         "folded": {
             "aggregate": {"kind": "folded", "folds": 2, "trained_on": "reliable", "recipe": "new"},
             "form": "soft",
@@ -365,7 +365,7 @@ EXTENDED = {
         "extended": {
             "datasets": ["tiny_synthetic"],
             "recipes": ["tiny_compact", "new"],
-            "labels": ["hard", "smoothed"],
+            "labels": ["hard", "flattened"],
             "seeds": [0],
             "metrics": ["macro_acc", "kl", "kl_dcic", {"kind": "top_k", "k": 3}],
             "tables": ["main", "further", {"kind": "ranking", "metric": "top_k__k_3"}],
@@ -442,7 +442,7 @@ def test_entries_of_every_kind_run_and_everything_knows_them(extended):
     found = {
         row["label"]: float(row["mean"]) for row in rows if row["metric"] == "top_k__k_3" and row["kind"] == "measured"
     }
-    assert set(found) == {"hard", "smoothed"}
+    assert set(found) == {"hard", "flattened"}
     results = extended.folder / "results/tiny"
     files = results.glob("labels/people/**/*.parquet")
     assert {str(path.relative_to(results / "labels/people")) for path in files} == {
@@ -455,7 +455,7 @@ def test_entries_of_every_kind_run_and_everything_knows_them(extended):
     told = extended.softlabels("explain", "results/tiny/studies/shown", "folded", "kl")
     assert "runs/people/random/new/reliable/seed0-fold1of2" in told
 
-    assert "smoothed" in extended.softlabels("explain", "results/tiny/studies/extended", "smoothed new", "top_k__k_3")
+    assert "flattened" in extended.softlabels("explain", "results/tiny/studies/extended", "flattened new", "top_k__k_3")
     verdicts = extended.softlabels("audit", "results/tiny", "--configfile", CONFIG)
     assert "0 fail" in verdicts, verdicts
 
@@ -471,7 +471,7 @@ def test_schema_documents_and_check_know_them(extended):
     options = (extended.folder / "docs/options.md").read_text()
     schema = yaml.safe_load((extended.folder / "workflow/schemas/config.schema.yaml").read_text())
     kinds = {
-        "aggregate": "smoothed", "delivery": "sampled", "loss": "elr", "optimiser": "adamw", "schedule": "steps",
+        "aggregate": "flattened", "delivery": "redrawn", "loss": "elr", "optimiser": "adamw", "schedule": "steps",
         "network": "plain", "metric": "top_k", "source": "stripes", "table": "ranking", "figure": "bars",
     }  # fmt: skip
     for kind, name in kinds.items():

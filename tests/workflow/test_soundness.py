@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import torch
 
-from softlabels import adopt, closure, commands, contracts
+from softlabels import adopt, closure, commands, contracts, io, registry, schema
+from softlabels.labels import label
 from softlabels.plan import Plan
 
 VOTED = {
@@ -182,6 +183,22 @@ def adopt_arrays(root):
     adopt.run(plan.told("adopt", **names), inputs, {"predictions": root.parent / "adopted.parquet"})
 
 
+def make_labels(root):
+    """Make a label by each aggregate that needs no networks' predictions, of votes whose annotators are known."""
+    items = io.read_table(root / "data/shapes/items.parquet")[0].column("name").to_pylist()
+    (root / "labels.csv").write_text("item,r,g,b\n" + "".join(f"{name},0,0.5,0.5\n" for name in items))
+    more = {"file": {"path": str(root / "labels.csv")}, "smoothed": {"alpha": "matched"},
+            "fixed_argmax": {"spread": "permuted"}, "unanimous": {"min_agreement": 0.6}}  # fmt: skip
+    kinds = [kind for kind in registry.names("aggregate") if "folds" not in schema.defaults("aggregate", kind)]
+    raw = copy.deepcopy(VOTED) | {"results": str(root)}
+    raw["labels"] = {kind: {"aggregate": {"kind": kind, **more.get(kind, {})}, "form": "soft"} for kind in kinds}
+    raw["studies"]["small"] |= {"labels": kinds, "seeds": [0]}
+    plan = Plan(raw)
+    for _, names in plan.jobs("small", "label"):
+        inputs, outputs = finished_run.READS["label"](plan, names), {"labels": root / "label.parquet"}
+        label.run(plan.told("label", **names), inputs, outputs)
+
+
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
     """What ran in each command, by its entries: studies of exact distributions, of votes, and of heads."""
@@ -204,6 +221,7 @@ def executed(tmp_path_factory):
         drawn = ("card", "embed", "figure")
         adopt_arrays(finished_run.build(tmp_path_factory.mktemp("exact"), drawn=drawn))
         voted = finished_run.build(tmp_path_factory.mktemp("voted"), VOTED, drawn)
+        make_labels(voted)
         finished_run.build(tmp_path_factory.mktemp("heads"), HEADS)
         import_every_source(tmp_path_factory.mktemp("sources"), voted)
         import_every_form(tmp_path_factory.mktemp("forms"))

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from projects import REPOSITORY
 
+from softlabels import io
+
 # The tiny study: 1 data set, 2 labels, 2 seeds.
 EVERYTHING = {
     "data": 1, "card": 1, "label": 2, "split": 2, "train": 4, "evaluate": 4, "references": 2, "embed": 2, "study": 1,
@@ -171,6 +173,25 @@ def test_one_more_label_trains_that_label_only(finished):
     assert finished.planned() == {
         "label": 1, "train": 2, "evaluate": 2, "embed": 1, "study": 1, "chain": 1, "figure": 2,
     }  # fmt: skip
+
+
+def test_a_changed_file_of_labels_makes_these_again(finished):
+    data = finished.folder / "results/tiny/data/tiny_synthetic"
+    items, classes = (
+        io.read_table(data / "items.parquet")[0],
+        io.read_table(data / "reference.parquet", [])[1]["classes"],
+    )
+    rows = [f"{name},1{',0' * (len(classes) - 1)}" for name in items.column("name").to_pylist()]
+    file = finished.folder / "my labels.csv"
+    file.write_text("\n".join([f"item,{','.join(classes)}", *rows]))
+    soft = {"aggregate": "average", "form": "soft"}
+    mine = {"aggregate": {"kind": "file", "path": file.name}, "form": "soft"}
+    finished.configure(labels={"soft": soft, "mine": mine}, studies__tiny__labels=["soft", "mine"])
+    assert finished.planned("prepare") == {"label": 1}
+    finished.snakemake("prepare")
+    assert finished.planned("prepare") == {}
+    file.write_text("\n".join([f"item,{','.join(classes)}", *rows[1:]]))
+    assert finished.planned("prepare") == {"label": 1}
 
 
 @pytest.mark.slow

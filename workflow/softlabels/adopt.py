@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from . import contracts, io
-from .datasets.cells import csv_rows, header, names_of, readable_parquet
+from .datasets.cells import names_of
 from .datasets.counts import read_array
-from .datasets.imported import number
+from .datasets.given import NAMED, Given, read
 from .datasets.names import Nearest, match
 from .errors import UserError
 
-NAMED = 5  # items that a message names
 TOLERANCE = 0.01  # how far from 1 the sum of probabilities may be: many classes in half precision
 ARRAY = ".npy"
-NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)  # what Parquet calls so
-
-
-class Given(NamedTuple):
-    """What a file says.
-
-    Attributes:
-        names: of R items, as they are written.
-        values: float64 ``[R, C]``, classes in the order of the data set.
-        places: where the rows stand, for messages: what a row is called, and the number of each.
-    """
-
-    names: Sequence[str]
-    values: np.ndarray
-    places: tuple[str, Sequence[int]]
 
 
 class Adopted(NamedTuple):
@@ -137,69 +119,7 @@ def _read(
         return _array(path, names_file, items, len(classes))
     if names_file:
         raise UserError(f"{names_file}: names the rows of an array, and {path} is none. Remove 'names'.")
-    columns = header(path, recipe["separator"])
-    column = _item_column(path, columns, classes, recipe["item_column"])
-    read = _parquet if path.suffix.lower() == ".parquet" else _csv
-    return read(path, columns, column, classes, recipe["separator"])
-
-
-def _item_column(path: Path, columns: list[str], classes: list[str], wanted: str | None) -> str:
-    """The column with the names of the items, of a file that has a column for each class."""
-    missing = [name for name in classes if name not in columns]
-    others = [name for name in columns if name not in classes]
-    if missing:
-        near = difflib.get_close_matches(missing[0], others, n=1)
-        raise UserError(
-            f"{path}: found no column for the class {', '.join(map(repr, missing[:NAMED]))} ({len(missing)} of "
-            f"{len(classes)} classes) among {', '.join(columns[:20])}. "
-            f"{f'Did you mean {near[0]!r}? ' if near else ''}Name the columns like the classes of the data set."
-        )
-    if wanted is not None:
-        if wanted not in columns:
-            raise UserError(f"{path}: found no column '{wanted}' (item_column) among {', '.join(columns[:20])}.")
-        return wanted
-    if len(others) != 1:
-        raise UserError(
-            f"{path}: found {len(others)} columns that are no class ({', '.join(others[:NAMED]) or 'none'}), expected "
-            f"one, with the names of the items. Set item_column in the recipe, or add such a column."
-        )
-    return others[0]
-
-
-def _csv(path: Path, columns: list[str], column: str, classes: list[str], separator: str) -> Given:
-    at, numbers = columns.index(column), [columns.index(name) for name in classes]
-    names, values, lines = [], [], []
-    with csv_rows(path, separator) as rows:
-        next(rows)
-        for line, row in rows:
-            if len(row) != len(columns):
-                raise UserError(
-                    f"{path}: line {line} has {len(row)} cells, expected {len(columns)} as in the header. Correct that "
-                    f"line."
-                )
-            names.append(row[at])
-            values.append([number(row[k]) for k in numbers])
-            lines.append(line)
-    return Given(names, np.array(values, np.float64).reshape(-1, len(classes)), ("line", lines))
-
-
-def _parquet(path: Path, columns: list[str], column: str, classes: list[str], separator: str) -> Given:
-    with readable_parquet(path) as file:
-        table = file.read([column, *classes])
-    for name in classes:  # others, such as dates or yes and no, would become numbers, too
-        if not any(of(table.column(name).type) for of in NUMBERS):
-            raise UserError(
-                f"{path}: column '{name}' is {table.column(name).type}, expected numbers. Save the table again."
-            )
-    try:
-        values = [table.column(name).to_numpy().astype(np.float64) for name in classes]
-        names = table.column(column).cast(pa.string()).fill_null("").to_pylist()
-    except (pa.ArrowException, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path}: found a column of another type ({' '.join(str(error).split())}), expected numbers for each class "
-            f"and text for '{column}'. Save the table again."
-        ) from None
-    return Given(names, np.column_stack(values), ("row", range(1, len(names) + 1)))
+    return read(path, classes, recipe["item_column"], recipe["separator"])
 
 
 def _array(path: Path, names_file: Path | None, items: Sequence[str], n_classes: int) -> Given:

@@ -64,6 +64,11 @@ def check(raw: dict[str, Any], problems: Problems) -> Iterator[str]:
             if not Path(path).is_file():
                 place = named(f"recipes.{recipe}.{key}", plan.config.origins)
                 problems.add(f"{place}: {path}: no such file. Correct the path, or data_folder.")
+    for name in plan.config["labels"] if plan else ():
+        for key, path in plan.label_files(name).items():
+            if not Path(path).is_file():
+                place = named(f"labels.{name}.aggregate.{key}", plan.config.origins)
+                problems.add(f"{place}: {path}: no such file. Correct the path, or data_folder.")
     if plan:
         _networks(plan, problems)
         yield from _machine(plan, problems)
@@ -219,6 +224,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                         labelled[_key_of(names)] = _label(plan, names, files)
                     elif found := _adopted(plan, names, files):
                         notes[f"{where}: {found}."] = None
+        notes |= dict.fromkeys(_lacking(labelled, len(made.names), origins))
         for where, problem in _unlabelled(plan, name, labelled, Path(scratch)):
             problems.add(f"{place} with {named(where, origins)}: {problem}")
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
@@ -279,6 +285,23 @@ def _key_of(names: dict[str, Any]) -> tuple:
     return names["label"], names["within"], names["draw"]
 
 
+def _lacking(
+    labelled: dict[tuple, np.ndarray | None], n_items: int, origins: dict[tuple[str, str], str]
+) -> Iterator[str]:
+    """Which labels of a data set do not have all its items; of several files the fewest and the most that lack."""
+    found: dict[str, list[int]] = {}
+    for (name, *_), items in labelled.items():
+        if items is not None:
+            found.setdefault(name, []).append(n_items - len(items))
+    for name, lack in found.items():
+        if max(lack):
+            several = f"{min(lack)} to {max(lack)}" if min(lack) < max(lack) else str(max(lack))
+            yield (
+                f"{named(f'labels.{name}', origins)}: {several} of {n_items} images have no label; nothing is learned "
+                f"from those of the training part."
+            )
+
+
 def _unlabelled(
     plan: Plan, dataset: str, labelled: dict[tuple, np.ndarray | None], root: Path
 ) -> Iterator[tuple[str, str]]:
@@ -320,7 +343,9 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndar
         for path in paths:
             if name == "predictions":
                 return None
-            inputs[name] = files[name] if name in files else root / places.find(PurePath(path)).path
+            inputs[name] = files.get(name) or (
+                Path(path) if name == "given" else root / places.find(PurePath(path)).path
+            )
             if not inputs[name].is_file():
                 return None
     label.run(plan.told("label", **names), inputs, {"labels": root / "labels.parquet"})

@@ -44,7 +44,8 @@ COMMANDS = {
         always=(("metric", "kl_dcic"), ("metric", "tvd")), group="report"),
     "label": Command(
         "softlabels.labels.label", "make the labels of one type",
-        ("annotations", "reference", "items?", "split?", "predictions*?"), runs=("label",), group="preparation"),
+        ("annotations", "reference", "items?", "split?", "predictions*?", "given?"), runs=("label",),
+        group="preparation"),
     "split": Command(
         "softlabels.labels.split", "split a data set", ("items", "reference"), runs=("split",), group="preparation"),
     "references": Command(

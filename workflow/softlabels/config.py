@@ -357,6 +357,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
     for name, label in config["labels"].items():
         aggregate = label["aggregate"]
         yield from _without_probabilities(name, label)
+        yield from _of_file(name, label, config["data_folder"])
         if "folds" not in aggregate:
             continue
         if label["items"] is not None:
@@ -550,6 +551,19 @@ def _delivered_to_heads(config: Configuration, study: str) -> Iterator[str]:
             )
 
 
+def _of_file(name: str, label: dict[str, Any], folder: str) -> Iterator[str]:
+    """What is wrong with a label whose distributions a file gives."""
+    for key in schema.paths("aggregate", label["aggregate"]["kind"]):
+        path, place = str(Path(folder, label["aggregate"][key])), f"labels.{name}.aggregate.{key}"
+        if "{" in path or "}" in path:
+            yield (
+                f"{place}: found braces in {path}, expected none: they are wildcards to Snakemake. Rename the file or "
+                f"folder."
+            )
+        if label["votes"] != "all":
+            yield f"labels.{name}.votes: found {label['votes']}, but the label is read from a file. Remove it."
+
+
 def _in_braces(name: str, recipe: dict[str, Any], folder: str) -> Iterator[str]:
     """Files of a recipe whose paths have braces, which are wildcards to Snakemake."""
     given = [file for of_label in recipe.get("predictions", {}).values() for file in of_label.values()]
@@ -609,9 +623,17 @@ def _may_name_people(source: dict[str, Any]) -> bool:
 
 def draws(label: dict[str, Any]) -> bool:
     """Whether something in a label is drawn, anew for each seed."""
-    made_of = (registry.entry("aggregate", options["kind"]) for options in schema.aggregates(label))
-    drawn = any(aggregate.get("draws", False) for aggregate in made_of)
+    drawn = any(registry.applies("aggregate", "draws", of) for of in schema.aggregates(label))
     return label["votes"] != "all" or label["items"] is not None or drawn
+
+
+def of_split(label: dict[str, Any]) -> bool:
+    """Whether a label is made for one split: where it is estimated on the training part, or from networks that were,
+    where only some of the training items have a label, or an entry says so."""
+    return label["items"] is not None or any(
+        of.get("fit_on") == "train" or "folds" in of or registry.applies("aggregate", "of_split", of)
+        for of in schema.aggregates(label)
+    )
 
 
 def alike(config: Configuration, study: str) -> list[varied.Point]:

@@ -455,6 +455,7 @@ SCORES = pa.schema([(name, pa.string()) for name in ("part", "group", "scaling",
 # The rows that need no network say before that which they are, and whether they are an oracle; facts are ``detail.…``.
 ROWS = pa.schema([("row", pa.string()), ("oracle", pa.bool_()), *SCORES])
 ALL = "all"  # the group of a number that is of all items
+UNLABELLED = "n_unlabelled"  # of train and val, where the run's label lacks items
 AT = "@"  # between metric and group, in the name of a number in a ledger
 PLUS = "+"  # between metric and scaling, in the name of a term
 MOST_SCALED = 20  # classes that a vector or matrix is fitted for: a matrix has C² numbers

@@ -158,15 +158,13 @@ class Plan:
     def labels_of(self, label: str, split: str, seed: Any) -> dict[str, str]:
         """Which label file a run reads: ``within`` and ``draw`` of its place. This is decided here and nowhere else.
 
-        A file serves all seeds unless something in it is drawn; it is made for one split if it is estimated on the
-        training part, or from networks that were, or if only some of the training items have a label.
+        A file serves all seeds unless something in it is drawn, or it is made for one split (``config.of_split``).
         """
         if label not in self._draws:
             definition = self.config["labels"][label]
-            fitted = any(of.get("fit_on") == "train" or "folds" in of for of in schema.aggregates(definition))
-            self._draws[label] = (config.draws(definition), fitted or definition["items"] is not None)
-        drawn, fitted = self._draws[label]
-        if fitted:
+            self._draws[label] = config.draws(definition), config.of_split(definition)
+        drawn, of_split = self._draws[label]
+        if of_split:
             return {"within": f"/{split}", "draw": f"seed{seed}"}
         return {"within": "", "draw": f"seed{_seed(seed)}" if drawn else DRAW}
 
@@ -181,13 +179,19 @@ class Plan:
     def label_inputs(self, dataset: str, within: str, label: str, draw: str) -> dict[str, list[str]]:
         """What a label file is made of besides votes and reference, by the names of the command's inputs."""
         split, seed = within.removeprefix("/"), draw.removeprefix("seed")
-        drawn = self.config["labels"][label]["votes"] != "all"
+        drawn, given = self.config["labels"][label]["votes"] != "all", self.label_files(label)
         runs = self.fold_runs(dataset, split, seed, label) if split else []
         return {
-            "items": [self.path("data", "items", dataset=dataset)] if drawn else [],
+            "items": [self.path("data", "items", dataset=dataset)] if drawn or given else [],
+            "given": [*given.values()],
             "split": [self.path("split", "split", dataset=dataset, split=split, seed=seed)] if split else [],
             "predictions": [self.path(TRAINED, "predictions", **run) for run in runs],
         }
+
+    def label_files(self, label: str) -> dict[str, str]:
+        """The files of the user's own that a label is made of, by the key that names each."""
+        aggregate = self.config["labels"][label]["aggregate"]
+        return {key: self.source_path(aggregate[key]) for key in schema.paths("aggregate", aggregate["kind"])}
 
     def files(self, study: str, command: str, output: str, folds: bool = False, **fixed: Any) -> list[str]:
         """One output (or ``manifest``) of each job of a command behind a study; ``folds`` as in :meth:`jobs`."""
@@ -347,7 +351,7 @@ class Plan:
     def source_files(self, dataset: str) -> dict[str, str]:
         """Where the sources of a data set lie, by the names of the command's inputs (``folder``: of images)."""
         source = self.config["datasets"][dataset]["source"]
-        paths = paths_of(source["kind"])
+        paths = schema.paths("source", source["kind"])
         files = {paths[key]: self.source_path(source[key]) for key in paths if isinstance(source.get(key), str)}
         if "folder" in files:
             inside = entry("source", source["kind"]).get("inside", {})
@@ -448,7 +452,7 @@ class Plan:
 
     def _data(self, dataset: str) -> dict[str, Any]:
         definition = self.config["datasets"][dataset]
-        paths = paths_of(definition["source"]["kind"])
+        paths = schema.paths("source", definition["source"]["kind"])
         source = {k: v for k, v in definition["source"].items() if not (k in paths and isinstance(v, str))}
         if isinstance(source.get("classes"), dict):  # whose order is that of the classes, and tracked keys are sorted
             source["classes"] = [list(item) for item in source["classes"].items()]
@@ -483,8 +487,14 @@ class Plan:
         return made | ({"fold": fold} if fold else {})
 
     def _label(self, label: str, draw: str) -> dict[str, Any]:
-        definition = {key: value for key, value in self.config["labels"][label].items() if key != "delivery"}
-        return {"label": self.tracked("label", definition), "draw": draw}
+        return {"label": {key: value for key, value in self.label(label).items() if key != "delivery"}, "draw": draw}
+
+    def label(self, name: str) -> dict[str, Any]:
+        """A label without the paths of files, which are inputs."""
+        definition = self.config["labels"][name]
+        paths = schema.paths("aggregate", definition["aggregate"]["kind"])
+        aggregate = {key: value for key, value in definition["aggregate"].items() if key not in paths}
+        return self.tracked("label", {**definition, "aggregate": aggregate})
 
     def tracked(self, key: str, value: Any) -> Any:
         """What a command is told of a recipe, label …: all but keys at the value that they had before they existed."""
@@ -574,7 +584,7 @@ class Plan:
             },
             "splits": {name: self.tracked("split", self.config["splits"][name]) for name in used(points, "split")},
             "recipes": {name: self.recipe(name) for name in used(points, "recipe")},
-            "labels": {name: self.tracked("label", self.config["labels"][name]) for name in used(points, "label")},
+            "labels": {name: self.label(name) for name in used(points, "label")},
             "metrics": list(metrics), "metric_options": metrics,
             "metric_facts": {name: _printed(options) for name, options in printed.items()},
             "metric_code": {
@@ -650,12 +660,6 @@ def _printed(options: Options) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def paths_of(kind: str) -> dict[str, str]:
-    """The keys of a kind of source that are paths, and the names of the command's inputs."""
-    rules = schema.options("source", kind)["properties"]
-    return {key: rule["input"] for key, rule in rules.items() if "input" in rule}
 
 
 @cache

@@ -14,9 +14,10 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
+from types import UnionType
 from typing import Any, NamedTuple
 
 from .errors import UserError
@@ -58,11 +59,11 @@ UNKNOWN_NETWORK = {"parameters": 100_000_000, "features": 2048, "multiplications
 TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
-FACTS: dict[str, dict[str, type | tuple[str, ...] | range]] = {
+FACTS: dict[str, dict[str, type | UnionType | tuple[str, ...] | range]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
                "needs": ("features", "votes", "annotators", "calibration")},
-    "aggregate": {"needs": ("votes", "annotators"), "draws": bool, "forms": ("soft", "hard"), "memory": int,
-                  "bytes": int, "seconds": float},
+    "aggregate": {"needs": ("votes", "annotators"), "draws": bool | dict, "of_split": bool | dict,
+                  "forms": ("soft", "hard"), "memory": int, "bytes": int, "seconds": float},
     "delivery": {"needs": ("votes",)},
     "table": {"needs": ("histories",), "metric": str},
     "figure": {"per": ("block", "study"),
@@ -169,7 +170,8 @@ def entry(kind: str, name: str) -> dict[str, Any]:
         for fact, allowed in FACTS.get(kind, {}).items():
             values = [*found[fact]] if isinstance(found.get(fact), list) else [found[fact]] if fact in found else []
             if (fact == "per" and not values) or any(not _fits(value, allowed) for value in values):
-                words = allowed.__name__ if isinstance(allowed, type) else " or ".join(map(str, allowed))
+                of_type = isinstance(allowed, type | UnionType)
+                words = getattr(allowed, "__name__", allowed) if of_type else " or ".join(map(str, allowed))
                 words = f"a whole number from 0 to {allowed[-1]}" if isinstance(allowed, range) else words
                 raise UserError(f"{place}: found ENTRY['{fact}'] {found.get(fact)!r}, expected {words}. Correct it.")
         taken = {"kind", *TAKEN.get(kind, ())}
@@ -203,8 +205,14 @@ def size_of_network(name: str) -> dict[str, int]:
     return {fact: about.get(fact, unknown) for fact, unknown in UNKNOWN_NETWORK.items()}
 
 
-def _fits(value: Any, allowed: type | tuple[str, ...] | range) -> bool:
-    return isinstance(value, allowed) if isinstance(allowed, type) else value in allowed
+def _fits(value: Any, allowed: type | UnionType | tuple[str, ...] | range) -> bool:
+    return isinstance(value, allowed) if isinstance(allowed, type | UnionType) else value in allowed
+
+
+def applies(kind: str, fact: str, options: Mapping[str, Any]) -> bool:
+    """Whether a fact of an entry holds with these options: it is true, or lists the values that they must have."""
+    found = entry(kind, options["kind"]).get(fact, False)
+    return found if isinstance(found, bool) else all(options.get(key) == value for key, value in found.items())
 
 
 def use_modules(folder: str | Path) -> None:

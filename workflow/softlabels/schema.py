@@ -359,6 +359,12 @@ def defaults(kind: str, name: str) -> dict[str, Any]:
     return {key: complete(rule["default"], rule) for key, rule in rules.items() if "default" in rule}
 
 
+def paths(kind: str, name: str) -> dict[str, str]:
+    """The keys of an entry that are paths, and the names of the command's inputs."""
+    rules = options(kind, name)["properties"]
+    return {key: rule["input"] for key, rule in rules.items() if "input" in rule}
+
+
 @cache
 def section(name: str) -> dict[str, Any]:
     """The rule of a data set, split, label, recipe or study; of the whole configuration for ``""``."""

@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from .. import contracts, io
-from ..contracts import ALL, AT, GAP, HELD_OUT, PLUS, STANDARD, TRUTH, Predictions, Split, Terms, rows_of
+from ..contracts import ALL, AT, GAP, HELD_OUT, PLUS, STANDARD, TRUTH, UNLABELLED, Predictions, Split, Terms, rows_of
 from ..errors import UserError
 from . import left_out, readers, scaling, strata, structure, truth
 from .aligned import Aligned, Values, mean, of_part, scorer
@@ -58,6 +58,7 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     with threadpool_limits(1):
         values, terms = _scores(config, parts, logits["test"], scalings, inputs, reference)
     values["train", ALL, "none", "n_items"] = float(len(split.items("train")))
+    values |= unlabelled(inputs["label"], split)
     contracts.write_scores(outputs["scores"], values, reference.classes, EPS, {
         name: {"weight": of.weight.tolist(), "bias": of.bias.tolist()} for name, of in scalings.items()
     }, contracts.read_estimate(inputs["label"]))  # fmt: skip
@@ -183,6 +184,13 @@ def facts(aligned: Aligned) -> Numbers:
         "tie_credit_acc": credit.mean() if len(top) else np.nan,  # … any of which counts as right here
     }.items():
         yield ALL, "none", name, value
+
+
+def unlabelled(labels: Path, split: Split) -> dict[contracts.Key, float]:
+    """How many training and validation items the run's label lacks, of parts where it lacks some: most have all."""
+    own = contracts.read_labels(labels).item
+    lack = {part: len(np.setdiff1d(split.items(part), own)) for part in ("train", "val")}
+    return {(part, ALL, "none", UNLABELLED): float(n) for part, n in lack.items() if n}
 
 
 def own_validation(labels: Path, split: Split, predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:

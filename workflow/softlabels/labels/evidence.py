@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,8 @@ class Evidence:
     # Mean probabilities, float64 [N, C], of the networks that did not learn from the item; None where not asked for.
     out_of_fold: np.ndarray | None = None
     chosen: np.ndarray | None = None  # bool [N], the items that may have a label; None: all
+    given: Path | None = None  # the file that a label names, if it does
+    names: list[str] | None = None  # of the items, there just where such a file is
 
     @property
     def fit(self) -> np.ndarray:
@@ -119,12 +121,16 @@ class LabelTable:
     weight: np.ndarray  # weight in the loss, float32 [K]
     metadata: dict[str, Any]  # JSON values; ``ties`` is the rule and the number of items with a tied top
 
-    def of(self, chosen: np.ndarray) -> LabelTable:
-        """The rows of some items, bool ``[N]``."""
-        kept = chosen[self.item]
-        rows = (None if column is None else column[kept] for column in
-                (self.item, self.p, self.hard, self.votes, self.weight))  # fmt: skip
-        return LabelTable(*rows, self.metadata)
+    def changed(self, p: np.ndarray, hard: np.ndarray | None = None, **facts: Any) -> LabelTable:
+        """The same items with other labels ``p``, float ``[K, C]``, other hard classes int ``[K]``, further facts."""
+        hard = self.hard if hard is None else hard.astype(np.int16)
+        return replace(self, p=p.astype(np.float32), hard=hard, metadata=self.metadata | facts)
+
+    def rows(self, kept: np.ndarray) -> LabelTable:
+        """The labels of some items, bool ``[K]``."""
+        votes = None if self.votes is None else self.votes[kept]
+        of_rows = {"item": self.item[kept], "p": self.p[kept], "hard": self.hard[kept], "weight": self.weight[kept]}
+        return replace(self, votes=votes, **of_rows)
 
 
 def read(config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Evidence:
@@ -153,6 +159,9 @@ def read(config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Evidence:
     part = read_split(inputs["split"]).part if "split" in inputs else None
     if options.get("aggregate", {}).get("fit_on") != "all":  # whose split, if any, says which items have a label
         evidence.part = part
+    if "given" in inputs:
+        evidence.given = inputs["given"]
+        evidence.names = io.read_table(inputs["items"], ["name"])[0].column("name").to_pylist()
     if "predictions" in inputs:
         evidence.out_of_fold = predicted_out_of_fold(inputs["predictions"], n_items)
     if (wanted := options.get("items")) is not None:
@@ -218,8 +227,29 @@ def average(evidence: Evidence) -> np.ndarray:
         return evidence.score / evidence.score.sum(axis=1, keepdims=True)
 
 
-def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any]) -> LabelTable:
+def shares(evidence: Evidence, options: dict[str, Any]) -> tuple[LabelTable, np.ndarray]:
+    """The label ``average``, which others are made of, and its distributions before they are rounded, ``[K, C]``."""
+    p = average(evidence)
+    table = label_table(evidence, p, options)
+    return table, p[table.item]
+
+
+def learned(evidence: Evidence, table: LabelTable) -> np.ndarray:
+    """Which of the labels an estimate may learn from, bool ``[K]``; none at all is a UserError."""
+    found = evidence.fit[table.item]
+    if not found.any():
+        raise UserError(
+            "label: no item of the training part has a label to learn from. Check the options of the label."
+        )
+    return found
+
+
+def label_table(
+    evidence: Evidence, p: np.ndarray | None, options: dict[str, Any], score: np.ndarray | None = None
+) -> LabelTable:
     """Labels ``p``, float ``[N, C]`` (None: the one-hot of the top class), with the class of the highest score beside.
+
+    The score is the evidence's, or one ``[N, C]``, nowhere negative, of an aggregate that may put another class on top.
 
     The top is compared in whole votes where there are votes, so that rounding makes and breaks no tie. Where these have
     weights, their sums, made in float64 in the order of the rows, are compared exactly: weights such as 0.1 may differ
@@ -227,7 +257,7 @@ def label_table(evidence: Evidence, p: np.ndarray | None, options: dict[str, Any
     item, ``seed``, and the seed of the run where there is a file a seed) or leaves the item out (``drop``), as one
     without a vote is; if none is left, that is a UserError.
     """
-    score = evidence.score
+    score = evidence.score if score is None else score
     top = score == score.max(axis=1, keepdims=True)
     known = score.sum(axis=1) > 0
     tied = known & (top.sum(axis=1) > 1)

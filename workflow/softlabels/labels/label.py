@@ -40,7 +40,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     labels = registry.load("aggregate", options["aggregate"]["kind"])(evidence, {**options, **options["aggregate"]})
     _require_labels(options["aggregate"]["kind"], labels, len(evidence.classes))
     if evidence.chosen is not None:
-        labels = labels.of(evidence.chosen)
+        labels = labels.rows(evidence.chosen[labels.item])
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
     votes = np.zeros(len(labels.item), int) if labels.votes is None else labels.votes

@@ -53,7 +53,7 @@ CHECKS: dict[str, tuple[str, str, tuple[Check, ...]]] = {
     "A05": ("every file of the results, and the sources they came from, have the hashes of the manifests",
             AGAIN,
             (checks_files.files_are_unchanged, checks_files.sources_are_unchanged,
-             checks_files.predictions_are_unchanged)),
+             checks_files.given_files_are_unchanged)),
     "A06": ("the chain of manifests behind each table is closed and unchanged",
             AGAIN,
             (checks_files.chain_is_closed,)),

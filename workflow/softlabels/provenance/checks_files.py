@@ -80,15 +80,21 @@ def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
         yield from differs(str(path), found, f"sha256 {sha256}", f" as when {dataset} was imported")
 
 
-@each_job(ADOPTED)
-def predictions_are_unchanged(scope: Scope, job: Job) -> Findings:
-    """A05: so have the files of predictions that were made elsewhere, where the configuration of today has them."""
-    names = job.names
-    run = f"the predictions of {names['recipe']}, {names['label']}, seed {names['seed']}"
-    studies = [name for name in scope.studies if names["recipe"] in scope.results.study_config(name)["recipes"]]
+@each_job(ADOPTED, "label")
+def given_files_are_unchanged(scope: Scope, job: Job) -> Findings:
+    """A05: so have files of predictions made elsewhere, and of labels, where the configuration of today has them."""
+    if not any("source" in entry for _, entry in entries(job.manifest["inputs"])):
+        return
+    names, axis = job.names, "recipe" if job.manifest["command"] == ADOPTED else "label"
+    run = f"the distributions of the label {names['label']}"
+    if axis == "recipe":
+        run = f"the predictions of {names['recipe']}, {names['label']}, seed {names['seed']}"
+    studies = [name for name in scope.studies if names[axis] in scope.results.study_config(name)[f"{axis}s"]]
     try:
-        _, plan = configured.plan_of(scope.results, studies[0], scope.configfile)
-        now = plan.adopted(names["recipe"], names["label"], names["seed"])
+        _, plan = configured.plan_of(scope.results, [*studies, *scope.studies][0], scope.configfile)
+        now = {"given": [*plan.label_files(names["label"]).values()]}
+        if axis == "recipe":
+            now = plan.adopted(names["recipe"], names["label"], names["seed"])
     except (configured.Absent, KeyError) as reason:
         yield unknown(f"the file with {run} was not looked at: {reason}")
         return

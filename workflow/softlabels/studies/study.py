@@ -7,8 +7,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import io, places, registry
-from ..contracts import STANDARD, Reference, read_absent, read_estimate, read_reference, read_rows, sets
+from ..contracts import (
+    ALL,
+    STANDARD,
+    UNLABELLED,
+    Reference,
+    Scores,
+    read_absent,
+    read_estimate,
+    read_reference,
+    read_rows,
+    sets,
+)  # fmt: skip
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
@@ -138,7 +151,7 @@ def study_facts(
             for dataset, truth in truths.items()
         },
         "setup": list(_setup(config, truths)),
-        "elsewhere": [*_elsewhere(config, runs), *_of_heads(config, predictions)],
+        "elsewhere": [*_elsewhere(config, runs), *_of_heads(config, predictions), *_lacking(runs)],
         "fixed_splits": [
             name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
         ],
@@ -186,6 +199,26 @@ def _elsewhere(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
         if lacking:
             told.append(f"Nothing of {some}them is scaled, as their files lack validation items.")
         yield " ".join(told)
+
+
+def _lacking(runs: Evaluations) -> Iterator[str]:
+    """Which labels do not have all items, in which data set and split: the mean over their runs."""
+    found: dict[str, list[Scores]] = {}
+    for name, of_run in runs.items():
+        dataset, split, _, label, _ = name.split("/")
+        found.setdefault(f"Label {label} ({paper.title(dataset)}, split {split})", []).append(of_run[STANDARD].content)
+    for name, scored in found.items():
+
+        def mean(part: str, fact: str, scored: list[Scores] = scored) -> float:
+            return float(np.mean([scores.values.get((part, ALL, "none", fact), 0) for scores in scored]))
+
+        lack = [
+            f"{mean(part, UNLABELLED):,.0f} of {mean(part, 'n_items'):,.0f} {kind} items"
+            for part, kind in (("train", "training"), ("val", "validation"))
+            if mean(part, UNLABELLED)
+        ]
+        if lack:
+            yield f"{name}: {' and '.join(lack)} have no label (the mean over its runs); nothing is learned from them."
 
 
 def _of_heads(config: Mapping[str, Any], predictions: Mapping[str, Path]) -> Iterator[str]:
