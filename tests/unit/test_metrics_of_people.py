@@ -10,8 +10,8 @@ from scipy.stats import wasserstein_distance
 from sklearn.metrics import cohen_kappa_score, roc_auc_score, roc_curve
 
 from softlabels.errors import UserError
+from softlabels.evaluation import risk
 from softlabels.evaluation.aligned import Aligned
-from softlabels.evaluation.metrics import aurc
 from softlabels.provenance.recompute_metrics import METRICS
 
 TRUTHS = ("votes", "majority")
@@ -85,8 +85,8 @@ def brute(loss, confidence):
 
 def test_the_area_is_the_mean_over_the_orders_of_tied_items():
     loss, confidence = np.array([0.2, 1, 0, 0.5, 0.9, 0.1]), np.array([0.9, 0.5, 0.5, 0.7, 0.5, 0.7])
-    assert aurc.area(loss, confidence).mean() == pytest.approx(brute(loss, confidence), rel=1e-12)
-    assert aurc.curve(loss, confidence).mean() == pytest.approx(brute(loss, confidence), rel=1e-12)
+    assert risk.area(loss, confidence).mean() == pytest.approx(brute(loss, confidence), rel=1e-12)
+    assert risk.curve(loss, confidence).mean() == pytest.approx(brute(loss, confidence), rel=1e-12)
 
 
 def test_a_case_computed_by_hand():

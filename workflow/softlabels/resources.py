@@ -356,10 +356,12 @@ class _Estimates:
         return Use(IDLE["embed"] + held, seconds, tested * 12 / MB + 0.01)
 
     def _figure(self, study: str, figure: str, block: str) -> Use:
-        options, seeds = self.plan.figures(study)[figure]["options"], self.config["studies"][study]["seeds"]
+        about, seeds = self.plan.figures(study)[figure], self.config["studies"][study]["seeds"]
+        options = about["options"]
         factor, of_block = _factor(options["kind"]), self.plan.blocks(study, BLOCK)
         shown = [tuple(block.split("-")[1:])] if block else list(of_block)
         items = sum(self.parts(*place[:2])[2] * len(of_block[place]) for place in shown)
+        items *= len(seeds) if "predictions" in about["needs"] else 1
         rows = sum(self.config["recipes"][place[2]].get("epochs", 0) * len(of_block[place]) for place in shown) * len(
             seeds
         )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..aligned import Aligned
-from .aurc import area, losses
+from ..risk import area, losses
 
 ENTRY = {
     "about": "AURC above that of a network with these very errors whose confidence puts them in the right order.",
