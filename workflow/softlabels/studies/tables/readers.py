@@ -27,7 +27,7 @@ SIDES = ("network", "reader")
 
 
 def table(ledger: Ledger, options: dict) -> Table | None:
-    """One row a block, label and reader, after one of all readers together, for each metric ``readers`` of the study."""
+    """One row a block, label and reader, after one of all readers together, for each such metric."""
     rows, lacking = [], []
     metrics = [metric for metric in ledger.metrics if metric.partition("__")[0] == ENTRY["metric"]]
     for block, metric in itertools.product(ledger.blocks, metrics):
