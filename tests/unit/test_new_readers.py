@@ -120,6 +120,16 @@ def test_the_table_has_all_readers_and_each(made):
     assert "## In the place of a reader" in text and "reader:a" not in text
 
 
+def test_where_nobody_can_be_compared_the_table_says_so(made):
+    cells = io.read_table(made / "studies/small/cells.parquet")[0]
+    known = [not name.startswith(NAME) for name in cells.column("metric").to_pylist()]
+    table = registry.load("table", "readers")(Ledger(cells.filter(known)), {"kind": "readers", "margin": 0.02})
+    assert table.rows == [["rated", *["–"] * 12]] and len(table.header) == 13
+    assert any(
+        note.startswith("rated: no test item has votes of a known reader and of somebody") for note in table.notes
+    )
+
+
 def test_verdicts():
     def found(low, high):
         return {"low": {"value": low}, "high": {"value": high}}

@@ -27,15 +27,12 @@ SIDES = ("network", "reader")
 
 
 def table(ledger: Ledger, options: dict) -> Table | None:
-    """One row a block, label and reader, after one of all readers together, for each metric ``readers`` of the study.
-
-    None where no test item has votes of a reader and of somebody else.
-    """
+    """One row a block, label and reader, after one of all readers together, for each such metric."""
     rows, lacking = [], []
     metrics = [metric for metric in ledger.metrics if metric.partition("__")[0] == ENTRY["metric"]]
     for block, metric in itertools.product(ledger.blocks, metrics):
         found = [row for label in ledger.labels for row in _rows(ledger, block, metric, label, options["margin"])]
-        rows += found
+        rows += found or [[*ledger.place(block), *[NONE] * 12]]
         lacking += [] if found else [ledger.name(block)]
     header = [*ledger.place_header(), "label", "reader", "items", "agreement: network", "reader", "network − reader",
               "verdict", "accuracy: network", "reader", "network − reader", "advantage", "wins"]  # fmt: skip
@@ -57,10 +54,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
             f"{'; '.join(cut(lacking, PLACES))}: no test item has votes of a known reader and of somebody else, so "
             f"nothing can be compared."
         )
-    if not rows:
-        return Table("In the place of a reader", header, [], notes[-1:]) if lacking else None
     notes += _seeds(ledger, metrics)
-    return Table("In the place of a reader", header, rows, notes, keys=len(ledger.place_header()) + 2)
+    return Table("In the place of a reader", header, rows, notes, keys=len(ledger.place_header()) + 2) if rows else None
 
 
 def _rows(ledger: Ledger, block: Block, metric: str, label: str, margin: float) -> list[list[str]]:
