@@ -43,6 +43,12 @@ VOTED = {
         }
     },
     "splits": {"random": {"kind": "random", "allow_missing_class": True, "calibration": 0.5}},
+    "labels": {
+        "hard": finished_run.HARD, "soft": finished_run.SOFT, "mmsr": {"aggregate": "mmsr", "form": "hard"},
+        "mean": {"form": "soft", "aggregate": {"kind": "ensemble_mean", "of": [
+            "average", "dawid_skene", "one_coin", "wawa", {"kind": "glad", "iterations": 1},
+            {"kind": "mace", "restarts": 1, "iterations": 2}, {"kind": "zbs", "iterations": 2}]}},
+    },
     "studies": copy.deepcopy(finished_run.CONFIG["studies"]),
 }  # fmt: skip
 VOTED["studies"]["small"] |= {
@@ -53,6 +59,7 @@ VOTED["studies"]["small"] |= {
     ],
     "figures": ["embedding", "curves", "risk_coverage"],
 }  # fmt: skip
+VOTED["studies"]["small"]["labels"] = ["hard", "mean", "mmsr", "soft"]
 HEADS = copy.deepcopy(finished_run.CONFIG) | {
     "recipes": {"head": {"network": "efficientnet_lite0", "weights": "packaged", "train": "head", "upscale": 32}}
 }

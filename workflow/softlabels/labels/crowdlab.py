@@ -15,7 +15,7 @@ ENTRY = {
     "options": {},
     "needs": ["annotators"],
     "shared": ["folds", "trained_on", "recipe"],
-    "memory": 110, "bytes": 100, "seconds": 1e-5,
+    "memory": 110, "bytes": 100, "seconds": 2e-5,
 }  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     from cleanlab.multiannotator import get_label_quality_multiannotator
 
     n_classes, everyone = len(evidence.classes), evidence.votes
-    wide = 40 * len(everyone.people) * evidence.n_items  # cleanlab has a cell for each item and annotator
+    wide = 20 * len(everyone.people) * evidence.n_items  # cleanlab has a cell for each item and annotator
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * n_classes, wide, once=True)
     items, row = np.unique(votes["task"], return_inverse=True)
     people, column = np.unique(votes["worker"], return_inverse=True)
