@@ -14,15 +14,16 @@ from . import evidence as evidence_files
 from .evidence import LabelTable, one_hot
 
 
-def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
-    """Write one label file.
+def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> dict[str, Any]:
+    """Write one label file; returns what the aggregate tells of it, such as an amount that it chose.
 
     Args:
         config: ``label`` with ``aggregate`` (``kind`` and its options), ``form`` (``soft``: the distribution,
             ``hard``: its one-hot), ``votes`` (how many are drawn, or ``all``), ``items`` (how many training items have
             a label, or None), ``ties`` and ``seed``; ``draw``, ``all`` or the seed of the runs that learn from it.
         inputs: ``annotations``, ``reference``; ``items`` where votes are drawn; ``split`` where the label is made for
-            one (as where ``items`` is not None); ``predictions`` of the networks, a fold each, where it needs them.
+            one (as where ``items`` is not None); ``predictions`` of the networks, a fold each, where it needs them;
+            ``given``, a file that the label names.
         outputs: ``labels``.
 
     Raises:
@@ -45,6 +46,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
     votes = np.zeros(len(labels.item), int) if labels.votes is None else labels.votes
     write_labels(Labels(outputs["labels"], labels.item, p, labels.hard, votes, labels.weight, evidence.classes), facts)
+    return labels.metadata
 
 
 def _require_labels(kind: str, labels: Any, n_classes: int) -> None:
