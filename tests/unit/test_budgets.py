@@ -14,7 +14,7 @@ from softlabels.evaluation import intervals, saturation
 from softlabels.plan import Plan
 from softlabels.provenance import audit
 from softlabels.provenance import recompute_budgets as again
-from softlabels.studies import budgets, study
+from softlabels.studies import budgets, judging, study
 from softlabels.studies.comparisons import Side
 from softlabels.studies.ledger_view import Ledger
 from softlabels.studies.tables import budget as budget_table
@@ -96,13 +96,13 @@ def sides(key, end, votes=VOTES, **more):
 
 
 def test_a_number_of_votes_is_told_only_where_votes_gain_something():
-    rising = dict(budgets.needed(VOTES, sides(1, 10), "kl", "lower", 0.95))
+    rising = dict(judging.needed(VOTES, sides(1, 10), "kl", "lower", 0.95))
     assert [*rising] == [budgets.GAIN, budgets.STEP, *map(budgets.votes_for, budgets.SHARES)]
     assert rising[budgets.GAIN]["high"][0] < 0
     assert 5 < rising[budgets.votes_for(0.9)]["mean"][0] < 20
-    worse = dict(budgets.needed(VOTES, sides(1, 10), "kl", "higher", 0.95))
+    worse = dict(judging.needed(VOTES, sides(1, 10), "kl", "higher", 0.95))
     assert [*worse] == [budgets.GAIN, budgets.STEP]
-    assert dict(budgets.needed(VOTES, sides(1, 10, seeds=1), "kl", "lower", 0.95)) == {}
+    assert dict(judging.needed(VOTES, sides(1, 10, seeds=1), "kl", "lower", 0.95)) == {}
 
 
 def test_numbers_of_votes_stand_in_their_order_and_all_is_the_mean_of_the_data_set():
@@ -114,7 +114,7 @@ def test_numbers_of_votes_stand_in_their_order_and_all_is_the_mean_of_the_data_s
 
 def test_the_best_point_is_compared_with_all_others_after_holm():
     one, two, three = sides(3, 10)[0], sides(3, 10)[-1], sides(3, 10)[-2]
-    first, others = budgets.best({"a": one, "b": two, "c": three}, "kl", "lower", 0.95)
+    first, others = judging.best({"a": one, "b": two, "c": three}, "kl", "lower", 0.95)
     assert first in "bc" and {*others} == {*"abc"} - {first}
     assert others["a"]["p"][0] < 0.05 and others["a"]["high"][0] < 0
     other = next(k for k in others if k != "a")

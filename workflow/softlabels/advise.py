@@ -172,7 +172,7 @@ def _which(ledger: Ledger, choices: Mapping[Block, Choice]) -> Iterator[Any]:
     rows = []
     for block, chosen in choices.items():
         pairs = sorted(chosen.decided, key=lambda pair: pair[0].p[pair[1]])
-        why = [_told(ledger, *pair) for pair in pairs]
+        why = [f"{pair[0].best} in {_told(ledger, *pair)}" for pair in pairs]
         rows.append([*ledger.place(block), chosen.text, "; ".join(cut(why, 4)) or "–"])
     yield Table("", [*ledger.place_header(), "label", "because of"], rows)
     yield (
@@ -218,7 +218,7 @@ def _favours(ledger: Ledger, found: Mapping[Block, list[Contest]], choices: Mapp
             for contest in found[block]:
                 due = sure or contest.metric in main_metrics(ledger)
                 if due and label in contest.others and supported(ledger, contest, label) == sure:
-                    yield f"{ledger.name(block)}: {contest.best}. {_told(ledger, contest, label)} ({said})."
+                    yield f"{ledger.name(block)}: {contest.best} in {_told(ledger, contest, label)} ({said})."
 
 
 def _votes(ledger: Ledger) -> Iterator[str]:

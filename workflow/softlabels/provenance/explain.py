@@ -272,11 +272,12 @@ class _Chain:
             return []
         _, path, sha256 = behind[0]
         name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
-        if cell["metric"].startswith(EPOCH):  # is read off histories by the job that writes the tables
+        by_tables = "evaluation.plateau" if cell["metric"].startswith(EPOCH) else "studies.budgets"
+        if cell["metric"].startswith(EPOCH) or cell["kind"] == "cost":  # made by the job that writes the tables
             path = of_study(self.study, "manifest")
             if path not in self.results.manifests:
                 return [_node(name, {"missing": f"{path}: no such manifest"})]
-            return [_node(name, {"code": self.code(self.results.manifests[path], "softlabels.evaluation.plateau")[1]})]
+            return [_node(name, {"code": self.code(self.results.manifests[path], f"softlabels.{by_tables}")[1]})]
         if producer is None:
             return [_node(name, {"missing": UNMADE.format(path)})]
         options = producer[1]["config"].get("metrics", {}).get(cell["metric"].partition(AT)[0])
@@ -311,7 +312,9 @@ class _Chain:
         return _node(f"run {name}", facts, [self.file(of, {"path": path, "sha256": sha256})])
 
     def value(self, path: str, cell: Row) -> float | None:
-        """A cell's number in one file of scores, or in one history."""
+        """A cell's number in one file of scores, or in one history; None of a cost, which no file has."""
+        if cell["kind"] == "cost":
+            return None
         if cell["metric"].startswith(EPOCH):
             accuracy = float(cell["metric"].removeprefix(EPOCH))
             return recompute.first_epoch(self.results.accuracies(path), accuracy)

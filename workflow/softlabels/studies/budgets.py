@@ -1,16 +1,11 @@
-"""What votes buy: how many an image are enough, and how a number of them is best spent."""
+"""What votes buy: what a ledger calls such rows, and what is known of numbers of votes and of prices."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..columns import number, percent
-from ..evaluation import saturation
-from ..evaluation.intervals import holm
-from . import comparisons
-from .comparisons import PRINTED, Side, Statistics
 from .ledger_view import MAIN, OF_PAPER
 
 VOTES = "label.votes"  # the key whose values the table `budget` is about
@@ -55,33 +50,6 @@ def ascending(votes: Mapping[Any, float | None]) -> list[tuple[float, Any]]:
     return sorted(found.items(), key=lambda pair: pair[0])
 
 
-def needed(
-    votes: Sequence[float], sides: Sequence[Side], metric: str, better: str, level: float
-) -> Iterator[tuple[str, Statistics]]:
-    """Kind and statistics of what one label gains by votes in a metric; how many it needs only if it gains anything.
-
-    Args:
-        votes: votes an image, ascending.
-        sides: what the label's networks scored with each of these numbers.
-        metric: one with terms and an interval, or nothing is found.
-        better: whether ``higher`` or ``lower`` is better.
-        level: of the intervals.
-    """
-    told = {}
-    for kind, before in ((GAIN, 0), (STEP, -2)):
-        found = dict(comparisons.differences(sides[-1], sides[before], [metric], level)).get(metric)
-        if found and "low" in found.statistics:
-            told[kind] = {name: found.statistics[name] for name in ("mean", "low", "high")}
-    yield from told.items()
-    if GAIN in told and gains(told[GAIN], better):
-        columns = comparisons.joined(sides, metric)
-        ends = saturation.needed(votes, columns, better, SHARES, level)
-        for k, share in enumerate(SHARES):
-            how = ("isotonic fit, linear in log votes", *(f"{end} end, joint bootstrap" for end in ("lower", "upper")))
-            values = zip(("mean", "low", "high"), (float(of[k]) for of in ends), how, strict=True)
-            yield votes_for(share), {name: (value, text) for name, value, text in values}
-
-
 def gains(difference: Mapping[str, Any], better: str) -> bool:
     """Whether a difference, by statistic its value first, is on the better side with all of its interval."""
     return difference["low"][0] > 0 if better == "higher" else difference["high"][0] < 0
@@ -90,22 +58,3 @@ def gains(difference: Mapping[str, Any], better: str) -> bool:
 def spent(items: float, votes: float, prices: Mapping[str, Any]) -> float:
     """What so many images with so many votes each cost."""
     return items * (votes * prices["price_vote"] + prices["price_image"])
-
-
-def best(sides: Mapping[Any, Side], metric: str, better: str, level: float) -> tuple[Any, dict[Any, Statistics]] | None:
-    """The point with the best mean, and the best minus every other, with Holm's p; None where a mean is not defined."""
-    values = {point: side.values(metric) for point, side in sides.items()}
-    if any(value is None for of in values.values() for value in of):
-        return None
-    means = {point: math.fsum(of) / len(of) for point, of in values.items()}
-    first = comparisons.best(means, better)
-    found = {}
-    for other in (point for point in means if point != first) if first is not None else ():
-        difference = dict(comparisons.differences(sides[first], sides[other], [metric], level)).get(metric)
-        found[other] = {} if difference is None else difference.statistics
-    p = holm([statistics["p"][0] if "p" in statistics else math.nan for statistics in found.values()])
-    for statistics, adjusted in zip(found.values(), p.tolist(), strict=True):
-        if math.isfinite(adjusted):
-            statistics["p"] = (adjusted, f"Holm's p of {len(found)} comparisons, {PRINTED}")
-    kept = ("mean", "low", "high", "p")
-    return first, {other: {name: of[name] for name in kept if name in of} for other, of in found.items() if of}

@@ -34,7 +34,7 @@ from ..errors import UserError
 from ..evaluation import plateau
 from ..evaluation.intervals import holm
 from ..evaluation.statistics import summary
-from . import budgets, claims, comparisons, paper, verdicts
+from . import budgets, claims, comparisons, judging, paper, verdicts
 from .comparisons import Side
 from .ledger_view import (
     MAIN,
@@ -485,7 +485,7 @@ def _verdicts(config: Config, runs: Evaluations, terms: Evaluations) -> Iterator
                 _sides(of_block[at], label, config, runs, terms)
                 for at, label in zip(both, statement["contrast"], strict=True)
             )
-            statistics, p = verdicts.judged(first[1], second[1], statement, config["level"])
+            statistics, p = judging.judged(first[1], second[1], statement, config["level"])
             if statistics:
                 told.append(
                     (statement, block, statistics, p, _holders((first[0], second[0]), terms, statement["metric"]))
@@ -520,7 +520,7 @@ def _needed(config: Config, own: list[Point], runs: Evaluations, terms: Evaluati
             for metric in budgets.metrics_of(config, table):
                 held = _holders(scored, terms, metric)
                 better = config["headings"][metric]["better"]
-                for kind, statistics in budgets.needed(numbers, sides, metric, better, config["level"]):
+                for kind, statistics in judging.needed(numbers, sides, metric, better, config["level"]):
                     interval = comparisons.OTHERS[-1] if kind.startswith("votes") else comparisons.PRINTED
                     more = {"interval": interval, **held, **({"decimals": 1} if kind.startswith("votes") else {})}
                     yield from _rows(config, (*block, label, metric, kind), statistics, len(config["seeds"]), **more)
@@ -550,7 +550,7 @@ def _spent(config: Config, own: list[Point], runs: Evaluations, terms: Evaluatio
                 key = (*point.block, label, name, "cost")
                 yield from _rows(config, key, cost, len(files), sources=files, decimals=0)
         for metric in budgets.metrics_of(config, table):
-            found = budgets.best(sides, metric, config["headings"][metric]["better"], config["level"])
+            found = judging.best(sides, metric, config["headings"][metric]["better"], config["level"])
             first, others = found or (None, {})
             for other, statistics in others.items():
                 more = {"versus": budgets.name_of(other), "interval": comparisons.PRINTED}

@@ -14,8 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 Statement = Mapping[str, Any]
 Block = tuple[str | None, ...]  # data set, split and recipe, and the values of varied keys
 
@@ -34,6 +32,8 @@ def names() -> list[str]:
 @cache
 def ready(name: str) -> dict[str, Any]:
     """A ready claim: ``about``, ``source``, ``population``, ``text`` and its ``statements``."""
+    import yaml  # which the audit, that reads resolved statements, need not have
+
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
 
 

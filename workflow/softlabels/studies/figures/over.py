@@ -75,7 +75,7 @@ def scale_of(values: list[str]) -> Scale:
     """Where values stand: numbers at their place, words after them in the order in which they come."""
     numbers = {value: found for value in values if (found := number(value)) is not None}
     low, high = min(numbers.values()), max(numbers.values())
-    log = low > 0 and high > FACTOR * low
+    log = low > 0 and high >= FACTOR * low
     words = [value for value in dict.fromkeys(values) if value not in numbers]
     step = (high / low) ** 0.15 if log else 0.15 * (high - low)
     after = {word: high * step**k if log else high + step * k for k, word in enumerate(words, start=1)}

@@ -34,7 +34,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     notes = [
         f"Votes an image, of training and validation images, for so much of the gain from the fewest votes to the "
         f"most, with a {level} interval over seeds and images (joint bootstrap; isotonic fit, linear in the logarithm "
-        f"of the votes). The mean number of votes stands for `all`.",
+        f"of the votes). The mean number of votes stands for all.",
         f"{NO_GAIN.capitalize()}: the two-way interval of the gain includes 0, or more votes are worse. "
         f"{NOT_WITHIN.capitalize()}: the last step still gains, and the share is reached in it, so that the curve has "
         f"not ended here; more votes than these may give more.",
