@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from softlabels import config, published, registry, schema
+from softlabels import commands, config, published, registry, schema
 from softlabels.errors import UserError
 from softlabels.io import canonical_json
 from softlabels.plan import Plan
@@ -50,7 +50,8 @@ def properties(rule, path=""):
         yield from properties(rule["items"], f"{path}[]")
     for form in ("then", "else") if "if" in rule else ():
         yield from properties(rule[form], path)
-    for name in registry.names(rule["registry"]) if "registry" in rule else ():
+    inside = path.endswith("[]") and "[ensemble_mean]" in path  # whose parts are entries of the same kind
+    for name in registry.names(rule["registry"]) if "registry" in rule and not inside else ():
         yield from properties(schema.options(rule["registry"], name), f"{path}[{name}]")
 
 
@@ -72,7 +73,8 @@ def test_the_schema_is_valid_and_complete():
     undescribed = [path for path, rule in found.items() if not rule.get("description")]
     assert undescribed == []
     free = {path for path, rule in found.items() if "default" in rule or "moved" in rule or path.endswith(".kind")}
-    required = {path for path, rule in found.items() if "(required" in rule["description"]}
+    null = {path for path, rule in found.items() if rule.get("default", ...) is None}  # refused where it is due
+    required = {path for path, rule in found.items() if "(required" in rule["description"]} - null
     assert set(found) - free == required
 
 
@@ -387,3 +389,54 @@ def test_the_names_that_people_type_stay():
     assert list(default["studies"]) == ["hard_vs_soft"]
     assert list(default["datasets"]) == ["synthetic"]
     assert default["studies"]["hard_vs_soft"]["labels"] == ["hard", "soft"]
+
+
+def of_aggregate(aggregate, form="soft"):
+    raw = changed("labels.own", {"aggregate": aggregate, "form": form})
+    raw["studies"]["one"]["labels"] = ["own"]
+    return raw
+
+
+def test_a_form_that_an_aggregate_does_not_have_is_refused():
+    expected = "labels.own.form: found soft, expected hard: the aggregate 'mmsr' gives no other."
+    assert expected in message_of(of_aggregate("mmsr"))
+    assert "labels.own.form" not in message_of(of_aggregate("mmsr", "hard"))
+
+
+def test_an_ensemble_has_aggregates_with_their_options_and_each_is_checked():
+    raw = of_aggregate({"kind": "ensemble_mean", "of": ["average", {"kind": "mace", "restarts": 2}]})
+    raw["datasets"]["shapes"]["source"]["votes"] = 3
+    found = config.resolve(raw)
+    average, mace = found["labels"]["own"]["aggregate"]["of"]
+    assert average == {"kind": "average"}
+    assert (mace["restarts"], mace["iterations"], mace["fit_on"]) == (2, 50, "train")
+    told = message_of(of_aggregate({"kind": "ensemble_mean", "of": ["averag", {"kind": "mace", "restart": 2}]}))
+    assert "labels.own.aggregate.of.0: Unknown aggregate 'averag'" in told
+    assert "labels.own.aggregate.of.1: unknown key 'restart'; did you mean 'restarts'?" in told
+    assert "labels.own.aggregate: the key 'of' is missing" in message_of(of_aggregate("ensemble_mean"))
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [
+        ("mmsr", "has no probabilities"),
+        ({"kind": "distilled", "recipe": "quick"}, "is made of networks' predictions"),
+        ({"kind": "ensemble_mean", "of": ["average", "majority"]}, "is made of others itself"),
+    ],
+)
+def test_what_cannot_be_part_of_an_ensemble_is_refused(part, why):
+    told = message_of(of_aggregate({"kind": "ensemble_mean", "of": ["average", part]}))
+    kind = part if isinstance(part, str) else part["kind"]
+    assert f"labels.own.aggregate: '{kind}' {why}" in told
+
+
+def test_parts_of_an_ensemble_need_votes_and_are_drawn_and_estimated_like_alone():
+    raw = of_aggregate({"kind": "ensemble_mean", "of": ["average", "dawid_skene"]})
+    assert "the label own needs votes, and shapes has none" in message_of(raw)
+    raw["datasets"]["shapes"]["source"] |= {"votes": 3}
+    plan = Plan(raw)
+    assert plan.labels_of("own", "random", 2) == {"within": "/random", "draw": "seed2"}
+    entries = commands.entries("label", plan.of("label", dataset="shapes", label="own", draw="seed2"))
+    assert "softlabels.labels.dawid_skene:aggregate" in entries
+    raw["labels"]["own"]["aggregate"]["of"] = ["average", "majority"]
+    assert Plan(raw).labels_of("own", "random", 2) == {"within": "", "draw": "all"}

@@ -165,6 +165,19 @@ def test_a_label_whose_votes_are_drawn_holds_all_of_them():
     assert use("label", grid, label="three").mb > 344 > use("label", grid).mb > 190
 
 
+def test_an_estimated_label_asks_for_what_it_says_of_itself_and_an_ensemble_for_the_most_of_its_parts():
+    source = {"kind": "synthetic", "items": 400_000, "pixels": 8, "votes": 10, "annotators": 3000, "classes": "colour"}
+    kinds = {"soft": "average", "ds": "dawid_skene", "glad": "glad",
+             "mean": {"kind": "ensemble_mean", "of": ["average", "dawid_skene", "mace"]}}  # fmt: skip
+    grid = plan(datasets={"d": {"source": source, "reference": "votes"}},
+                labels={name: {"aggregate": kind, "form": "soft"} for name, kind in kinds.items()},
+                studies={"s": {"datasets": ["d"], "recipes": ["r"], "labels": list(kinds)}})  # fmt: skip
+    soft, ds, glad, mean = (use("label", grid, label=name) for name in kinds)
+    # 1,147 MB were measured for 4 million votes for 3 classes; nobody knows the classes before the data are made.
+    assert soft.mb < 1147 < ds.mb < mean.mb < glad.mb
+    assert soft.seconds < ds.seconds < mean.seconds < glad.seconds
+
+
 def test_more_threads_and_a_gpu_shorten_a_training():
     long = {"recipe": {"epochs": 200}, "source": {"items": 15_000}}
     one = use("train", plan(**long)).seconds

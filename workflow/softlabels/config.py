@@ -34,6 +34,9 @@ _Validator = jsonschema.validators.extend(
 )
 
 
+FORMS = ("soft", "hard")  # that an aggregate gives which says nothing else
+
+
 class _Loader(yaml.SafeLoader):
     """YAML that refuses a key defined twice, which YAML itself silently resolves to the last."""
 
@@ -311,6 +314,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
     for name, label in config["labels"].items():
         aggregate = label["aggregate"]
         yield from _of_file(name, label, config["data_folder"])
+        yield from _without_probabilities(name, label)
         if "folds" not in aggregate:
             continue
         for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
@@ -415,6 +419,31 @@ def _without_predictions(config: Configuration, study: str) -> Iterator[str]:
         )
 
 
+def _without_probabilities(name: str, label: dict[str, Any]) -> Iterator[str]:
+    """Labels of a form that their aggregate does not have, and aggregates of others that cannot be a part of them."""
+    whole, *of = schema.aggregates(label)
+    if label["form"] not in (forms := registry.entry("aggregate", whole["kind"]).get("forms", FORMS)):
+        yield (
+            f"labels.{name}.form: found {label['form']}, expected {' or '.join(forms)}: the aggregate "
+            f"'{whole['kind']}' gives no other."
+        )
+    for part in of:
+        if "soft" not in registry.entry("aggregate", part["kind"]).get("forms", FORMS):
+            why = "has no probabilities"
+        elif schema.paths("aggregate", part["kind"]):
+            why = "is read from a file"
+        elif "folds" in part:
+            why = "is made of networks' predictions, which one label has of one kind only"
+        elif part["kind"] == whole["kind"]:
+            why = "is made of others itself"
+        else:
+            continue
+        yield (
+            f"labels.{name}.aggregate: '{part['kind']}' {why}, expected aggregates that make distributions of the "
+            f"votes. Take it out."
+        )
+
+
 def _delivered_to_heads(config: Configuration, study: str) -> Iterator[str]:
     """Labels of a study that are delivered otherwise in each epoch, to recipes that have no epochs."""
     pairs = {(p.recipe, label): None for p in config.grids[study] for label in p.labels.values()}
@@ -495,15 +524,17 @@ def _has_votes(source: dict[str, Any]) -> bool:
 
 def draws(label: dict[str, Any]) -> bool:
     """Whether something in a label is drawn, anew for each seed."""
-    return label["votes"] != "all" or registry.applies("aggregate", "draws", label["aggregate"])
+    drawn = (registry.applies("aggregate", "draws", options) for options in schema.aggregates(label))
+    return label["votes"] != "all" or any(drawn)
 
 
 def of_split(label: dict[str, Any]) -> bool:
     """Whether a label is made for one split: where it is estimated on the training part, or from networks that were,
     or its entry says so."""
-    aggregate = label["aggregate"]
-    estimated = aggregate.get("fit_on") == "train" or "folds" in aggregate
-    return estimated or registry.applies("aggregate", "of_split", aggregate)
+    return any(
+        of.get("fit_on") == "train" or "folds" in of or registry.applies("aggregate", "of_split", of)
+        for of in schema.aggregates(label)
+    )
 
 
 def alike(config: Configuration, study: str) -> list[varied.Point]:
@@ -522,7 +553,8 @@ def _of_votes(label: dict[str, Any]) -> str:
     """Why a label can only be made of votes, in words; empty where it need not be."""
     if label["votes"] != "all":
         return f"draws {label['votes']} votes"
-    entries = [registry.entry(kind, label[kind]["kind"]) for kind in ("aggregate", "delivery")]
+    entries = [registry.entry("aggregate", options["kind"]) for options in schema.aggregates(label)]
+    entries.append(registry.entry("delivery", label["delivery"]["kind"]))
     return "needs votes" if any(entry["needs"] for entry in entries) else ""
 
 

@@ -489,10 +489,15 @@ class Scores:
 
 
 def write_scores(
-    path: Path, values: Mapping[Key, float], classes: list[str], eps: float, scalings: Mapping[str, Any]
-) -> None:
-    """Write the scores of a run, NaN as null, and in the metadata weight and bias of each scaling."""
-    _write(path, SCORES, [(*key, value) for key, value in values.items()], classes, eps, scalings=scalings)
+    path: Path, values: Mapping[Key, float], classes: list[str], eps: float, scalings: Mapping[str, Any],
+    estimate: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write the scores of a run, NaN as null, and in the metadata weight and bias of each scaling.
+
+    ``estimate`` has what is known of how the run's label was estimated, if it was.
+    """
+    more = {"scalings": scalings} | ({"estimate": estimate} if estimate else {})
+    _write(path, SCORES, [(*key, value) for key, value in values.items()], classes, eps, **more)
 
 
 def write_rows(
@@ -522,6 +527,15 @@ def read_scores(path: Path) -> Scores:
 def read_rows(path: Path) -> dict[str, Scores]:
     """Read rows that need no network, by their names."""
     return rows_in(str(path), *io.read_table(path, ROWS.names))
+
+
+def read_estimate(path: Path) -> dict[str, Any]:
+    """How a label was estimated, of its own file or of scores of a run: empty where it was not.
+
+    ``entropy`` and ``votes_entropy`` (nats): means, of the labels that a network learns from and of the averages of
+    their votes; of what iterates ``converged``, ``iterations`` and ``residual`` (null: unknown).
+    """
+    return io.read_table(path, [])[1].get("estimate", {})
 
 
 def read_absent(path: Path) -> dict[str, str]:

@@ -62,7 +62,8 @@ TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
 FACTS: dict[str, dict[str, type | UnionType | tuple[str, ...] | range]] = {
     "metric": {"heading": str, "better": ("higher", "lower"), "decimals": range(10), "note": str,
                "needs": ("features", "votes")},
-    "aggregate": {"needs": ("votes", "annotators"), "draws": bool | dict, "of_split": bool | dict},
+    "aggregate": {"needs": ("votes", "annotators"), "draws": bool | dict, "of_split": bool | dict,
+                  "forms": ("soft", "hard"), "memory": int, "bytes": int, "seconds": float},
     "delivery": {"needs": ("votes",)},
     "table": {"needs": ("histories",)},
     "figure": {"per": ("block", "study"),

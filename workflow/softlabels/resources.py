@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary, proxy
 
 from pyarrow import parquet
 
-from . import gpus
+from . import gpus, schema
 from .commands import ADOPTED, ENCODED, FITTED, TRAINED
 from .contracts import STANDARD
 from .datasets.contract import read_images
@@ -236,12 +236,16 @@ class _Estimates:
 
     def _label(self, dataset: str, label: str) -> Use:
         size, definition = self.size(dataset), self.config["labels"][label]
-        kind = definition["aggregate"]["kind"]
-        one_by_one = definition["votes"] != "all" or "annotators" in entry("aggregate", kind)["needs"]
-        factor = _factor(kind)
+        kinds = [options["kind"] for options in schema.aggregates(definition)]
+        about, factor = [entry("aggregate", kind) for kind in kinds], max(map(_factor, kinds))
+        one_by_one = definition["votes"] != "all" or any("annotators" in of["needs"] for of in about)
+        cells = size.votes * size.classes  # what an aggregate says of itself is of each
+        libraries, more = (max(of.get(fact, 0) for of in about) for fact in ("memory", "bytes"))
+        slow = cells * sum(of.get("seconds", 0) for of in about)
         held = size.numbers(90) + (size.votes if one_by_one else min(size.votes, 1_000_000)) * 60 / MB
         disk = size.items * (2 * size.classes + 3) / MB  # compressed
-        return Use(IDLE["label"] + factor * held, 1 + factor * (size.votes * 1e-7 + size.items * 1e-5), disk + 0.01)
+        seconds = 1 + slow + factor * (size.votes * 1e-7 + size.items * 1e-5)
+        return Use(IDLE["label"] + libraries + cells * more / MB + factor * held, seconds, disk + 0.01)
 
     def _split(self, dataset: str) -> Use:
         size = self.size(dataset)

@@ -405,12 +405,22 @@ def _each(change: Callable[[Any, dict[str, Any]], Any], value: Any, rule: dict[s
     return [change(sub, subrule) for _, sub, subrule in parts(value, rule)] if isinstance(value, list) else value
 
 
+def chosen(value: Any, rule: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind of every entry that a complete configuration names, and its options with its name (``kind``)."""
+    if "registry" in rule and isinstance(value, dict) and isinstance(value.get("kind"), str):
+        yield rule["registry"], value
+    for _, sub, subrule in parts(value, rule):
+        yield from chosen(sub, subrule)
+
+
 def entries(value: Any, rule: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Kind and name of every entry that a complete configuration names."""
-    if "registry" in rule and isinstance(value, dict) and isinstance(value.get("kind"), str):
-        yield rule["registry"], value["kind"]
-    for _, sub, subrule in parts(value, rule):
-        yield from entries(sub, subrule)
+    return ((kind, options["kind"]) for kind, options in chosen(value, rule))
+
+
+def aggregates(label: dict[str, Any]) -> list[dict[str, Any]]:
+    """The options of a label's aggregate, and of those that it is made of."""
+    return [options for _, options in chosen(label["aggregate"], LABEL["aggregate"])]
 
 
 def complete(value: Any, rule: dict[str, Any]) -> Any:

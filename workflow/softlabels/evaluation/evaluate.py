@@ -55,7 +55,7 @@ def run(config: dict, inputs: dict[str, Path], outputs: dict[str, Path]) -> None
     values |= unlabelled(inputs["label"], split)
     contracts.write_scores(outputs["scores"], values, reference.classes, EPS, {
         name: {"weight": of.weight.tolist(), "bias": of.bias.tolist()} for name, of in scalings.items()
-    })  # fmt: skip
+    }, contracts.read_estimate(inputs["label"]))  # fmt: skip
     item = parts["test"].item
     contracts.write_terms(outputs["terms"], Terms(str(outputs["terms"]), item, clusters(inputs["items"], item), terms))
 

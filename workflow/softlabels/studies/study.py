@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from .. import io, places, registry
-from ..contracts import ALL, STANDARD, UNLABELLED, Reference, Scores, read_absent, read_reference, read_rows, sets
+from ..contracts import (
+    ALL,
+    STANDARD,
+    UNLABELLED,
+    Reference,
+    Scores,
+    read_absent,
+    read_estimate,
+    read_reference,
+    read_rows,
+    sets,
+)
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
@@ -18,6 +29,7 @@ from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
 SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
+ERASED = 0.2  # of the entropy of the votes' average: a soft label with less has lost their ambiguity
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
@@ -129,9 +141,31 @@ def study_facts(
         "fixed_splits": [
             name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
         ],
+        **({"estimated": told} if (told := [*_estimated(config, runs)]) else {}),
         **({"alike": config["alike"]} if config.get("alike") else {}),
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
+
+
+def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
+    """Which labels that were estimated have lost the ambiguity of the votes, or did not converge."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name, of_run in runs.items():
+        dataset, _, _, label, _ = name.split("/")
+        if estimate := read_estimate(Path(of_run[STANDARD].content.path)):
+            found.setdefault((dataset, label), []).append(estimate)
+    for (dataset, label), estimates in found.items():
+        what = f"Label {label} of {paper.title(dataset)}"
+        own, votes = (sum(of[key] for of in estimates) / len(estimates) for key in ("entropy", "votes_entropy"))
+        if config["labels"][label]["form"] == "soft" and own < ERASED * votes:
+            yield (
+                f"{what}: its mean entropy is {own:.4f} nats, that of the average of the votes {votes:.4f}. The "
+                f"aggregate {config['labels'][label]['aggregate']['kind']} erases the ambiguity of these votes."
+            )
+        if ended := [of for of in estimates if not of.get("converged", True)]:
+            residuals = [abs(of["residual"]) for of in ended if of["residual"] is not None]
+            largest = f"; the largest residual is {max(residuals):.2g}" if residuals else ""
+            yield f"{what}: its estimate did not converge in {len(ended)} of {len(estimates)} runs{largest}."
 
 
 def _elsewhere(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
