@@ -249,7 +249,7 @@ def test_every_configuration_that_comes_with_the_project_has_a_cost():
         grid = Plan(config.read(path))
         for study in grid.config["studies"]:
             said = resources.cost(grid, study)
-            assert min(said["runs"], said["cpu_hours"], said["disk_mb"]) > 0, path
+            assert min(said["cpu_hours"], said["disk_mb"]) > 0, path  # ``runs`` are trainings: some fit heads alone
     tiny = resources.cost(Plan(config.read(REPOSITORY / TINY)), "tiny")
     assert tiny["runs"] == 4 and tiny["cpu_hours"] < 0.03
 
