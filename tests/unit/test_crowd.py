@@ -10,10 +10,11 @@ from cleanlab import multiannotator
 from crowdkit import aggregation as ck
 from scipy.stats import entropy as scipy_entropy
 
-from softlabels import keyed, registry, schema
+from softlabels import io, keyed, registry, schema
+from softlabels.contracts import write_predictions, write_reference, write_split
 from softlabels.datasets import contract
 from softlabels.errors import UserError
-from softlabels.labels import crowd, evidence
+from softlabels.labels import crowd, evidence, label
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # crowd-kit's, for its makers
 
@@ -420,3 +421,39 @@ def test_an_ensemble_is_the_mean_of_its_parts(tmp_path):
     parts = [registry.load("aggregate", part["kind"])(found, part).p for part in of]
     np.testing.assert_allclose(table.p, np.mean(parts, axis=0), atol=1e-6)
     np.testing.assert_array_equal(table.hard, table.p.argmax(axis=1))
+
+
+@pytest.mark.parametrize("kind", ["crowdlab", "distilled", "dawid_skene", "mmsr"])
+@pytest.mark.parametrize("votes", ["all", 3])
+def test_the_command_makes_them_of_files(tmp_path, kind, votes):
+    item, who, label_of, truth = people()
+    made(tmp_path, item, who, label_of)
+    names = [f"class{k}" for k in range(3)]
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference", "split", "items")}
+    write_reference(inputs["reference"], np.eye(3)[truth], None, names)
+    io.write_table(inputs["items"], pa.table({"item": np.arange(120), "name": [str(i) for i in range(120)]}), {})
+    part = np.where(np.arange(120) < 80, 0, 1)
+    write_split(inputs["split"], part, None, {})
+    inputs["predictions"] = [tmp_path / f"fold{k}.parquet" for k in range(2)]
+    for k, path in enumerate(inputs["predictions"]):
+        of = np.where(part == 1, "val", np.where(np.arange(120) % 2 == k, "held_out", "train"))
+        write_predictions(
+            path, np.arange(120), of.astype(object), np.log(predicted(truth, k)).astype(np.float32), names
+        )
+    form = "hard" if kind == "mmsr" else "soft"
+    config = {
+        "label": {"aggregate": options(kind), "form": form, "votes": votes, "ties": "random", "seed": 0},
+        "draw": "seed1",
+    }
+    found = []
+    for run in range(2):
+        label.run(config, inputs, {"labels": tmp_path / f"{run}.labels.parquet"})
+        found.append((tmp_path / f"{run}.labels.parquet").read_bytes())
+    assert found[0] == found[1]
+    table, metadata = io.read_table(tmp_path / "0.labels.parquet")
+    assert metadata["aggregate"] == kind and metadata["form"] == form
+    assert set(io.vector(table, "votes").tolist()) == {5 if votes == "all" else 3}
+    if kind == "distilled":
+        q = [predicted(truth, k) for k in range(2)]
+        expected = np.where(part[:, None] == 1, np.mean(q, axis=0), np.where(np.arange(120)[:, None] % 2 == 0, *q))
+        np.testing.assert_allclose(io.matrix(table, "p"), expected, atol=1e-6)

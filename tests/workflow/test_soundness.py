@@ -43,8 +43,15 @@ VOTED = {
         }
     },
     "splits": {"random": {"kind": "random", "allow_missing_class": True}},
-    "studies": finished_run.CONFIG["studies"],
+    "labels": {
+        "hard": finished_run.HARD, "soft": finished_run.SOFT, "mmsr": {"aggregate": "mmsr", "form": "hard"},
+        "mean": {"form": "soft", "aggregate": {"kind": "ensemble_mean", "of": [
+            "average", "dawid_skene", "one_coin", "wawa", {"kind": "glad", "iterations": 1},
+            {"kind": "mace", "restarts": 1, "iterations": 2}, {"kind": "zbs", "iterations": 2}]}},
+    },
+    "studies": copy.deepcopy(finished_run.CONFIG["studies"]),
 }  # fmt: skip
+VOTED["studies"]["small"]["labels"] = ["hard", "mean", "mmsr", "soft"]
 HEADS = copy.deepcopy(finished_run.CONFIG) | {
     "recipes": {"head": {"network": "efficientnet_lite0", "weights": "packaged", "train": "head", "upscale": 32}}
 }
