@@ -183,12 +183,17 @@ def adopt_arrays(root):
 
 
 def make_labels(root):
-    """Make a label by each aggregate that needs no networks' predictions, of votes whose annotators are known."""
+    """Make a label by each aggregate that needs neither people nor networks nor other aggregates."""
     items = io.read_table(root / "data/shapes/items.parquet")[0].column("name").to_pylist()
     (root / "labels.csv").write_text("item,r,g,b\n" + "".join(f"{name},0,0.5,0.5\n" for name in items))
     more = {"file": {"path": str(root / "labels.csv")}, "smoothed": {"alpha": "matched"},
             "fixed_argmax": {"spread": "permuted"}, "unanimous": {"min_agreement": 0.6}}  # fmt: skip
-    kinds = [kind for kind in registry.names("aggregate") if "folds" not in schema.defaults("aggregate", kind)]
+    rules = {kind: schema.options("aggregate", kind) for kind in registry.names("aggregate")}
+    kinds = [
+        kind for kind, rule in rules.items()
+        if "folds" not in rule["properties"] and "annotators" not in registry.entry("aggregate", kind)["needs"]
+        and {*rule["required"]} <= {"kind", *more.get(kind, {})}
+    ]  # fmt: skip
     raw = copy.deepcopy(VOTED) | {"results": str(root)}
     raw["labels"] = {kind: {"aggregate": {"kind": kind, **more.get(kind, {})}, "form": "soft"} for kind in kinds}
     raw["studies"]["small"] |= {"labels": kinds, "seeds": [0]}
