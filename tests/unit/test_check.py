@@ -189,6 +189,17 @@ def test_labels_of_networks_are_checked_without_training(folder, check):
     assert "trained_on: 'soft' is made of networks' predictions itself" in told(trained_on="soft")
 
 
+def test_estimated_labels_take_one_silent_step_and_what_they_refuse_is_told(folder, check):
+    aggregate = {"kind": "ensemble_mean", "of": ["average", {"kind": "mace", "iterations": 10**9}]}
+    change(folder, labels={"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": aggregate,
+           "form": "soft"}})  # fmt: skip
+    assert "with labels.soft: label: mace needs to know who gave each vote" in check(status=2).err
+    source = {"kind": "synthetic", "items": 120, "pixels": 12, "classes": "colour", "votes": 5, "annotators": 9}
+    change(folder, datasets={"animals": {"source": source}})
+    out = check().out
+    assert "mace" not in out and "no problem was found" in out
+
+
 GIVES_NO_LABELS = """
 from softlabels.labels.evidence import average, label_table
 

@@ -11,7 +11,8 @@ import shutil
 import tempfile
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -37,6 +38,8 @@ from .varied import SECTIONS, named, used
 FOLDERS = ("data_folder", "modules")
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
 
+
+STEPS = ("iterations", "restarts")  # options of aggregates that say how long they take
 
 # What a study lacks where no item of a part has two votes.
 LOST = {
@@ -297,7 +300,10 @@ def _unlabelled(
 
 
 def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndarray | None:
-    """Make a label, and return its items; None where it is made of predictions, or its split could not be made."""
+    """Make a label, and return its items; None where it is made of predictions, or its split could not be made.
+
+    What iterates takes one step, silently: it refuses what it refuses before that.
+    """
     root = files["items"].parent
     inputs = {"annotations": files["annotations"], "reference": files["reference"]}
     for name, paths in plan.label_inputs(**names).items():
@@ -309,7 +315,12 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndar
             )
             if not inputs[name].is_file():
                 return None
-    label.run(plan.told("label", **names), inputs, {"labels": root / "labels.parquet"})
+    told = plan.told("label", **names)
+    for options in schema.aggregates(told["label"]):
+        if not registry.OWN.fullmatch(options["kind"]):
+            options.update({key: 1 for key in STEPS if key in options})
+    with redirect_stdout(StringIO()):
+        label.run(told, inputs, {"labels": root / "labels.parquet"})
     return read_labels(root / "labels.parquet").item
 
 
