@@ -350,6 +350,20 @@ def test_there_is_a_label_file_for_each_split_or_seed_where_it_depends_on_these(
     }
 
 
+def test_a_label_made_of_others_depends_on_what_these_depend_on_and_takes_no_file():
+    def of(*parts):
+        return {"mean": {"aggregate": {"kind": "ensemble_mean", "of": list(parts)}, "form": "soft"}}
+
+    for parts, place in {
+        ("average", "shuffled"): ("/random", "seed7"),
+        ("average", "fixed_spread"): ("", "seed7"),
+        ("average", "laplace"): ("", "all"),
+    }.items():
+        assert tuple(Plan(raw(of(*parts))).labels_of("mean", "random", 7).values()) == place
+    with pytest.raises(UserError, match=r"labels\.mean\.aggregate: 'file' is read from a file, expected aggregates"):
+        Plan(raw(of("average", {"kind": "file", "path": "mine.csv"})))
+
+
 def test_the_file_of_a_label_is_an_input_and_not_tracked():
     plan = Plan(raw(folder="/my data"))
     inputs = plan.label_inputs("shapes", "", "mine", "all")

@@ -526,6 +526,8 @@ def _without_probabilities(name: str, label: dict[str, Any]) -> Iterator[str]:
     for part in of:
         if "soft" not in registry.entry("aggregate", part["kind"]).get("forms", FORMS):
             why = "has no probabilities"
+        elif schema.paths("aggregate", part["kind"]):
+            why = "is read from a file"
         elif "folds" in part:
             why = "is made of networks' predictions, which one label has of one kind only"
         elif part["kind"] == whole["kind"]:

@@ -21,7 +21,7 @@ from ..contracts import (
     read_reference,
     read_rows,
     sets,
-)  # fmt: skip
+)
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
