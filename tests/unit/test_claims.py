@@ -47,7 +47,7 @@ RICH = {
 @pytest.mark.parametrize("name", claims.names())
 def test_every_ready_claim_can_be_asked_of_a_study_and_says_where_it_is_from(name):
     found = statements([name], **RICH)
-    about = claims.ready(name)
+    about = config.ready_claim(name)
     assert found and {one["source"] for one in found} == {about["source"]} and about["about"].endswith(".")
     assert isinstance(about["text"], bool) and about["population"]
     assert all(one["margin"] or one["direction"] != "equal" for one in found)
@@ -59,7 +59,7 @@ def test_the_ready_claims_are_these():
         "averaging_is_safest", "multipass_with_few_votes", "sampled_with_few_votes", "soft_labels_at_equal_accuracy",
         "votes_saturate",
     ]  # fmt: skip
-    assert [claims.ready(name)["text"] for name in claims.names()] == [True, False, False, False, True]
+    assert [config.ready_claim(name)["text"] for name in claims.names()] == [True, False, False, False, True]
 
 
 def test_others_are_every_other_soft_label_a_statement_each():

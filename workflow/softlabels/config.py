@@ -133,6 +133,12 @@ def resolve(raw: dict[str, Any]) -> Configuration:
     return config
 
 
+@cache
+def ready_claim(name: str) -> dict[str, Any]:
+    """A claim that comes with the project, of ``studies/claims/``."""
+    return read(claims.FOLDER / f"{name}.yaml")
+
+
 def _settle_claims(config: Configuration, name: str) -> list[str]:
     """Put the statements of a study's claims in their place, and the table of verdicts in; problems."""
     study, grid = config["studies"][name], config.grids[name]
@@ -145,7 +151,9 @@ def _settle_claims(config: Configuration, name: str) -> list[str]:
     forms = {label: config["labels"][label]["form"] for label in study["labels"]}
     blocks = [(*point.base, *point.values.values()) for point in grid]
     place = f"studies.{name}.claims"
-    study["claims"], problems = claims.resolved(place, study["claims"], forms, metrics_of(study), blocks, called)
+    study["claims"], problems = claims.resolved(
+        place, study["claims"], ready_claim, forms, metrics_of(study), blocks, called
+    )
     ran = {block: (point.dataset, point.split) for block, point in zip(blocks, grid, strict=True)}
     for statement in study["claims"]:
         if any(ran[a] != ran[b] for _, a, b in claims.pairs(statement, blocks, keys)):

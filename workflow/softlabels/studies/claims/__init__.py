@@ -9,8 +9,8 @@ labels), ``metric``, ``direction``, ``margin``, ``at`` (of each label the values
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,6 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-@cache
-def ready(name: str) -> dict[str, Any]:
-    """A ready claim: ``about``, ``source``, ``population``, ``text`` and its ``statements``."""
-    import yaml  # which the audit, that reads resolved statements, need not have
-
-    return yaml.safe_load((FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
 def pairs(statement: Statement, blocks: Sequence[Block], keys: Sequence[str]) -> list[tuple[Block, Block, Block]]:
     """Of a statement its row's block, the block of its first label and that of its second, wherever both are.
 
@@ -52,7 +44,8 @@ def pairs(statement: Statement, blocks: Sequence[Block], keys: Sequence[str]) ->
 
 
 def resolved(
-    place: str, listed: Iterable[Any], labels: Mapping[str, str], metrics: Collection[str], blocks: Sequence[Block],
+    place: str, listed: Iterable[Any], ready: Callable[[str], dict[str, Any]], labels: Mapping[str, str],
+    metrics: Collection[str], blocks: Sequence[Block],
     keys: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
     """The statements of a study, and what is wrong with the claims that it lists.
@@ -60,6 +53,7 @@ def resolved(
     Args:
         place: where they stand, for messages.
         listed: names of ready claims, and claims.
+        ready: reads a ready claim: ``about``, ``source``, ``population``, ``text`` and its ``statements``.
         labels: the form (soft, hard) of each label of the study.
         metrics: of the study.
         blocks: of its points, without those that differ in data set or split alone.
@@ -131,5 +125,7 @@ def _nowhere(statement: Statement, blocks: Sequence[Block], keys: Sequence[str])
 
 
 def _text(value: Any) -> str:
-    """A value as points have it: numbers that are whole without a point."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """A value as points have it: a word as it is, numbers that are whole without a point."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value, default=str)
