@@ -381,6 +381,9 @@ class _Estimates:
             columns = size.classes * (len(point.labels) + 1)
             lines += tested * (30 + columns * 9)
             widest = max(widest, tested * (4000 + columns * 250) + size.numbers(40) * MB)
+        if any(table["kind"] in ("budget", "fixed_budget") for table in self.config["studies"][study]["tables"]):
+            # the terms of one label at all points together
+            widest += sum(self.parts(point.dataset, point.split)[2] * seeds * 1000 for point in points)
         return Use(
             IDLE["study"] + (widest + numbers * 700_000) / MB, 3 + numbers * 0.25 + lines * 3e-7, lines / MB + 0.2
         )

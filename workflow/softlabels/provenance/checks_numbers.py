@@ -162,7 +162,8 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     def terms_of(run: str) -> dict[str, Terms]:
         return {key: results.terms(path) for key, path in term_files[run].items()}
 
-    config = {**config, "votes": {name: _votes(scope, name, of) for name, of in config["datasets"].items()}}
+    if any(table["kind"] in ("budget", "fixed_budget") for table in config["tables"]):
+        config = {**config, "votes": {name: _votes(scope, name, of) for name, of in config["datasets"].items()}}
     expected = recompute.ledger(config, runs, terms_of, draws, curves)
     path = of_study(study, "cells")
     cells, facts = results.ledger(study)

@@ -103,7 +103,8 @@ def ledger(
     statistic.
 
     Args:
-        config: ``config.json`` of the study, and ``votes``, how many an item of each data set has on average.
+        config: ``config.json`` of the study, and with tables of budgets ``votes``, how many an item of each data set
+            has on average.
         runs: the scores of each run.
         terms: gives the terms of a run by set of metrics.
         references: the reference rows of each draw of a split.

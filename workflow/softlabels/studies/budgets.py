@@ -25,6 +25,9 @@ def name_of(block: Sequence[str | None]) -> str:
     return ", ".join(filter(None, block[3:]))
 
 
+TABLES = ("budget", "fixed_budget")  # which need to know how many votes an item of the data has
+
+
 def table_of(tables: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
     """The table of a kind, if a study has it, with its options."""
     return next((table for table in tables if table["kind"] == kind), None)

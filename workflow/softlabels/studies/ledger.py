@@ -566,8 +566,8 @@ def build(
     """The ledger of a study.
 
     Args:
-        config: the resolved study, and ``headings``, what the tables tell of each metric, and ``votes``, how many an
-            item of each data set has on average (None: not known).
+        config: the resolved study, and ``headings``, what the tables tell of each metric, and with tables of budgets
+            ``votes``, how many an item of each data set has on average (None: not known).
         runs: the scores of every run, by its name (``Point.runs``) and set of metrics.
         terms: the files of the terms behind these.
         references: the reference rows of every data set, split and seed, by name (``Point.draws``) and set of metrics.

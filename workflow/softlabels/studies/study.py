@@ -70,10 +70,12 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     ]
     histories = ledger.histories(inputs.get("histories", []), curved)
     facts = study_facts(config, runs, reference, _absent(inputs["references"]), predictions)
-    votes = {name: _votes(about["description"], reference[name]) for name, about in config["datasets"].items()}
-    if budgets.table_of(config["tables"], "budget"):
-        facts["datasets"] = {name: {**of, "votes": votes[name]} for name, of in facts["datasets"].items()}
-    of_ledger = {**config, "headings": facts["headings"], "votes": votes}
+    of_ledger = {**config, "headings": facts["headings"]}
+    if any(budgets.table_of(config["tables"], kind) for kind in budgets.TABLES):
+        of_ledger["votes"] = {
+            name: _votes(about["description"], reference[name]) for name, about in config["datasets"].items()
+        }
+        facts["datasets"] = {name: {**of, "votes": of_ledger["votes"][name]} for name, of in facts["datasets"].items()}
     cells = ledger.build(of_ledger, runs, terms, references, histories)
     columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
     items.write_csv(outputs["items_csv"], columns, items.frames(config, tables, reference, predictions))
