@@ -10,7 +10,7 @@ from cleanlab import multiannotator
 from crowdkit import aggregation as ck
 from scipy.stats import entropy as scipy_entropy
 
-from softlabels import io, keyed, registry, schema
+from softlabels import io, keyed, main_memory, registry, schema
 from softlabels.contracts import write_predictions, write_reference, write_split
 from softlabels.datasets import contract
 from softlabels.errors import UserError
@@ -339,7 +339,9 @@ def test_an_item_without_votes_has_no_label(tmp_path):
 
 
 def test_too_little_memory_is_said_before_anything_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr(crowd, "_free", lambda: 1000)
+    """What a SLURM job asked for counts, not only what the machine has."""
+    monkeypatch.setattr(main_memory.resource, "getrusage", lambda who: type("Usage", (), {"ru_maxrss": 1024}))
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1")  # MiB, all of which this process holds
     with pytest.raises(
         UserError, match=r"glad is expected to take .* GB for 600 votes of 9 annotators, and .* GB are free"
     ):

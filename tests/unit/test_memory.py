@@ -8,7 +8,7 @@ import pytest
 import torch
 from training_files import fit, recipe, write_data
 
-from softlabels import check, cli
+from softlabels import check, cli, main_memory
 from softlabels.errors import UserError
 from softlabels.training import memory
 from softlabels.training.data import Images
@@ -20,10 +20,10 @@ MANY = 10**15  # bytes of a machine that is never the narrowest
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    monkeypatch.setattr(memory, "_of_machine", lambda: MANY)
+    monkeypatch.setattr(main_memory, "_of_machine", lambda: MANY)
     for name in ("MEM_PER_NODE", "MEM_PER_CPU", "CPUS_PER_TASK", "CPUS_ON_NODE"):
         monkeypatch.delenv(f"SLURM_{name}", raising=False)
-    monkeypatch.setattr(memory.resource, "getrusage", lambda who: type("Usage", (), {"ru_maxrss": 1024}))  # 1 MiB
+    monkeypatch.setattr(main_memory.resource, "getrusage", lambda who: type("Usage", (), {"ru_maxrss": 1024}))  # 1 MiB
 
 
 def write(root, files):
@@ -43,7 +43,7 @@ def test_the_narrowest_group_of_cgroup_version_2_counts(tmp_path, step, job, fre
         files[f"sys/fs/cgroup/{folder}/memory.max"] = most
         files[f"sys/fs/cgroup/{folder}/memory.current"] = "400"
         files[f"sys/fs/cgroup/{folder}/memory.stat"] = "anon 300\ninactive_file 100\n"
-    assert memory.free(CPU, write(tmp_path, files)) == free
+    assert main_memory.free(write(tmp_path, files)) == free
 
 
 @pytest.mark.parametrize(("groups", "folder", "files", "free"), [
@@ -54,11 +54,11 @@ def test_the_narrowest_group_of_cgroup_version_2_counts(tmp_path, step, job, fre
 ])  # fmt: skip
 def test_other_groups_count_too(tmp_path, groups, folder, files, free):
     files = {f"sys/fs/cgroup/{folder}/memory.{name}": text for name, text in files.items()}
-    assert memory.free(CPU, write(tmp_path, {"proc/self/cgroup": groups, **files})) == free
+    assert main_memory.free(write(tmp_path, {"proc/self/cgroup": groups, **files})) == free
 
 
 def test_where_nothing_limits_the_machine_counts(tmp_path):
-    assert memory.free(CPU, tmp_path) == MANY
+    assert main_memory.free(tmp_path) == MANY
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_where_nothing_limits_the_machine_counts(tmp_path):
 def test_what_the_slurm_job_asked_for_counts_less_what_is_taken(monkeypatch, tmp_path, variables, free):
     for name, value in variables.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    assert memory.free(CPU, tmp_path) == free * 2**20
+    assert main_memory.free(tmp_path) == free * 2**20
 
 
 def test_images_stay_in_their_file_where_the_job_has_little_memory(monkeypatch, tmp_path):

@@ -43,6 +43,7 @@ HARMLESS = {
     "softlabels.joblog": "words what a job does",
     "softlabels.lacking": "says what a machine lacks, and has; a training that lacks it has no result",
     "softlabels.locks": "decides who makes a result, never what it is",
+    "softlabels.main_memory": "how much is free; a job that has too little has no result",
     "softlabels.places": "where files lie; one whose place changes is missing there, and is made again",
     "softlabels.progress": "bars of progress",
     "softlabels.registry": "finds functions by name; those that a configuration names are entries themselves",

@@ -7,7 +7,6 @@ average of those it has, vote by vote.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import main_memory
 from ..errors import UserError
 from ..progress import progress
 from .evidence import Evidence, LabelTable, average, label_table
@@ -93,11 +93,11 @@ def training(
             f"aggregate."
         )
     needed = (bytes_of_vote * len(item) + beside) / GB
-    if needed > (free := _free() / GB):
+    if needed > (free := main_memory.free() / GB):
         raise UserError(
             f"label: {kind} is expected to take {needed:.1f} GB for {len(item):,} votes of {people:,} annotators, and "
-            f"{free:.1f} GB are free. Take a machine with more memory, draw fewer votes (votes of the label), or take "
-            f"another aggregate ('average' takes little)."
+            f"{free:.1f} GB are free. Take a machine with more memory (on a cluster: resource mem_mb of the rule label), "
+            f"draw fewer votes (votes of the label), or take another aggregate ('average' takes little)."
         )
     _say(
         f"{kind}: {people:,} annotators are estimated from {len(item):,} votes on {len(np.unique(item)):,} items"
@@ -107,15 +107,6 @@ def training(
     if unvoted:
         _say(f"{kind}: no vote is for {', '.join(unvoted)}: the probability of that is 0 everywhere")
     return pd.DataFrame({"task": item, "worker": annotator, "label": label}, dtype=np.int64)
-
-
-def _free() -> float:
-    """Bytes of memory that are free on this machine."""
-    try:
-        import psutil
-    except ImportError:  # not needed for more than this; free pages are a lower bound of what is available
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return psutil.virtual_memory().available
 
 
 def _say(text: str) -> None:
