@@ -166,6 +166,32 @@ def test_someone_below_chance_counts_against_a_class_in_mmsr(tmp_path, monkeypat
     np.testing.assert_array_equal(table.hard[votes.item[of_first]], 1 - votes.label[of_first])
 
 
+def apart(n_sets, seed=0):
+    """Votes of sets of four annotators who share no item with another set, and a vote that joins the first two."""
+    rng = np.random.default_rng(seed)
+    item = np.repeat(np.arange(15 * n_sets), 3)
+    who = np.concatenate([4 * (i // 15) + rng.choice(4, 3, replace=False) for i in range(15 * n_sets)])
+    return item, who, np.where(rng.random(len(item)) < 0.7, item % 3, rng.integers(0, 3, len(item)))
+
+
+def test_mmsr_refuses_annotators_whom_no_item_connects(tmp_path):
+    item, who, label = apart(3)
+    with pytest.raises(UserError, match=r"mmsr compares annotators by the images .* are of 3 sets of annotators who"):
+        aggregate(made(tmp_path, item, who, label), "mmsr")
+    item, who, label = np.append(item, [45, 45, 46, 46]), np.append(who, [0, 4, 4, 8]), np.append(label, [0, 1, 2, 0])
+    assert len(aggregate(made(tmp_path, item, who, label), "mmsr").item) == 47
+    assert aggregate(made(tmp_path, *apart(3)), "dawid_skene").p.shape == (45, 3)
+
+
+def test_mmsr_is_the_same_twice_where_the_signs_are_open(tmp_path, monkeypatch):
+    """With sets apart, which sign a solver finds depends on where it begins; here they are let through."""
+    monkeypatch.setattr(crowd, "_sets", lambda *_: 1)
+    for seed in range(6):
+        found = made(tmp_path, *apart(4, seed))
+        tables = [aggregate(found, "mmsr", iterations=300) for _ in range(4)]
+        assert len({table.hard.tobytes() for table in tables}) == 1
+
+
 def test_other_items_have_the_posterior_of_the_estimated_annotators(tmp_path):
     """Dawid-Skene and one coin, by hand: product of the errors of those who voted, and the prior."""
     item, who, label, _ = people(votes=6)
@@ -319,7 +345,10 @@ def test_weights_unknown_annotators_and_classes_without_training_votes_are_refus
         aggregate(made(tmp_path, item, np.append(who[1:], -1), label), "glad")
     part = np.where(np.arange(120) < 100, "train", "val")
     rare = np.where((label == 2) & (item < 100), 0, label)
-    with pytest.raises(UserError, match=r"votes for the class 'class2', but none of the training part.*fit_on: all"):
+    with pytest.raises(
+        UserError,
+        match=r"votes for the class 'class2', but none of the training part.*'average', or set .*fit_on: all, ",
+    ):
         aggregate(made(tmp_path, item, who, rare, part=part), "mace")
 
 

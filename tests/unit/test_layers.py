@@ -18,9 +18,9 @@ TREES = {module: ast.parse(path.read_text()) for module, path in SOURCES.items()
 # In the order in which data flows: a room, and a module outside of rooms, imports from those before it only.
 ORDER = [
     "errors", "lacking", "main_memory", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "nvidia",
-    "gpus", "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets", "labels",
-    "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands", "config",
-    "plan", "resources", "provenance", "advise",
+    "gpus", "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets",
+    "labels", "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands",
+    "config", "plan", "resources", "provenance", "advise",
     "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip

@@ -41,7 +41,12 @@ def crowd_kit() -> Any:
 
 
 def training(
-    evidence: Evidence, kind: str, bytes_of_vote: float, beside: float = 0.0, once: bool = False
+    evidence: Evidence,
+    kind: str,
+    bytes_of_vote: float,
+    beside: float = 0.0,
+    once: bool = False,
+    connected: bool = False,
 ) -> pd.DataFrame:
     """The votes that an estimate learns from: columns ``task``, ``worker`` and ``label``, int64, as crowd-kit has them.
 
@@ -50,11 +55,12 @@ def training(
         kind: the aggregate, for messages.
         bytes_of_vote: memory that the estimate is expected to take for each vote, and ``beside`` them.
         once: whether an annotator may vote only once on an item.
+        connected: whether there must be a way from each annotator to each other by items that two of them share.
 
     Raises:
-        UserError: no votes, or without their annotators; weighted votes; one annotator, or none who share an item; a
-            class that has votes, but none here; several votes of an annotator on an item, if ``once``; less memory
-            than it takes.
+        UserError: no votes, or without their annotators; weighted votes; one annotator, or none who share an item;
+            annotators who are not ``connected``; a class that has votes, but none here; several votes of an annotator
+            on an item, if ``once``; less memory than it takes.
     """
     import pandas as pd
 
@@ -78,12 +84,19 @@ def training(
             f"label: {kind} compares annotators, and the votes{where} have {found}. Expected items with votes of two "
             f"or more. Take the aggregate 'average' or 'majority'."
         )
+    if connected and (sets := _sets(item, annotator)) > 1:
+        raise UserError(
+            f"label: {kind} compares annotators by the images that they share, and the votes{where} are of {sets} sets "
+            f"of annotators who share none, expected one: who of different sets is right cannot be told. Take another "
+            f"aggregate, such as 'wawa' or 'average'."
+        )
     lacking = np.setdiff1d(votes.label, label)
     if len(lacking):
         raise UserError(
             f"label: {kind} found votes for the class '{evidence.classes[lacking[0]]}', but none{where}, so that it "
-            f"cannot say who confuses it ({len(lacking)} such classes). Set aggregate.fit_on: all, merge the class "
-            f"with another (classes of the source), or take the aggregate 'average'."
+            f"cannot say who confuses it ({len(lacking)} such classes). Merge the class with another (classes of the "
+            f"source), take the aggregate 'average', or set aggregate.fit_on: all, which learns from the votes on test "
+            f"images, too: scores against these votes are then no longer of images that nothing was learned from."
         )
     again = (item[1:] == item[:-1]) & (annotator[1:] == annotator[:-1])
     if once and again.any():
@@ -96,8 +109,8 @@ def training(
     if needed > (free := main_memory.free() / GB):
         raise UserError(
             f"label: {kind} is expected to take {needed:.1f} GB for {len(item):,} votes of {people:,} annotators, and "
-            f"{free:.1f} GB are free. Take a machine with more memory (on a cluster: resource mem_mb of the rule label), "
-            f"draw fewer votes (votes of the label), or take another aggregate ('average' takes little)."
+            f"{free:.1f} GB are free. Take a machine with more memory (on a cluster: resource mem_mb of the rule "
+            f"label), draw fewer votes (votes of the label), or take another aggregate ('average' takes little)."
         )
     _say(
         f"{kind}: {people:,} annotators are estimated from {len(item):,} votes on {len(np.unique(item)):,} items"
@@ -107,6 +120,16 @@ def training(
     if unvoted:
         _say(f"{kind}: no vote is for {', '.join(unvoted)}: the probability of that is 0 everywhere")
     return pd.DataFrame({"task": item, "worker": annotator, "label": label}, dtype=np.int64)
+
+
+def _sets(item: np.ndarray, annotator: np.ndarray) -> int:
+    """How many sets of annotators, of votes ``[V]``, share no item with another."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    (_, i), (_, a) = (np.unique(x, return_inverse=True) for x in (item, annotator))
+    size = i.max() + 1 + a.max() + 1
+    return connected_components(coo_array((np.ones(len(i)), (i, i.max() + 1 + a)), shape=(size, size)))[0]
 
 
 def _say(text: str) -> None:

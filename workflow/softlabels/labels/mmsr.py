@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from .. import keyed
 from ..errors import UserError
@@ -36,10 +43,10 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
         len(evidence.votes.people) * (len(evidence.votes.people) + 1) / 2
     )  # crowd-kit has a matrix of pairs of pairs
     each = ENTRY["bytes"] * len(evidence.classes)
-    votes = crowd.training(evidence, options["kind"], each, 24 * pairs**2, once=True)
+    votes = crowd.training(evidence, options["kind"], each, 24 * pairs**2, once=True, connected=True)
     random = int(keyed.rng("mmsr", options["seed"], *evidence.seed).integers(2**32))
     model = crowd.crowd_kit().MMSR(n_iter=options["iterations"], tol=options["tolerance"], random_state=random)
-    with crowd.working(model, 0):
+    with crowd.working(model, 0), _keyed(model, options["seed"], *evidence.seed):
         try:
             model.fit(votes)
         except (TypeError, ValueError, ArithmeticError, IndexError, RuntimeError) as error:  # of too few annotators
@@ -52,3 +59,22 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     weight = crowd.of_annotators(votes, model.skills_, len(evidence.votes.people))
     table = crowd.labels(evidence, crowd.normalised(crowd.weighted(evidence, weight)), options, facts)
     return replace(table, p=one_hot(table.hard, len(evidence.classes)))
+
+
+@contextmanager
+def _keyed(model: Any, *key: int) -> Iterator[None]:
+    """Have a model of crowd-kit look for signs from where a key says: SciPy's solver begins anywhere, unseeded."""
+    from scipy.sparse import linalg
+
+    def eigs(matrix: np.ndarray, *arguments: Any, **more: Any) -> Any:
+        rng = keyed.rng("mmsr signs", *key)
+        start = rng.standard_normal(len(matrix))
+        more |= {"rng": rng} if "rng" in inspect.signature(linalg.eigs).parameters else {}  # of SciPy 1.17 and later
+        return linalg.eigs(matrix, *arguments, v0=start, **more)
+
+    theirs = sys.modules[type(model).__module__]
+    theirs.sla = SimpleNamespace(eigs=eigs)
+    try:
+        yield
+    finally:
+        theirs.sla = linalg
