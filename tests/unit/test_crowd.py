@@ -454,6 +454,56 @@ def test_an_ensemble_is_the_mean_of_its_parts(tmp_path):
     np.testing.assert_array_equal(table.hard, table.p.argmax(axis=1))
 
 
+def test_the_parts_of_an_ensemble_learn_from_what_each_says(tmp_path):
+    """With fit_on: all, votes on other items change a part; with fit_on: train they do not."""
+    item, who, label, _ = people()
+    part = np.where(np.arange(120) < 90, "train", "test")
+    moved = np.where(item < 90, label, (label + 1) % 3)
+    for fit_on, same in (("train", True), ("all", False)):
+        of = [options("average"), options("dawid_skene", fit_on=fit_on)]
+        tables = [aggregate(made(tmp_path, item, who, k, part=part), "ensemble_mean", of=of) for k in (label, moved)]
+        assert np.array_equal(*(table.p[:90] for table in tables)) is same
+    alone = aggregate(made(tmp_path, item, who, moved), "dawid_skene")
+    found = made(tmp_path, item, who, moved, part=part)
+    both = (registry.load("aggregate", "average")(found, OPTIONS).p + alone.p) / 2
+    np.testing.assert_allclose(tables[1].p, both, atol=1e-6)
+
+
+def test_ties_of_an_ensembles_parts_lean_to_no_class_unless_asked(tmp_path):
+    found = made(tmp_path, np.repeat(np.arange(200), 2), [0, 1] * 200, [0, 2] * 200)
+    of = [{"kind": "average"}, {"kind": "majority"}]
+    lowest, drawn, dropped = (
+        aggregate(found, "ensemble_mean", of=of, ties=ties) for ties in ("lowest_index", "random", "drop")
+    )
+    assert (lowest.p == [0.75, 0, 0.25]).all()
+    for table in (drawn, dropped):  # the mean itself has no tie
+        assert len(table.item) == 200
+        assert 60 < (table.hard == 0).sum() < 140
+        np.testing.assert_allclose(np.sort(table.p), np.sort(lowest.p), atol=1e-6)
+
+
+def test_a_part_is_given_its_own_options_and_the_labels_ties_seed_and_votes(tmp_path, monkeypatch):
+    given, load = [], registry.load
+    monkeypatch.setattr(registry, "load", lambda *of: lambda e, o: (given.append(o), load(*of)(e, o))[1])
+    of = [{"kind": "average"}, {"kind": "smoothed", "alpha": 0.1}]
+    load("aggregate", "ensemble_mean")(made(tmp_path, *people()[:3]), options("ensemble_mean", of=of, items=5))
+    assert given == [{**OPTIONS, **part} for part in of]
+
+
+def test_an_ensemble_tells_how_its_parts_ended(tmp_path):
+    found = made(tmp_path, *people(votes=2)[:3])
+    of = [options("average"), options("one_coin", iterations=2), options("wawa"), options("dawid_skene")]
+    facts = aggregate(found, "ensemble_mean", of=of).metadata["estimate"]
+    parts = [registry.load("aggregate", part["kind"])(found, part).metadata["estimate"] for part in of[1:]]
+    assert [part.pop("kind") for part in facts["of"]] == ["one_coin", "wawa", "dawid_skene"]
+    assert facts["of"] == parts
+    assert (facts["converged"], facts["residual"]) == (False, parts[0]["residual"])
+    assert facts["iterations"] == parts[2]["iterations"] > 2
+    of[1] = options("one_coin")
+    assert aggregate(found, "ensemble_mean", of=of).metadata["estimate"]["converged"]
+    assert "converged" not in aggregate(found, "ensemble_mean", of=of[::2]).metadata["estimate"]
+
+
 @pytest.mark.parametrize("kind", ["crowdlab", "distilled", "dawid_skene", "mmsr"])
 @pytest.mark.parametrize("votes", ["all", 3])
 def test_the_command_makes_them_of_files(tmp_path, kind, votes):

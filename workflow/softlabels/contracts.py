@@ -566,7 +566,8 @@ def read_estimate(path: Path) -> dict[str, Any]:
     """How a label was estimated, of its own file or of scores of a run: empty where it was not.
 
     ``entropy`` and ``votes_entropy`` (nats): means, of the labels that a network learns from and of the averages of
-    their votes; of what iterates ``converged``, ``iterations`` and ``residual`` (null: unknown).
+    their votes; of what iterates ``converged``, ``iterations`` and ``residual`` (null: unknown); of an ensemble
+    ``of``, those of its parts.
     """
     return io.read_table(path, [])[1].get("estimate", {})
 
