@@ -15,9 +15,11 @@ CONFIG = {
         "ds": {"aggregate": {"kind": "dawid_skene", "iterations": 2}, "form": "soft"},
         "ds_hard": {"aggregate": "dawid_skene", "form": "hard"},
         "mean": {"aggregate": {"kind": "ensemble_mean", "of": ["average", "wawa"]}, "form": "soft"},
+        "both": {"aggregate": {"kind": "ensemble_mean", "of": ["average", {"kind": "dawid_skene", "iterations": 2,
+                 "fit_on": "all"}]}, "form": "soft"},
     },
-    "studies": {"small": {"datasets": ["people"], "recipes": ["quick"], "labels": ["average", "ds", "ds_hard", "mean"],
-                          "seeds": [0, 1], "figures": []}},
+    "studies": {"small": {"datasets": ["people"], "recipes": ["quick"], "seeds": [0, 1], "figures": [],
+                          "labels": ["average", "ds", "ds_hard", "mean", "both"]}},
 }  # fmt: skip
 
 
@@ -31,7 +33,13 @@ def test_the_main_table_says_what_lost_the_ambiguity_and_what_did_not_converge(f
     assert text.count("erases the ambiguity") == 1
     assert "Label ds of people: its mean entropy is 0.0" in text
     assert "Label ds of people: its estimate did not converge in 2 of 2 runs; the largest residual is " in text
-    assert "Label ds\\_hard" not in text and "Label mean" not in text
+    assert "Label both of people: its estimate did not converge in 2 of 2 runs; the largest residual is " in text
+    assert (
+        text.count("test images among them (fit_on: all). Where")
+        == text.count("Label both learned from the votes")
+        == 1
+    )
+    assert "Label ds_hard" not in text and "Label mean" not in text
 
 
 def test_scores_know_how_their_label_was_estimated_and_those_of_others_say_nothing(finished):

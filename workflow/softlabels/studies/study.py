@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import io, places, registry
+from .. import io, places, registry, schema
 from ..contracts import (
     ALL,
     STANDARD,
@@ -164,7 +164,14 @@ def study_facts(
 
 
 def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
-    """Which labels that were estimated have lost the ambiguity of the votes, or did not converge."""
+    """Which labels learned from votes on test images, have lost the ambiguity of the votes, or did not converge."""
+    for label, definition in config["labels"].items():
+        if any(of.get("fit_on") == "all" for of in schema.aggregates(definition)):
+            yield (
+                f"Label {label} learned from the votes (or distributions) of all images, test images among them "
+                f"(fit_on: all). Where the reference is made of the same, its scores are not of images that nothing was "
+                f"learned from."
+            )
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, of_run in runs.items():
         dataset, _, _, label, _ = name.split("/")
