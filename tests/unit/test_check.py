@@ -5,6 +5,7 @@ import sys
 from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -196,17 +197,47 @@ def test_labels_of_networks_are_checked_without_training(folder, check):
         found = check(status=status)
         return found.err or found.out
 
-    assert "Label soft: is made of networks' predictions, so it was not tried." in told(status=0)
+    assert "Label soft: is made of networks' predictions, so that only its votes were looked at." in told(status=0)
     assert "found 40 folds for the 36 images" in told(folds=40)
     assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in told(recipe="quik")
     assert "trained_on: 'soft' is made of networks' predictions itself" in told(trained_on="soft")
+
+
+def test_what_labels_of_networks_refuse_of_the_votes_is_told_before_any_is_trained(folder, check):
+    def told(aggregate="crowdlab", **votes):
+        rows = {"item": np.repeat([f"{i:02d}.png" for i in range(60)], 2), "label": ["cat", "cat", "dog", "dog"] * 30,
+                "annotator": ["a", "b"] * 60} | votes  # fmt: skip
+        pd.DataFrame(rows).to_csv(folder / "votes.csv", index=False)
+        source = {"kind": "table", "images": "images", "votes": "votes.csv", "repeats": "all"}
+        soft = {"aggregate": {"kind": aggregate, "folds": 2, "trained_on": "hard", "recipe": "quick"}, "form": "soft"}
+        labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": soft}
+        change(folder, labels=labels, datasets={"animals": {"source": source}})
+        return check(status=2 if votes and aggregate == "crowdlab" else 0)
+
+    assert "only its votes were looked at" in told().out
+    assert "labels.soft: label: crowdlab needs to know who gave" in told(annotator=["a", None] * 60).err
+    assert (
+        "label: crowdlab knows one vote of an annotator on an item" in told(annotator=["a"] * 8 + ["a", "b"] * 56).err
+    )
+    alone = told(annotator=[f"person{k}" for k in range(120)], item=[f"{i % 60:02d}.png" for i in range(120)])
+    assert "crowdlab compares annotators, and the votes of the training part have 72 annotators, no" in alone.err
+    told("distilled", annotator=["a", None] * 60)
+
+
+def test_a_label_that_needs_people_and_a_source_of_sums_are_refused_together(folder, check):
+    aggregate = {"kind": "crowdlab", "folds": 2, "trained_on": "hard", "recipe": "quick"}
+    labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": aggregate, "form": "soft"}}
+    change(folder, labels=labels)
+    words = "studies.one: the label soft needs to know who gave each vote (crowdlab), and animals does not say"
+    assert words in check(status=2).err
 
 
 def test_estimated_labels_take_one_silent_step_and_what_they_refuse_is_told(folder, check):
     aggregate = {"kind": "ensemble_mean", "of": ["average", {"kind": "mace", "iterations": 10**9}]}
     change(folder, labels={"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": aggregate,
            "form": "soft"}})  # fmt: skip
-    assert "with labels.soft: label: mace needs to know who gave each vote" in check(status=2).err
+    words = "the label soft needs to know who gave each vote (mace), and animals does not say"
+    assert words in check(status=2).err
     source = {"kind": "synthetic", "items": 120, "pixels": 12, "classes": "colour", "votes": 5, "annotators": 9}
     change(folder, datasets={"animals": {"source": source}})
     out = check().out

@@ -29,7 +29,7 @@ from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .evaluation import chosen, label_set, strata
 from .evaluation.perplexity import fitting
-from .labels import label, split
+from .labels import evidence, label, split
 from .plan import Plan
 from .resources import crowded, extent
 from .varied import SECTIONS, named, used
@@ -341,14 +341,13 @@ def _unlabelled(
 def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndarray | None:
     """Make a label, and return its items; None where it is made of predictions, or its split could not be made.
 
-    What iterates takes one step, silently: it refuses what it refuses before that.
+    What iterates takes one step, silently: it refuses what it refuses before that. What is made of predictions refuses
+    what it can of the votes: the networks would be trained before it does.
     """
     root = files["items"].parent
     inputs = {"annotations": files["annotations"], "reference": files["reference"]}
     for name, paths in plan.label_inputs(**names).items():
-        for path in paths:
-            if name == "predictions":
-                return None
+        for path in paths if name != "predictions" else ():
             inputs[name] = files.get(name) or (
                 Path(path) if name == "given" else root / places.find(PurePath(path)).path
             )
@@ -359,6 +358,12 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndar
         if not registry.OWN.fullmatch(options["kind"]):
             options.update({key: 1 for key in STEPS if key in options})
     with redirect_stdout(StringIO()):
+        if "folds" in (aggregate := told["label"]["aggregate"]):
+            found = evidence.read(told, inputs)
+            label.require(told["label"], found)
+            if require := registry.beside("aggregate", aggregate["kind"], "require"):
+                require(found, told["label"] | aggregate)
+            return None
         label.run(told, inputs, {"labels": root / "labels.parquet"})
     return read_labels(root / "labels.parquet").item
 
@@ -408,7 +413,7 @@ def command(configfile: Path, overrides: list[str]) -> None:
     plan = Plan(raw)
     for name, definition in plan.config["labels"].items():
         if "folds" in definition["aggregate"]:
-            print(f"Label {name}: is made of networks' predictions, so it was not tried.")
+            print(f"Label {name}: is made of networks' predictions, so that only its votes were looked at.")
     for warning in configuration.warnings(plan.config) + crowded(plan):
         print(f"Warning: {warning}.")
     for study in plan.config["studies"]:

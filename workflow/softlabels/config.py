@@ -350,6 +350,11 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             why = _of_votes(config["labels"][label])
             if why and not _has_votes(config["datasets"][dataset]["source"]):
                 yield f"studies.{name}: the label {label} {why}, and {dataset} has none; use one with votes."
+            elif who := _of_people(config["labels"][label], config["datasets"][dataset]["source"]):
+                yield (
+                    f"studies.{name}: the label {label} needs to know who gave each vote ({who}), and {dataset} does "
+                    f"not say. Take another aggregate, or a source with annotators."
+                )
         yield from _uncalibrated(config, name)
         for dataset, metric in itertools.product(dict.fromkeys(dataset for dataset, _ in pairs), metrics.values()):
             source = config["datasets"][dataset]["source"]
@@ -665,6 +670,12 @@ def _of_votes(label: dict[str, Any]) -> str:
     entries = [registry.entry("aggregate", options["kind"]) for options in schema.aggregates(label)]
     entries.append(registry.entry("delivery", label["delivery"]["kind"]))
     return "needs votes" if any(entry["needs"] for entry in entries) else ""
+
+
+def _of_people(label: dict[str, Any], source: dict[str, Any]) -> str:
+    """The aggregate of a label that needs to know who gave each vote, where a source does not; empty if none does."""
+    kinds = [] if _may_name_people(source) else [options["kind"] for options in schema.aggregates(label)]
+    return next((kind for kind in kinds if "annotators" in registry.entry("aggregate", kind)["needs"]), "")
 
 
 def warnings(config: Configuration) -> list[str]:

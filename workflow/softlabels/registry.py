@@ -215,6 +215,11 @@ def applies(kind: str, fact: str, options: Mapping[str, Any]) -> bool:
     return found if isinstance(found, bool) else all(options.get(key) == value for key, value in found.items())
 
 
+def beside(kind: str, name: str, function: str) -> Callable | None:
+    """Another function of the module of an entry, imported now; None where it has none of that name."""
+    return getattr(sys.modules[load(kind, name).__module__], function, None)
+
+
 def use_modules(folder: str | Path) -> None:
     """Name the folder of the user's own modules, for this process and those that it starts."""
     os.environ[FOLDER] = str(Path(folder).resolve())

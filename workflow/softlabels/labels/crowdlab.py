@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import crowd
 from .evidence import Evidence, LabelTable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENTRY = {
     "about": "Out-of-fold probabilities of networks and votes, weighted by how far network and annotators can be "
@@ -28,9 +31,7 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     import pandas as pd
     from cleanlab.multiannotator import get_label_quality_multiannotator
 
-    n_classes, everyone = len(evidence.classes), evidence.votes
-    wide = 20 * len(everyone.people) * evidence.n_items  # cleanlab has a cell for each item and annotator
-    votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * n_classes, wide, once=True)
+    n_classes, everyone, votes = len(evidence.classes), evidence.votes, require(evidence, options)
     items, row = np.unique(votes["task"], return_inverse=True)
     people, column = np.unique(votes["worker"], return_inverse=True)
     table = np.full((len(items), len(people)), np.nan)
@@ -48,3 +49,10 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     p = agreement * p + (1 - agreement) / (n_classes - 1) * (total - p) + found["model_weight"] * evidence.out_of_fold
     facts = {"network_weight": float(found["model_weight"])}
     return crowd.labels(evidence, p / (total + found["model_weight"]), options, facts)
+
+
+def require(evidence: Evidence, options: dict[str, Any]) -> pd.DataFrame:
+    """The votes that cleanlab learns from, see :func:`crowd.training`; what it cannot learn from is refused."""
+    each = ENTRY["bytes"] * len(evidence.classes)
+    wide = 20 * len(evidence.votes.people) * evidence.n_items  # it has a cell for each item and annotator
+    return crowd.training(evidence, options["kind"], each, wide, once=True)

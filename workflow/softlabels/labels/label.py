@@ -11,7 +11,7 @@ from .. import registry
 from ..contracts import Labels, write_labels
 from ..errors import UserError
 from . import evidence as evidence_files
-from .evidence import LabelTable, one_hot
+from .evidence import Evidence, LabelTable, one_hot
 
 
 def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path]) -> dict[str, Any]:
@@ -32,12 +32,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     """
     options = config["label"]
     evidence = evidence_files.read(config, inputs)
-    needs = registry.entry("aggregate", options["aggregate"]["kind"])["needs"]
-    if "annotators" in needs and (evidence.annotations is None or (evidence.votes.annotator < 0).any()):
-        raise UserError(
-            f"label: {options['aggregate']['kind']} needs to know who gave each vote, and this data set does not say. "
-            f"Take another aggregate, or a source with annotators."
-        )
+    require(options, evidence)
     labels = registry.load("aggregate", options["aggregate"]["kind"])(evidence, {**options, **options["aggregate"]})
     _require_labels(options["aggregate"]["kind"], labels, len(evidence.classes))
     if evidence.chosen is not None:
@@ -47,6 +42,17 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     votes = np.zeros(len(labels.item), int) if labels.votes is None else labels.votes
     write_labels(Labels(outputs["labels"], labels.item, p, labels.hard, votes, labels.weight, evidence.classes), facts)
     return labels.metadata
+
+
+def require(options: dict[str, Any], evidence: Evidence) -> None:
+    """Refuse votes of nobody known where the aggregate of a label, its ``options``, needs annotators."""
+    kind = options["aggregate"]["kind"]
+    needs = registry.entry("aggregate", kind)["needs"]
+    if "annotators" in needs and (evidence.annotations is None or (evidence.votes.annotator < 0).any()):
+        raise UserError(
+            f"label: {kind} needs to know who gave each vote, and this data set does not say. Take another aggregate, "
+            f"or a source with annotators."
+        )
 
 
 def _require_labels(kind: str, labels: Any, n_classes: int) -> None:

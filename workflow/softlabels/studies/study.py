@@ -169,8 +169,8 @@ def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
         if any(of.get("fit_on") == "all" for of in schema.aggregates(definition)):
             yield (
                 f"Label {label} learned from the votes (or distributions) of all images, test images among them "
-                f"(fit_on: all). Where the reference is made of the same, its scores are not of images that nothing was "
-                f"learned from."
+                f"(fit_on: all). Where the reference is made of the same, its scores are not of images that nothing "
+                f"was learned from."
             )
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, of_run in runs.items():
