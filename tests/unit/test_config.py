@@ -405,7 +405,7 @@ def test_a_form_that_an_aggregate_does_not_have_is_refused():
 
 def test_an_ensemble_has_aggregates_with_their_options_and_each_is_checked():
     raw = of_aggregate({"kind": "ensemble_mean", "of": ["average", {"kind": "mace", "restarts": 2}]})
-    raw["datasets"]["shapes"]["source"]["votes"] = 3
+    raw["datasets"]["shapes"]["source"] |= {"votes": 3, "annotators": 9}
     found = config.resolve(raw)
     average, mace = found["labels"]["own"]["aggregate"]["of"]
     assert average == {"kind": "average"}
@@ -434,6 +434,8 @@ def test_parts_of_an_ensemble_need_votes_and_are_drawn_and_estimated_like_alone(
     raw = of_aggregate({"kind": "ensemble_mean", "of": ["average", "dawid_skene"]})
     assert "the label own needs votes, and shapes has none" in message_of(raw)
     raw["datasets"]["shapes"]["source"] |= {"votes": 3}
+    assert "the label own needs to know who gave each vote (dawid_skene), and shapes does not say" in message_of(raw)
+    raw["datasets"]["shapes"]["source"] |= {"annotators": 9}
     plan = Plan(raw)
     assert plan.labels_of("own", "random", 2) == {"within": "/random", "draw": "seed2"}
     entries = commands.entries("label", plan.of("label", dataset="shapes", label="own", draw="seed2"))
