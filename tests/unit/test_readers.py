@@ -12,12 +12,14 @@ from scipy.stats import false_discovery_control, ttest_1samp
 from softlabels import registry, schema
 from softlabels.contracts import read_reference, write_reference
 from softlabels.datasets import contract
+from softlabels.errors import UserError
 from softlabels.evaluation import intervals, readers
 from softlabels.evaluation.aligned import Aligned
 from softlabels.evaluation.readers import Said
 from softlabels.provenance import recompute_votes
 
 OPTIONS = {"kind": "readers", **schema.defaults("metric", "readers")}
+CLASSES = ["x", "y", "z"]
 
 
 def said(rows, people=None):
@@ -62,7 +64,7 @@ def metric(name, rows, predicted, n_classes=3, given=None, **options):
     with np.errstate(divide="ignore"):
         log_q = np.log(np.eye(n_classes)[predicted])
     p = np.full(log_q.shape, 1 / n_classes)
-    aligned = Aligned("test", np.arange(len(p)), p, log_q, [], said=given or said(rows))
+    aligned = Aligned("test", np.arange(len(p)), p, log_q, CLASSES[:n_classes], said=given or said(rows))
     return registry.load("metric", name)(aligned, {**schema.defaults("metric", name), **options})
 
 
@@ -107,7 +109,7 @@ def test_all_numbers_are_those_of_the_second_implementation():
         found = numbers(rows, predicted, **options)
         found["", None] = metric("readers", rows, predicted), None
         people = recompute_votes.by_person(*zip(*rows, strict=True), range(len(truth)))
-        again = recompute_votes.readers(people, dict(enumerate(predicted.tolist())), {**OPTIONS, **options}, 3)
+        again = recompute_votes.readers(people, dict(enumerate(predicted.tolist())), {**OPTIONS, **options}, CLASSES)
         assert {number if name is None else f"{number}@{name}" for number, name in found} == {*again}
         for number, name in found:
             due = again[number if name is None else f"{number}@{name}"]
@@ -232,8 +234,22 @@ def test_errors_of_annotators_by_hand():
     one = {"kind": "annotator_error", "over": "items"}
     people = recompute_votes.by_person(*zip(*rows, strict=True), range(3))
     for name, over in ((name, over) for name in OF_ANNOTATORS[:2] for over in ("annotators", "items")):
-        again = recompute_votes.METRICS[name](people, dict.fromkeys(range(3), 0), one | {"over": over}, 3)[""]
+        again = recompute_votes.METRICS[name](people, dict.fromkeys(range(3), 0), one | {"over": over}, CLASSES)[""]
         assert metric(name, rows, predicted, over=over).mean() == pytest.approx(again)
+
+
+def test_the_distance_is_in_the_order_that_is_named():
+    rows, predicted = [(0, "a", 0), (1, "a", 2), (1, "b", 1), (2, "b", 1)], [0, 1, 2]
+    order = ["y", "x", "z"]  # ranks 1, 0, 2
+    expected = ((0 + 2 / 2) / 2 + (0 + 2 / 2) / 2) / 2
+    people = recompute_votes.by_person(*zip(*rows, strict=True), range(3))
+    options = {"over": "annotators", "order": order}
+    again = recompute_votes.annotator_distance(people, dict(enumerate(predicted)), options, CLASSES)[""]
+    found = metric("annotator_distance", rows, predicted, order=order).mean()
+    assert (found, again) == (pytest.approx(expected), pytest.approx(expected))
+    assert metric("annotator_distance", rows, predicted).mean() != pytest.approx(expected)
+    with pytest.raises(UserError, match="order: found 'z' 0 times"):
+        metric("annotator_distance", rows, predicted, kind="annotator_distance", order=["y", "x"])
 
 
 def test_the_error_over_items_of_one_vote_each_is_one_minus_accuracy_against_votes():
@@ -290,6 +306,11 @@ def test_votes_are_read_with_who_gave_them_and_those_of_some_items_are_theirs(tm
         return sorted(zip(row.tolist(), who, given.label.tolist(), strict=True), key=str)
 
     assert told(found) == sorted(rows, key=str)
+    early = votes.item < 20
+    fewer = contract.Votes(votes.item[early], votes.label[early], votes.annotator.filter(pa.array(early)))
+    contract.write_annotations(tmp_path / "fewer.parquet", fewer, ["x", "y", "z"])  # the last items have no vote
+    theirs = readers.read(tmp_path / "fewer.parquet", read_reference(tmp_path / "r.parquet"))
+    assert told(theirs) == sorted((row for row in rows if row[0] < 20), key=str)
     some = np.array([17, 3, 20])
     assert told(found.of(some), some) == sorted((row for row in rows if row[0] in some), key=str)
     contract.write_annotations(tmp_path / "a.parquet", contract.Votes(votes.item, votes.label), ["x", "y", "z"])

@@ -65,7 +65,7 @@ def read(annotations: Path, reference: Reference) -> Said | None:
     item, annotator, label = judging(annotations, reference.path)
     if annotator.null_count == len(annotator):
         return None
-    row = np.full(item.max() + 1, -1)
+    row = np.full(reference.item.max() + 1, -1)
     row[reference.item] = np.arange(len(reference.item))
     person = annotator.indices.fill_null(-1).to_numpy().astype(np.int64)
     return Said(row[item], person, label.astype(np.int64), annotator.dictionary.to_pylist())

@@ -190,17 +190,25 @@ def _of_annotators(people: People, options: Mapping[str, Any], error: Callable[[
     return math.fsum(math.fsum(each) / len(each) for each in found.values()) / len(found) if found else None
 
 
-def annotator_error(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
+def annotator_error(people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]) -> dict:
     """The share of votes for another class than the predicted one."""
     return {"": _of_annotators(people, options, lambda item, label: float(label != predicted[item]))}
 
 
-def annotator_distance(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
-    """The distance of votes from the predicted class, of the largest that there is."""
-    return {"": _of_annotators(people, options, lambda item, label: abs(label - predicted[item]) / (n_classes - 1))}
+def annotator_distance(
+    people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]
+) -> dict:
+    """The distance of votes from the predicted class in the order of the classes, of the largest that there is."""
+    order = options.get("order") or classes  # of results that are older than the option, none
+    rank = [order.index(name) for name in classes]
+
+    def distance(item: int, label: int) -> float:
+        return abs(rank[label] - rank[predicted[item]]) / (len(rank) - 1)
+
+    return {"": _of_annotators(people, options, distance)}
 
 
-def readers(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
+def readers(people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
     """The network in each reader's place; numbers by what follows the metric's name, with ``@`` and the reader."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for item, of_item in people.items():
