@@ -116,6 +116,13 @@ def test_all_numbers_are_those_of_the_second_implementation():
             assert value(found, number, name) == pytest.approx(math.nan if due is None else due, nan_ok=True), number
 
 
+def test_readers_are_compared_once_for_the_same_predicted_classes():
+    rows, truth = pool(n=20)
+    given = said(rows)
+    assert readers.compared(given, truth, 3) is readers.compared(given, truth.copy(), 3)
+    assert readers.compared(said(rows), truth, 3) is not readers.compared(given, 2 - truth, 3)
+
+
 def published(rows, predicted, epsilon, q=0.05, minimum=30):
     """Winning rate and average advantage probability as the authors define them, of one vote a reader and item."""
     by_item = defaultdict(dict)
