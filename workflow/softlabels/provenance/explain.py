@@ -21,7 +21,7 @@ from typing import Any
 from .. import closure, registry, schema
 from ..columns import heads, percent
 from ..commands import COMMANDS, FITTED, TRAINED
-from ..contracts import AT
+from ..contracts import metric_of
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, diff, of_study, parse
 from ..studies.ledger_view import EPOCH, PLACE, SCALED, Ledger, key_of
@@ -280,7 +280,7 @@ class _Chain:
             return [_node(name, {"code": self.code(self.results.manifests[path], f"softlabels.{by_tables}")[1]})]
         if producer is None:
             return [_node(name, {"missing": UNMADE.format(path)})]
-        options = producer[1]["config"].get("metrics", {}).get(cell["metric"].partition(AT)[0])
+        options = producer[1]["config"].get("metrics", {}).get(metric_of(cell["metric"]))
         if options:
             place = ":".join(registry.location("metric", options["kind"]))
         elif cell["metric"].startswith("structure."):

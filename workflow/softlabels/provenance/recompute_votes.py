@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import keyed
 from .recompute_intervals import student_inside
 
 STRENGTHS = (1e-3, 1e3)  # between which the strength of a smoothing was looked for
@@ -172,6 +173,28 @@ def _envelope(n: int) -> tuple[np.ndarray, np.ndarray]:
         a = corners[-1]
         corners.append(a + 1 + int(((h[a + 1 :] - h[a]) / (p[a + 1 :] - p[a])).argmax()))
     return p[corners], h[corners]
+
+
+# -- reference: other_people -------------------------------------------------------------------------------------------
+
+
+def judges(votes: Iterable[tuple[int, str | None, int]], seed: int) -> tuple[set[str], Counter[tuple[int, int]]]:
+    """Whose votes make the reference, and of unknown people how many votes of each item and class; of all votes.
+
+    People are paired by how many votes they gave, the most first and then by name, and one of each pair is drawn. Of
+    unknown people's votes it is half of each item's.
+    """
+    votes = list(votes)
+    given = Counter(name for _, name, _ in votes if name is not None)
+    ranked = sorted(given, key=lambda name: (-given[name], name))
+    drawn = keyed.rng("other people", seed).random((len(ranked) + 1) // 2) < 0.5
+    people = {name for k, name in enumerate(ranked) if k % 2 == drawn[k // 2]}
+    unknown = sorted((item, label) for item, name, label in votes if name is None)
+    numbers = keyed.rng("other people's votes", seed).random(len(unknown))
+    of_item: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    for (item, label), number in zip(unknown, numbers.tolist(), strict=True):
+        of_item[item].append((number, label))
+    return people, Counter((i, k) for i, of in of_item.items() for _, k in sorted(of)[: len(of) // 2])
 
 
 # -- metrics of people -------------------------------------------------------------------------------------------------
