@@ -221,12 +221,11 @@ def annotator_error(people: People, predicted: Predicted, options: Mapping[str, 
 def annotator_distance(
     people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]
 ) -> dict:
-    """The distance of votes from the predicted class in the order of the classes, of the largest that there is."""
-    order = options.get("order") or classes  # of results that are older than the option, none
-    rank = [order.index(name) for name in classes]
+    """The distance of votes from the predicted class, of the largest that there is."""
+    rank = {name: k for k, name in enumerate(options.get("order") or classes)}
 
     def distance(item: int, label: int) -> float:
-        return abs(rank[label] - rank[predicted[item]]) / (len(rank) - 1)
+        return abs(rank[classes[label]] - rank[classes[predicted[item]]]) / (len(classes) - 1)
 
     return {"": _of_annotators(people, options, distance)}
 

@@ -8,7 +8,7 @@ from .annotator_error import mean
 
 ENTRY = {
     "about": "Distance in ranks from an annotator's votes to the predicted class, divided by the largest there is, for "
-             "ordered classes.",
+             "classes that have an order.",
     "options": {
         "over": {"enum": ["annotators", "items"], "default": "annotators",
             "description": "What counts alike: all annotators, however many votes they gave, or all items (the average "
@@ -23,7 +23,7 @@ ENTRY = {
 
 
 def metric(aligned: Aligned, options: dict) -> np.ndarray:
-    """Mean over annotators (or items) of ``|rank of predicted class - rank of vote| / (C - 1)``, in [0, 1].
+    """Mean over annotators (or items) of ``|predicted class - vote| / (C - 1)``, in [0, 1].
 
     As one value an item. Votes of unknown annotators are left out; NaN without any other.
     """
