@@ -534,3 +534,19 @@ def test_items_that_the_split_keeps_for_calibration_are_read_too(small, given, t
     found = adopt.adopted({"recipe": recipe}, inputs)
     assert found.item[found.part == "held_out"].tolist() == kept.tolist()
     assert f"{len(kept)} items for calibration" in found.facts["read"]
+    fewer = tmp_path / "fewer.csv"
+    missing = io.read_table(inputs["items"], ["name"])[0].column("name")[int(kept[0])].as_py()
+    read.table[read.table.picture != missing].to_csv(fewer, index=False)
+    assert adopt.adopted({"recipe": recipe}, inputs | {"given": fewer})
+    told = rf"no row for 1 of {len(kept)} items that the split keeps for calibration.*'{missing}'"
+    with pytest.raises(UserError, match=told):
+        adopt.adopted({"recipe": recipe}, inputs | {"given": fewer}, calibrates=True)
+    raw = beside(tmp_path, {"csv": {"predictions": {"hard": {0: fewer.name}, "soft": {0: "all.csv"}}}})
+    raw["splits"] = {"random": {"calibration": 0.5}}
+    raw["studies"]["small"] |= {"seeds": [0]}
+    read.table.to_csv(tmp_path / "all.csv", index=False)
+    for metrics, expected in (["macro_acc"], []), (["macro_acc", "label_set_size"], ["recipes.csv, hard, seed 0"]):
+        raw["studies"]["small"]["metrics"], problems = metrics, Problems()
+        list(check.check(raw, problems))
+        assert len(problems.messages) == len(expected)
+        assert all(where in text for where, text in zip(expected, problems.messages, strict=True))

@@ -114,7 +114,10 @@ WORK = {"split": splits.run, "label": label.run}
 
 
 def imported(root, command, config, annotations=None, **columns):
-    """A folder with one split or label file of 60 items, made by its command; the path of the file."""
+    """A folder with one split or label file of 60 items, made by its command; the path of the file.
+
+    With a split that leaves a fold out comes the one without.
+    """
     files = {name: root / f"data/d/{name}.parquet" for name in ("items", "annotations", "reference")}
     contract.write_items(files["items"], [f"{i}.png" for i in range(60)], columns=columns)
     item, kind, weight = annotations or (np.arange(60), np.arange(60) % 2, None)
@@ -124,6 +127,12 @@ def imported(root, command, config, annotations=None, **columns):
     inputs = {key: files[key] for key in ("reference", "items" if command == "split" else "annotations")}
     config = {"draw": "all", **config} if command == "label" else config
     WORK[command](schema.restored(config, schema.of_command()), inputs, {name: root / place})
+    if "fold" in config:
+        number, folds = config["fold"]
+        whole = {key: value for key, value in config.items() if key != "fold"}
+        WORK[command](schema.restored(whole, schema.of_command()), inputs, {name: root / place})
+        place = place.replace("seed0", f"seed0-fold{number}of{folds}")
+        WORK[command](schema.restored(config, schema.of_command()), inputs, {name: root / place})
     path = (root / place).with_suffix(".manifest.json")
     manifest.write(path, command, config, inputs, {name: root / place}, manifest.now(), {})
     return root / place
@@ -203,6 +212,28 @@ def test_items_that_are_kept_for_calibration_or_left_out_come_from_their_part(tm
     part = [row["split"] for row in io.read_table(path)[0].to_pylist()]
     edit_table(path, lambda rows: rows[part.index("test")].update(split="held_out"))
     assert any("found" in fault and "held_out" in fault for fault in faults(tmp_path, "A14"))
+
+
+@pytest.mark.parametrize("fold", [None, [1, 3]])
+@pytest.mark.parametrize("alike", ["nothing", "groups", "pixels", "both"])
+def test_what_is_held_out_is_what_the_seed_draws(tmp_path, alike, fold):
+    columns = {"group": pa.array([None if i % 5 == 0 else f"g{i // 3}" for i in range(60)])}
+    columns = columns if alike in ("groups", "both") else {}
+    if alike in ("pixels", "both"):
+        columns["duplicate"] = pa.array([None if i < 50 else i - 49 for i in range(60)], pa.int32())
+    chosen = {**RANDOM, "split": {**RANDOM["split"], "calibration": 0.25, "allow_missing_class": True}}
+    path = imported(tmp_path, "split", {**chosen, **({"fold": fold} if fold else {})}, **columns)
+    assert faults(tmp_path, "A14") == []
+    part = [row["split"] for row in io.read_table(path)[0].to_pylist()]
+    other, held = part.index("train" if fold else "val"), part.index("held_out")
+
+    def change(rows):
+        rows[other].update(split="held_out"), rows[held].update(split=part[other])
+
+    edit_table(path, change)
+    assert any("as the seed draws what is held out" in fault for fault in faults(tmp_path, "A14"))
+    edit_table(path, lambda rows: [row.update(split="held_out") for row in rows if row["split"] == "train"] and None)
+    assert any("as the seed draws what is held out" in fault for fault in faults(tmp_path, "A14"))
 
 
 OF_PEOPLE = [

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import finished_run
 import pyarrow.parquet as pq
 import pytest
 from finished_run import edit_json
@@ -13,8 +14,10 @@ from import_graph import with_numpy_and_pyarrow
 
 from softlabels import cli, io
 from softlabels.errors import UserError
+from softlabels.plan import Plan
 from softlabels.provenance import explain as module
 from softlabels.provenance.explain import explain, find, render, title
+from softlabels.studies import study as writes
 from softlabels.studies.ledger_view import Ledger
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
@@ -88,6 +91,47 @@ def test_the_values_of_the_runs_average_to_the_number(explained):
         signs = [1, 1, -1, -1] if row["versus"] else [1, 1]
         mean = sum(sign * value for sign, value in zip(signs, values, strict=True)) / 2
         assert mean == pytest.approx(row["value"], rel=1e-9, abs=1e-12), row
+
+
+ANSWERS = {"verdict claim_1", "gain of votes", "votes for 90% of the gain", "best point", "cost"}
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """A study with claims, budgets and a best point, whose labels gain by votes, and what ``kl`` was planted."""
+    own = {"datasets": ["shapes"], "recipes": ["quick"], "seeds": [0, 1], "vary": {"label.votes": [1, 3, "all"]},
+           "tables": ["main", {"kind": "budget", "metrics": ["kl"]}, {"kind": "fixed_budget", "metrics": ["kl"]}],
+           "claims": [{"contrast": ["soft", "hard"], "metric": "kl", "direction": "lower"}]}  # fmt: skip
+    config = {
+        "datasets": {"shapes": finished_run.VOTED},
+        "recipes": {"quick": finished_run.QUICK},
+        "studies": {"s": own},
+    }
+    root = finished_run.build(tmp_path_factory.mktemp("answered") / "results", config)
+    plan, planted = Plan({**config, "results": str(root)}), {}
+    for command, names in plan.jobs("s", "evaluate"):
+        votes = 2 if "votes_1" in names["label"] else 1.5 if "votes_3" in names["label"] else 1
+        kl = votes * (1 if "soft" in names["label"] else 3) + names["seed"] / 1000
+        finished_run.edit(finished_run.of(plan, command, "scores", **names)["scores"], {("all", "none", "kl"): kl})
+        planted[f"run shapes/random/quick/{names['label']}/seed{names['seed']}"] = kl
+    told, given = plan.of("study", study="s"), finished_run.inputs_of(plan)
+    writes.run(told, given, finished_run.of(plan, "study", study="s"))
+    return root / "studies/s", planted
+
+
+def test_answers_are_explained_by_the_runs_behind_them(answered):
+    folder, planted = answered
+    rows = io.read_table(folder / "cells.parquet")[0].to_pylist()
+    rows = [row for row in rows if row["kind"].startswith(("verdict ", "cost", "votes for", "best point"))
+            or row["kind"] in ANSWERS]  # fmt: skip
+    assert {row["kind"] for row in rows} >= ANSWERS
+    for row in rows:
+        told = explain(str(folder), title(row, rows), "")
+        runs = {node["name"]: node["facts"] for node in nodes(told["tree"]) if node["name"].startswith("run ")}
+        assert [*runs] == [f"run {name}" for name in row["runs"]] and told["cell"]["kind"] == row["kind"]
+        if row["metric"] == "kl" and not row["kind"].startswith("cost"):
+            assert {name: float(facts["value"]) for name, facts in runs.items()} == {k: planted[k] for k in runs}
+        assert row["printed"] in render(told) or row["printed"].lstrip("+") in render(told)
 
 
 def test_the_chain_of_a_run_leads_to_its_votes_and_images(small):

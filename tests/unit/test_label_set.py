@@ -10,6 +10,7 @@ from metric_cases import classes, log, smooth, voted
 from softlabels import registry, schema
 from softlabels.evaluation import label_set
 from softlabels.evaluation.aligned import Aligned, scorer
+from softlabels.evaluation.readers import Said
 from softlabels.evaluation.strata import merged
 from softlabels.provenance.recompute_metrics import METRICS
 
@@ -119,5 +120,7 @@ def test_without_items_for_calibration_it_is_not_defined():
     assert all(np.isnan(found) for found in score(of).values())
 
 
-def test_classes_that_are_merged_have_no_calibration():
-    assert merged(aligned(*smooth(60, 4)), {"a": ["c0", "c1"], "b": ["c2", "c3"]}).calibration is None
+def test_classes_that_are_merged_have_neither_calibration_nor_votes_of_the_old_classes():
+    votes = Said(np.array([0]), np.array([0]), np.array([3]), ["me"])
+    found = merged(replace(aligned(*smooth(60, 4)), said=votes), {"a": ["c0", "c1"], "b": ["c2", "c3"]})
+    assert (found.calibration, found.said) == (None, None)

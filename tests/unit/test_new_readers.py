@@ -10,13 +10,14 @@ import pytest
 from data_files import save_images
 from finished_run import QUICK, build, edit_table
 
-from softlabels import check, io, registry
+from softlabels import check, io, places, registry
 from softlabels.contracts import read_others, read_scores, read_terms
 from softlabels.errors import Problems, UserError
 from softlabels.plan import Plan
 from softlabels.provenance import manifest
 from softlabels.provenance.audit import CHECKS
 from softlabels.provenance.evidence import Results
+from softlabels.provenance.explain import explain, title
 from softlabels.provenance.findings import Scope
 from softlabels.studies.ledger_view import Ledger
 from softlabels.studies.tables.readers import verdict
@@ -100,6 +101,24 @@ def test_somebody_on_both_sides_is_found(copy):
 def test_a_reference_that_is_not_of_its_own_votes_is_found(copy):
     edit_table(copy / "data/rated/reference.parquet", lambda rows: rows[0]["others"].pop() and None)
     assert any("as in the others" in text for text in faults(copy, "A19"))
+
+
+def test_another_half_of_the_people_than_the_one_that_is_drawn_is_found(copy):
+    path = copy / places.path("data", "manifest", dataset="rated")
+    text = path.read_text()
+    assert text.count('"reference_seed": 0') == 1
+    path.write_text(text.replace('"reference_seed": 0', '"reference_seed": 2'))
+    assert any("people who judge" in text and "reference_seed" in text for text in faults(copy, "A19"))
+
+
+def test_numbers_of_readers_name_the_code_of_their_metric(made):
+    rows = io.read_table(made / "studies/small/cells.parquet")[0].to_pylist()
+    codes = {row["metric_code"] for row in rows if row["metric"].startswith(NAME)}
+    assert len(codes) == 1 and "" not in codes
+    row = next(row for row in rows if row["metric"] == f"{NAME}.advantage" and row["statistic"] == "mean")
+    told = explain(str(made / "studies/small"), title(row, rows), "")["tree"]
+    (node,) = [node for node in told["below"] if node["name"].startswith("metric ")]
+    assert "metrics/readers.py" in node["facts"]["code"] and "missing" not in node["facts"]
 
 
 def test_the_table_has_all_readers_and_each(made):

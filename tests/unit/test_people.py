@@ -1,5 +1,6 @@
 """Votes of some people for the reference, of the others for labels: who is where, and what sees what."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from softlabels.datasets import contract, data, people
 from softlabels.errors import UserError
 from softlabels.evaluation.left_out import judging, read_panels
 from softlabels.labels import label
+from softlabels.provenance import checks_runs, recompute_votes
 
 
 def votes(rows):
@@ -68,6 +70,17 @@ def test_the_sides_depend_on_the_seed_and_not_on_the_order_of_the_votes():
     assert (first != other).any()
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("unknown", [0, 3])
+def test_the_audit_draws_the_same_sides_a_second_way(seed, unknown):
+    rows = rated(pool=7, unknown=unknown, seed=seed) + [(i, None, 2) for i in range(0, 40, 3)]
+    people_, of_unknown = recompute_votes.judges(rows, seed)
+    given = votes(rows)
+    judges = [rows[k] for k in np.flatnonzero(people.judging(given, seed))]
+    assert people_ == {name for _, name, _ in judges} - {None}
+    assert of_unknown == Counter((item, label) for item, name, label in judges if name is None)
+
+
 def test_of_votes_of_unknown_people_half_of_each_items_judge():
     rows = [(i, None, k % 3) for i in range(30) for k in range(2 + i % 4)]
     given = votes(rows)
@@ -120,6 +133,7 @@ def test_images_with_votes_on_one_side_only_are_left_out_and_the_others_numbered
     more = {"columns": {"duplicate": pa.array(duplicate, pa.int32())}, "groups": [f"g{i // 2}" for i in range(60)]}
     found = people.apart(content(rows, **more), 0)
     assert any("2 images have votes on one side only" in text for text in found.notes["remarks"])
+    assert any(checks_runs.LEFT_OUT in text for text in found.notes["remarks"]), "the audit knows the words"
     files = written(tmp_path, found)
     kept = [i for i in range(60) if i not in (3, 17)]
     items = io.read_table(files["items"])[0]

@@ -52,13 +52,14 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     return found.facts
 
 
-def adopted(config: dict[str, Any], inputs: dict[str, Path]) -> Adopted:
+def adopted(config: dict[str, Any], inputs: dict[str, Path], calibrates: bool = False) -> Adopted:
     """What a file says of the test items of a split, and of its validation items.
 
     Args:
         config: ``recipe``, with ``values``, ``item_column``, ``separator`` and ``zero``.
         inputs: ``given`` (CSV, Parquet or ``.npy``), ``names`` (a text file with the names of an array's rows, if there
             is one), ``items``, ``reference`` and ``split`` of the data set.
+        calibrates: whether a metric needs the items that the split keeps for calibration, which then must be there.
 
     Raises:
         UserError: a file of another kind, a column that is missing or that nothing explains, an item that is missing,
@@ -81,7 +82,9 @@ def adopted(config: dict[str, Any], inputs: dict[str, Path]) -> Adopted:
     logits, zeros = (values, 0) if kind == "logits" else _logarithms(path, given, recipe["zero"])
     row = {number: k for k, number in enumerate(item.tolist())}
     test, val, kept = (split.items(part) for part in ("test", "val", contracts.HELD_OUT))
-    _require(path, test, row, names)
+    _require(path, "test items of the split", test, row, names)
+    if calibrates:
+        _require(path, "items that the split keeps for calibration, which a metric needs", kept, row, names)
     there = [number for number in val.tolist() if number in row]
     val = val if len(there) == len(val) else val[:0]
     kept = kept[[number in row for number in kept.tolist()]] if len(kept) else kept
@@ -173,12 +176,12 @@ def _rows(path: Path, given: Given, names: list[str]) -> tuple[np.ndarray, str]:
     return np.array([at[name] for name in given.names], int), rule
 
 
-def _require(path: Path, test: np.ndarray, row: Mapping[int, int], names: list[str]) -> None:
-    """Refuse a file without some of the test items."""
-    missing = [names[item] for item in test.tolist() if item not in row]
+def _require(path: Path, what: str, due: np.ndarray, row: Mapping[int, int], names: list[str]) -> None:
+    """Refuse a file without some of the items that are due; ``what`` they are is for the message."""
+    missing = [names[item] for item in due.tolist() if item not in row]
     if missing:
         raise UserError(
-            f"{path}: found no row for {len(missing)} of {len(test)} test items of the split "
+            f"{path}: found no row for {len(missing)} of {len(due)} {what} "
             f"({', '.join(map(repr, missing[:NAMED]))}), expected one for each. Add them, or name the file that was "
             f"made for this split and seed."
         )

@@ -225,7 +225,7 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                         notes |= dict.fromkeys(_split(plan, title, names, files, made))
                     elif command == "label":
                         labelled[_key_of(names)] = _label(plan, names, files)
-                    elif found := _adopted(plan, names, files):
+                    elif found := _adopted(plan, title, names, files):
                         notes[f"{where}: {found}."] = None
         notes |= dict.fromkeys(_lacking(labelled, len(made.names), origins))
         for where, problem in _unlabelled(plan, name, labelled, Path(scratch)):
@@ -368,7 +368,7 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndar
     return read_labels(root / "labels.parquet").item
 
 
-def _adopted(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> str:
+def _adopted(plan: Plan, study: str, names: dict[str, Any], files: dict[str, Path]) -> str:
     """What predictions made elsewhere are, in words; nothing where they, or their split, are not there."""
     root = files["items"].parent
     inputs = {name: Path(path) for name, paths in plan.adopted(*(names[k] for k in ("recipe", "label", "seed"))).items()
@@ -377,7 +377,9 @@ def _adopted(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> str:
     inputs |= {"reference": files["reference"]}
     if not all(path.is_file() for path in inputs.values()):
         return ""
-    return adopt.adopted(plan.told(ADOPTED, **names), inputs).facts["read"]
+    needs = (registry.entry("metric", options["kind"])["needs"] for options in plan.metrics(study).values())
+    calibrates = any("calibration" in of_metric for of_metric in needs)
+    return adopt.adopted(plan.told(ADOPTED, **names), inputs, calibrates).facts["read"]
 
 
 @contextmanager

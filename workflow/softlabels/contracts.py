@@ -623,9 +623,14 @@ def terms_in(path: str, table: pa.Table) -> Terms:
     return Terms(path, io.vector(table, item), io.vector(table, cluster), values)
 
 
-def file_of(files: Mapping[str, File], metric: str) -> File:
-    """Of a run's score files by set, the one that holds a metric: a set of its own, or the standard one.
+def metric_of(number: str) -> str:
+    """The metric that a number in a ledger is of: without its group, and without which of a metric's numbers it is.
 
     Numbers of a further metric besides itself are called ``metric.number``.
     """
-    return files.get(metric.partition(AT)[0].partition(".")[0], files[STANDARD])
+    return number.partition(AT)[0].partition(".")[0]
+
+
+def file_of(files: Mapping[str, File], metric: str) -> File:
+    """Of a run's score files by set, the one that holds a metric: a set of its own, or the standard one."""
+    return files.get(metric_of(metric), files[STANDARD])

@@ -49,8 +49,9 @@ def of_part(
     rows = reference.rows(item)
     counts = None if reference.counts is None else reference.counts[rows]
     return Aligned(
-        part, item, reference.p[rows], log_prediction, reference.classes, features, counts, said and said.of(rows)
-    )
+        part, item, reference.p[rows], log_prediction, reference.classes, features, counts,
+        said=said and said.of(rows),
+    )  # fmt: skip
 
 
 def scorer(metrics: Mapping[str, Options], needs: Mapping[str, list[str]]) -> Score:

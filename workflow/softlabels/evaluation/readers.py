@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
@@ -32,7 +33,7 @@ from .left_out import BLOCK, judging, ratio
 NUMBERS = ("agreement", "accuracy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Said:
     """Who said what of n items: V votes, a person's on an item together."""
 
@@ -65,7 +66,7 @@ def read(annotations: Path, reference: Reference) -> Said | None:
     item, annotator, label = judging(annotations, reference.path)
     if annotator.null_count == len(annotator):
         return None
-    row = np.full(item.max() + 1, -1)
+    row = np.full(reference.item.max() + 1, -1)
     row[reference.item] = np.arange(len(reference.item))
     person = annotator.indices.fill_null(-1).to_numpy().astype(np.int64)
     return Said(row[item], person, label.astype(np.int64), annotator.dictionary.to_pylist())
@@ -89,6 +90,12 @@ def compared(said: Said, predicted: np.ndarray, n_classes: int) -> Compared:
         predicted: the network's class of each, int ``[n]``.
         n_classes: C.
     """
+    return _compared(said, predicted.astype(np.int64).tobytes(), n_classes)
+
+
+@lru_cache(maxsize=8)  # a temperature leaves the classes that are predicted as they are, and `details` asks again
+def _compared(said: Said, predicted_bytes: bytes, n_classes: int) -> Compared:
+    predicted = np.frombuffer(predicted_bytes, np.int64)
     begins = np.ones(len(said.row), bool)
     begins[1:] = (np.diff(said.row) != 0) | (np.diff(said.person) != 0) | (said.person[1:] < 0)
     unit = begins.cumsum() - 1  # of each vote

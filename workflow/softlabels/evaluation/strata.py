@@ -62,7 +62,10 @@ def require(name: str, grouping: Mapping[str, Sequence[str]], classes: Sequence[
 
 
 def merged(aligned: Aligned, grouping: Mapping[str, Sequence[str]]) -> Aligned:
-    """A part whose classes are merged: probabilities (and votes) of the classes of a group are summed."""
+    """A part whose classes are merged: probabilities (and votes) of the classes of a group are summed.
+
+    Without the items for calibration, and without who said what: these are of the classes as they were.
+    """
     columns = [[aligned.classes.index(one) for one in members] for members in grouping.values()]
 
     def summed(values: np.ndarray) -> np.ndarray:
@@ -72,4 +75,5 @@ def merged(aligned: Aligned, grouping: Mapping[str, Sequence[str]]) -> Aligned:
         aligned, reference=summed(aligned.reference), classes=list(grouping),
         log_prediction=np.stack([logsumexp(aligned.log_prediction[:, one], axis=1) for one in columns], axis=1),
         counts=None if aligned.counts is None else summed(aligned.counts), calibration=None,
+        said=None,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import closure, commands, places, schema
 from ..commands import ADOPTED, ENCODED, FITTED, TRAINED
-from ..contracts import AT, of_set
+from ..contracts import metric_of, of_set
 from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
@@ -130,7 +130,7 @@ def metric_code_is_unchanged(scope: Scope, study: str) -> Findings:
     rows = scope.results.cells(study).select(["metric", "metric_code"]).to_pylist()
     options = scope.results.study_config(study)["metric_options"]
     for metric, code in sorted({(row["metric"], row["metric_code"]) for row in rows if row["metric_code"]}):
-        metric = metric.partition(AT)[0]
+        metric = metric_of(metric)
         kind = options.get(metric, {"kind": metric})["kind"]
         if strangers := scope.strangers([("metric", kind)]):
             yield unknown(f"{of_study(study, 'cells')}: {strangers}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .. import io, keyed
+from .. import io, keyed, places
 from ..commands import ADOPTED, FITTED, MAKERS, TRAINED, encoder
 from ..contracts import HELD_OUT, LABELS, PARTS, REFERENCE
 from ..places import of_study
-from . import recompute
+from . import recompute, recompute_votes
 from .findings import Findings, Job, Scope, differs, each, each_job, each_study, elsewhere, fail, note, unknown
 
 # -- A12 ---------------------------------------------------------------------------------------------------------------
@@ -187,6 +189,8 @@ def nothing_leaks(scope: Scope, job: Job) -> Findings:
         yield from _rotation(scope, job, part)
     if config["kind"] == "column":
         yield from _published(scope, job, part)
+    if aside:
+        yield from _set_aside(scope, job, part)
     if config["groups"]:
         named = ((item, f"group {name}") for item, name in group.items() if name is not None)
         yield from _straddling(path, part, named)
@@ -223,6 +227,63 @@ def _aside(job: Job) -> set[str]:
     config = job.manifest["config"]
     held = {"train": "fold" in config, "val": bool(config["split"].get("calibration"))}
     return {part for part, some in held.items() if some}
+
+
+def _set_aside(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
+    """A fail if other items are held out than those that the seed draws.
+
+    A split that leaves a fold of the training items out is compared with the one without, which lies beside it.
+    """
+    config, path = job.manifest["config"], job.file("outputs", "split")
+    due = {item: "val" if name == HELD_OUT else name for item, name in part.items()}
+    if "fold" in config:
+        due = scope.by_item(places.path("split", "split", **{**job.names, "seed": config["seed"]}), "split")
+        number, folds = config["fold"]
+        place = _shuffled(scope, job, [item for item, name in due.items() if name == "train"], "folds", folds)
+        held = {item for item, k in place.items() if k % folds == number}
+    else:
+        share = Fraction(str(config["split"]["calibration"]))
+        place = _shuffled(scope, job, [item for item, name in due.items() if name == "val"], "calibration")
+        held = {item for item, k in place.items() if math.floor((k + 1) * share) > math.floor(k * share)}
+    due = {item: HELD_OUT if item in held else name for item, name in due.items()}
+    wrong = sorted(item for item in due.keys() | part.keys() if due.get(item) != part.get(item))
+    if wrong:
+        found = f"{part.get(wrong[0])} ({len(wrong)} such items)"
+        yield fail(f"{path} item {wrong[0]}", found, f"{due.get(wrong[0])}, as the seed draws what is held out")
+
+
+def _shuffled(scope: Scope, job: Job, items: Iterable[int], purpose: str, *key: int) -> dict[int, int]:
+    """The place of each item in the keyed order of the blocks that stay together, class by class."""
+    config, source = job.manifest["config"], job.file("inputs", "items")
+    first = {item: item for item in scope.by_item(source, "group")}  # a way to the first item of its block
+
+    def root(item: int) -> int:
+        while first[item] != item:
+            item = first[item]
+        return item
+
+    alike: list[Iterable[tuple[int, Any]]] = []
+    if config["split"]["groups"]:
+        alike.append(scope.by_item(source, "group").items())
+    if config["split"]["duplicates"] == "together" and "duplicate" in _columns(scope, source):
+        same = scope.by_item(source, "duplicate")
+        alike.append((item, item if of is None else of) for item, of in same.items())
+    for relation in alike:
+        members: dict[Any, int] = {}
+        for item, name in relation:
+            if name is not None:
+                low, high = sorted((root(item), root(members.setdefault(name, item))))
+                first[high] = low
+    reference, _ = scope.results.table(job.file("inputs", "reference"), ["item", "p"])
+    hard = dict(zip(io.vector(reference, "item").tolist(), io.matrix(reference, "p").argmax(axis=1), strict=True))
+    blocks: dict[int, list[int]] = defaultdict(list)
+    for item in sorted(items):
+        blocks[root(item)].append(item)
+    numbers = keyed.rng(purpose, config["seed"], *key).random(len(blocks))
+    drawn = sorted(
+        (hard[blocks[block][0]], number, block) for block, number in zip(sorted(blocks), numbers, strict=True)
+    )
+    return {item: k for k, (*_, block) in enumerate(drawn) for item in blocks[block]}
 
 
 def _published(scope: Scope, job: Job, part: dict[int, str]) -> Findings:
@@ -401,13 +462,11 @@ def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
     source = "annotations"
     if "others" in _columns(scope, path):
         counts, source = np.zeros_like(counts), "others"
-        people: set[str] = set()
+        judging: list[tuple[int, str | None, int]] = []
         for row, votes in enumerate(scope.results.table(path, ["others"])[0].column("others").to_pylist()):
             np.add.at(counts[row], [vote["label"] for vote in votes], 1)
-            people |= {vote["annotator"] for vote in votes} - {None}
-        labelling = scope.results.table(job.file("outputs", "annotations"), ["annotator"])[0].column("annotator")
-        if both := people & set(labelling.to_pylist()):
-            yield fail(path, f"{len(both)} people whose labels are trained on, too", "votes of other people only")
+            judging += [(int(item[row]), vote["annotator"], vote["label"]) for vote in votes]
+        yield from _halves(scope, job, judging)
     total = counts.sum(axis=1)
     votes = np.array([-1 if n is None else n for n in table.column("votes").to_pylist()])
     shares = p * total[:, None]
@@ -418,6 +477,31 @@ def reference_follows_from_votes(scope: Scope, job: Job) -> Findings:
         for row, count in _first(wrong):
             said = f"{due[row].tolist()} as in the {source} ({count} items)"
             yield fail(f"{path} item {item[row]}", f"{found[row].tolist()} votes", said)
+
+
+LEFT_OUT = "votes on one side only and were left out"  # so a remark says of images, whose votes are not here
+
+
+def _halves(scope: Scope, job: Job, judging: list[tuple[int, str | None, int]]) -> Findings:
+    """A fail if somebody judges whose labels are trained on, or other votes judge than those that the seed draws."""
+    path = job.file("outputs", "reference")
+    names = ["item", "annotator", "label"]
+    table, metadata = scope.results.table(job.file("outputs", "annotations"), names)
+    labelling = list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
+    people, ours = ({name for _, name, _ in votes} - {None} for votes in (judging, labelling))
+    if both := people & ours:
+        yield fail(path, f"{len(both)} people whose labels are trained on, too", "votes of other people only")
+        return
+    if any(LEFT_OUT in remark for remark in metadata.get("notes", {}).get("remarks", ())):
+        yield note(f"{path}: who judges was not drawn again, as images with votes on one side only are not here")
+        return
+    due, expected = recompute_votes.judges([*judging, *labelling], job.manifest["config"]["reference_seed"])
+    yield from differs(f"{path} people who judge", sorted(people), sorted(due), ", as reference_seed draws them")
+    found = Counter((item, label) for item, name, label in judging if name is None)
+    for item, label in sorted(found.keys() | expected.keys()):
+        votes = found[item, label], expected[item, label]
+        what = f"{path} item {item}: votes of unknown people for class {label}"
+        yield from differs(what, *votes, ", as reference_seed draws them")
 
 
 @each_job("label")

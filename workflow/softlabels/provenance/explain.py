@@ -21,7 +21,7 @@ from typing import Any
 from .. import closure, registry, schema
 from ..columns import heads, percent
 from ..commands import COMMANDS, FITTED, TRAINED
-from ..contracts import AT
+from ..contracts import metric_of
 from ..errors import UserError
 from ..places import BENCHMARKS, LOGS, diff, of_study, parse
 from ..studies.ledger_view import EPOCH, PLACE, SCALED, Ledger, key_of
@@ -86,8 +86,8 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
         rows: the ledger.
         row, column: in any order, words (data set, split, recipe, the value of a varied key, label, "soft - hard", a
             metric or its heading, kind, statistic) or ``key=value`` for a column of the ledger, such as ``epochs=10``.
-            They pick the cell that has all of them, and of several the one with the fewest words besides; where nothing
-            is said, mean, and measured or the difference.
+            They pick the cell that has all of them, and of several the one with the fewest words besides, then the one
+            whose whole kind is said; where nothing is said, mean, and measured or the difference.
         heading: what the printed tables call a metric, such as ``ACC ↑``.
 
     Raises:
@@ -123,7 +123,8 @@ def find(rows: list[Row], row: str, column: str, heading: Callable[[str], str]) 
     for cell, (names, rest) in zip(rows, described, strict=True):
         lacks, besides = min((_more(said, name, rest), _more(name, said)) for name in names)
         kind = FIRST.index(cell["kind"]) if cell["kind"] in FIRST else len(FIRST)
-        by_fit[lacks, besides, cell["statistic"] != "mean", kind].append(cell)
+        whole = not _more(_words(cell["kind"]), said)  # "gain of votes" is in "votes for 90% of the gain", too
+        by_fit[lacks, besides, cell["statistic"] != "mean", kind, not whole].append(cell)
     (lacks, *_), found = min(by_fit.items())
     if lacks:
         raise UserError(f"'{row}' '{column}': no number is all of this. The nearest:\n{_listed(found, rows)}")
@@ -280,7 +281,7 @@ class _Chain:
             return [_node(name, {"code": self.code(self.results.manifests[path], f"softlabels.{by_tables}")[1]})]
         if producer is None:
             return [_node(name, {"missing": UNMADE.format(path)})]
-        options = producer[1]["config"].get("metrics", {}).get(cell["metric"].partition(AT)[0])
+        options = producer[1]["config"].get("metrics", {}).get(metric_of(cell["metric"]))
         if options:
             place = ":".join(registry.location("metric", options["kind"]))
         elif cell["metric"].startswith("structure."):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import keyed
 from .recompute_intervals import student_inside
 
 STRENGTHS = (1e-3, 1e3)  # between which the strength of a smoothing was looked for
@@ -174,6 +175,28 @@ def _envelope(n: int) -> tuple[np.ndarray, np.ndarray]:
     return p[corners], h[corners]
 
 
+# -- reference: other_people -------------------------------------------------------------------------------------------
+
+
+def judges(votes: Iterable[tuple[int, str | None, int]], seed: int) -> tuple[set[str], Counter[tuple[int, int]]]:
+    """Whose votes make the reference, and of unknown people how many votes of each item and class; of all votes.
+
+    People are paired by how many votes they gave, the most first and then by name, and one of each pair is drawn. Of
+    unknown people's votes it is half of each item's.
+    """
+    votes = list(votes)
+    given = Counter(name for _, name, _ in votes if name is not None)
+    ranked = sorted(given, key=lambda name: (-given[name], name))
+    drawn = keyed.rng("other people", seed).random((len(ranked) + 1) // 2) < 0.5
+    people = {name for k, name in enumerate(ranked) if k % 2 == drawn[k // 2]}
+    unknown = sorted((item, label) for item, name, label in votes if name is None)
+    numbers = keyed.rng("other people's votes", seed).random(len(unknown))
+    of_item: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    for (item, label), number in zip(unknown, numbers.tolist(), strict=True):
+        of_item[item].append((number, label))
+    return people, Counter((i, k) for i, of in of_item.items() for _, k in sorted(of)[: len(of) // 2])
+
+
 # -- metrics of people -------------------------------------------------------------------------------------------------
 
 People = Mapping[int, Mapping[object, Sequence[int]]]  # of each item the votes of each person, by name if it is known
@@ -190,17 +213,24 @@ def _of_annotators(people: People, options: Mapping[str, Any], error: Callable[[
     return math.fsum(math.fsum(each) / len(each) for each in found.values()) / len(found) if found else None
 
 
-def annotator_error(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
+def annotator_error(people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]) -> dict:
     """The share of votes for another class than the predicted one."""
     return {"": _of_annotators(people, options, lambda item, label: float(label != predicted[item]))}
 
 
-def annotator_distance(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
+def annotator_distance(
+    people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]
+) -> dict:
     """The distance of votes from the predicted class, of the largest that there is."""
-    return {"": _of_annotators(people, options, lambda item, label: abs(label - predicted[item]) / (n_classes - 1))}
+    rank = {name: k for k, name in enumerate(options.get("order") or classes)}
+
+    def distance(item: int, label: int) -> float:
+        return abs(rank[classes[label]] - rank[classes[predicted[item]]]) / (len(classes) - 1)
+
+    return {"": _of_annotators(people, options, distance)}
 
 
-def readers(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
+def readers(people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
     """The network in each reader's place; numbers by what follows the metric's name, with ``@`` and the reader."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for item, of_item in people.items():

@@ -10,7 +10,9 @@ ENTRY = {
              "table `readers` shows it for each reader.",
     "options": {
         "minimum": {"type": "integer", "minimum": 2, "default": 30,
-            "description": "Test items that a reader needs, with votes of others, to be compared alone."},
+            "description": "Test items that a reader needs, with votes of others, to be compared alone. Below 30 the "
+                           "alternative annotator test finds too many wins: equal differences, be they of two items, "
+                           "pass for certain (its authors take Wilcoxon's test there)."},
         "listed": {"type": "integer", "minimum": 0, "default": 20,
             "description": "How many readers, those with the most items, have numbers of their own; all with `minimum` "
                            "items are tested."},

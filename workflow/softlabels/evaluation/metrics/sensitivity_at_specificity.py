@@ -8,7 +8,7 @@ from ..chosen import positive, scores, truth
 ENTRY = {
     "about": "Sensitivity for one class at the threshold on its probability that leaves a fixed specificity.",
     "heading": "sensitivity", "better": "higher", "unit": None, "decimals": 4, "needs": [],
-    "source": "Hanley and McNeil (1982)",
+    "source": None,
     "options": {
         "positive": {"type": "string", "required": True, "description": "The class that is looked for (required)."},
         "specificity": {"type": "number", "exclusiveMinimum": 0, "maximum": 1, "default": 0.9,
