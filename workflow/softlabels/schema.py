@@ -140,7 +140,7 @@ LABEL = {
         "annotators are known, the votes of so many people.",
         "all", neutral="all", anyOf=[{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["all"]}]),
     "items": _key("How many images of the training part have a label at all, drawn anew with each seed of a study "
-        "(more are those of fewer, and others); validation images keep theirs. Null: all.",
+        "(more are those of fewer, and others); of validation images the same share has one. Null: all.",
         None, neutral=None, type=["integer", "null"], minimum=1),
     "ties": _key("Which class wins a tie of votes; `drop` trains without such items. Ties are counted either way. Null "
         "is `lowest_index`, or `random` where votes are drawn.",

@@ -39,7 +39,8 @@ def judged(ours: Side, theirs: Side, statement: Statement, level: float) -> tupl
 def needed(
     votes: Sequence[float], sides: Sequence[Side], metric: str, better: str, level: float
 ) -> Iterator[tuple[str, Statistics]]:
-    """Kind and statistics of what one label gains by votes in a metric; how many it needs only if it gains anything.
+    """Kind and statistics of what one label gains by votes in a metric; how many it needs only if it gains anything,
+    and the metric is finite with each number of votes.
 
     Args:
         votes: votes an image, ascending.
@@ -54,7 +55,8 @@ def needed(
         if found and "low" in found.statistics:
             told[kind] = {name: found.statistics[name] for name in ("mean", "low", "high")}
     yield from told.items()
-    if budgets.GAIN in told and budgets.gains(told[budgets.GAIN], better):
+    everywhere = all(value is not None and math.isfinite(value) for side in sides for value in side.values(metric))
+    if everywhere and budgets.GAIN in told and budgets.gains(told[budgets.GAIN], better):
         columns = comparisons.joined(sides, metric)
         ends = saturation.needed(votes, columns, better, budgets.SHARES, level)
         for k, share in enumerate(budgets.SHARES):

@@ -25,7 +25,7 @@ from ..contracts import (
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
-from . import budgets, items, ledger, ledger_view, paper
+from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
 SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
@@ -49,7 +49,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
             history, if a table needs these.
         inputs: lists ``scores`` and ``terms`` (a file a run and set of metrics), ``predictions`` (a file a run),
             ``references`` (a file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a
-            data set), ``histories`` (a file a run of these recipes). Their paths under ``results/`` say which is which.
+            data set), ``annotations`` (a file a data set, if a table is about numbers of votes), ``histories`` (a file
+            a run of these recipes). Their paths under ``results/`` say which is which.
 
     Raises:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
@@ -71,10 +72,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     histories = ledger.histories(inputs.get("histories", []), curved)
     facts = study_facts(config, runs, reference, _absent(inputs["references"]), predictions)
     of_ledger = {**config, "headings": facts["headings"]}
-    if any(budgets.table_of(config["tables"], kind) for kind in budgets.TABLES):
-        of_ledger["votes"] = {
-            name: _votes(about["description"], reference[name]) for name, about in config["datasets"].items()
-        }
+    if inputs.get("annotations"):
+        annotations = named(inputs["annotations"], "data", datasets, "annotations.parquet")
+        of_ledger["votes"] = {name: _votes(annotations[name]) for name in datasets}
         facts["datasets"] = {name: {**of, "votes": of_ledger["votes"][name]} for name, of in facts["datasets"].items()}
     cells = ledger.build(of_ledger, runs, terms, references, histories)
     columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
@@ -87,13 +87,15 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     io.write_json(outputs["config"], config)
 
 
-def _votes(description: Mapping[str, Any], reference: Path) -> float | None:
-    """How many votes an item has on average: those of the reference, else those that the source says."""
-    votes = read_reference(reference).votes
-    if votes is not None:
-        return float(votes.mean())
-    told = description["source"].get("votes")
-    return float(told) if isinstance(told, int) else None
+def _votes(annotations: Path) -> float | None:
+    """How many people an item with votes has on average, each unknown one for itself; None without votes.
+
+    Of people, as ``votes: n`` of a label draws people; of the votes that labels are made of, not the reference.
+    """
+    table = io.read_table(annotations, ["item", "annotator"])[0]
+    known = table.filter(table["annotator"].is_valid()).group_by(["item", "annotator"]).aggregate([])
+    items = len(table["item"].unique())
+    return (known.num_rows + table["annotator"].null_count) / items if items else None
 
 
 def _absent(files: list[Path]) -> dict[str, list[str]]:
