@@ -1,5 +1,6 @@
 """Readers against the network: by hand, against loops and the published procedure, and by simulation."""
 
+import itertools
 import math
 from collections import defaultdict
 
@@ -12,6 +13,7 @@ from scipy.stats import false_discovery_control, ttest_1samp
 from softlabels import registry, schema
 from softlabels.contracts import read_reference, write_reference
 from softlabels.datasets import contract
+from softlabels.errors import UserError
 from softlabels.evaluation import intervals, readers
 from softlabels.evaluation.aligned import Aligned
 from softlabels.evaluation.readers import Said
@@ -62,7 +64,8 @@ def metric(name, rows, predicted, n_classes=3, given=None, **options):
     with np.errstate(divide="ignore"):
         log_q = np.log(np.eye(n_classes)[predicted])
     p = np.full(log_q.shape, 1 / n_classes)
-    aligned = Aligned("test", np.arange(len(p)), p, log_q, [], said=given or said(rows))
+    classes = list("abcdefgh"[:n_classes])
+    aligned = Aligned("test", np.arange(len(p)), p, log_q, classes, said=given or said(rows))
     return registry.load("metric", name)(aligned, {**schema.defaults("metric", name), **options})
 
 
@@ -229,11 +232,16 @@ def test_errors_of_annotators_by_hand():
     assert metric("annotator_error", rows, predicted, over="items").mean() == pytest.approx((0 + 1 + 1 / 2) / 3)
     assert metric("annotator_distance", rows, predicted).mean() == pytest.approx((1 / 2 + 1 / 3) / 2)
     assert metric("annotator_distance", rows, predicted, over="items").mean() == pytest.approx((0 + 0.75 + 0.25) / 3)
-    one = {"kind": "annotator_error", "over": "items"}
+    # In the order c, a, b the ranks are 1, 2, 0: a votes 1 - 1 and 1 - 0, b votes 1 - 2 and 1 - 1 and 1 - 2.
+    order = {"order": ["c", "a", "b"]}
+    assert metric("annotator_distance", rows, predicted, **order).mean() == pytest.approx((1 / 4 + 1 / 3) / 2)
+    with pytest.raises(UserError, match="order: found 'd' 1 times"):
+        metric("annotator_distance", rows, predicted, kind="annotator_distance", order=["c", "a", "d"])
     people = recompute_votes.by_person(*zip(*rows, strict=True), range(3))
-    for name, over in ((name, over) for name in OF_ANNOTATORS[:2] for over in ("annotators", "items")):
-        again = recompute_votes.METRICS[name](people, dict.fromkeys(range(3), 0), one | {"over": over}, 3)[""]
-        assert metric(name, rows, predicted, over=over).mean() == pytest.approx(again)
+    for name, over in itertools.product(OF_ANNOTATORS[:2], ("annotators", "items")):
+        for more in ({}, order if name == "annotator_distance" else {}):
+            again = recompute_votes.METRICS[name](people, dict.fromkeys(range(3), 0), {"over": over, **more}, "abc")[""]
+            assert metric(name, rows, predicted, over=over, **more).mean() == pytest.approx(again)
 
 
 def test_the_error_over_items_of_one_vote_each_is_one_minus_accuracy_against_votes():

@@ -111,7 +111,7 @@ def metrics_are_right(scope: Scope, job: Job) -> Findings:
         for (name, options), (scaling, q) in itertools.product(people, log_q.items()):
             guess = dict(zip([int(item[row]) for row in rows], q.argmax(axis=1).tolist(), strict=True))
             found = recompute_votes.METRICS[options["kind"]](
-                recompute_votes.by_person(*judging, guess), guess, options, len(scored.classes)
+                recompute_votes.by_person(*judging, guess), guess, options, scored.classes
             )
             yield from _people(scored, part, scaling, name, found, any(who is not None for who in judging[1]))
         if part == "test":

@@ -190,17 +190,24 @@ def _of_annotators(people: People, options: Mapping[str, Any], error: Callable[[
     return math.fsum(math.fsum(each) / len(each) for each in found.values()) / len(found) if found else None
 
 
-def annotator_error(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
+def annotator_error(people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]) -> dict:
     """The share of votes for another class than the predicted one."""
     return {"": _of_annotators(people, options, lambda item, label: float(label != predicted[item]))}
 
 
-def annotator_distance(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict:
+def annotator_distance(
+    people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]
+) -> dict:
     """The distance of votes from the predicted class, of the largest that there is."""
-    return {"": _of_annotators(people, options, lambda item, label: abs(label - predicted[item]) / (n_classes - 1))}
+    rank = {name: k for k, name in enumerate(options.get("order") or classes)}
+
+    def distance(item: int, label: int) -> float:
+        return abs(rank[classes[label]] - rank[classes[predicted[item]]]) / (len(classes) - 1)
+
+    return {"": _of_annotators(people, options, distance)}
 
 
-def readers(people: People, predicted: Predicted, options: Mapping[str, Any], n_classes: int) -> dict[str, Any]:
+def readers(people: People, predicted: Predicted, options: Mapping[str, Any], classes: Sequence[str]) -> dict[str, Any]:
     """The network in each reader's place; numbers by what follows the metric's name, with ``@`` and the reader."""
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for item, of_item in people.items():
