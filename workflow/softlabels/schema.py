@@ -272,8 +272,9 @@ STUDY = {
             type="array", items={"type": "string"}, minItems=2, maxItems=2),
         "metric": _key("Metric of the study.", type="string"),
         "direction": _key("What the first label's metric is, compared with the second's.",
-            enum=["lower", "higher", "equal"]),
-        "margin": _key("Of `equal`, up to which difference two are equal (required); of the others, by how much.",
+            enum=["lower", "higher", "equal", "not_lower", "not_higher"]),
+        "margin": _key("Of `equal`, up to which difference two are equal, of `not_lower` and `not_higher`, which "
+            "difference is still not one (required); of the others, by how much.",
             None, type=["number", "null"], minimum=0),
         "at": _key("Values of varied keys, such as `{label.votes: 3}`, of the points that it is about; two such "
             "mappings, one a label, compare points.", {}, anyOf=[{"type": "object"},

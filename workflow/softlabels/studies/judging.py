@@ -12,15 +12,15 @@ from ..evaluation import intervals, saturation
 from . import budgets, comparisons
 from .claims import Statement
 from .comparisons import PRINTED, Side, Statistics
-from .verdicts import SIGNS, level_of
+from .verdicts import beyond, level_of
 
 
 def judged(ours: Side, theirs: Side, statement: Statement, level: float) -> tuple[Statistics, float]:
     """Mean difference with the ends of its interval where there is one, and the p behind the verdict (NaN: none).
 
-    The p is two-sided that of a difference of 0 (of ∓ margin, if one is given). Of equality it is that of two one-sided
-    tests (Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15) if the mean is within ± margin, else
-    the two-sided one of a difference as large as the margin.
+    The p is two-sided that of a difference of 0 (of where the claim's side begins, if it has a margin). Of equality it
+    is that of two one-sided tests (Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15) if the mean is
+    within ± margin, else the two-sided one of a difference as large as the margin.
     """
     metric, margin = statement["metric"], statement["margin"] or 0.0
     found = dict(comparisons.differences(ours, theirs, [metric], level_of(statement, level))).get(metric)
@@ -30,7 +30,7 @@ def judged(ours: Side, theirs: Side, statement: Statement, level: float) -> tupl
         return statistics, np.nan
     mean, data = statistics["mean"][0], comparisons.sample((ours, theirs), [metric])
     if statement["direction"] != "equal":
-        return statistics, float(intervals.p_value(data, SIGNS[statement["direction"]] * margin)[0])
+        return statistics, float(intervals.p_value(data, beyond(statement))[0])
     if abs(mean) < margin:
         return statistics, float(intervals.equivalence_p(data, margin)[0])
     return statistics, float(intervals.p_value(data, np.sign(mean) * margin)[0])

@@ -30,6 +30,8 @@ from .ledger import Evaluations, evaluations, named
 
 SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
 ERASED = 0.2  # of the entropy of the votes' average: a soft label with less has lost their ambiguity
+OTHERS = "other_people"  # a reference of the votes of people whose votes no label is made of
+PLAIN = ("average", "majority")  # aggregates that say what the votes say
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
@@ -151,7 +153,11 @@ def study_facts(
         "absent": absent,
         "eps": first.content.eps,
         "datasets": {
-            dataset: {"classes": truth.classes, "reference": "exact" if truth.votes is None else "votes"}
+            dataset: {
+                "classes": truth.classes,
+                "reference": "exact" if truth.votes is None else "votes",
+                **({"judges": OTHERS} if config["datasets"][dataset]["description"].get("reference") == OTHERS else {}),
+            }
             for dataset, truth in truths.items()
         },
         "setup": list(_setup(config, truths)),
@@ -159,10 +165,28 @@ def study_facts(
         "fixed_splits": [
             name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
         ],
+        **({"judged": told} if (told := [*_judged(config, truths)]) else {}),
         **({"estimated": told} if (told := [*_estimated(config, runs)]) else {}),
         **{key: config[key] for key in ("alike", "claims") if config.get(key)},
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
+
+
+def _judged(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:
+    """By whose votes labels are judged, where that is other people's, or by construction that of one label."""
+    others = [name for name, label in config["labels"].items() if label["aggregate"]["kind"] not in PLAIN]
+    for dataset, truth in truths.items():
+        if config["datasets"][dataset]["description"].get("reference") == OTHERS:
+            yield (
+                f"{paper.title(dataset)}: the reference is made of the votes of half of the people "
+                f"({truth.votes.mean():.1f} an item on average), labels of those of the others."
+            )
+        elif truth.votes is not None and others:
+            yield (
+                f"{paper.title(dataset)}: labels are judged by the votes that they are made of, so that the plain "
+                f"average wins by construction, and {', '.join(ledger_view.cut(others, ledger_view.PLACES))} cannot be "
+                f"compared with it. Take reference: other_people, or exact distributions."
+            )
 
 
 def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
