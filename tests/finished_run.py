@@ -150,7 +150,8 @@ def inputs_of(plan: Plan) -> dict[str, list[Path]]:
     sources = {"scores": "evaluate", "terms": "evaluate", "references": "references", "items": "data",
                "reference": "data"}  # fmt: skip
     found = {output: plan.files(name, command, output) for output, command in sources.items()}
-    found |= {"predictions": plan.predictions(name), "histories": plan.histories(name)}
+    found |= {"predictions": plan.predictions(name), "histories": plan.histories(name),
+              "annotations": plan.annotations(name)}  # fmt: skip
     return {what: list(map(Path, files)) for what, files in found.items()}
 
 

@@ -28,6 +28,7 @@ def test_a_label_that_is_better_and_never_worse_is_named_with_its_evidence(both,
     text = told(both, tmp_path, tables=[{"kind": "main", "metrics": ["kl", "macro_acc"]}, "differences"])
     row = row_of(text, "| soft |")
     assert "KL ↓: soft − hard -1.1000 [" in row and ", p " in row
+    assert "never measurably worse" in text and "of those p that are Holm's over a row's labels already" in text
     assert "## What is undecided" in text and "ACC ↑: soft − hard +0.0833" in text
     assert "seeds would leave ±" in text
 
@@ -80,11 +81,31 @@ def test_images_are_named_of_votes_and_not_of_exact_distributions(both, tmp_path
     text = told(both, tmp_path, datasets=("synthetic", "mice_bone"))
     assert "synthetic: none, as its distributions are exact." in text
     assert "mice_bone: of " in text and "| image | votes | most votes | soft predicts | divergence |" in text
+    assert "judge" not in text  # average and majority say what the votes say
+
+
+def test_labels_that_their_own_votes_judge_are_told_below_the_main_table_and_in_the_advice(both, tmp_path):
+    labels = {"hard": files.HARD, "soft": files.SOFT, "third": {"aggregate": "class_mean", "form": "soft"}}
+    text = told(both, tmp_path, datasets=("mice_bone", "synthetic"), labels=labels)
+    said = "labels are judged by the votes that they are made of, so that the plain average wins by construction"
+    table = (tmp_path / "studies/hard_vs_soft/table.md").read_text()
+    assert text.count(f": {said}, and third") == table.count(f": {said}, and third") == 1  # the other data set is exact
+
+
+def test_votes_of_the_judges_are_told_as_theirs(both, tmp_path):
+    given, inputs, outputs = files.study(both, tmp_path, datasets=("mice_bone",))
+    given["datasets"]["mice_bone"]["description"]["reference"] = "other_people"
+    study.run(given, inputs, outputs)
+    text = advise.page(str(tmp_path / "studies/hard_vs_soft"))
+    assert "the reference is made of the votes of half of the people (5.0 an item on average)" in text
+    assert "| image | votes of the judges | most votes |" in text
+    assert "those that labels are made of come besides" in text
 
 
 def test_claims_with_a_verdict_are_told(both, tmp_path):
     listed = [{"contrast": ["soft", "hard"], "metric": metric, "direction": "lower"} for metric in ("kl", "brier")]
-    text = told(both, tmp_path, claims=listed)
+    listed.append({"contrast": ["alike", "soft"], "metric": "tvd", "direction": "lower"})  # the same networks: not open
+    text = told(both, tmp_path, claims=listed, labels={"hard": files.HARD, "soft": files.SOFT, "alike": files.SOFT})
     assert "Supported in Synthetic: KL of soft is lower than that of hard." in text
     assert "1 statements of claims are undecided" in text
 

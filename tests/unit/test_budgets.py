@@ -2,18 +2,23 @@
 
 import math
 import shutil
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 
 import finished_run as files
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from softlabels import config, io
-from softlabels.contracts import STANDARD, Scores, Terms
+from softlabels.contracts import STANDARD, Scores, Terms, read_split
 from softlabels.evaluation import intervals, saturation
 from softlabels.plan import Plan
-from softlabels.provenance import audit
+from softlabels.provenance import audit, checks_numbers
 from softlabels.provenance import recompute_budgets as again
+from softlabels.provenance.evidence import Results
 from softlabels.studies import budgets, judging, study
 from softlabels.studies.comparisons import Side
 from softlabels.studies.ledger_view import Ledger
@@ -121,7 +126,22 @@ def test_the_best_point_is_compared_with_all_others_after_holm():
     assert others[other]["p"][0] >= others["a"]["p"][0]
 
 
+def test_all_votes_are_as_many_as_people_gave_to_labels_and_not_those_that_judge(tmp_path):
+    config = raw(vary={"label.votes": [1, 2, "all"]}, tables=["main", "budget"], labels=["soft"])
+    config["datasets"]["shapes"] = DATA | {"reference": "other_people"}  # 7 unknown votes an item: 3 judge
+    root = files.build(tmp_path / "results", config)
+    assert not any(faults(root).values()), faults(root)
+    path = root / "data/shapes/annotations.parquet"
+    assert study._votes(path) == 4
+    # Two votes of one person, one of another and two of nobody known are those of four people; another item has one.
+    rows = [(0, "a"), (0, "a"), (0, "b"), (0, None), (0, None), (5, "a")]
+    table = pa.table({"item": [item for item, _ in rows], "annotator": [who for _, who in rows]})
+    io.write_table(path, table.set_column(1, "annotator", table["annotator"].dictionary_encode()))
+    assert study._votes(path) == 2.5 == checks_numbers._votes(SimpleNamespace(results=Results(root)), "shapes")
+
+
 def test_what_votes_cost():
+    assert budgets.with_label(6000, 2000, 300) == (300, 100) and budgets.with_label(60, 20, None) == (60, 20)
     assert budgets.spent(2000, 3, {"price_vote": 1, "price_image": 0}) == 6000
     assert budgets.spent(600, 10, {"price_vote": 0.05, "price_image": 2}) == 1500
 
@@ -177,14 +197,21 @@ def planted(root, config, values):
     return root
 
 
+def labelled(root, label):
+    """How many images of each part have a label of the first seed."""
+    part = read_split(root / "splits/shapes/random/seed0.parquet").part
+    item = io.vector(io.read_table(root / f"labels/shapes/random/{label}/seed0.parquet", ["item"])[0], "item")
+    return dict(Counter(part[item].tolist()))
+
+
 def cells_of(root):
     return io.read_table(root / "studies/s/cells.parquet")[0]
 
 
 def faults(root):
-    """What the audit of the numbers finds."""
+    """What the audit of the numbers faults."""
     found = audit.audit(root, ["s"], dry_run=False)
-    return {verdict.id: verdict.evidence for verdict in found if verdict.id in ("A01", "A02", "A03", "A19")}
+    return {of.id: of.evidence for of in found if of.id in ("A01", "A02", "A03", "A19") and of.verdict != audit.PASS}
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +255,37 @@ def test_the_audit_notices_another_number_of_votes(voted, tmp_path):
     assert faults(copied)["A03"]
 
 
+@pytest.mark.parametrize("changed", [{"mean": None}, {"low": None}, {"high": None}, {"low": 3.0}, {"high": 2.0}])
+def test_the_audit_notices_an_interval_of_votes_that_is_not_around_its_mean(voted, changed):
+    rows = {key: row for key, row in checks_numbers._rows(cells_of(voted)) if row["kind"] == budgets.votes_for(0.9)}
+    assert [finding.kind for finding in checks_numbers._votes_needed("", rows)] == ["note"]
+    rows = {key: {**row, "value": changed.get(key[-1], row["value"])} for key, row in rows.items()}
+    rows = {key: row for key, row in rows.items() if row["value"] is not None}
+    assert [finding.kind for finding in checks_numbers._votes_needed("", rows)] == ["fail", "note"]
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_a_metric_that_is_not_finite_somewhere_has_no_curve_and_is_said_to_have_none(voted, odd):
+    of_points = sides(1, 10)
+    for sets in of_points[2].scores:
+        sets[STANDARD] = replace(sets[STANDARD], values={("test", "all", "none", "kl"): odd})
+    found = dict(judging.needed(VOTES, of_points, "kl", "lower", 0.95))
+    assert [*found] == [budgets.GAIN, budgets.STEP]
+    ledger = Ledger(cells_of(voted))
+    key = next(key for key in ledger.aggregates if key[-2] == budgets.GAIN and key[-4] == "soft")
+    del ledger.aggregates[*key[:-2], budgets.votes_for(0.9), None]
+    assert budget_table.answer(ledger, key, 0.9) == budget_table.UNDEFINED
+
+
+def test_a_gain_without_an_interval_has_a_row_and_the_reason(voted):
+    ledger = Ledger(cells_of(voted))
+    for key in [key for key in ledger.aggregates if key[-2] == budgets.GAIN]:
+        del ledger.aggregates[key]
+    table = budget_table.table(ledger, {"metrics": ["kl"]})
+    assert {row[-1] for row in table.rows} == {"–"} and len(table.rows) == 2
+    assert any("the gain has no interval" in note for note in table.notes)
+
+
 def test_points_of_one_budget_are_compared_and_cost_what_they_cost(tmp_path):
     points = [{"name": "24 x 1", "label.items": 24, "label.votes": 1}, {"name": "8 x 3", "label.items": 8,
               "label.votes": 3}]  # fmt: skip
@@ -236,8 +294,11 @@ def test_points_of_one_budget_are_compared_and_cost_what_they_cost(tmp_path):
     values = {"soft__items_24__votes_1": 1, "soft__items_8__votes_3": 9}
     root = planted(tmp_path / "results", chosen, values)
     text = (root / "studies/s/table.md").read_text().partition("## A fixed number of votes")[2]
-    assert "| shapes | 24 x 1 | soft | 72 | 36 | **1.0005 ± 0.0007** |" in text
-    assert "| shapes | 8 x 3 | soft | 56 | 84 | 9.0045 ± 0.0064 |" in text
-    assert "shapes, point 24 x 1, soft: the best point in KL ↓" in text and "all others are worse" in text
+    assert "| shapes | 24 x 1 | soft | 96 | 24 | **1.0005 ± 0.0007** |" in text  # 24 of 36 and 8 of 12 images
+    assert "| shapes | 8 x 3 | soft | 77 | 21 | 9.0045 ± 0.0064 |" in text
+    assert "shapes, point 24 x 1, soft: the best point in KL ↓" in text
+    assert "at a cost of 96; all others are worse" in text
     assert "do not cost the same" in text
+    for points, due in (("24 x 1", {"train": 24, "val": 8, "test": 12}), ("8 x 3", {"train": 8, "val": 3, "test": 12})):
+        assert labelled(root, f"soft__items_{points.replace(' x ', '__votes_')}") == due
     assert not any(faults(root).values()), faults(root)

@@ -16,8 +16,10 @@ SOFT_KL = {"contrast": ["soft", "hard"], "metric": "kl", "direction": "lower"}
 
 def raw(listed, **chosen):
     own = {"datasets": ["shapes"], "recipes": ["quick"], "seeds": [0, 1], "claims": listed, **chosen}
-    data = {"source": {**files.SHAPES["source"], "votes": 7}, "reference": "votes"}
-    labels = {name: {"aggregate": "average", "form": "soft"} for name in ("soft", "ensemble_mean", "other")}
+    data = {"source": {**files.SHAPES["source"], "votes": 7, "annotators": 10}, "reference": "exact"}
+    mean = {"kind": "ensemble_mean", "of": ["average", "wawa"]}
+    aggregates = {"soft": "average", "ensemble_mean": mean, "other": "wawa", "control": "class_mean"}
+    labels = {name: {"aggregate": aggregate, "form": "soft"} for name, aggregate in aggregates.items()}
     labels |= {
         "hard": {"aggregate": "majority", "form": "hard"},
         "sampled": {"aggregate": "average", "form": "soft", "delivery": "sampled"},
@@ -39,7 +41,7 @@ def problems(listed, **chosen):
 # -- what a configuration may say --------------------------------------------------------------------------------------
 
 RICH = {
-    "labels": ["hard", "soft", "sampled", "multipass", "ensemble_mean", "other"],
+    "labels": ["hard", "soft", "sampled", "multipass", "ensemble_mean", "other", "control"],
     "vary": {"label.votes": [1, 3, 5, 10, 20, "all"]},
 }
 
@@ -51,7 +53,9 @@ def test_every_ready_claim_can_be_asked_of_a_study_and_says_where_it_is_from(nam
     assert found and {one["source"] for one in found} == {about["source"]} and about["about"].endswith(".")
     assert isinstance(about["text"], bool) and about["population"]
     assert all(one["margin"] or one["direction"] != "equal" for one in found)
-    assert {*about} == {"about", "source", "population", "text", "statements"}
+    assert {*about} - {"references"} == {"about", "source", "population", "text", "labels", "statements"}
+    named = {label for one in about["statements"] for label in one["contrast"]}
+    assert named == {*about["labels"]}  # what each is, is checked
 
 
 def test_the_ready_claims_are_these():
@@ -62,10 +66,43 @@ def test_the_ready_claims_are_these():
     assert [config.ready_claim(name)["text"] for name in claims.names()] == [True, False, False, False, True]
 
 
-def test_others_are_every_other_soft_label_a_statement_each():
-    found = statements(["averaging_is_safest"], **RICH)
-    assert [one["contrast"][1] for one in found] == ["soft", "sampled", "multipass", "other"]
-    assert [one["name"] for one in found] == [f"averaging_is_safest {k}" for k in (1, 2, 3, 4)]
+def test_others_are_every_other_soft_label_a_statement_each_or_those_that_a_ready_claim_is_about():
+    own = {**SOFT_KL, "contrast": ["ensemble_mean", "others"], "name": "own"}
+    found = statements([own, "averaging_is_safest"], **RICH)
+    assert [one["contrast"][1] for one in found[:5]] == ["soft", "sampled", "multipass", "other", "control"]
+    assert [one["contrast"][1] for one in found[5:]] == ["soft", "other"]  # neither controls nor deliveries
+    assert [one["name"] for one in found[5:]] == [f"averaging_is_safest {k}" for k in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("label", "is_now", "said"),
+    [
+        ("soft", {"aggregate": "softmax_counts", "form": "soft"}, "with aggregate average, found softmax_counts"),
+        ("soft", {"aggregate": "average", "form": "hard"}, "with form soft, found hard"),
+        (
+            "soft",
+            {"aggregate": "average", "form": "soft", "delivery": "sampled"},
+            "with delivery expected, found sampled",
+        ),
+        ("hard", {"aggregate": "dawid_skene", "form": "hard"}, "with aggregate majority, found dawid_skene"),
+    ],
+)
+def test_a_ready_claim_is_not_judged_of_a_label_that_is_only_called_so(label, is_now, said):
+    asked = raw(["soft_labels_at_equal_accuracy"])
+    asked["labels"][label] = is_now
+    with pytest.raises(config.UserError, match=rf"is about a label '{label}' {said}"):
+        config.resolve(asked)
+
+
+def test_averaging_is_not_judged_by_the_votes_that_labels_are_made_of():
+    for reference, refused in (("votes", True), (None, True), ("exact", False), ("other_people", False)):
+        asked = raw(["averaging_is_safest"], labels=["soft", "ensemble_mean"])
+        asked["datasets"]["shapes"]["reference"] = reference
+        if refused:
+            with pytest.raises(config.UserError, match="judged by the votes of 'shapes' that its labels are made of"):
+                config.resolve(asked)
+        else:
+            assert config.resolve(asked)
 
 
 def test_a_claim_is_about_points_by_the_key_or_its_last_part():
@@ -92,9 +129,10 @@ def test_a_claim_is_about_named_points():
         ("averaging_is_safest", "compares the label 'ensemble_mean', which the study lacks"),
         ("sampled_with_few_votes", "compares the label 'sampled', which the study lacks"),
         ("votes_saturate", "is about points of 'label.votes', which the study does not vary (it varies nothing)"),
+        ({**SOFT_KL, "direction": "not_higher"}, "says 'not_higher' without a margin"),
         ({**SOFT_KL, "direction": "equal"}, "says 'equal' without a margin"),
         ({**SOFT_KL, "direction": "equal", "margin": 0}, "says 'equal' without a margin"),
-        ({**SOFT_KL, "direction": "better"}, "expected one of lower, higher, equal"),
+        ({**SOFT_KL, "direction": "better"}, "expected one of lower, higher, equal, not_lower, not_higher"),
         ({**SOFT_KL, "metric": "recall"}, "is about the metric 'recall', which the study lacks"),
         ({**SOFT_KL, "contrast": ["soft"]}, "2 entries or more"),
         ({**SOFT_KL, "contrast": ["soft", "soft"]}, "compares 'soft' with itself"),
@@ -191,6 +229,11 @@ CASES = [  # direction, margin, mean, Holm's p, verdict
     ("higher", None, 0.2, 0.05, "supported"),
     ("higher", None, -0.2, 0.05, "contradicted"),
     ("higher", None, 0.2, None, "undecided"),
+    ("not_higher", 0.1, 0.05, 0.01, "supported"),
+    ("not_higher", 0.1, 0.3, 0.01, "contradicted"),
+    ("not_higher", 0.1, -0.3, 0.2, "undecided"),
+    ("not_lower", 0.1, -0.05, 0.01, "supported"),
+    ("not_lower", 0.1, -0.3, 0.01, "contradicted"),
     ("equal", 0.1, 0.02, 0.01, "supported"),
     ("equal", 0.1, -0.02, 0.2, "undecided"),
     ("equal", 0.1, -0.3, 0.01, "contradicted"),
@@ -204,6 +247,15 @@ def test_verdicts(direction, margin, mean, p, said):
     assert verdicts.verdict({"direction": direction, "margin": margin}, found, 0.95) == said
 
 
+def test_a_claim_begins_at_its_margin_and_one_of_not_being_worse_on_the_other_side_of_0():
+    given = one_value_a_seed(np.array([0.3, 0.31, 0.28, 0.34]))
+    for direction, begins in (("lower", -0.1), ("higher", 0.1), ("not_higher", 0.1), ("not_lower", -0.1)):
+        statement = {"direction": direction, "margin": 0.1}
+        assert verdicts.beyond(statement) == begins
+        _, p = again.judged(list(zip(*given, strict=True)), statement, 0.95)
+        assert p == pytest.approx(stats.ttest_1samp([0.3, 0.31, 0.28, 0.34], begins).pvalue, rel=1e-6)
+
+
 # -- in a study --------------------------------------------------------------------------------------------------------
 
 
@@ -212,13 +264,16 @@ def test_verdicts_of_a_study_with_holm_over_all_statements(both, tmp_path):
         "soft_labels_at_equal_accuracy",
         {**SOFT_KL, "direction": "higher", "name": "other_way", "text": True, "source": "A & B | <i>"},
         {**SOFT_KL, "direction": "equal", "margin": 5, "name": "tie"},
+        {**SOFT_KL, "direction": "lower", "margin": 0.1, "name": "by"},
+        {**SOFT_KL, "direction": "not_higher", "margin": 0.1, "name": "safe"},
+        {**SOFT_KL, "metric": "tvd", "contrast": ["alike", "soft"], "name": "nothing"},
     ]
-    told, inputs, outputs = files.study(both, tmp_path, claims=listed)
+    labels = {"hard": files.HARD, "soft": files.SOFT, "alike": files.SOFT}
+    told, inputs, outputs = files.study(both, tmp_path, claims=listed, labels=labels)
     study.run(told, inputs, outputs)
     text = outputs["table_md"].read_text()
     rows = [row for row in io.read_table(outputs["cells"])[0].to_pylist() if row["kind"].startswith("verdict ")]
     by = {(row["kind"], row["statistic"]): row for row in rows}
-    assert {row["versus"] for row in rows} == {"hard"} and {row["label"] for row in rows} == {"soft"}
     assert by["verdict tie", "low"]["level"] == pytest.approx(0.9)
     assert by["verdict other_way", "low"]["level"] == 0.95
     alone = files.study(both, tmp_path / "alone", claims=[SOFT_KL])
@@ -226,10 +281,13 @@ def test_verdicts_of_a_study_with_holm_over_all_statements(both, tmp_path):
     (p,) = [row["value"] for row in io.read_table(alone[2]["cells"])[0].to_pylist()
             if row["kind"] == "verdict claim_1" and row["statistic"] == "p"]  # fmt: skip
     adjusted = by["verdict soft_labels_at_equal_accuracy 1", "p"]["value"]
-    assert p < adjusted <= 5 * p * (1 + 1e-9) and "of 5 statements" in by["verdict tie", "p"]["aggregation"]
+    assert p < adjusted <= 7 * p * (1 + 1e-9) and "of 7 statements" in by["verdict tie", "p"]["aggregation"]
     assert "| KL of soft is lower than that of hard |" in text and "| supported |" in text
     assert "| carries over to images: KL of soft is higher than that of hard |" in text and "| contradicted |" in text
     assert "KL of soft is equal to that of hard ± 5" in text
+    assert "| KL of soft is lower than that of hard by more than 0.1 |" in text
+    assert "| KL of soft is not higher than that of hard by more than 0.1 |" in text
+    assert "| TVD of alike is lower than that of soft | +0.0000 – | no interval | the same networks |" in text
     assert "- other_way: A & B | &lt;i>." in text  # escaped: nobody's words make a page
     assert "- soft_labels_at_equal_accuracy: arXiv 2511.14117, image and text tasks, averaged." in text
 

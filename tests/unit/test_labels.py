@@ -353,17 +353,18 @@ def some(inputs, items, draw="seed0", **options):
     return read_labels(path).item.tolist()
 
 
-def test_more_items_are_those_of_fewer_and_validation_keeps_its_labels(tmp_path):
+def test_more_items_are_those_of_fewer_and_validation_has_the_same_share(tmp_path):
     counts = np.ones((60, 2), int)
     counts[7] = 0  # a training item without a vote
     inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference")}
     contract.write_annotations(inputs["annotations"], contract.Votes.of_counts(counts), ["a", "b"])
     write_reference(inputs["reference"], np.full((60, 2), 0.5), counts.sum(axis=1), ["a", "b"])
     inputs["split"] = split_into(tmp_path, [40, 12, 8])
-    rest = [*range(40, 60)]
-    found = {n: some(inputs, n) for n in (1, 5, 20, 39)}
+    rest, val = [*range(52, 60)], {1: 1, 5: 2, 20: 6, 39: 12}  # of 12 validation items the share of 39, one at least
+    found = {n: some(inputs, n) for n in val}
     for n, item in found.items():
-        assert item[n:] == rest and all(k < 40 and k != 7 for k in item[:n])
+        assert item[n + val[n] :] == rest and all(k < 40 and k != 7 for k in item[:n])
+        assert all(40 <= k < 52 for k in item[n : n + val[n]])
     assert all(set(found[a]) < set(found[b]) for a, b in [(1, 5), (5, 20), (20, 39)])
     assert some(inputs, 5, draw="seed1") != found[5] and some(inputs, 5, seed=1) != found[5]
     with pytest.raises(UserError, match="found 39 images of the training part with a label, expected 40 or more"):

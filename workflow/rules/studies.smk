@@ -6,6 +6,7 @@ rule study:
         references=lambda wc: plan.files(wc.study, "references", "references"),
         item_table=lambda wc: plan.files(wc.study, "data", "items"),
         reference=lambda wc: plan.files(wc.study, "data", "reference"),
+        annotations=lambda wc: plan.annotations(wc.study),
         histories=lambda wc: plan.histories(wc.study),
     output:
         **outputs(

@@ -1,8 +1,9 @@
 """`softlabels advise`: which label a finished study speaks for, what it leaves open, and what would decide it.
 
-All of it is read from the study's ledger and list of items. A label is recommended if it is never worse than another
-in a metric of the main table, and better than each other label in at least one, by Holm's p over all that the page
-compares for it: labels, metrics and points.
+All of it is read from the study's ledger and list of items. A label is recommended if it is never measurably worse than
+another in a metric of the main table, and better than each other label in at least one, by Holm's p over all that the
+page compares for it: labels, metrics and points. As the ledger has Holm's p of each best label against all others, this
+is Holm of Holm: stricter than it need be, never less strict.
 """
 
 from __future__ import annotations
@@ -176,10 +177,12 @@ def _which(ledger: Ledger, choices: Mapping[Block, Choice]) -> Iterator[Any]:
         rows.append([*ledger.place(block), chosen.text, "; ".join(cut(why, 4)) or "–"])
     yield Table("", [*ledger.place_header(), "label", "because of"], rows)
     yield (
-        "A label is named only if, in the metrics of the main table, it is never worse than another and better than "
-        "each in at least one. Intervals are two-way, over seeds and images; p is Holm's over all rows, labels and "
-        "metrics of this table. It depends: labels win in different metrics; take the one whose metric you need."
+        "A label is named only if, in the metrics of the main table, it is never measurably worse than another and "
+        "better than each in at least one. Intervals are two-way, over seeds and images; p is Holm's over all rows and "
+        "metrics of this table, of those p that are Holm's over a row's labels already: with several labels it is too "
+        "large rather than too small. It depends: labels win in different metrics; take the one whose metric you need."
     )
+    yield from ledger.facts.get("judged", ())
 
 
 def _undecided(ledger: Ledger, found: Mapping[Block, list[Contest]]) -> Iterator[str]:
@@ -244,7 +247,7 @@ def _claims(ledger: Ledger) -> Iterator[str]:
         for block, found in verdict_table.of_statement(ledger, statement):
             said = verdicts.verdict(statement, found, ledger.facts["level"])
             if said == verdicts.UNDECIDED:
-                open_ += 1
+                open_ += not verdicts.same(found)
             else:
                 yield f"{said.capitalize()} in {ledger.name(block)}: {verdict_table.sentence(ledger, statement)}."
     if open_:
@@ -273,7 +276,14 @@ def _again(ledger: Ledger, results: Results, study: str, choices: Mapping[Block,
             if not rows:
                 yield f"{dataset}: none; every test image has more than {FEW} votes that agree."
                 continue
-            header = ["image", "votes", "most votes", f"{label} predicts", "divergence"]
+            judges = ledger.dataset(blocks[0]).get("judges")
+            header = [
+                "image",
+                "votes of the judges" if judges else "votes",
+                "most votes",
+                f"{label} predicts",
+                "divergence",
+            ]
             yield Table("", header, rows)
             yield (
                 f"{dataset}: of {tested} test images, {doubtful} have at most {FEW} votes, or at most "
@@ -281,6 +291,8 @@ def _again(ledger: Ledger, results: Results, study: str, choices: Mapping[Block,
                 f"KL(votes || mean prediction of {label} over all seeds), in nats. Images that no seed tests are not "
                 f"here."
             )
+            if judges:
+                yield "Only the votes of those who judge are counted; those that labels are made of come besides."
 
 
 def _nearest(ledger: Ledger) -> str:

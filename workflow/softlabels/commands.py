@@ -77,8 +77,8 @@ COMMANDS = {
         runs=("figure",), group="report"),
     "study": Command(
         "softlabels.studies.study", "gather a study: ledger, tables, items",
-        ("scores*", "terms*", "predictions*", "references*", "items*", "reference*", "histories*?"), runs=("tables",),
-        group="report"),
+        ("scores*", "terms*", "predictions*", "references*", "items*", "reference*", "annotations*?", "histories*?"),
+        runs=("tables",), group="report"),
     "chain": Command(
         "softlabels.studies.chain", "list the manifests behind a study's tables", ("manifests*",), group="report"),
 }  # fmt: skip

@@ -148,11 +148,14 @@ def _settle_claims(config: Configuration, name: str) -> list[str]:
     called = {key: key for key in keys} | dict(zip(heads(keys), keys, strict=True))
     if varied.NAMED in keys:
         called[varied.NAME] = varied.NAMED
-    forms = {label: config["labels"][label]["form"] for label in study["labels"]}
+    labels = {label: config["labels"][label] for label in study["labels"]}
+    references = {  # one that is not given is settled later
+        point.base[0]: _reference(config["datasets"][point.dataset]) for point in grid
+    }
     blocks = [(*point.base, *point.values.values()) for point in grid]
     place = f"studies.{name}.claims"
     study["claims"], problems = claims.resolved(
-        place, study["claims"], ready_claim, forms, metrics_of(study), blocks, called
+        place, study["claims"], ready_claim, labels, references, metrics_of(study), blocks, called
     )
     ran = {block: (point.dataset, point.split) for block, point in zip(blocks, grid, strict=True)}
     for statement in study["claims"]:
@@ -167,10 +170,15 @@ def _settle_claims(config: Configuration, name: str) -> list[str]:
     return problems
 
 
+def _reference(dataset: dict[str, Any]) -> str:
+    """What the reference of a data set is made of."""
+    return dataset["reference"] or ("votes" if _has_votes(dataset["source"]) else "exact")
+
+
 def _finish(section: str, definition: dict[str, Any]) -> None:
     """What a definition says that depends on the rest of it: a data set's reference, how a label breaks ties."""
-    if section == "datasets" and not definition["reference"]:
-        definition["reference"] = "votes" if _has_votes(definition["source"]) else "exact"
+    if section == "datasets":
+        definition["reference"] = _reference(definition)
     if section == "labels" and not definition["ties"]:
         definition["ties"] = "lowest_index" if definition["votes"] == "all" else "random"
 
@@ -474,7 +482,7 @@ def _numbers(config: Configuration, name: str) -> list[str]:
 
     study, groups = config["studies"][name], {TRUTH: dict.fromkeys(truth.METRICS)}
     for definition in (config["datasets"][dataset] for dataset in varied.used(config.grids[name], "dataset")):
-        given = definition["reference"] or ("votes" if _has_votes(definition["source"]) else "exact")
+        given = _reference(definition)
         reference = "exact" if given == "exact" else "votes"
         for group in KINDS[reference]:
             of_group = OF_VOTES if reference == "votes" else strata.METRICS

@@ -256,10 +256,16 @@ class Plan:
         """The predictions of all runs of a study (with fixed wildcards)."""
         return [file for command in MAKERS for file in self.files(study, command, "predictions", **fixed)]
 
+    def _tables_need(self, study: str, what: str) -> bool:
+        return any(what in entry("table", table["kind"])["needs"] for table in self.config["studies"][study]["tables"])
+
+    def annotations(self, study: str) -> list[str]:
+        """The votes that labels of a study are made of, if a table of the study needs these."""
+        return self.files(study, "data", "annotations") if self._tables_need(study, "annotations") else []
+
     def with_histories(self, study: str) -> list[str]:
         """The recipes of a study whose runs have learning curves, if a table of the study needs these; else none."""
-        tables = self.config["studies"][study]["tables"]
-        if not any("histories" in entry("table", options["kind"])["needs"] for options in tables):
+        if not self._tables_need(study, "histories"):
             return []
         command, _ = DRAWN_FROM["histories"]
         return [name for name in used(self.config.grids[study], "recipe") if self.maker(name) == command]

@@ -65,7 +65,7 @@ FACTS: dict[str, dict[str, type | UnionType | tuple[str, ...] | range]] = {
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool | dict, "of_split": bool | dict,
                   "forms": ("soft", "hard"), "memory": int, "bytes": int, "seconds": float},
     "delivery": {"needs": ("votes",)},
-    "table": {"needs": ("histories",), "metric": str},
+    "table": {"needs": ("histories", "annotations"), "metric": str},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells", "predictions")},
     "source": {"gives": ("votes", "exact"), "memory": int},

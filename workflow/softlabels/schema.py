@@ -140,7 +140,7 @@ LABEL = {
         "annotators are known, the votes of so many people.",
         "all", neutral="all", anyOf=[{"type": "integer", "minimum": 1}, {"type": "string", "enum": ["all"]}]),
     "items": _key("How many images of the training part have a label at all, drawn anew with each seed of a study "
-        "(more are those of fewer, and others); validation images keep theirs. Null: all.",
+        "(more are those of fewer, and others); of validation images the same share has one. Null: all.",
         None, neutral=None, type=["integer", "null"], minimum=1),
     "ties": _key("Which class wins a tie of votes; `drop` trains without such items. Ties are counted either way. Null "
         "is `lowest_index`, or `random` where votes are drawn.",
@@ -272,8 +272,9 @@ STUDY = {
             type="array", items={"type": "string"}, minItems=2, maxItems=2),
         "metric": _key("Metric of the study.", type="string"),
         "direction": _key("What the first label's metric is, compared with the second's.",
-            enum=["lower", "higher", "equal"]),
-        "margin": _key("Of `equal`, up to which difference two are equal (required); of the others, by how much.",
+            enum=["lower", "higher", "equal", "not_lower", "not_higher"]),
+        "margin": _key("Of `equal`, up to which difference two are equal, of `not_lower` and `not_higher`, which "
+            "difference is still not one (required); of the others, by how much.",
             None, type=["number", "null"], minimum=0),
         "at": _key("Values of varied keys, such as `{label.votes: 3}`, of the points that it is about; two such "
             "mappings, one a label, compare points.", {}, anyOf=[{"type": "object"},

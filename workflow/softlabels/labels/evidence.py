@@ -165,24 +165,29 @@ def read(config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Evidence:
     if "predictions" in inputs:
         evidence.out_of_fold = predicted_out_of_fold(inputs["predictions"], n_items)
     if (wanted := options.get("items")) is not None:
-        evidence.chosen = _chosen(evidence, part == "train", wanted, (options["seed"], *evidence.seed))
+        evidence.chosen = _chosen(evidence, part, wanted, (options["seed"], *evidence.seed))
     return evidence
 
 
-def _chosen(evidence: Evidence, train: np.ndarray, wanted: int, key: tuple[int, ...]) -> np.ndarray:
-    """Which items may have a label, bool ``[N]``: ``wanted`` of the training items with votes, and all others.
+def _chosen(evidence: Evidence, part: np.ndarray, wanted: int, key: tuple[int, ...]) -> np.ndarray:
+    """Which items may have a label, bool ``[N]``: ``wanted`` of the training items with votes, of those of validation
+    the same share (one at least), and all others.
 
     Every item has one number of the key, and the smallest are taken: more items are those of fewer, and others.
     """
-    there = np.flatnonzero(train & (evidence.score.sum(axis=1) > 0))
-    if len(there) < wanted:
+    voted = evidence.score.sum(axis=1) > 0
+    there = {name: np.flatnonzero((part == name) & voted) for name in ("train", "val")}
+    found = len(there["train"])
+    if found < wanted:
         raise UserError(
-            f"label: found {len(there)} images of the training part with a label, expected {wanted} or more to draw "
+            f"label: found {found} images of the training part with a label, expected {wanted} or more to draw "
             f"from. Lower items, or give the split a larger training part."
         )
     numbers = keyed.rng("items", *key).random(evidence.n_items)
-    chosen = ~train
-    chosen[there[np.argsort(numbers[there], kind="stable")[:wanted]]] = True
+    chosen = ~np.isin(part, [*there])
+    for rows in there.values():
+        share = max(1, round(len(rows) * wanted / found))  # of the training part: all that are wanted
+        chosen[rows[np.argsort(numbers[rows], kind="stable")[:share]]] = True
     return chosen
 
 

@@ -18,7 +18,7 @@ from ..contracts import STANDARD, Terms, file_of, sets
 from ..places import of_study
 from ..studies import ledger_view
 from . import recompute
-from .findings import Findings, Scope, differs, each, each_study, fail, unknown
+from .findings import Findings, Scope, differs, each, each_study, fail, note, unknown
 
 STATISTICS = ("mean", "std", "low", "high", "p", "half", "half_5", "half_10", "half_20")
 DIFFERENCES = ("difference", "best", "best point", *recompute.INTERVALS, *recompute.BOOTSTRAPS)  # kinds of rows
@@ -163,7 +163,7 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
         return {key: results.terms(path) for key, path in term_files[run].items()}
 
     if any(table["kind"] in ("budget", "fixed_budget") for table in config["tables"]):
-        config = {**config, "votes": {name: _votes(scope, name, of) for name, of in config["datasets"].items()}}
+        config = {**config, "votes": {name: _votes(scope, name) for name in config["datasets"]}}
     expected = recompute.ledger(config, runs, terms_of, draws, curves)
     path = of_study(study, "cells")
     cells, facts = results.ledger(study)
@@ -176,8 +176,8 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
     for key in sorted(expected.keys() | rows.keys(), key=_name):
         if key not in rows:
             yield fail(f"{path} {_name(key)}", "no row", expected[key].value)
-        elif key[-3].startswith("votes for") and key[-1] != "mean":  # of a bootstrap, too
-            yield from _votes_needed(f"{path} {_name(key)}", key, rows)
+        elif key[-3].startswith("votes for") and key[-1] != "mean":
+            continue  # see _votes_needed
         elif key[-3] in recompute.BOOTSTRAPS:
             yield from _bootstrap(f"{path} {_name(key)}", key, rows)
         elif key not in expected:
@@ -188,21 +188,28 @@ def aggregates_are_right(scope: Scope, study: str) -> Findings:
             mean = expected.get((*key[:-1], "mean"), expected[key]).value
             of = histories if key[-4].startswith(ledger_view.EPOCH) else files
             yield from _row(f"{path} {_name(key)}", rows[key], expected[key], scope, of, more, mean)
+    yield from _votes_needed(path, rows)
 
 
-def _votes(scope: Scope, dataset: str, about: Mapping[str, Any]) -> float | None:
-    """How many votes an item of a data set has on average: by its reference, else as its source says."""
-    table, _ = scope.results.table(places.path("data", "reference", dataset=dataset), ["votes"])
-    votes = [n for n in table.column("votes").to_pylist() if n is not None]
-    told = about["description"]["source"].get("votes")
-    return sum(votes) / len(votes) if votes else float(told) if isinstance(told, int) else None
+def _votes(scope: Scope, dataset: str) -> float | None:
+    """How many people voted on an item of a data set, on average over those with votes: for labels, not to judge."""
+    rows = scope.results.table(places.path("data", "annotations", dataset=dataset), ["item", "annotator"])[0]
+    votes = list(zip(rows.column("item").to_pylist(), rows.column("annotator").to_pylist(), strict=True))
+    unknown = sum(annotator is None for _, annotator in votes)
+    people = len({vote for vote in votes if vote[1] is not None}) + unknown
+    return people / len({item for item, _ in votes}) if votes else None
 
 
-def _votes_needed(place: str, key: tuple, rows: Mapping[tuple, Mapping[str, Any]]) -> Findings:
-    """What can be said of the interval of a number of votes: it has two ends, in their order."""
-    low, high = (rows.get((*key[:-1], end), {}).get("value", math.nan) for end in ("low", "high"))
-    if not low <= high:
-        yield fail(place, [low, high], "low and high, in this order")
+def _votes_needed(path: str, rows: Mapping[tuple, Mapping[str, Any]]) -> Findings:
+    """What can be said of intervals of numbers of votes: two ends around a mean. Their bootstrap is not drawn again."""
+    keys = list(dict.fromkeys(key[:-1] for key in rows if key[-3].startswith("votes for")))
+    for key in keys:
+        low, mean, high = (rows.get((*key, name), {}).get("value", math.nan) for name in ("low", "mean", "high"))
+        rounding = 1e-4 * mean  # the bootstrap's is of single precision
+        if not (low <= mean + rounding and mean <= high + rounding):
+            yield fail(f"{path} {_name(key)}", [low, mean, high], "low, mean and high, in this order")
+    if keys:
+        yield note(f"{path}: the bootstrap behind the intervals of {len(keys)} numbers of votes was not drawn again")
 
 
 def _names(run: str, pattern: str = places.RUN) -> dict[str, str]:

@@ -534,12 +534,17 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
             draw = keyed.rng("ties", options["seed"], int(items[row]), *seed)
             hard[row] = draw.choice(np.flatnonzero(top[row]))
     there = total > 0
-    if (wanted := options.get("items")) is not None:  # so many images of the training part have a label
+    if (
+        wanted := options.get("items")
+    ) is not None:  # so many images of the training part, and that share of validation
         split, _ = scope.results.table(job.file("inputs", "split"), ["item", "split"])
         part = dict(zip(split.column("item").to_pylist(), split.column("split").to_pylist(), strict=True))
         numbers = keyed.rng("items", *key).random(len(items))
-        trained = [row for row in np.flatnonzero(there) if part.get(int(items[row])) == "train"]
-        there[sorted(trained, key=lambda row: numbers[items[row]])[wanted:]] = False
+        of_part = {name: [row for row in np.flatnonzero(there) if part.get(int(items[row])) == name]
+                   for name in ("train", "val")}  # fmt: skip
+        for rows in of_part.values():
+            kept = max(1, round(len(rows) * wanted / len(of_part["train"])))
+            there[sorted(rows, key=lambda row: numbers[items[row]])[kept:]] = False
     labelled = np.flatnonzero(there & ~(tied & (options["ties"] == "drop")))
     labelled = labelled[np.argsort(items[labelled])]
     item = io.vector(table, "item")

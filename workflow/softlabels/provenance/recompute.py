@@ -199,9 +199,10 @@ def _curves(config: Config, grid: list[Point], runs: Runs, terms: Callable) -> d
                 ends = {name: of[name] for name in ("mean", "low", "high")}
                 numbers |= _numbers((*block, label, metric, kind, None), ends, n, sources)
             gain = told["gain of votes"]
-            if "low" in gain and (gain["low"] > 0 if better == "higher" else gain["high"] < 0):
-                means = [math.fsum(file_of(scores, metric).value(metric) for scores, _ in side.values()) / n
-                         for side in sides]  # fmt: skip
+            values = [[file_of(scores, metric).value(metric) for scores, _ in side.values()] for side in sides]
+            finite = all(value is not None and math.isfinite(value) for of_side in values for value in of_side)
+            if finite and "low" in gain and (gain["low"] > 0 if better == "higher" else gain["high"] < 0):
+                means = [math.fsum(of_side) / n for of_side in values]
                 for share in recompute_budgets.SHARES:
                     value = recompute_budgets.reached(votes, means, better, share)
                     key = (*block, label, metric, f"votes for {100 * share:g}% of the gain", None)
@@ -220,9 +221,13 @@ def _spent(config: Config, grid: list[Point], runs: Runs, terms: Callable) -> di
             definition = config["labels"][point.labels[label]]
             votes = recompute_budgets.votes_of(definition.get("votes", "all"), config["votes"][point.ran[0]])
             names = run_names(config, point, label)
-            train, val = (math.fsum(runs[name][STANDARD].values[part, "all", "none", "n_items"] for name in names)
-                          / len(names) for part in ("train", "val"))  # fmt: skip
-            for name, items in (("cost", definition.get("items") or train), ("cost of validation", val)):
+            train, val = ([runs[name][STANDARD].values[part, "all", "none", "n_items"] for name in names]
+                          for part in ("train", "val"))  # fmt: skip
+            if (wanted := definition.get("items")) is not None:
+                val = [max(1, round(v * wanted / t)) for t, v in zip(train, val, strict=True)]
+                train = [wanted] * len(names)
+            train, val = (math.fsum(of) / len(names) for of in (train, val))
+            for name, items in (("cost", train + val), ("cost of validation", val)):
                 if votes is not None:
                     cost = items * (votes * table["price_vote"] + table["price_image"])
                     numbers[*point.block, label, name, "cost", None, "mean"] = Number(cost, len(names), tuple(names))

@@ -58,7 +58,8 @@ def judged(seeds: Sequence[Seed], statement: Mapping[str, Any], level: float) ->
     ends = {"low": found.mean - half, "high": found.mean + half}
     if equal and abs(found.mean) < margin:
         return ends, _beyond(found, margin - abs(found.mean)) / 2  # of two tests, the larger one-sided p
-    null = math.copysign(margin, found.mean) if equal else {"lower": -margin, "higher": margin}[statement["direction"]]
+    begins = {"lower": -margin, "higher": margin, "not_higher": margin, "not_lower": -margin}
+    null = math.copysign(margin, found.mean) if equal else begins[statement["direction"]]
     return ends, _beyond(found, abs(found.mean - null))
 
 

@@ -12,7 +12,7 @@ VOTES = "label.votes"  # the key whose values the table `budget` is about
 SHARES = (0.9, 0.95)  # of a gain
 GAIN, STEP = "gain of votes", "last step of votes"
 BEST = "best point"
-COST, OF_VALIDATION = "cost", "cost of validation"
+COST, OF_VALIDATION = "cost", "cost of validation"  # of training and validation images, and of the latter alone
 
 
 def votes_for(share: float) -> str:
@@ -23,9 +23,6 @@ def votes_for(share: float) -> str:
 def name_of(block: Sequence[str | None]) -> str:
     """What a ledger calls a point: the values of its varied keys."""
     return ", ".join(filter(None, block[3:]))
-
-
-TABLES = ("budget", "fixed_budget")  # which need to know how many votes an item of the data has
 
 
 def table_of(tables: Iterable[Mapping[str, Any]], kind: str) -> Mapping[str, Any] | None:
@@ -56,6 +53,11 @@ def ascending(votes: Mapping[Any, float | None]) -> list[tuple[float, Any]]:
 def gains(difference: Mapping[str, Any], better: str) -> bool:
     """Whether a difference, by statistic its value first, is on the better side with all of its interval."""
     return difference["low"][0] > 0 if better == "higher" else difference["high"][0] < 0
+
+
+def with_label(train: float, val: float, wanted: int | None) -> tuple[float, float]:
+    """How many training and validation images have a label, where ``wanted`` training images (None: all) have one."""
+    return (train, val) if wanted is None else (wanted, max(1, round(val * wanted / train)))
 
 
 def spent(items: float, votes: float, prices: Mapping[str, Any]) -> float:

@@ -12,15 +12,15 @@ from ..evaluation import intervals, saturation
 from . import budgets, comparisons
 from .claims import Statement
 from .comparisons import PRINTED, Side, Statistics
-from .verdicts import SIGNS, level_of
+from .verdicts import beyond, level_of
 
 
 def judged(ours: Side, theirs: Side, statement: Statement, level: float) -> tuple[Statistics, float]:
     """Mean difference with the ends of its interval where there is one, and the p behind the verdict (NaN: none).
 
-    The p is two-sided that of a difference of 0 (of ∓ margin, if one is given). Of equality it is that of two one-sided
-    tests (Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15) if the mean is within ± margin, else
-    the two-sided one of a difference as large as the margin.
+    The p is two-sided that of a difference of 0 (of where the claim's side begins, if it has a margin). Of equality it
+    is that of two one-sided tests (Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15) if the mean is
+    within ± margin, else the two-sided one of a difference as large as the margin.
     """
     metric, margin = statement["metric"], statement["margin"] or 0.0
     found = dict(comparisons.differences(ours, theirs, [metric], level_of(statement, level))).get(metric)
@@ -30,7 +30,7 @@ def judged(ours: Side, theirs: Side, statement: Statement, level: float) -> tupl
         return statistics, np.nan
     mean, data = statistics["mean"][0], comparisons.sample((ours, theirs), [metric])
     if statement["direction"] != "equal":
-        return statistics, float(intervals.p_value(data, SIGNS[statement["direction"]] * margin)[0])
+        return statistics, float(intervals.p_value(data, beyond(statement))[0])
     if abs(mean) < margin:
         return statistics, float(intervals.equivalence_p(data, margin)[0])
     return statistics, float(intervals.p_value(data, np.sign(mean) * margin)[0])
@@ -39,7 +39,8 @@ def judged(ours: Side, theirs: Side, statement: Statement, level: float) -> tupl
 def needed(
     votes: Sequence[float], sides: Sequence[Side], metric: str, better: str, level: float
 ) -> Iterator[tuple[str, Statistics]]:
-    """Kind and statistics of what one label gains by votes in a metric; how many it needs only if it gains anything.
+    """Kind and statistics of what one label gains by votes in a metric; how many it needs only if it gains anything,
+    and the metric is finite with each number of votes.
 
     Args:
         votes: votes an image, ascending.
@@ -54,7 +55,8 @@ def needed(
         if found and "low" in found.statistics:
             told[kind] = {name: found.statistics[name] for name in ("mean", "low", "high")}
     yield from told.items()
-    if budgets.GAIN in told and budgets.gains(told[budgets.GAIN], better):
+    everywhere = all(value is not None and math.isfinite(value) for side in sides for value in side.values(metric))
+    if everywhere and budgets.GAIN in told and budgets.gains(told[budgets.GAIN], better):
         columns = comparisons.joined(sides, metric)
         ends = saturation.needed(votes, columns, better, budgets.SHARES, level)
         for k, share in enumerate(budgets.SHARES):

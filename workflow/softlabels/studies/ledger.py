@@ -542,11 +542,15 @@ def _spent(config: Config, own: list[Point], runs: Evaluations, terms: Evaluatio
             files = {name: sets[STANDARD] for name, sets in scored[point.block].items()}
             definition = config["labels"][point.labels[label]]
             votes = budgets.number_of(str(definition.get("votes", "all")), config["votes"][point.names[0]])
-            train, val = (
-                math.fsum(file.content.get(part, ALL, "none", "n_items") for file in files.values()) / len(files)
-                for part in ("train", "val")
-            )
-            for name, items in ((budgets.COST, definition.get("items") or train), (budgets.OF_VALIDATION, val)):
+            of_run = [
+                budgets.with_label(
+                    *(file.content.get(part, ALL, "none", "n_items") for part in ("train", "val")),
+                    definition.get("items"),
+                )
+                for file in files.values()
+            ]
+            train, val = (math.fsum(items) / len(files) for items in zip(*of_run, strict=True))
+            for name, items in ((budgets.COST, train + val), (budgets.OF_VALIDATION, val)):
                 cost = {} if votes is None else {"mean": (budgets.spent(items, votes, table), "images x votes")}
                 key = (*point.block, label, name, "cost")
                 yield from _rows(config, key, cost, len(files), sources=files, decimals=0)

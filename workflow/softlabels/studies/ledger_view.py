@@ -213,12 +213,12 @@ def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -
 def document(cells: pa.Table) -> Document:
     """The tables that the study chose (its ``facts["tables"]``, kind and options), as far as they hold anything.
 
-    The first one says which networks were trained elsewhere, and what to know of labels that were estimated.
+    The first one says whose votes judge, which networks were trained elsewhere, and what to know of estimated labels.
     """
     ledger = Ledger(cells)
     tables = [registry.load("table", options["kind"])(ledger, options) for options in ledger.facts["tables"]]
     tables = [table for table in tables if table]
-    notes = [text for name in ("estimated", "elsewhere") for text in ledger.facts.get(name, ())]
+    notes = [text for name in ("judged", "estimated", "elsewhere") for text in ledger.facts.get(name, ())]
     if tables and notes:
         tables[0] = tables[0]._replace(notes=[*tables[0].notes, *notes])
     return Document(f"Study {ledger.facts['study']}", tables)

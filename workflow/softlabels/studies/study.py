@@ -25,11 +25,13 @@ from ..contracts import (
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
-from . import budgets, items, ledger, ledger_view, paper
+from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
 SETUP = ("{name} differs from the paper in: {texts}.", "{name}, where the paper says nothing: {texts}.")
 ERASED = 0.2  # of the entropy of the votes' average: a soft label with less has lost their ambiguity
+OTHERS = "other_people"  # a reference of the votes of people whose votes no label is made of
+PLAIN = ("average", "majority")  # aggregates that say what the votes say
 ARROWS = {"higher": " ↑", "lower": " ↓"}
 
 
@@ -49,7 +51,8 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
             history, if a table needs these.
         inputs: lists ``scores`` and ``terms`` (a file a run and set of metrics), ``predictions`` (a file a run),
             ``references`` (a file a data set, split, seed and set of metrics), ``items`` and ``reference`` (a file a
-            data set), ``histories`` (a file a run of these recipes). Their paths under ``results/`` say which is which.
+            data set), ``annotations`` (a file a data set, if a table is about numbers of votes), ``histories`` (a file
+            a run of these recipes). Their paths under ``results/`` say which is which.
 
     Raises:
         UserError: a run, a reference row file or a data set table is missing; runs that were scored differently.
@@ -71,10 +74,9 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     histories = ledger.histories(inputs.get("histories", []), curved)
     facts = study_facts(config, runs, reference, _absent(inputs["references"]), predictions)
     of_ledger = {**config, "headings": facts["headings"]}
-    if any(budgets.table_of(config["tables"], kind) for kind in budgets.TABLES):
-        of_ledger["votes"] = {
-            name: _votes(about["description"], reference[name]) for name, about in config["datasets"].items()
-        }
+    if inputs.get("annotations"):
+        annotations = named(inputs["annotations"], "data", datasets, "annotations.parquet")
+        of_ledger["votes"] = {name: _votes(annotations[name]) for name in datasets}
         facts["datasets"] = {name: {**of, "votes": of_ledger["votes"][name]} for name, of in facts["datasets"].items()}
     cells = ledger.build(of_ledger, runs, terms, references, histories)
     columns = items.columns(config, [about["classes"] for about in facts["datasets"].values()])
@@ -87,13 +89,15 @@ def run(config: dict, inputs: dict, outputs: dict) -> None:
     io.write_json(outputs["config"], config)
 
 
-def _votes(description: Mapping[str, Any], reference: Path) -> float | None:
-    """How many votes an item has on average: those of the reference, else those that the source says."""
-    votes = read_reference(reference).votes
-    if votes is not None:
-        return float(votes.mean())
-    told = description["source"].get("votes")
-    return float(told) if isinstance(told, int) else None
+def _votes(annotations: Path) -> float | None:
+    """How many people an item with votes has on average, each unknown one for itself; None without votes.
+
+    Of people, as ``votes: n`` of a label draws people; of the votes that labels are made of, not the reference.
+    """
+    table = io.read_table(annotations, ["item", "annotator"])[0]
+    known = table.filter(table["annotator"].is_valid()).group_by(["item", "annotator"]).aggregate([])
+    items = len(table["item"].unique())
+    return (known.num_rows + table["annotator"].null_count) / items if items else None
 
 
 def _absent(files: list[Path]) -> dict[str, list[str]]:
@@ -149,7 +153,11 @@ def study_facts(
         "absent": absent,
         "eps": first.content.eps,
         "datasets": {
-            dataset: {"classes": truth.classes, "reference": "exact" if truth.votes is None else "votes"}
+            dataset: {
+                "classes": truth.classes,
+                "reference": "exact" if truth.votes is None else "votes",
+                **({"judges": OTHERS} if config["datasets"][dataset]["description"].get("reference") == OTHERS else {}),
+            }
             for dataset, truth in truths.items()
         },
         "setup": list(_setup(config, truths)),
@@ -157,10 +165,28 @@ def study_facts(
         "fixed_splits": [
             name for name, split in config["splits"].items() if registry.entry("split", split["kind"]).get("fixed")
         ],
+        **({"judged": told} if (told := [*_judged(config, truths)]) else {}),
         **({"estimated": told} if (told := [*_estimated(config, runs)]) else {}),
         **{key: config[key] for key in ("alike", "claims") if config.get(key)},
         **{key: config[key] for key in ("baseline", "seeds", "metrics", "tables", "ddof", "level")},
     }
+
+
+def _judged(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:
+    """By whose votes labels are judged, where that is other people's, or by construction that of one label."""
+    others = [name for name, label in config["labels"].items() if label["aggregate"]["kind"] not in PLAIN]
+    for dataset, truth in truths.items():
+        if config["datasets"][dataset]["description"].get("reference") == OTHERS:
+            yield (
+                f"{paper.title(dataset)}: the reference is made of the votes of half of the people "
+                f"({truth.votes.mean():.1f} an item on average), labels of those of the others."
+            )
+        elif truth.votes is not None and others:
+            yield (
+                f"{paper.title(dataset)}: labels are judged by the votes that they are made of, so that the plain "
+                f"average wins by construction, and {', '.join(ledger_view.cut(others, ledger_view.PLACES))} cannot be "
+                f"compared with it. Take reference: other_people, or exact distributions."
+            )
 
 
 def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:

@@ -9,8 +9,22 @@ from .claims import Statement
 
 KIND = "verdict"  # begins the kind of a row, before the name of the statement
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-WORDS = {"lower": "lower than", "higher": "higher than", "equal": "equal to"}
-SIGNS = {"lower": -1, "higher": 1}
+SAME = "the same networks"
+WORDS = {"lower": "lower than", "higher": "higher than", "equal": "equal to", "not_lower": "not lower than",
+         "not_higher": "not higher than"}  # fmt: skip
+BY = {True: " ± {:g}", False: " by more than {:g}"}  # a margin, by whether it is that of equality
+SIGNS = {"lower": -1, "higher": 1, "not_lower": 1, "not_higher": -1}
+
+
+def beyond(statement: Statement) -> float:
+    """The difference at which the claim's side begins: of ``not_…`` (non-inferiority) on the other side of 0."""
+    margin = statement["margin"] or 0.0
+    return SIGNS[statement["direction"]] * (-margin if statement["direction"].startswith("not_") else margin)
+
+
+def same(found: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether an aggregate is of the same networks twice: no difference at all, and no interval."""
+    return "p" not in found and "low" not in found and found["mean"]["value"] == 0
 
 
 def kind_of(statement: Statement) -> str:
@@ -27,8 +41,7 @@ def verdict(statement: Statement, found: Mapping[str, Mapping[str, Any]], level:
     """Supported, contradicted or undecided, by an aggregate of the ledger: its mean, and Holm's p at a level."""
     if "p" not in found or found["p"]["value"] > 1 - level:
         return UNDECIDED
-    mean, margin = found["mean"]["value"], statement["margin"] or 0.0
+    mean = found["mean"]["value"]
     if statement["direction"] == "equal":
-        return SUPPORTED if abs(mean) < margin else CONTRADICTED
-    sign = SIGNS[statement["direction"]]
-    return SUPPORTED if sign * mean > margin else CONTRADICTED
+        return SUPPORTED if abs(mean) < statement["margin"] else CONTRADICTED
+    return SUPPORTED if SIGNS[statement["direction"]] * (mean - beyond(statement)) > 0 else CONTRADICTED

@@ -4,6 +4,9 @@ A claim is one or several statements: a metric of one label is lower than, highe
 some points of the study. A resolved statement has ``name`` (that of its claim and its number), ``contrast`` (two
 labels), ``metric``, ``direction``, ``margin``, ``at`` (of each label the values of varied keys, as text), ``text``
 (whether the claim is about text), ``population`` and ``source``.
+
+A ready claim also says what the ``labels`` that it names are, by key of a label its value or several (a kind is
+enough), so that it is never judged of a label that is only called so; and which ``references`` may judge it.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ FOLDER = Path(__file__).parent
 OTHERS = "others"  # in the place of a second label: every other soft label of the study, a statement each
 ABOUT = ("text", "population", "source")  # what the statements of a claim share
 PLACES = 3  # columns of a block before the varied keys
+NEED_MARGINS = ("equal", "not_lower", "not_higher")
 EXAMPLES = "such as 0.01 for an accuracy or 0.02 for nats"
 
 
@@ -44,17 +48,17 @@ def pairs(statement: Statement, blocks: Sequence[Block], keys: Sequence[str]) ->
 
 
 def resolved(
-    place: str, listed: Iterable[Any], ready: Callable[[str], dict[str, Any]], labels: Mapping[str, str],
-    metrics: Collection[str], blocks: Sequence[Block],
-    keys: Mapping[str, str],
+    place: str, listed: Iterable[Any], ready: Callable[[str], dict[str, Any]], labels: Mapping[str, Mapping[str, Any]],
+    references: Mapping[str, str], metrics: Collection[str], blocks: Sequence[Block], keys: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
     """The statements of a study, and what is wrong with the claims that it lists.
 
     Args:
         place: where they stand, for messages.
         listed: names of ready claims, and claims.
-        ready: reads a ready claim: ``about``, ``source``, ``population``, ``text`` and its ``statements``.
-        labels: the form (soft, hard) of each label of the study.
+        ready: reads a ready claim: ``about``, ``source``, ``population``, ``text``, ``labels`` and its ``statements``.
+        labels: the definition of each label of the study.
+        references: of each of its data sets, what the reference is made of.
         metrics: of the study.
         blocks: of its points, without those that differ in data set or split alone.
         keys: the varied keys, by what a claim may call them.
@@ -70,8 +74,11 @@ def resolved(
         whole = ready(claim) if isinstance(claim, str) else {**claim, "statements": [claim]}
         name = claim if isinstance(claim, str) else claim["name"] or f"claim_{number}"
         own = [{"margin": None, "at": {}, **one} for one in whole["statements"]]
-        own = [one for given in own for one in _against_others(given, labels)]
+        due = whole.get("labels", {})
+        own = [one for given in own for one in _against_others(given, labels, due.get(OTHERS, {}))]
         wrong = list(dict.fromkeys(text for one in own for text in _wrong(one, labels, metrics, keys)))
+        wrong += [text for label in due if label in labels for text in _called(label, labels[label], due[label])]
+        wrong += [text for name in references.items() for text in _judges(*name, whole.get("references"))]
         if not wrong:
             for k, one in enumerate(own, start=1):
                 at = one["at"] if isinstance(one["at"], list) else [one["at"]] * 2
@@ -89,15 +96,41 @@ def resolved(
     return statements, problems
 
 
-def _against_others(one: dict[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
+def _unlike(label: Mapping[str, Any], due: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    """The keys in which a label is not as due: found and expected, kinds by their names."""
+    for key, values in due.items():
+        found = label[key]["kind"] if isinstance(label[key], Mapping) else label[key]
+        expected = values if isinstance(values, list) else [values]
+        if found not in expected:
+            yield key, found, expected
+
+
+def _called(name: str, label: Mapping[str, Any], due: Mapping[str, Any]) -> Iterator[str]:
+    for key, found, expected in _unlike(label, due):
+        yield (
+            f"is about a label '{name}' with {key} {' or '.join(expected)}, found {found}. Give that name to such a "
+            f"label, or write the claim out with the label that you mean."
+        )
+
+
+def _judges(dataset: str, reference: str, due: Sequence[str] | None) -> Iterator[str]:
+    if due and reference not in due:
+        yield (
+            f"is judged by the votes of '{dataset}' that its labels are made of, to which their average is the nearest "
+            f"by construction. Set reference: {' or '.join(due)}, or remove the claim."
+        )
+
+
+def _against_others(
+    one: dict[str, Any], labels: Mapping[str, Mapping[str, Any]], due: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     first, second = one["contrast"]
-    others = [label for label, form in labels.items() if form == "soft" and label != first]
+    others = [name for name, label in labels.items() if label["form"] == "soft" and name != first
+              and not any(_unlike(label, due))]  # fmt: skip
     return [{**one, "contrast": [first, other]} for other in others] if second == OTHERS and others else [one]
 
 
-def _wrong(
-    one: Statement, labels: Mapping[str, str], metrics: Collection[str], keys: Mapping[str, str]
-) -> Iterator[str]:
+def _wrong(one: Statement, labels: Collection[str], metrics: Collection[str], keys: Mapping[str, str]) -> Iterator[str]:
     for label in one["contrast"]:
         if label == OTHERS:
             yield f"compares with {OTHERS}, and the study has no other soft label. Add one, or remove the claim."
@@ -105,8 +138,11 @@ def _wrong(
             yield f"compares the label '{label}', which the study lacks. Add it to labels, or remove the claim."
     if one["metric"] not in metrics:
         yield f"is about the metric '{one['metric']}', which the study lacks. Add it to metrics, or remove the claim."
-    if one["direction"] == "equal" and not one["margin"]:
-        yield f"says 'equal' without a margin: no interval is a point. Give a margin, {EXAMPLES}."
+    if one["direction"] in NEED_MARGINS and not one["margin"]:
+        yield (
+            f"says '{one['direction']}' without a margin: no interval shows that there is no difference. Give a "
+            f"margin, {EXAMPLES}."
+        )
     at = one["at"] if isinstance(one["at"], list) else [one["at"]]
     for key in dict.fromkeys(key for side in at for key in side):
         if key not in keys:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
 from ...columns import percent
 from ...documents import Table
 from .. import budgets
@@ -12,23 +16,22 @@ ENTRY = {
     "varies `label.votes`).",
     "options": {},
     "shared": ["metrics"],
-    "needs": [],
+    "needs": ["annotations"],
 }
-NO_GAIN, NOT_WITHIN = "no measurable gain", "not within your votes"
+NO_GAIN, NOT_WITHIN, UNDEFINED = "no measurable gain", "not within your votes", "not defined everywhere"
 
 
-def table(ledger: Ledger, options: dict) -> Table | None:
+def table(ledger: Ledger, options: dict) -> Table:
     """One row a block (all numbers of votes together), label and metric."""
     rows = []
-    for key, gain in ledger.aggregates.items():
-        *block, label, metric, kind, _ = key
-        if kind == budgets.GAIN:
-            place = [NONE if text is None else text for text in ledger.place(tuple(block))]
-            step = ledger.get(tuple(block), label, metric, budgets.STEP)
-            cells = [f"{of['mean']['printed']} {interval(of)}" if of else NONE for of in (gain, step)]
-            rows.append([*_without(ledger, place), label, ledger.heading(metric), *cells,
-                         *(answer(ledger, key, share) for share in budgets.SHARES)])  # fmt: skip
-    header = [*_without(ledger, ledger.place_header()), "label", "metric", "all − fewest votes", "last step",
+    for block, label, metric in itertools.product(curves(ledger), ledger.labels, budgets.metrics_of(
+            {"metrics": ledger.metrics, "headings": ledger.facts["headings"]}, options)):  # fmt: skip
+        place = [NONE if text is None else text for text in ledger.place(block)]
+        found = [ledger.get(block, label, metric, kind) for kind in (budgets.GAIN, budgets.STEP)]
+        cells = [f"{of['mean']['printed']} {interval(of)}" if of else NONE for of in found]
+        answers = [answer(ledger, (*block, label, metric, budgets.GAIN, None), share) for share in budgets.SHARES]
+        rows.append([*_without(ledger, place), label, ledger.heading(metric), *cells, *answers])
+    header = [*_without(ledger, ledger.place_header()), "label", "metric", "most − fewest votes", "last step",
               *(f"votes for {percent(share)}" for share in budgets.SHARES)]  # fmt: skip
     level = percent(ledger.facts["level"])
     notes = [
@@ -40,21 +43,36 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         f"not ended here; more votes than these may give more.",
         "Gains and steps: two-way intervals, paired by seed.",
     ]
+    if any(NONE in row[-2:] for row in rows):
+        notes.append(f"{NONE}: the gain has no interval, as the metric has no terms of single images or is not finite.")
+    if any(UNDEFINED in row for row in rows):
+        notes.append(f"{UNDEFINED.capitalize()}: with some number of votes the metric is not finite, so has no curve.")
     if len(ledger.facts["seeds"]) == 1:
-        notes = ["One seed: there is no interval, so that no gain can be told from chance."]
-    return Table("Votes an image", header, rows, notes, keys=len(header) - 4) if rows or len(notes) == 1 else None
+        rows, notes = [], ["One seed: there is no interval, so that no gain can be told from chance."]
+    return Table("Votes an image", header, rows, notes, keys=len(header) - 4)
+
+
+def curves(ledger: Ledger) -> list[tuple]:
+    """The blocks that differ in more than the number of votes, which is null in them."""
+    place = 3 + ledger.varied.index(budgets.VOTES)
+    return list(dict.fromkeys((*block[:place], None, *block[place + 1 :]) for block in ledger.blocks))
 
 
 def answer(ledger: Ledger, key: tuple, share: float) -> str:
     """Votes with their interval, or why there is no number. ``key`` is that of the gain."""
     *block, label, metric, _, _ = key
-    found = ledger.get(tuple(block), label, metric, budgets.votes_for(share))
+    better = ledger.facts["headings"][metric]["better"]
+    gain, step, found = (ledger.get(tuple(block), label, metric, kind)
+                         for kind in (budgets.GAIN, budgets.STEP, budgets.votes_for(share)))  # fmt: skip
+
+    def gains(of: Mapping[str, Any]) -> bool:
+        return bool(of) and budgets.gains({end: (of[end]["value"],) for end in ("low", "high")}, better)
+
+    if not gain:
+        return NONE
     if not found:
-        return NO_GAIN
-    step = ledger.get(tuple(block), label, metric, budgets.STEP)
-    better = "higher" if ledger.heading(metric).endswith("↑") else "lower"
-    rising = step and budgets.gains({end: (step[end]["value"],) for end in ("low", "high")}, better)
-    if rising and found["mean"]["value"] > before_last(ledger, tuple(block)):
+        return UNDEFINED if gains(gain) else NO_GAIN
+    if gains(step) and found["mean"]["value"] > before_last(ledger, tuple(block)):
         return NOT_WITHIN
     return f"{found['mean']['printed']} {interval(found)}"
 

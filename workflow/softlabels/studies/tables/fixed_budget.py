@@ -20,7 +20,7 @@ ENTRY = {
         },
     },
     "shared": ["metrics"],
-    "needs": [],
+    "needs": ["annotations"],
 }
 EQUAL = 1.05  # costs that differ by no more than this factor are told as equal
 SHOWN = 6  # points that a note lists
@@ -36,10 +36,10 @@ def table(ledger: Ledger, options: dict) -> Table:
             costs = (spread(ledger.get(block, label, name, "cost")) for name in (budgets.COST, budgets.OF_VALIDATION))
             cells = [_cell(ledger, block, label, metric) for metric in metrics]
             rows.append([*ledger.place(block), label, *costs, *cells])
-    header = [*ledger.place_header(), "label", "cost", "of validation", *map(ledger.heading, metrics)]
+    header = [*ledger.place_header(), "label", "cost", "of which validation", *map(ledger.heading, metrics)]
     notes = [
-        f"Cost: images of the training part with a label, times votes an image at {options['price_vote']:g} each and "
-        f"{options['price_image']:g} an image. Validation images cost that besides: their labels have as many votes.",
+        f"Cost: training and validation images with a label, times votes an image at {options['price_vote']:g} each, "
+        f"and {options['price_image']:g} an image. Validation labels count: they choose what is trained.",
         f"Bold marks the best mean of a label over its points whose two-way interval excludes 0 against every other "
         f"point (Holm, {percent(ledger.facts['level'])}).",
         *_unequal(ledger),

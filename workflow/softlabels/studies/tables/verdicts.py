@@ -23,15 +23,18 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         for block, found in of_statement(ledger, statement):
             p = found["p"]["printed"] if "p" in found else "no interval"
             difference = f"{found['mean']['printed']} {interval(found)}"
-            said = verdicts.verdict(statement, found, level)
+            said = verdicts.SAME if verdicts.same(found) else verdicts.verdict(statement, found, level)
             rows.append([*ledger.place(block), sentence(ledger, statement), difference, p, said])
     header = [*ledger.place_header(), "claim", "difference [interval]", "p (Holm)", "verdict"]
     notes = [
-        f"Supported: the two-way interval lies wholly on the claim's side; contradicted: wholly on the other; "
-        f"both after Holm over the rows with an interval ({percent(level)}). Equal: the {percent(2 * level - 1)} "
-        f"interval lies within ± the margin (two one-sided tests). Undecided is neither: the study is too small to "
-        f"tell."
+        f"Supported: the two-way interval lies wholly on the claim's side, which begins at its margin; contradicted: "
+        f"wholly on the other side of that; both after Holm over the rows with an interval ({percent(level)}). Equal: "
+        f"the {percent(2 * level - 1)} interval lies within ± the margin (two one-sided tests); contradicted by a "
+        f"two-sided test at {percent(level)}, so that an interval wholly outside may be undecided. Undecided is "
+        f"neither: the study is too small to tell."
     ]
+    if any(row[-1] == verdicts.SAME for row in rows):
+        notes.append(f"{verdicts.SAME.capitalize()}: the two labels are alike there, so that nothing is to be tested.")
     notes += list(dict.fromkeys(map(_origin, statements)))
     return Table("Claims", header, rows, notes, keys=len(ledger.place_header()) + 1) if rows else None
 
@@ -48,7 +51,7 @@ def sentence(ledger: Ledger, statement: Statement) -> str:
         ", ".join([label, *(f"{head} {value}" for head, value in zip(heads([*at]), at.values(), strict=True))])
         for label, at in zip(statement["contrast"], statement["at"], strict=True)
     )
-    margin = f" ± {statement['margin']:g}" if statement["margin"] else ""
+    margin = verdicts.BY[statement["direction"] == "equal"].format(statement["margin"]) if statement["margin"] else ""
     metric = ledger.facts["headings"][statement["metric"]]["heading"].rstrip(" ↑↓")
     text = f"{metric} of {first} is {verdicts.WORDS[statement['direction']]} that of {second}{margin}"
     return f"carries over to images: {text}" if statement["text"] else text
