@@ -445,6 +445,47 @@ def test_the_job_writes_what_the_aggregate_gives_with_its_facts(tmp_path):
     assert read_labels(tmp_path / "out.parquet").p.argmax(axis=1).tolist() == [0, 1, 1, 1, 2, 0, 3]
 
 
+def of_some(tmp_path, counts, items, parts=None, ties="lowest_index", **aggregate):
+    """The label file of ``items`` of the training part, as the command makes it of these counts."""
+    n = len(counts)
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference", "items", "split")}
+    contract.write_annotations(inputs["annotations"], contract.Votes.of_counts(counts), ["a", "b"])
+    contract.write_items(inputs["items"], [f"{k}.png" for k in range(n)])
+    write_reference(inputs["reference"], counts / counts.sum(axis=1, keepdims=True), counts.sum(axis=1), ["a", "b"])
+    write_split(inputs["split"], np.zeros(n, int) if parts is None else parts, None, {})
+    options = {"aggregate": {**schema.defaults("aggregate", aggregate["kind"]), **aggregate}, "form": "soft",
+               "votes": "all", "ties": ties, "seed": 0, "items": items}  # fmt: skip
+    if aggregate["kind"] == "file":
+        inputs["given"] = tmp_path / "given.csv"
+    label.run({"label": options, "draw": "seed0"}, inputs, {"labels": tmp_path / "out.parquet"})
+    return read_labels(tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "ties", "found"), [("unanimous", "lowest_index", 10), ("average", "drop", 15), ("file", "random", 9)]
+)
+def test_fewer_labels_than_items_were_asked_for_are_refused(tmp_path, aggregate, ties, found):
+    counts = np.tile([[4, 0], [3, 1], [2, 2], [0, 4]], (5, 1))
+    pd.DataFrame({"item": [f"{k}.png" for k in range(9)], "a": 0.5, "b": 0.5}).to_csv(
+        tmp_path / "given.csv", index=False
+    )
+    words = rf"items is 20, but {found} of the images that were drawn .* '{aggregate}' with 'ties: {ties}' leaves"
+    with pytest.raises(UserError, match=words):
+        of_some(tmp_path, counts, 20, ties=ties, kind=aggregate)
+    assert len(of_some(tmp_path, counts, 20, ties="random", kind="average").item) == 20
+
+
+def test_shuffled_labels_of_some_items_are_those_of_these_items(tmp_path):
+    counts = np.column_stack([np.arange(60, 120), np.arange(60)])  # no two alike, all of one class
+    parts = np.repeat([0, 1, 2], 20)
+    bought = of_some(tmp_path, counts, 8, parts, kind="average")
+    moved = of_some(tmp_path, counts, 8, parts, kind="shuffled")
+    assert moved.item.tolist() == bought.item.tolist()
+    train = bought.item < 20
+    assert train.sum() == 8 and (moved.p != bought.p).any(axis=1).all()
+    assert sorted(moved.p[train].tolist()) == sorted(bought.p[train].tolist())
+
+
 @pytest.mark.usefixtures("no_foreign_modules")
 def test_a_study_says_which_labels_lack_items_and_its_audit_has_no_fault(tmp_path):
     names, path = contract_names(tmp_path, items=120), tmp_path / "my labels.csv"
