@@ -54,9 +54,9 @@ def _require_chosen(options: dict[str, Any], found: int) -> None:
     """Refuse fewer labels of the training part than were asked for: some of the items that were drawn have none."""
     if found < options["items"]:
         raise UserError(
-            f"label: items is {options['items']}, but {found} of the images that were drawn have a label: the aggregate "
-            f"'{options['aggregate']['kind']}' with 'ties: {options['ties']}' leaves images out. Take an aggregate (and "
-            f"ties) that gives every image a label, or remove items."
+            f"label: items is {options['items']}, but {found} of the images that were drawn have a label: the "
+            f"aggregate '{options['aggregate']['kind']}' with 'ties: {options['ties']}' leaves images out. Take an "
+            f"aggregate (and ties) that gives every image a label, or remove items."
         )
 
 
