@@ -1,6 +1,7 @@
 """Labels that are made of the average of the votes, controls, and labels of a file: by hand and by libraries."""
 
 import json
+from types import SimpleNamespace
 
 import finished_run
 import numpy as np
@@ -12,14 +13,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
 from softlabels import check, io, places, registry, schema
-from softlabels.contracts import read_labels, read_split, write_reference, write_split
+from softlabels.contracts import read_estimate, read_labels, read_split, write_reference, write_scores, write_split
 from softlabels.datasets import contract
 from softlabels.errors import Problems, UserError
 from softlabels.evaluation import references
-from softlabels.labels import evidence, label
+from softlabels.labels import evidence, label, remarks
 from softlabels.plan import Plan
 from softlabels.provenance import audit
-from softlabels.studies import paper
+from softlabels.studies import paper, study
 
 CLASSES = ["a", "b", "c", "d"]
 COUNTS = np.array([[4, 0, 0, 0], [3, 1, 0, 0], [1, 1, 0, 0], [0, 1, 2, 1], [0, 0, 4, 0], [1, 0, 3, 0], [0, 2, 0, 2]])
@@ -454,7 +455,7 @@ def of_some(tmp_path, counts, items, parts=None, ties="lowest_index", **aggregat
     write_reference(inputs["reference"], counts / counts.sum(axis=1, keepdims=True), counts.sum(axis=1), ["a", "b"])
     write_split(inputs["split"], np.zeros(n, int) if parts is None else parts, None, {})
     options = {"aggregate": {**schema.defaults("aggregate", aggregate["kind"]), **aggregate}, "form": "soft",
-               "votes": "all", "ties": ties, "seed": 0, "items": items}  # fmt: skip
+               "votes": "all", "ties": ties, "seed": 0} | ({"items": items} if items else {})  # fmt: skip
     if aggregate["kind"] == "file":
         inputs["given"] = tmp_path / "given.csv"
     label.run({"label": options, "draw": "seed0"}, inputs, {"labels": tmp_path / "out.parquet"})
@@ -484,6 +485,26 @@ def test_shuffled_labels_of_some_items_are_those_of_these_items(tmp_path):
     train = bought.item < 20
     assert train.sum() == 8 and (moved.p != bought.p).any(axis=1).all()
     assert sorted(moved.p[train].tolist()) == sorted(bought.p[train].tolist())
+
+
+def test_tables_and_logs_tell_absent_classes_and_items_that_keep_their_own(tmp_path, capsys):
+    counts = np.array([[3, 0]] * 5 + [[0, 3]] * 2)
+    runs = {}
+    for seed, kind in enumerate(["class_mean", "shuffled", "average"]):
+        of_some(tmp_path, counts, 4 if kind == "class_mean" else None, np.array([0] * 5 + [1, 2]), kind=kind)
+        path = tmp_path / f"{seed}.parquet"
+        write_scores(
+            path, {("test", "all", "none", "kl"): 0}, ["a", "b"], 1e-8, {}, read_estimate(tmp_path / "out.parquet")
+        )
+        runs[f"shapes/random/quick/{kind}/seed{seed}"] = {study.STANDARD: SimpleNamespace(
+            content=SimpleNamespace(path=str(path)))}  # fmt: skip
+    absent = "no training item that counts for it is of the class b."
+    alone = "up to 2 items are alone in their part and class, and keep their own label."
+    assert [text.partition(": ")[2] for text in study._estimated({}, runs)] == [absent, alone]
+    out = capsys.readouterr().out
+    assert f"class_mean: {absent}" in out and f"shuffled: {alone}" in out
+    some = [*remarks.of([{"absent": ["b"]}, {"absent": ["a", "b"]}, {}], "runs")]
+    assert some == [absent.replace("class b.", "class b, a (in 2 of 3 runs).")]
 
 
 @pytest.mark.usefixtures("no_foreign_modules")

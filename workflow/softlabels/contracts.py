@@ -566,9 +566,11 @@ def read_estimate(path: Path) -> dict[str, Any]:
     """How a label was estimated, of its own file or of scores of a run: empty where it was not.
 
     ``entropy`` and ``votes_entropy`` (nats): means, of the labels that a network learns from and of the averages of
-    their votes; of what iterates ``converged``, ``iterations`` and ``residual`` (null: unknown).
+    their votes; of what iterates ``converged``, ``iterations`` and ``residual`` (null: unknown). Of any label, if there
+    are some: training classes that are ``absent``, how many items are ``alone`` and keep their own label.
     """
-    return io.read_table(path, [])[1].get("estimate", {})
+    metadata = io.read_table(path, [])[1]
+    return metadata.get("estimate", {}) | {key: metadata[key] for key in ("absent", "alone") if metadata.get(key)}
 
 
 def read_absent(path: Path) -> dict[str, str]:

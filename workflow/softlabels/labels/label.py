@@ -11,6 +11,7 @@ from .. import registry
 from ..contracts import Labels, read_split, write_labels
 from ..errors import UserError
 from . import evidence as evidence_files
+from . import remarks
 from .evidence import LabelTable, one_hot
 
 
@@ -46,6 +47,8 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
     votes = np.zeros(len(labels.item), int) if labels.votes is None else labels.votes
+    for text in remarks.log(labels.metadata):
+        print(f"{options['aggregate']['kind']}: {text}", flush=True)
     write_labels(Labels(outputs["labels"], labels.item, p, labels.hard, votes, labels.weight, evidence.classes), facts)
     return labels.metadata
 

@@ -25,6 +25,7 @@ from ..contracts import (
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
+from ..labels import remarks
 from . import budgets, items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
@@ -164,14 +165,17 @@ def study_facts(
 
 
 def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
-    """Which labels that were estimated have lost the ambiguity of the votes, or did not converge."""
+    """Which labels that were estimated have lost the ambiguity of the votes, or did not converge; notes on others."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, of_run in runs.items():
         dataset, _, _, label, _ = name.split("/")
         if estimate := read_estimate(Path(of_run[STANDARD].content.path)):
             found.setdefault((dataset, label), []).append(estimate)
-    for (dataset, label), estimates in found.items():
+    for (dataset, label), facts in found.items():
         what = f"Label {label} of {paper.title(dataset)}"
+        yield from (f"{what}: {text}" for text in remarks.of(facts, "runs"))
+        if not (estimates := [of for of in facts if "entropy" in of]):
+            continue
         own, votes = (sum(of[key] for of in estimates) / len(estimates) for key in ("entropy", "votes_entropy"))
         if config["labels"][label]["form"] == "soft" and own < ERASED * votes:
             yield (

@@ -14,6 +14,7 @@ ENTRY = {
     "about": "Every vote of an item in turn, one an epoch, in an order that is drawn once (arXiv 2605.20642).",
     "options": {},
     "needs": ["votes"],
+    "turns": True,
 }
 
 
