@@ -19,7 +19,7 @@ from softlabels.errors import Problems, UserError
 from softlabels.evaluation import references
 from softlabels.labels import evidence, label, remarks
 from softlabels.plan import Plan
-from softlabels.provenance import audit
+from softlabels.provenance import audit, recompute_labels
 from softlabels.studies import paper, study
 
 CLASSES = ["a", "b", "c", "d"]
@@ -531,15 +531,26 @@ def test_a_study_says_which_labels_lack_items_and_its_audit_has_no_fault(tmp_pat
     assert f"Label mine (shapes, split random): {both} {rest}" in text
     assert "Label hard" not in text and "Label permuted" not in text
 
+    again = []
+
     def faults():
         (tmp_path / "study.yaml").write_text(json.dumps(config | {"results": str(root)}))
         verdicts = audit.audit(root, ["small"], configfile=tmp_path / "study.yaml", dry_run=False)
+        again.append(next(str(one.evidence) for one in verdicts if one.id == "A19"))
         return {one.id: str(one.evidence) for one in verdicts if one.verdict == "fail"}
 
     assert faults() == {}, faults()
+    assert "fixed_argmax" in again[0] and "mine" not in again[0]
     path.write_text(path.read_text().replace("0.2,0.3,0.5", "0.3,0.2,0.5"))
     found = faults()
     assert [*found] == ["A05"] and "my labels.csv" in found["A05"]
+    assert f"labels/shapes/mine/all.parquet: was not made again: {path} has changed" in again[-1]
+    parquet, options = tmp_path / "labels.parquet", {"item_column": None, "separator": ","}
+    GOOD.to_parquet(parquet)
+    GOOD.to_csv(path, index=False)
+    for file in (parquet, path):
+        p = recompute_labels.given(file, NAMES, ["a", "b", "c"], options)
+        np.testing.assert_allclose(p, [[0.3333, 0.6667, 0], [0, 0, 0], [0.75, 0.25, 0]], rtol=1e-6)
 
 
 def test_none_of_them_is_set_beside_the_papers_table():
