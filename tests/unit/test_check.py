@@ -246,6 +246,45 @@ def test_estimated_labels_take_one_silent_step_and_what_they_refuse_is_told(fold
     assert "mace" not in out and "no problem was found" in out
 
 
+def test_a_delivery_of_single_votes_is_asked_for_the_first_epoch(folder, check):
+    def told(status, **soft):
+        labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"form": "soft", **soft}}
+        change(folder, labels=labels)
+        found = check(status=status)
+        return found.err or found.out
+
+    shown = {"delivery": "multipass"}
+    words = "with labels.soft: The delivery multipass shows single votes, but the label of item"
+    assert words in told(2, aggregate="smoothed", **shown)
+    assert "smoothed" not in told(0, aggregate="smoothed")
+    out = told(0, aggregate="average", **shown)
+    assert (
+        "Study one: the delivery 'multipass' of the label soft shows one vote an epoch, and the recipe quick has 1 "
+        "epochs: of images with more votes (up to 3), the others are never shown. Set epochs: 3, or" in out
+    )
+    change(folder, recipes={"quick": {"network": "compact", "epochs": 3}})
+    assert "multipass" not in told(0, aggregate="average", **shown)
+    predicted = {"kind": "distilled", "folds": 3, "trained_on": "hard", "recipe": "quick"}
+    assert "labels.soft.delivery: 'multipass' shows single votes" in told(2, aggregate=predicted, **shown)
+
+
+def test_classes_and_items_that_a_label_treats_otherwise_are_told(folder, check):
+    counts = np.array([[3, 0], [2, 1]] * 30)
+    counts[:14] = [1, 2]
+    np.save(folder / "counts.npy", counts)
+    change(folder, labels={"hard": {"aggregate": "majority", "form": "hard"},
+                           "soft": {"aggregate": "unanimous", "form": "soft"}})  # fmt: skip
+    nothing = "labels.soft: no training item that counts for it is of the class 1."
+    assert nothing in check().out
+    counts[:14] = [3, 0]
+    counts[7] = [1, 2]  # a class of one item
+    np.save(folder / "counts.npy", counts)
+    change(folder, labels={"hard": {"aggregate": "majority", "form": "hard"},
+                           "soft": {"aggregate": "shuffled", "form": "soft"}},
+           splits={"random": {"allow_missing_class": True}})  # fmt: skip
+    assert "labels.soft: up to 1 items are alone in their part and class, and keep their own label." in check().out
+
+
 GIVES_NO_LABELS = """
 from softlabels.labels.evidence import average, label_table
 

@@ -91,6 +91,9 @@ def test_items_without_a_label_are_nobodys_turn(inputs):
     shown = multipass.targets(run, 1, 0, {})
     assert shown[1::2].sum() == 0
     assert (shown[::2].sum(axis=1) == 1).all()
+    every = read(inputs, COUNTS / 5, votes=5)
+    for epoch in (1, 2, 7):  # and all others have their turn as if every item had a label
+        assert (multipass.targets(run, epoch, 0, {})[::2] == multipass.targets(every, epoch, 0, {})[::2]).all()
 
 
 @pytest.mark.parametrize("kind", ["sampled", "multipass"])

@@ -1,6 +1,7 @@
 """Labels that are made of the average of the votes, controls, and labels of a file: by hand and by libraries."""
 
 import json
+from types import SimpleNamespace
 
 import finished_run
 import numpy as np
@@ -12,14 +13,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
 from softlabels import check, io, places, registry, schema
-from softlabels.contracts import read_labels, read_split, write_reference, write_split
+from softlabels.contracts import read_estimate, read_labels, read_split, write_reference, write_scores, write_split
 from softlabels.datasets import contract
 from softlabels.errors import Problems, UserError
 from softlabels.evaluation import references
-from softlabels.labels import evidence, label
+from softlabels.labels import evidence, label, remarks
 from softlabels.plan import Plan
-from softlabels.provenance import audit
-from softlabels.studies import paper
+from softlabels.provenance import audit, recompute_labels
+from softlabels.studies import paper, study
 
 CLASSES = ["a", "b", "c", "d"]
 COUNTS = np.array([[4, 0, 0, 0], [3, 1, 0, 0], [1, 1, 0, 0], [0, 1, 2, 1], [0, 0, 4, 0], [1, 0, 3, 0], [0, 2, 0, 2]])
@@ -445,6 +446,67 @@ def test_the_job_writes_what_the_aggregate_gives_with_its_facts(tmp_path):
     assert read_labels(tmp_path / "out.parquet").p.argmax(axis=1).tolist() == [0, 1, 1, 1, 2, 0, 3]
 
 
+def of_some(tmp_path, counts, items, parts=None, ties="lowest_index", **aggregate):
+    """The label file of ``items`` of the training part, as the command makes it of these counts."""
+    n = len(counts)
+    inputs = {name: tmp_path / f"{name}.parquet" for name in ("annotations", "reference", "items", "split")}
+    contract.write_annotations(inputs["annotations"], contract.Votes.of_counts(counts), ["a", "b"])
+    contract.write_items(inputs["items"], [f"{k}.png" for k in range(n)])
+    write_reference(inputs["reference"], counts / counts.sum(axis=1, keepdims=True), counts.sum(axis=1), ["a", "b"])
+    write_split(inputs["split"], np.zeros(n, int) if parts is None else parts, None, {})
+    options = {"aggregate": {**schema.defaults("aggregate", aggregate["kind"]), **aggregate}, "form": "soft",
+               "votes": "all", "ties": ties, "seed": 0} | ({"items": items} if items else {})  # fmt: skip
+    if aggregate["kind"] == "file":
+        inputs["given"] = tmp_path / "given.csv"
+    label.run({"label": options, "draw": "seed0"}, inputs, {"labels": tmp_path / "out.parquet"})
+    return read_labels(tmp_path / "out.parquet")
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "ties", "found"), [("unanimous", "lowest_index", 10), ("average", "drop", 15), ("file", "random", 9)]
+)
+def test_fewer_labels_than_items_were_asked_for_are_refused(tmp_path, aggregate, ties, found):
+    counts = np.tile([[4, 0], [3, 1], [2, 2], [0, 4]], (5, 1))
+    pd.DataFrame({"item": [f"{k}.png" for k in range(9)], "a": 0.5, "b": 0.5}).to_csv(
+        tmp_path / "given.csv", index=False
+    )
+    words = rf"items is 20, but {found} of the images that were drawn .* '{aggregate}' with 'ties: {ties}' leaves"
+    with pytest.raises(UserError, match=words):
+        of_some(tmp_path, counts, 20, ties=ties, kind=aggregate)
+    assert len(of_some(tmp_path, counts, 20, ties="random", kind="average").item) == 20
+
+
+def test_shuffled_labels_of_some_items_are_those_of_these_items(tmp_path):
+    counts = np.column_stack([np.arange(60, 120), np.arange(60)])  # no two alike, all of one class
+    parts = np.repeat([0, 1, 2], 20)
+    bought = of_some(tmp_path, counts, 8, parts, kind="average")
+    moved = of_some(tmp_path, counts, 8, parts, kind="shuffled")
+    assert moved.item.tolist() == bought.item.tolist()
+    train = bought.item < 20
+    assert train.sum() == 8 and (moved.p != bought.p).any(axis=1).all()
+    assert sorted(moved.p[train].tolist()) == sorted(bought.p[train].tolist())
+
+
+def test_tables_and_logs_tell_absent_classes_and_items_that_keep_their_own(tmp_path, capsys):
+    counts = np.array([[3, 0]] * 5 + [[0, 3]] * 2)
+    runs = {}
+    for seed, kind in enumerate(["class_mean", "shuffled", "average"]):
+        of_some(tmp_path, counts, 4 if kind == "class_mean" else None, np.array([0] * 5 + [1, 2]), kind=kind)
+        path = tmp_path / f"{seed}.parquet"
+        write_scores(
+            path, {("test", "all", "none", "kl"): 0}, ["a", "b"], 1e-8, {}, read_estimate(tmp_path / "out.parquet")
+        )
+        runs[f"shapes/random/quick/{kind}/seed{seed}"] = {study.STANDARD: SimpleNamespace(
+            content=SimpleNamespace(path=str(path)))}  # fmt: skip
+    absent = "no training item that counts for it is of the class b."
+    alone = "up to 2 items are alone in their part and class, and keep their own label."
+    assert [text.partition(": ")[2] for text in study._estimated({}, runs)] == [absent, alone]
+    out = capsys.readouterr().out
+    assert f"class_mean: {absent}" in out and f"shuffled: {alone}" in out
+    some = [*remarks.of([{"absent": ["b"]}, {"absent": ["a", "b"]}, {}], "runs")]
+    assert some == [absent.replace("class b.", "class b, a (in 2 of 3 runs).")]
+
+
 @pytest.mark.usefixtures("no_foreign_modules")
 def test_a_study_says_which_labels_lack_items_and_its_audit_has_no_fault(tmp_path):
     names, path = contract_names(tmp_path, items=120), tmp_path / "my labels.csv"
@@ -469,15 +531,26 @@ def test_a_study_says_which_labels_lack_items_and_its_audit_has_no_fault(tmp_pat
     assert f"Label mine (shapes, split random): {both} {rest}" in text
     assert "Label hard" not in text and "Label permuted" not in text
 
+    again = []
+
     def faults():
         (tmp_path / "study.yaml").write_text(json.dumps(config | {"results": str(root)}))
         verdicts = audit.audit(root, ["small"], configfile=tmp_path / "study.yaml", dry_run=False)
+        again.append(next(str(one.evidence) for one in verdicts if one.id == "A19"))
         return {one.id: str(one.evidence) for one in verdicts if one.verdict == "fail"}
 
     assert faults() == {}, faults()
+    assert "fixed_argmax" in again[0] and "mine" not in again[0]
     path.write_text(path.read_text().replace("0.2,0.3,0.5", "0.3,0.2,0.5"))
     found = faults()
     assert [*found] == ["A05"] and "my labels.csv" in found["A05"]
+    assert f"labels/shapes/mine/all.parquet: was not made again: {path} has changed" in again[-1]
+    parquet, options = tmp_path / "labels.parquet", {"item_column": None, "separator": ","}
+    GOOD.to_parquet(parquet)
+    GOOD.to_csv(path, index=False)
+    for file in (parquet, path):
+        p = recompute_labels.given(file, NAMES, ["a", "b", "c"], options)
+        np.testing.assert_allclose(p, [[0.3333, 0.6667, 0], [0, 0, 0], [0.75, 0.25, 0]], rtol=1e-6)
 
 
 def test_none_of_them_is_set_beside_the_papers_table():

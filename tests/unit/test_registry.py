@@ -141,10 +141,21 @@ def test_two_metrics_of_one_name_are_refused(folder):
         config.resolve(raw(folder, studies={"one": study}))
 
 
+FILES = str({key: {"type": "string", "input": "given", "required": True} for key in "ab"})
+
+
 @pytest.mark.parametrize(
     ("module", "options", "body", "words"),
     [
         ("my_own", "{'seed': {'type': 'integer'}}", "pass", "option 'seed' is one that every aggregate is given"),
+        ("my_own", "{'items': {'type': 'integer'}}", "pass", "option 'items' is one that every aggregate is given"),
+        ("my_own", FILES, "pass", "found 2 options with 'input' (a, b), expected one at most."),
+        (
+            "my_own",
+            "{'path': {'type': ['string', 'null'], 'default': None, 'input': 'given'}}",
+            "pass",
+            "option 'path': found {'type': ['string', 'null'], 'default': None, 'input': 'given'}, expected of the",
+        ),
         ("my_own", "{}", "return 1 / 0", "my_own.py, line 5: ZeroDivisionError: division by zero. Correct your own"),
         ("my_rooms.own", "{}", "return 1 / 0", "my_rooms/own.py, line 5: ZeroDivisionError: division by zero."),
     ],

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import adopt, io, lacking, places, registry, resources, schema
 from . import config as configuration
 from .commands import ADOPTED, FITTED, TRAINED
-from .contracts import HELD_OUT, read_labels, read_split
+from .contracts import HELD_OUT, read_labels, read_split, write_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
 from .datasets.folder import image_files
@@ -29,7 +29,7 @@ from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
 from .evaluation import chosen, label_set, strata
 from .evaluation.perplexity import fitting
-from .labels import evidence, label, split
+from .labels import evidence, label, remarks, split
 from .plan import Plan
 from .resources import crowded, extent
 from .varied import SECTIONS, named, used
@@ -213,8 +213,9 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
         for problem in _anonymous(plan, name, made):
             problems.add(problem)
         notes: dict[str, None] = {}
-        labelled: dict[tuple, np.ndarray | None] = {}
+        labelled: dict[tuple, Made | None] = {}
         for title in plan.config["studies"]:
+            trained = {names["label"] for _, names in plan.jobs(title, TRAINED, dataset=name)}
             for command, names in plan.jobs(title, "split", "label", ADOPTED, dataset=name):
                 axis = "recipe" if command == ADOPTED else command
                 where = named(f"{SECTIONS[axis]}.{names[axis]}", origins)
@@ -224,10 +225,11 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
                     if command == "split":
                         notes |= dict.fromkeys(_split(plan, title, names, files, made))
                     elif command == "label":
-                        labelled[_key_of(names)] = _label(plan, names, files)
+                        labelled[_key_of(names)] = _label(plan, names, files, names["label"] in trained)
                     elif found := _adopted(plan, title, names, files):
                         notes[f"{where}: {found}."] = None
         notes |= dict.fromkeys(_lacking(labelled, len(made.names), origins))
+        notes |= dict.fromkeys(_unseen(plan, name, labelled))
         for where, problem in _unlabelled(plan, name, labelled, Path(scratch)):
             problems.add(f"{place} with {named(where, origins)}: {problem}")
     classes = f"{len(made.classes)} classes ({', '.join(made.classes)})"
@@ -288,15 +290,19 @@ def _key_of(names: dict[str, Any]) -> tuple:
     return names["label"], names["within"], names["draw"]
 
 
-def _lacking(
-    labelled: dict[tuple, np.ndarray | None], n_items: int, origins: dict[tuple[str, str], str]
-) -> Iterator[str]:
-    """Which labels of a data set do not have all its items; of several files the fewest and the most that lack."""
-    found: dict[str, list[int]] = {}
-    for (name, *_), items in labelled.items():
-        if items is not None:
-            found.setdefault(name, []).append(n_items - len(items))
-    for name, lack in found.items():
+def _lacking(labelled: dict[tuple, Made | None], n_items: int, origins: dict[tuple[str, str], str]) -> Iterator[str]:
+    """Which labels of a data set do not have all its items; of several files the fewest and the most that lack.
+
+    What else labels tell of themselves comes with it.
+    """
+    found: dict[str, list[Made]] = {}
+    for (name, *_), made in labelled.items():
+        if made is not None:
+            found.setdefault(name, []).append(made)
+    for name, files in found.items():
+        lack = [n_items - len(made.item) for made in files]
+        for text in remarks.of([made.facts for made in files], "files"):
+            yield f"{named(f'labels.{name}', origins)}: {text}"
         if max(lack):
             several = f"{min(lack)} to {max(lack)}" if min(lack) < max(lack) else str(max(lack))
             yield (
@@ -305,15 +311,13 @@ def _lacking(
             )
 
 
-def _unlabelled(
-    plan: Plan, dataset: str, labelled: dict[tuple, np.ndarray | None], root: Path
-) -> Iterator[tuple[str, str]]:
+def _unlabelled(plan: Plan, dataset: str, labelled: dict[tuple, Made | None], root: Path) -> Iterator[tuple[str, str]]:
     """Runs that are chosen by validation labels of which there are none: where, once a split, and what to do.
 
     Args:
         plan: the grid.
         dataset: its name.
-        labelled: the items of each label file that could be made.
+        labelled: each label file that could be made.
         root: where splits lie as in a results folder.
     """
     told = set()
@@ -323,9 +327,9 @@ def _unlabelled(
             recipe = plan.config["recipes"][names["recipe"]]
             if key in told or (command == TRAINED and recipe["select"] != "best_validation"):
                 continue
-            items = labelled.get(_key_of(names | plan.labels_of(names["label"], names["split"], names["seed"])))
+            made = labelled.get(_key_of(names | plan.labels_of(names["label"], names["split"], names["seed"])))
             split = root / places.path("split", "split", **names)
-            if items is None or not split.is_file() or np.isin(read_split(split).items("val"), items).any():
+            if made is None or not split.is_file() or np.isin(read_split(split).items("val"), made.item).any():
                 continue
             told.add(key)
             what = "choose the penalty of a head by" if command == FITTED else "select the weights by"
@@ -338,11 +342,37 @@ def _unlabelled(
             )
 
 
-def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndarray | None:
-    """Make a label, and return its items; None where it is made of predictions, or its split could not be made.
+def _unseen(plan: Plan, dataset: str, labelled: dict[tuple, Made | None]) -> Iterator[str]:
+    """Trainings that are shown an image's votes in turn, one an epoch, and end before all of them were."""
+    for title in plan.config["studies"]:
+        for _, names in plan.jobs(title, TRAINED, folds=False, dataset=dataset):
+            delivery = plan.config["labels"][names["label"]]["delivery"]["kind"]
+            if not registry.entry("delivery", delivery).get("turns"):
+                continue
+            made = labelled.get(_key_of(names | plan.labels_of(names["label"], names["split"], names["seed"])))
+            epochs = plan.config["recipes"][names["recipe"]]["epochs"]
+            if made is not None and (most := made.votes.max(initial=0)) > epochs:
+                yield (
+                    f"Study {title}: the delivery '{delivery}' of the label {names['label']} shows one vote an epoch, "
+                    f"and the recipe {names['recipe']} has {epochs} epochs: of images with more votes (up to {most}), "
+                    f"the others are never shown. Set epochs: {most}, or keep in mind that it learns from a sample."
+                )
 
-    What iterates takes one step, silently: it refuses what it refuses before that. What is made of predictions refuses
-    what it can of the votes: the networks would be trained before it does.
+
+class Made(NamedTuple):
+    """What is kept of a label file."""
+
+    item: np.ndarray  # int [K]
+    votes: np.ndarray  # int [K]
+    facts: dict[str, Any]  # what the aggregate tells of it
+
+
+def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path], delivered: bool) -> Made | None:
+    """Make a label, and where it is ``delivered`` to trainings what these are shown first.
+
+    None where it is made of predictions, or its split could not be made. What iterates takes one step, silently: it
+    refuses what it refuses before that. What is made of predictions refuses what it can of the votes: the networks
+    would be trained before it does.
     """
     root = files["items"].parent
     inputs = {"annotations": files["annotations"], "reference": files["reference"]}
@@ -353,19 +383,35 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path]) -> np.ndar
             )
             if not inputs[name].is_file():
                 return None
-    told = plan.told("label", **names)
-    for options in schema.aggregates(told["label"]):
+    command = plan.told("label", **names)
+    for options in schema.aggregates(command["label"]):
         if not registry.OWN.fullmatch(options["kind"]):
             options.update({key: 1 for key in STEPS if key in options})
+    path = root / "labels.parquet"
     with redirect_stdout(StringIO()):
-        if "folds" in (aggregate := told["label"]["aggregate"]):
-            found = evidence.read(told, inputs)
-            label.require(told["label"], found)
+        if "folds" in (aggregate := command["label"]["aggregate"]):
+            found = evidence.read(command, inputs)
+            label.require(command["label"], found)
             if require := registry.beside("aggregate", aggregate["kind"], "require"):
-                require(found, told["label"] | aggregate)
+                require(found, command["label"] | aggregate)
             return None
-        label.run(told, inputs, {"labels": root / "labels.parquet"})
-    return read_labels(root / "labels.parquet").item
+        facts = label.run(command, inputs, {"labels": path})
+    if delivered:
+        _deliver(plan.config["labels"][names["label"]]["delivery"], path, inputs)
+    labels = read_labels(path)
+    return Made(labels.item, labels.votes, facts)
+
+
+def _deliver(options: dict[str, Any], labels: Path, inputs: dict[str, Path]) -> None:
+    """Ask a delivery for the targets of the first epoch; a UserError where it refuses the label."""
+    if options["kind"] == "expected":  # the label itself; all others are worth the seconds that PyTorch takes
+        return
+    from .training.data import read_run
+
+    split = inputs.get("split", labels.parent / "whole.parquet")
+    if "split" not in inputs:
+        write_split(split, np.zeros(io.read_table(inputs["reference"], [])[0].num_rows, int), None, {})
+    registry.load("delivery", options["kind"])(read_run(labels, split, inputs["reference"]), 1, 0, options)
 
 
 def _adopted(plan: Plan, study: str, names: dict[str, Any], files: dict[str, Path]) -> str:

@@ -381,6 +381,11 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         yield from _of_file(name, label, config["data_folder"])
         if "folds" not in aggregate:
             continue
+        if registry.entry("delivery", label["delivery"]["kind"])["needs"]:
+            yield (
+                f"labels.{name}.delivery: '{label['delivery']['kind']}' shows single votes, and the label is made of "
+                f"networks' predictions. Remove it, or take another aggregate."
+            )
         if label["items"] is not None:
             yield (
                 f"labels.{name}.items: found {label['items']} with the aggregate '{aggregate['kind']}', whose networks "

@@ -567,9 +567,11 @@ def read_estimate(path: Path) -> dict[str, Any]:
 
     ``entropy`` and ``votes_entropy`` (nats): means, of the labels that a network learns from and of the averages of
     their votes; of what iterates ``converged``, ``iterations`` and ``residual`` (null: unknown); of an ensemble
-    ``of``, those of its parts.
+    ``of``, those of its parts. Of any label, if there are some: training classes that are ``absent``, how many items
+    are ``alone`` and keep their own label.
     """
-    return io.read_table(path, [])[1].get("estimate", {})
+    metadata = io.read_table(path, [])[1]
+    return metadata.get("estimate", {}) | {key: metadata[key] for key in ("absent", "alone") if metadata.get(key)}
 
 
 def read_absent(path: Path) -> dict[str, str]:

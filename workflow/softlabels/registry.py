@@ -56,7 +56,7 @@ KINDS = {
 UNKNOWN_NETWORK = {"parameters": 100_000_000, "features": 2048, "multiplications": 150_000, "activations": 1000}
 
 # Options that no entry may have: those that its function is given besides.
-TAKEN = {"aggregate": {"form", "ties", "seed", "votes"}}
+TAKEN = {"aggregate": {"form", "ties", "seed", "votes", "items"}}
 
 # What an entry of the user's own may say besides, and the values: a type, or one (or several) of these words.
 FACTS: dict[str, dict[str, type | UnionType | tuple[str, ...] | range]] = {
@@ -64,7 +64,7 @@ FACTS: dict[str, dict[str, type | UnionType | tuple[str, ...] | range]] = {
                "needs": ("features", "votes", "annotators", "calibration")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool | dict, "of_split": bool | dict,
                   "forms": ("soft", "hard"), "memory": int, "bytes": int, "seconds": float},
-    "delivery": {"needs": ("votes",)},
+    "delivery": {"needs": ("votes",), "turns": bool},
     "table": {"needs": ("histories", "annotations"), "metric": str},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells", "predictions")},
@@ -180,9 +180,24 @@ def entry(kind: str, name: str) -> dict[str, Any]:
                 raise UserError(f"{place}: option '{key}' is one that every {kind} is given. Rename it.")
             if not isinstance(rule, dict) or not isinstance(key, str) or not key.isidentifier():
                 raise UserError(f"{place}: option {key!r}: expected a name, and a rule such as {{'type': 'number'}}.")
+        _require_one_file(place, found["options"])
         if not re.search(rf"^def {function}\(", path.read_text(encoding="utf-8"), re.MULTILINE):
             raise UserError(f"{place}: found no function {function}. Expected {KINDS[kind].signature}.")
     return {**about, **found}
+
+
+def _require_one_file(place: str, options: dict[str, dict[str, Any]]) -> None:
+    """Refuse options that are paths but for one, which is given and called what the command calls it."""
+    files = [key for key, rule in options.items() if "input" in rule]
+    if len(files) > 1:
+        raise UserError(f"{place}: found {len(files)} options with 'input' ({', '.join(files)}), expected one at most.")
+    for key in files:
+        rule = options[key]
+        if (rule.get("type"), rule["input"], rule.get("required")) != ("string", "given", True):
+            raise UserError(
+                f"{place}: option '{key}': found {rule}, expected of the path of a file {{'type': 'string', 'input': "
+                f"'given', 'required': True}}. Correct it."
+            )
 
 
 def weights_of(name: str) -> list[str]:

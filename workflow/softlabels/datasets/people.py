@@ -1,7 +1,7 @@
 """Votes of some people for the reference, and those of the others for labels (``reference: other_people``).
 
-An aggregation that is scored with the votes that it was made of is judged by itself: the average of the votes wins by
-construction. Here nobody is on both sides.
+An aggregation that is scored with the votes of the people it was made of, if on other images, is judged by their
+errors: the share of their votes is what the average aims at. Here nobody is on both sides.
 """
 
 from __future__ import annotations

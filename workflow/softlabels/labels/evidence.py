@@ -260,11 +260,13 @@ def label_table(
     weights, their sums, made in float64 in the order of the rows, are compared exactly: weights such as 0.1 may differ
     in the last bit where they tie on paper. The option ``ties`` breaks ties by ``lowest_index``, at ``random`` (by
     item, ``seed``, and the seed of the run where there is a file a seed) or leaves the item out (``drop``), as one
-    without a vote is; if none is left, that is a UserError.
+    without a vote is, or one that is not ``evidence.chosen``; if none is left, that is a UserError.
     """
     score = evidence.score if score is None else score
     top = score == score.max(axis=1, keepdims=True)
     known = score.sum(axis=1) > 0
+    if evidence.chosen is not None:
+        known &= evidence.chosen
     tied = known & (top.sum(axis=1) > 1)
     hard = top.argmax(axis=1).astype(np.int16)
     if options["ties"] == "random":

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import registry
-from ..contracts import Labels, write_labels
+from ..contracts import Labels, read_split, write_labels
 from ..errors import UserError
 from . import evidence as evidence_files
+from . import remarks
 from .evidence import Evidence, LabelTable, one_hot
 
 
@@ -28,7 +29,7 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
 
     Raises:
         UserError: more votes are asked for than an item has, votes or annotators where there are none, more items
-            than the training part has.
+            than the training part has, or some among them that the aggregate gives no label.
     """
     options = config["label"]
     evidence = evidence_files.read(config, inputs)
@@ -37,9 +38,12 @@ def run(config: dict[str, Any], inputs: dict[str, Path], outputs: dict[str, Path
     _require_labels(options["aggregate"]["kind"], labels, len(evidence.classes))
     if evidence.chosen is not None:
         labels = labels.rows(evidence.chosen[labels.item])
+        _require_chosen(options, int((read_split(inputs["split"]).part[labels.item] == "train").sum()))
     p = one_hot(labels.hard, len(evidence.classes)) if options["form"] == "hard" else labels.p
     facts = {"aggregate": options["aggregate"]["kind"], "form": options["form"], **labels.metadata}
     votes = np.zeros(len(labels.item), int) if labels.votes is None else labels.votes
+    for text in remarks.log(labels.metadata):
+        print(f"{options['aggregate']['kind']}: {text}", flush=True)
     write_labels(Labels(outputs["labels"], labels.item, p, labels.hard, votes, labels.weight, evidence.classes), facts)
     return labels.metadata
 
@@ -52,6 +56,16 @@ def require(options: dict[str, Any], evidence: Evidence) -> None:
         raise UserError(
             f"label: {kind} needs to know who gave each vote, and this data set does not say. Take another aggregate, "
             f"or a source with annotators."
+        )
+
+
+def _require_chosen(options: dict[str, Any], found: int) -> None:
+    """Refuse fewer labels of the training part than were asked for: some of the items that were drawn have none."""
+    if found < options["items"]:
+        raise UserError(
+            f"label: items is {options['items']}, but {found} of the images that were drawn have a label: the "
+            f"aggregate '{options['aggregate']['kind']}' with 'ties: {options['ties']}' leaves images out. Take an "
+            f"aggregate (and ties) that gives every image a label, or remove items."
         )
 
 

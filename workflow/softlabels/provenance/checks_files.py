@@ -80,6 +80,32 @@ def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
         yield from differs(str(path), found, f"sha256 {sha256}", f" as when {dataset} was imported")
 
 
+def _sources(scope: Scope, job: Job) -> dict[str, list[str]]:
+    """The files of the user's own that a job read, by the names of its inputs, as the configuration of today has them.
+
+    Raises:
+        configured.Absent, KeyError: no configuration has them.
+    """
+    names, axis = job.names, "recipe" if job.manifest["command"] == ADOPTED else "label"
+    studies = [name for name in scope.studies if names[axis] in scope.results.study_config(name)[f"{axis}s"]]
+    _, plan = configured.plan_of(scope.results, [*studies, *scope.studies][0], scope.configfile)
+    if axis == "recipe":
+        return plan.adopted(names["recipe"], names["label"], names["seed"])
+    return {"given": [*plan.label_files(names["label"]).values()]}
+
+
+def source_of(scope: Scope, job: Job, name: str) -> tuple[Path, str]:
+    """The file of the user's own that a job read, and why it cannot be read again; nothing where it can."""
+    try:
+        path = started_in(scope.results.root) / next(iter(_sources(scope, job)[name]), "")
+    except (configured.Absent, KeyError) as reason:
+        return Path(), str(reason)
+    if not path.is_file():
+        return path, f"there is no file {path} here"
+    sha256 = dict(entries(job.manifest["inputs"]))[name]["sha256"]
+    return path, "" if io.sha256(path) == sha256 else f"{path} has changed"
+
+
 @each_job(ADOPTED, "label")
 def given_files_are_unchanged(scope: Scope, job: Job) -> Findings:
     """A05: so have files of predictions made elsewhere, and of labels, where the configuration of today has them."""
@@ -89,12 +115,8 @@ def given_files_are_unchanged(scope: Scope, job: Job) -> Findings:
     run = f"the distributions of the label {names['label']}"
     if axis == "recipe":
         run = f"the predictions of {names['recipe']}, {names['label']}, seed {names['seed']}"
-    studies = [name for name in scope.studies if names[axis] in scope.results.study_config(name)[f"{axis}s"]]
     try:
-        _, plan = configured.plan_of(scope.results, [*studies, *scope.studies][0], scope.configfile)
-        now = {"given": [*plan.label_files(names["label"]).values()]}
-        if axis == "recipe":
-            now = plan.adopted(names["recipe"], names["label"], names["seed"])
+        now = _sources(scope, job)
     except (configured.Absent, KeyError) as reason:
         yield unknown(f"the file with {run} was not looked at: {reason}")
         return

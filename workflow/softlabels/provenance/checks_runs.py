@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .. import io, keyed, places
+from .. import io, keyed, places, registry
 from ..commands import ADOPTED, FITTED, MAKERS, TRAINED, encoder
 from ..contracts import HELD_OUT, LABELS, PARTS, REFERENCE
 from ..places import of_study
-from . import recompute, recompute_votes
+from . import checks_files, recompute, recompute_labels, recompute_votes
 from .findings import Findings, Job, Scope, differs, each, each_job, each_study, elsewhere, fail, note, unknown
 
 # -- A12 ---------------------------------------------------------------------------------------------------------------
@@ -506,15 +506,16 @@ def _halves(scope: Scope, job: Job, judging: list[tuple[int, str | None, int]]) 
 
 @each_job("label")
 def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
-    """A19: votes and labels agree, and every distribution sums to 1."""
+    """A19: votes and labels agree, and every distribution sums to 1.
+
+    Labels with a formula are made again; of others the items are compared.
+    """
     path, options = job.file("outputs", "labels"), job.manifest["config"]["label"]
     table, metadata = scope.results.table(path, list(LABELS))
-    p = io.matrix(table, "p").astype(np.float64)
-    yield from _distributions(path, io.vector(table, "item"), p, 1e-5)
-    kind = options["aggregate"]["kind"]
-    if kind not in ("average", "majority"):
-        yield unknown(f"{path}: labels of '{kind}' are not made again here")
-        return
+    item, p = io.vector(table, "item"), io.matrix(table, "p").astype(np.float64)
+    yield from _distributions(path, item, p, 1e-5)
+    aggregate = options["aggregate"]
+    kind = aggregate["kind"]
     reference, _ = scope.results.table(job.file("inputs", "reference"), ["item", "p"])
     items = io.vector(reference, "item")
     draw = job.manifest["config"]["draw"]
@@ -522,39 +523,60 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
     key = (options["seed"], *seed)
     counts, weights = _votes(scope, job.file("inputs", "annotations"), items, options.get("votes", "all"), key)
     voted = counts.any()
-    weighted = bool(voted and weights is not None)
-    yield from differs(f"{path} weighted", metadata.get("weighted", False), weighted, " as in the annotations")
-    score = weights if weighted else counts if voted else io.matrix(reference, "p")
-    total = score.sum(axis=1)
-    top = score == score.max(axis=1, keepdims=True)
-    tied = top.sum(axis=1) > 1
-    hard = top.argmax(axis=1)
-    if options["ties"] == "random":
-        for row in np.flatnonzero(tied):
-            draw = keyed.rng("ties", options["seed"], int(items[row]), *seed)
-            hard[row] = draw.choice(np.flatnonzero(top[row]))
-    there = total > 0
-    if (
-        wanted := options.get("items")
-    ) is not None:  # so many images of the training part, and that share of validation
-        split, _ = scope.results.table(job.file("inputs", "split"), ["item", "split"])
-        part = dict(zip(split.column("item").to_pylist(), split.column("split").to_pylist(), strict=True))
+    score = weights if voted and weights is not None else counts if voted else io.matrix(reference, "p")
+    there = score.sum(axis=1) > 0
+    train = np.zeros(len(items), bool)
+    if of_split := "split" in job.manifest["inputs"]:
+        part = scope.by_item(job.file("inputs", "split"), "split")
+        train = np.array([part.get(row) == "train" for row in items.tolist()])
+    if (wanted := options.get("items")) is not None:  # so many images of training, and that share of validation
         numbers = keyed.rng("items", *key).random(len(items))
         of_part = {name: [row for row in np.flatnonzero(there) if part.get(int(items[row])) == name]
                    for name in ("train", "val")}  # fmt: skip
         for rows in of_part.values():
             kept = max(1, round(len(rows) * wanted / len(of_part["train"])))
             there[sorted(rows, key=lambda row: numbers[items[row]])[kept:]] = False
-    labelled = np.flatnonzero(there & ~(tied & (options["ties"] == "drop")))
+    if kind == "file":
+        file, reason = checks_files.source_of(scope, job, "given")
+        if reason:
+            yield unknown(f"{path}: was not made again: {reason}")
+            return
+        names = scope.by_item(job.file("inputs", "items"), "name")
+        classes = metadata["classes"]
+        score, voted = recompute_labels.given(file, [names[row] for row in items.tolist()], classes, aggregate), False
+        there &= score.sum(axis=1) > 0
+    if kind not in recompute_labels.FORMULAS:
+        due = items[there]
+        exact = options["ties"] != "drop" and kind in registry.names("aggregate") and "of" not in aggregate
+        odd = np.setxor1d(item, due) if exact else np.setdiff1d(item, due)
+        if len(odd):
+            said = f"those of the {len(due)} items that may have one; see items {odd[:5].tolist()}"
+            yield fail(path, f"labels of {len(item)} items", said)
+        yield unknown(f"{path}: labels of '{kind}' are not made again here")
+        return
+    weighted = bool(voted and weights is not None)
+    yield from differs(f"{path} weighted", metadata.get("weighted", False), weighted, " as in the annotations")
+    total = score.sum(axis=1)
+    top = score == score.max(axis=1, keepdims=True)
+    tied = top.sum(axis=1) > 1
+    hard = top.argmax(axis=1)
+    if options["ties"] == "random":
+        for row in np.flatnonzero(tied):
+            rng = keyed.rng("ties", options["seed"], int(items[row]), *seed)
+            hard[row] = rng.choice(np.flatnonzero(top[row]))
+    there &= ~(tied & (options["ties"] == "drop"))
+    if kind == "unanimous":
+        there &= ~train | (score.max(axis=1) >= (aggregate["min_agreement"] - 1e-9) * total)
+    labelled = np.flatnonzero(there)
     labelled = labelled[np.argsort(items[labelled])]
-    item = io.vector(table, "item")
     if not np.array_equal(item, items[labelled]):
         odd = sorted(set(item.tolist()) ^ set(items[labelled].tolist()))
         yield fail(path, f"labels of {len(item)} items", f"{len(labelled)}, in order, once each; see items {odd[:5]}")
         return
-    soft = options["form"] == "soft" and kind == "average"
+    learned = train if of_split and aggregate.get("fit_on") != "all" else there
     share = score[labelled] / total[labelled, None] if voted else score[labelled]
-    due = share if soft else np.eye(score.shape[1])[hard[labelled]]
+    known = recompute_labels.Known(score[labelled], share, hard[labelled], learned[labelled])
+    due = recompute_labels.FORMULAS[kind](known, aggregate) if options["form"] == "soft" else known.one_hot
     votes = counts[labelled].sum(axis=1).tolist() if voted else [None] * len(labelled)
     for name, wrong, expected in (
         ("p", np.abs(p - due).max(axis=1) > 1e-6, due),

@@ -25,6 +25,7 @@ from ..contracts import (
 from ..errors import UserError
 from ..evaluation import strata
 from ..evaluation.structure import FACTS
+from ..labels import remarks
 from . import items, ledger, ledger_view, paper
 from .ledger import Evaluations, evaluations, named
 
@@ -183,14 +184,15 @@ def _judged(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Itera
             )
         elif truth.votes is not None and others:
             yield (
-                f"{paper.title(dataset)}: labels are judged by the votes that they are made of, so that the plain "
-                f"average wins by construction, and {', '.join(ledger_view.cut(others, ledger_view.PLACES))} cannot be "
-                f"compared with it. Take reference: other_people, or exact distributions."
+                f"{paper.title(dataset)}: labels are judged by votes of the people that they are made of. The reference "
+                f"is the share of these votes, as the plain average is: that favours it over "
+                f"{', '.join(ledger_view.cut(others, ledger_view.PLACES))}. Take reference: other_people, or exact "
+                f"distributions, to compare aggregations."
             )
 
 
 def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
-    """Which labels learned from votes on test images, have lost the ambiguity of the votes, or did not converge."""
+    """Which labels learned from votes on test images, lost the ambiguity of the votes, or did not converge; notes."""
     for label, definition in config["labels"].items():
         if any(of.get("fit_on") == "all" for of in schema.aggregates(definition)):
             yield (
@@ -203,8 +205,11 @@ def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
         dataset, _, _, label, _ = name.split("/")
         if estimate := read_estimate(Path(of_run[STANDARD].content.path)):
             found.setdefault((dataset, label), []).append(estimate)
-    for (dataset, label), estimates in found.items():
+    for (dataset, label), facts in found.items():
         what = f"Label {label} of {paper.title(dataset)}"
+        yield from (f"{what}: {text}" for text in remarks.of(facts, "runs"))
+        if not (estimates := [of for of in facts if "entropy" in of]):
+            continue
         own, votes = (sum(of[key] for of in estimates) / len(estimates) for key in ("entropy", "votes_entropy"))
         if config["labels"][label]["form"] == "soft" and own < ERASED * votes:
             yield (

@@ -14,11 +14,14 @@ ENTRY = {
     "about": "Every vote of an item in turn, one an epoch, in an order that is drawn once (arXiv 2605.20642).",
     "options": {},
     "needs": ["votes"],
+    "turns": True,
 }
 
 
 def targets(data: Run, epoch: int, seed: int, options: dict[str, Any]) -> np.ndarray:
-    """One-hots of the votes that it is the turn of, float32 ``[N, C]``; the order is keyed by seed.
+    """One-hots of the votes that it is the turn of, float32 ``[N, C]``; the order is keyed by seed and item.
+
+    So an item's votes come in one order whichever other items have a label.
 
     Raises:
         UserError: a label that is no share of an item's votes, so that these are not known.
@@ -34,10 +37,11 @@ def targets(data: Run, epoch: int, seed: int, options: dict[str, Any]) -> np.nda
             f"is no share of its {votes[item]} votes ({int(wrong.sum())} such items). Take a label with 'aggregate: "
             f"average' on votes without weights, or the delivery sampled."
         )
-    owner, label = np.repeat(np.indices(counts.shape).reshape(2, -1), counts.reshape(-1), axis=1)
-    order = np.lexsort((keyed.rng("multipass delivery", seed).random(len(owner)), owner))  # within each item
-    turn = np.cumsum(votes) - votes + (epoch - 1) % np.maximum(votes, 1)
+    numbers = [keyed.rng("multipass delivery", seed, vote).random(len(votes)) for vote in range(votes.max())]
+    place = np.stack(numbers, axis=1)  # of each vote of an item among its votes, which are in order of class
     shown = np.zeros_like(data.target)
-    known = np.flatnonzero(votes)
-    shown[known, label[order[turn[known]]]] = 1
+    for n in np.unique(votes[votes > 0]):
+        items, turn = np.flatnonzero(votes == n), (epoch - 1) % n
+        vote = np.argpartition(place[items, :n], turn, axis=1)[:, turn]
+        shown[items, (vote[:, None] >= counts[items].cumsum(axis=1)).sum(axis=1)] = 1
     return shown
