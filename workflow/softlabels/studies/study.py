@@ -174,7 +174,7 @@ def study_facts(
 
 
 def _judged(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Iterator[str]:
-    """By whose votes labels are judged, where that is other people's, or by construction that of one label."""
+    """By whose votes labels are judged, where that is other people's, or made as one of the labels is."""
     others = [name for name, label in config["labels"].items() if label["aggregate"]["kind"] not in PLAIN]
     for dataset, truth in truths.items():
         if config["datasets"][dataset]["description"].get("reference") == OTHERS:
@@ -184,8 +184,8 @@ def _judged(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Itera
             )
         elif truth.votes is not None and others:
             yield (
-                f"{paper.title(dataset)}: labels are judged by votes of the people that they are made of. The reference "
-                f"is the share of these votes, as the plain average is: that favours it over "
+                f"{paper.title(dataset)}: labels are judged by votes of the people that they are made of. The "
+                f"reference is the share of these votes, as the plain average is: that favours it over "
                 f"{', '.join(ledger_view.cut(others, ledger_view.PLACES))}. Take reference: other_people, or exact "
                 f"distributions, to compare aggregations."
             )

@@ -116,8 +116,8 @@ def _called(name: str, label: Mapping[str, Any], due: Mapping[str, Any]) -> Iter
 def _judges(dataset: str, reference: str, due: Sequence[str] | None) -> Iterator[str]:
     if due and reference not in due:
         yield (
-            f"is judged by the votes of '{dataset}' that its labels are made of, to which their average is the nearest "
-            f"by construction. Set reference: {' or '.join(due)}, or remove the claim."
+            f"is judged by votes of the people of '{dataset}' that its labels are made of, whose share is the average "
+            f"itself. Set reference: {' or '.join(due)}, or remove the claim."
         )
 
 
