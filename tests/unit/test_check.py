@@ -259,8 +259,8 @@ def test_a_delivery_of_single_votes_is_asked_for_the_first_epoch(folder, check):
     assert "smoothed" not in told(0, aggregate="smoothed")
     out = told(0, aggregate="average", **shown)
     assert (
-        "Study one: the delivery 'multipass' of the label soft shows one vote an epoch, and the recipe quick has 1 "
-        "epochs: of images with more votes (up to 3), the others are never shown. Set epochs: 3, or" in out
+        "Study one: the delivery 'multipass' of the label soft shows one vote an epoch, and the recipe quick ends "
+        "after epoch 1: of images with more votes (up to 3), the others are never shown. Set epochs: 3, or" in out
     )
     change(folder, recipes={"quick": {"network": "compact", "epochs": 3}})
     assert "multipass" not in told(0, aggregate="average", **shown)

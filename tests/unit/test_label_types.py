@@ -489,9 +489,9 @@ def test_shuffled_labels_of_some_items_are_those_of_these_items(tmp_path):
 
 def test_tables_and_logs_tell_absent_classes_and_items_that_keep_their_own(tmp_path, capsys):
     counts = np.array([[3, 0]] * 5 + [[0, 3]] * 2)
-    runs = {}
-    for seed, kind in enumerate(["class_mean", "shuffled", "average"]):
-        of_some(tmp_path, counts, 4 if kind == "class_mean" else None, np.array([0] * 5 + [1, 2]), kind=kind)
+    runs, lone, parts = {}, np.array([0] * 5 + [1, 2]), np.array([0] * 3 + [1] * 2 + [0] * 2)
+    for seed, kind in enumerate(["class_mean", "shuffled", "average", "shuffled"]):
+        of_some(tmp_path, counts, 4 if kind == "class_mean" else None, parts if seed == 3 else lone, kind=kind)
         path = tmp_path / f"{seed}.parquet"
         write_scores(
             path, {("test", "all", "none", "kl"): 0}, ["a", "b"], 1e-8, {}, read_estimate(tmp_path / "out.parquet")
@@ -500,7 +500,9 @@ def test_tables_and_logs_tell_absent_classes_and_items_that_keep_their_own(tmp_p
             content=SimpleNamespace(path=str(path)))}  # fmt: skip
     absent = "no training item that counts for it is of the class b."
     alone = "up to 2 items are alone in their part and class, and keep their own label."
-    assert [text.partition(": ")[2] for text in study._estimated({}, runs)] == [absent, alone]
+    assert [text.partition(": ")[2] for text in study._estimated({}, runs)] == [
+        absent, alone.replace("label.", "label (in 1 of 2 runs).")
+    ]  # fmt: skip
     out = capsys.readouterr().out
     assert f"class_mean: {absent}" in out and f"shuffled: {alone}" in out
     some = [*remarks.of([{"absent": ["b"]}, {"absent": ["a", "b"]}, {}], "runs")]

@@ -354,8 +354,8 @@ def _unseen(plan: Plan, dataset: str, labelled: dict[tuple, Made | None]) -> Ite
             if made is not None and (most := made.votes.max(initial=0)) > epochs:
                 yield (
                     f"Study {title}: the delivery '{delivery}' of the label {names['label']} shows one vote an epoch, "
-                    f"and the recipe {names['recipe']} has {epochs} epochs: of images with more votes (up to {most}), "
-                    f"the others are never shown. Set epochs: {most}, or keep in mind that it learns from a sample."
+                    f"and the recipe {names['recipe']} ends after epoch {epochs}: of images with more votes (up to "
+                    f"{most}), the others are never shown. Set epochs: {most}, or take it for a sample of the votes."
                 )
 
 

@@ -8,7 +8,10 @@ from typing import Any
 
 def of(facts: Sequence[Mapping[str, Any]], unit: str) -> Iterator[str]:
     """What to know of a label: of each of its files (or runs, the ``unit``) the metadata, or ``read_estimate``."""
-    absent, alone = ([one[key] for one in facts if one.get(key)] for key in ("absent", "alone"))
+    absent = [one["absent"] for one in facts if isinstance(one.get("absent"), list) and one["absent"]]
+    alone = [
+        one["alone"] for one in facts if isinstance(one.get("alone"), int) and one["alone"]
+    ]  # of ours, not of others
 
     def some(found: list[Any]) -> str:
         return "" if len(found) == len(facts) else f" (in {len(found)} of {len(facts)} {unit})"

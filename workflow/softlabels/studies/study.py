@@ -203,8 +203,7 @@ def _estimated(config: Mapping[str, Any], runs: Evaluations) -> Iterator[str]:
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, of_run in runs.items():
         dataset, _, _, label, _ = name.split("/")
-        if estimate := read_estimate(Path(of_run[STANDARD].content.path)):
-            found.setdefault((dataset, label), []).append(estimate)
+        found.setdefault((dataset, label), []).append(read_estimate(Path(of_run[STANDARD].content.path)))
     for (dataset, label), facts in found.items():
         what = f"Label {label} of {paper.title(dataset)}"
         yield from (f"{what}: {text}" for text in remarks.of(facts, "runs"))
