@@ -99,7 +99,7 @@ def test_averaging_is_not_judged_by_the_votes_that_labels_are_made_of():
         asked = raw(["averaging_is_safest"], labels=["soft", "ensemble_mean"])
         asked["datasets"]["shapes"]["reference"] = reference
         if refused:
-            with pytest.raises(config.UserError, match="judged by the votes of 'shapes' that its labels are made of"):
+            with pytest.raises(config.UserError, match="judged by votes of the people of 'shapes' that its labels"):
                 config.resolve(asked)
         else:
             assert config.resolve(asked)
