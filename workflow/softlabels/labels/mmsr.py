@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -46,7 +45,7 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     votes = crowd.training(evidence, options["kind"], each, 24 * pairs**2, once=True, connected=True)
     random = int(keyed.rng("mmsr", options["seed"], *evidence.seed).integers(2**32))
     model = crowd.crowd_kit().MMSR(n_iter=options["iterations"], tol=options["tolerance"], random_state=random)
-    with crowd.working(model, 0), _keyed(model, options["seed"], *evidence.seed):
+    with crowd.working(model, 0), _keyed(options["seed"], *evidence.seed):
         try:
             model.fit(votes)
         except (TypeError, ValueError, ArithmeticError, IndexError, RuntimeError) as error:  # of too few annotators
@@ -62,8 +61,9 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
 
 
 @contextmanager
-def _keyed(model: Any, *key: int) -> Iterator[None]:
-    """Have a model of crowd-kit look for signs from where a key says: SciPy's solver begins anywhere, unseeded."""
+def _keyed(*key: int) -> Iterator[None]:
+    """Have crowd-kit look for signs from where a key says: SciPy's solver begins anywhere, unseeded."""
+    from crowdkit.aggregation.classification import m_msr as theirs
     from scipy.sparse import linalg
 
     def eigs(matrix: np.ndarray, *arguments: Any, **more: Any) -> Any:
@@ -72,7 +72,6 @@ def _keyed(model: Any, *key: int) -> Iterator[None]:
         more |= {"rng": rng} if "rng" in inspect.signature(linalg.eigs).parameters else {}  # of SciPy 1.17 and later
         return linalg.eigs(matrix, *arguments, v0=start, **more)
 
-    theirs = sys.modules[type(model).__module__]
     theirs.sla = SimpleNamespace(eigs=eigs)
     try:
         yield
