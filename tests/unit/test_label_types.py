@@ -500,7 +500,7 @@ def test_tables_and_logs_tell_absent_classes_and_items_that_keep_their_own(tmp_p
             content=SimpleNamespace(path=str(path)))}  # fmt: skip
     absent = "no training item that counts for it is of the class b."
     alone = "up to 2 items are alone in their part and class, and keep their own label."
-    assert [text.partition(": ")[2] for text in study._estimated({}, runs)] == [
+    assert [text.partition(": ")[2] for text in study._estimated({"labels": {}}, runs)] == [
         absent, alone.replace("label.", "label (in 1 of 2 runs).")
     ]  # fmt: skip
     out = capsys.readouterr().out
