@@ -500,3 +500,10 @@ def test_a_folder_without_a_study_is_no_results_folder(tmp_path):
     (tmp_path / "studies").mkdir()
     with pytest.raises(UserError, match="Run the workflow first"):
         audit(tmp_path)
+
+
+def test_the_results_of_a_project_called_studies_are_no_study(tmp_path):
+    results = tmp_path / "studies/results"
+    (results / "studies/small").mkdir(parents=True)
+    assert audit.located(results) == (results, None)
+    assert audit.located(results / "studies/small") == (results, "small")

@@ -84,7 +84,9 @@ def entries(files: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def study_of(path: Path) -> tuple[Path, str] | None:
     """Results folder and name of the study whose folder, or file in it, is there; None for any other path."""
     folder = path.resolve() if path.is_dir() else path.resolve().parent
-    return (folder.parents[1], folder.name) if path.exists() and folder.parent.name == "studies" else None
+    # The results of a project that lies in a folder called "studies" are no study.
+    there = path.exists() and folder.parent.name == "studies" and not (folder / "studies").is_dir()
+    return (folder.parents[1], folder.name) if there else None
 
 
 def names_of(path: str, command: str) -> dict[str, str] | None:
