@@ -26,7 +26,7 @@ from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
 from softlabels.labels import label
 from softlabels.labels import split as splits
-from softlabels.provenance import checks_runs, manifest, recompute, recompute_intervals, recompute_metrics
+from softlabels.provenance import audit, checks_runs, manifest, recompute, recompute_intervals, recompute_metrics
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
 from softlabels.provenance.evidence import Results
 from softlabels.provenance.findings import Scope
