@@ -26,7 +26,7 @@ from softlabels.errors import UserError
 from softlabels.evaluation import references, statistics
 from softlabels.labels import label
 from softlabels.labels import split as splits
-from softlabels.provenance import audit, checks_runs, manifest, recompute, recompute_intervals, recompute_metrics
+from softlabels.provenance import checks_runs, manifest, recompute, recompute_intervals, recompute_metrics
 from softlabels.provenance.audit import CHECKS, audit, command, located, printed, summary
 from softlabels.provenance.evidence import Results
 from softlabels.provenance.findings import Scope
@@ -373,7 +373,7 @@ def owned(tmp_path_factory):
 AUDITED = """
 import json, sys
 from pathlib import Path
-from softlabels.provenance.audit import audit
+from softlabels.provenance.audit import audit, located
 configfile = Path(sys.argv[2]) if sys.argv[2:] else None
 verdicts = audit(Path(sys.argv[1]), configfile=configfile, dry_run=False)
 own = sorted(name for name in sys.modules if name.startswith("own_"))
@@ -435,7 +435,7 @@ def test_numpy_and_pyarrow_are_all_that_an_audit_needs(small, tmp_path):
     root = shutil.copytree(small, tmp_path / "elsewhere")
     verdicts = json.loads(with_numpy_and_pyarrow(f"""
 from pathlib import Path
-from softlabels.provenance.audit import audit
+from softlabels.provenance.audit import audit, located
 print(json.dumps({{verdict.id: verdict.verdict for verdict in audit(Path({str(root)!r}))}}))
 """, tmp_path))  # fmt: skip
     assert [name for name, verdict in verdicts.items() if verdict == "fail"] == []
@@ -505,5 +505,5 @@ def test_a_folder_without_a_study_is_no_results_folder(tmp_path):
 def test_the_results_of_a_project_called_studies_are_no_study(tmp_path):
     results = tmp_path / "studies/results"
     (results / "studies/small").mkdir(parents=True)
-    assert audit.located(results) == (results, None)
-    assert audit.located(results / "studies/small") == (results, "small")
+    assert located(results) == (results, None)
+    assert located(results / "studies/small") == (results, "small")
