@@ -373,7 +373,7 @@ def owned(tmp_path_factory):
 AUDITED = """
 import json, sys
 from pathlib import Path
-from softlabels.provenance.audit import audit, located
+from softlabels.provenance.audit import audit
 configfile = Path(sys.argv[2]) if sys.argv[2:] else None
 verdicts = audit(Path(sys.argv[1]), configfile=configfile, dry_run=False)
 own = sorted(name for name in sys.modules if name.startswith("own_"))
@@ -435,7 +435,7 @@ def test_numpy_and_pyarrow_are_all_that_an_audit_needs(small, tmp_path):
     root = shutil.copytree(small, tmp_path / "elsewhere")
     verdicts = json.loads(with_numpy_and_pyarrow(f"""
 from pathlib import Path
-from softlabels.provenance.audit import audit, located
+from softlabels.provenance.audit import audit
 print(json.dumps({{verdict.id: verdict.verdict for verdict in audit(Path({str(root)!r}))}}))
 """, tmp_path))  # fmt: skip
     assert [name for name, verdict in verdicts.items() if verdict == "fail"] == []
