@@ -346,7 +346,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             shown = registry.entry("table", table["kind"]).get("metric")
             if shown and shown not in (metric["kind"] for metric in study["metrics"]):
                 yield f"studies.{name}.metrics: '{shown}' is missing; the table {table['kind']} needs it. Add it."
-        yield from _without_votes(config, name)
+        yield from _too_few_points(config, name)
         for figure in study["figures"]:
             if chosen := figure.get("metrics"):
                 known = _numbers(config, name)
@@ -448,7 +448,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             yield f"recipes.{name}.warmup_epochs: found {warmup:g}, expected less than epochs ({epochs})."
 
 
-def _without_votes(config: Configuration, name: str) -> Iterator[str]:
+def _too_few_points(config: Configuration, name: str) -> Iterator[str]:
     """Tables of budgets in a study that does not vary what they are about, or that has two of one kind."""
     grid, place = config.grids[name], f"studies.{name}.tables"
     kinds = [table["kind"] for table in config["studies"][name]["tables"]]
@@ -646,7 +646,8 @@ def _has_votes(source: dict[str, Any]) -> bool:
 
 def _may_name_people(source: dict[str, Any]) -> bool:
     """Whether a source may know who gave its votes: not where these are sums, or are generated without a pool."""
-    return _has_votes(source) and source["kind"] != "counts" and bool(source.get("annotators", True))
+    anonymous = registry.entry("source", source["kind"]).get("anonymous", False)
+    return _has_votes(source) and not anonymous and bool(source.get("annotators", True))
 
 
 def draws(label: dict[str, Any]) -> bool:

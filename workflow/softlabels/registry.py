@@ -68,7 +68,7 @@ FACTS: dict[str, dict[str, type | UnionType | tuple[str, ...] | range]] = {
     "table": {"needs": ("histories", "annotations"), "metric": str},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells", "predictions")},
-    "source": {"gives": ("votes", "exact"), "memory": int},
+    "source": {"gives": ("votes", "exact"), "memory": int, "anonymous": bool},
     "split": {"fixed": bool},
     "network": {"parameters": int, "features": int, "multiplications": int, "activations": int, "captured": bool,
                 "weights": ("imagenet", "pretrained", "packaged")},

@@ -81,6 +81,9 @@ SHARED = {
         "refuse", enum=["refuse", "leave_out"]),
     "fit_on": _key("Which items an estimate learns from - those of the training part, or all.",
         "train", enum=["train", "all"]),
+    "iterations": _key("Steps of EM, at most.", 100, type="integer", minimum=1),
+    "tolerance": _key("Change of the evidence lower bound a vote (nats) at which it ends.", 1e-5, type="number",
+        exclusiveMinimum=0),
     "folds": _key("Into how many parts the training items are divided, each to be predicted by a network that did not "
         "learn from it.", 5, type="integer", minimum=2),
     "trained_on": _key("Label that these networks learn from.", "hard", type="string"),

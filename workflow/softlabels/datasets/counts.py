@@ -28,7 +28,7 @@ ENTRY = {
     },
     "shared": ["order", "name_column", "group_column", "separator", "classes", "unvoted", "minimum_votes",
         "pixels", "resize", "deep", "follow_links"],
-    "gives": ["votes"],
+    "gives": ["votes"], "anonymous": True,
 }  # fmt: skip
 
 RATERS = "Use source.kind 'table' with layout 'raters'"

@@ -12,13 +12,9 @@ from .evidence import Evidence, LabelTable
 ENTRY = {
     "about": "Posterior of one true class an item, with a confusion matrix an annotator (Dawid and Skene 1979), by "
     "crowd-kit; with many votes nearly one-hot.",
-    "options": {
-        "iterations": {"type": "integer", "minimum": 1, "default": 100, "description": "Steps of EM, at most."},
-        "tolerance": {"type": "number", "exclusiveMinimum": 0, "default": 1e-5,
-            "description": "Change of the evidence lower bound a vote (nats) at which it ends."},
-    },
+    "options": {},
     "needs": ["annotators"],
-    "shared": ["fit_on"],
+    "shared": ["iterations", "tolerance", "fit_on"],
     "memory": 110, "bytes": 50, "seconds": 2e-5,
 }  # fmt: skip
 

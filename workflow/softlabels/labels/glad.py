@@ -13,12 +13,11 @@ ENTRY = {
     "about": "Posterior of one true class an item, with an ability an annotator and a difficulty an item (GLAD, "
     "Whitehill et al. 2009), by crowd-kit; slow.",
     "options": {
-        "iterations": {"type": "integer", "minimum": 1, "default": 100, "description": "Steps of EM, at most."},
         "tolerance": {"type": "number", "exclusiveMinimum": 0, "default": 1e-5,
             "description": "Change of the objective a vote and class (nats) at which it ends."},
     },
     "needs": ["annotators"],
-    "shared": ["fit_on"],
+    "shared": ["iterations", "fit_on"],
     "memory": 110, "bytes": 320, "seconds": 5e-4,
 }  # fmt: skip
 

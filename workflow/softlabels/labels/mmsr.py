@@ -38,9 +38,8 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     by the sum of an item's weights, and takes the least of them where that is negative.) Q. Ma and A. Olshevsky
     (NeurIPS 2020), arXiv 2010.12181.
     """
-    pairs = (
-        len(evidence.votes.people) * (len(evidence.votes.people) + 1) / 2
-    )  # crowd-kit has a matrix of pairs of pairs
+    people = len(evidence.votes.people)
+    pairs = people * (people + 1) / 2  # of which crowd-kit has a matrix of pairs
     each = ENTRY["bytes"] * len(evidence.classes)
     votes = crowd.training(evidence, options["kind"], each, 24 * pairs**2, once=True, connected=True)
     random = int(keyed.rng("mmsr", options["seed"], *evidence.seed).integers(2**32))
@@ -63,8 +62,9 @@ def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
 @contextmanager
 def _keyed(*key: int) -> Iterator[None]:
     """Have crowd-kit look for signs from where a key says: SciPy's solver begins anywhere, unseeded."""
-    from crowdkit.aggregation.classification import m_msr as theirs
     from scipy.sparse import linalg
+
+    theirs = crowd.crowd_kit().classification.m_msr
 
     def eigs(matrix: np.ndarray, *arguments: Any, **more: Any) -> Any:
         rng = keyed.rng("mmsr signs", *key)
