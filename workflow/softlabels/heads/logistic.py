@@ -18,6 +18,8 @@ TOLERANCE = 1e-6
 MOST_STEPS = 1000
 NEGLIGIBLE = 1e-12  # of the largest eigenvalue: a direction in which the features do not vary
 LEAST_CURVATURE = 1e-3
+# Bytes of features at a time, which fit the second cache of a core: both passes read memory once, twice as fast.
+BLOCK = 2**19
 
 
 class Head(NamedTuple):
@@ -91,10 +93,18 @@ def _objective(
 ) -> tuple[float, np.ndarray]:
     """What is minimised, and its slope, at weights (and bias, the last row) ``[R + 1, C]`` in units of ``scale``."""
     at = flat.reshape(len(scale), -1) * scale
-    log_q = log_softmax(z @ at[:-1] + at[-1], axis=1)
-    value = -(weight * (target * log_q).sum(axis=1)).mean() + penalty / 2 * (at[:-1] ** 2).sum()
-    slope = weight[:, None] * (np.exp(log_q) - target) / len(z)
-    slope = np.vstack([z.T @ slope + penalty * at[:-1], slope.sum(axis=0)])
+    value, slope = penalty / 2 * (at[:-1] ** 2).sum(), np.vstack([penalty * at[:-1], np.zeros_like(at[-1:])])
+    rows = max(BLOCK // (8 * len(scale)), 1)
+    for k in range(0, len(z), rows):
+        block, p, w = z[k : k + rows], target[k : k + rows], weight[k : k + rows] / len(z)
+        logits = block @ at[:-1] + at[-1]
+        logits -= logits.max(axis=1, keepdims=True)
+        q = np.exp(logits)
+        total = q.sum(axis=1, keepdims=True)
+        value += w @ (np.log(total[:, 0]) - np.einsum("ic,ic->i", p, logits))  # a row of p sums to 1
+        residual = w[:, None] * (q / total - p)
+        slope[:-1] += block.T @ residual
+        slope[-1] += residual.sum(axis=0)
     return value, (slope * scale).ravel()
 
 
