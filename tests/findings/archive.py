@@ -264,8 +264,8 @@ def _items(
         )
     p, about = _matrix(reference["p"], float), _about(reference)
     source = definition["description"]["source"]
-    generated, of_votes = source["kind"] == "synthetic", about["reference"] == "votes"
-    kept = {(True, False): "positions", (True, True): "votes"}.get((generated, of_votes), "elsewhere")
+    generated = source["kind"] == "synthetic"
+    kept = "elsewhere" if not generated else "positions" if about["reference"] == "exact" else "votes"
     columns: dict[str, Any] = {}
     if generated and (kept == "positions" or positions) and "u" in items.column_names:
         columns |= {name: items[name] for name in ("u", "s")}

@@ -100,6 +100,14 @@ def _places(height: int, width: int, numbers: int, device: torch.device) -> torc
 
 def _zoom(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Keep the central ``share`` of each image's sides and stretch it to the full size."""
+    if images.is_cuda:
+        return _stretched(images, share)
+    zoomed = torch.nonzero(share < 1)[:, 0]  # on a GPU their number would have to be known first
+    result = images.contiguous()
+    return result.index_copy(0, zoomed, _stretched(result[zoomed], share[zoomed])) if len(zoomed) else result
+
+
+def _stretched(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     scale = torch.zeros(len(images), 2, 3, device=images.device)
     scale[:, 0, 0] = scale[:, 1, 1] = share
     grid = F.affine_grid(scale, list(images.shape), align_corners=False)
@@ -112,15 +120,20 @@ def _colour(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor
     def column(name: str, default: float) -> torch.Tensor | float:
         return draw[name].reshape(-1, 1, 1) if name in draw else default
 
-    value, place = images.max(dim=1)
-    chroma = value - images.amin(dim=1)
-    red, green, blue = images.unbind(dim=1)
+    red, green, blue = images.contiguous().unbind(dim=1)
+    value = red.maximum(green).maximum(blue)
+    chroma = value - red.minimum(green).minimum(blue)
     safe = chroma.clamp(min=1e-12)
-    sextants = torch.stack([(green - blue) / safe, (blue - red) / safe + 2, (red - green) / safe + 4])
-    hue = sextants.gather(0, place.unsqueeze(0))[0] + 6 * column("hue", 0.0)
+    hue = torch.where(
+        value == red,
+        (green - blue) / safe,
+        torch.where(value == green, (blue - red) / safe + 2, (red - green) / safe + 4),
+    ) + 6 * column("hue", 0.0)
+    hue = hue - 6 * (hue / 6).floor()
     chroma = (chroma * column("saturation", 1.0)).minimum(value)
-    offsets = [(n + hue) % 6 for n in (5, 3, 1)]  # https://en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative"
-    images = torch.stack([value - chroma * torch.minimum(k, 4 - k).clamp(0, 1) for k in offsets], dim=1)
+    # https://en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative"; each is 1 less what is there.
+    kept = [(hue - 3).abs() - 1, 2 - (hue - 2).abs(), 2 - (hue - 4).abs()]
+    images = torch.stack([value - chroma * (1 - each.clamp(0, 1)) for each in kept], dim=1)
     if "brightness" in draw:
         images = images + draw["brightness"].reshape(-1, 1, 1, 1)
     if "contrast" in draw:
