@@ -2,6 +2,7 @@
 
 ``{study}.parquet``         a row a run: where it stands in the study's grid, logits of its test items (and, where a
                             claim needs them, of its validation items, and its features), validation of each epoch
+                            (of a run that another archive has, too, the logits are there: ``elsewhere`` names it)
 ``data/{dataset}.parquet``  a row an item: what its reference is made of, and its part in each split
 
 Logits and features are float32, as the runs wrote them; ``--bits 14`` rounds the logits of a large study to multiples
@@ -29,11 +30,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "findings"
 VERSION = 1
 PARTS = ("train", "val", "test")
+ELSEWHERE = "elsewhere"  # the study whose archive has the logits of a run
 PREDICTIONS = ("predictions", "fitted", "adopted")  # files of a run: of a network, of a head, of what others trained
 PLACE = ("dataset", "split", "recipe")
 EPOCHS = ("val_acc_own", "val_acc_reference", "val_ce_own", "val_ce_reference")  # of a history: what is kept
@@ -88,27 +91,27 @@ class Data:
         return self.table["u"].to_numpy(), self.table["s"].to_numpy()
 
     @cached_property
-    def p(self) -> np.ndarray:
-        """The reference, float64 ``[N, C]``; what was archived must come out to the last bit."""
-        kept, classes = self.about["kept"], self.about["classes"]
-        if kept == "positions":
-            found = exact(*self.positions, len(classes))
-        elif kept == "votes":
-            counts = _matrix(self.table["votes"], np.int64)
-            found = counts / counts.sum(axis=1, keepdims=True)
-        elif self.folder is None:
+    def votes(self) -> np.ndarray:
+        """The votes that a reference of votes is made of, int ``[N, C]``."""
+        if self.about["kept"] == "votes":
+            return _matrix(self.table["votes"], np.int64)
+        if self.folder is None:
             raise Unavailable(
                 f"the votes of {self.about['dataset']} are not ours to pass on; name its folder with "
                 f"--data {self.about['dataset']}=FOLDER"
             )
+        path = self.folder / self.about["counts"]
+        if not path.is_file():
+            raise Wrong(f"{path}: expected the votes of {self.about['dataset']} there. Name the folder that has it.")
+        return np.load(path, allow_pickle=False)
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """The reference, float64 ``[N, C]``; what was archived must come out to the last bit."""
+        if self.about["kept"] == "positions":
+            found = exact(*self.positions, len(self.about["classes"]))
         else:
-            path = self.folder / self.about["counts"]
-            if not path.is_file():
-                raise Wrong(
-                    f"{path}: expected the votes of {self.about['dataset']} there. Name the folder that has it."
-                )
-            counts = np.load(path, allow_pickle=False)
-            found = counts / counts.sum(axis=1, keepdims=True)
+            found = self.votes / self.votes.sum(axis=1, keepdims=True)
         if digest(found) != self.about["reference_sha256"]:
             raise Wrong(
                 f"{self.about['dataset']}: its reference has the SHA-256 {digest(found)[:12]}, the one of the results "
@@ -302,7 +305,7 @@ def _groupings(config: Mapping[str, Any]) -> dict[str, Any]:
 def _schema(varied: Iterable[str]) -> pa.Schema:
     return pa.schema([
         *((name, pa.string()) for name in (*PLACE, "label")), ("seed", pa.int32()),
-        *((name, pa.string()) for name in (*varied, "data", "own", "sha256")),
+        *((name, pa.string()) for name in (*varied, "data", "own", "sha256", ELSEWHERE)),
         *((name, pa.list_(pa.float32())) for name in ("test", "val", "features")), ("history", HISTORY),
     ])  # fmt: skip
 
@@ -373,11 +376,52 @@ def pair(folder: Path, labels: Iterable[str] = ("hard", "soft")) -> Archive:
 def write(archive: Archive, folder: Path = FOLDER) -> list[Path]:
     """Write a study and its data sets; returns the files. A data set of several studies keeps the splits of all."""
     paths = [folder / f"{archive.about['study']}.parquet"]
-    _write(paths[0], archive.runs)
+    _write(paths[0], _once(archive.runs, folder, paths[0].stem))
     for name, data in archive.data.items():
         paths.append(folder / "data" / f"{name}.parquet")
         _write(paths[-1], _merged(data, paths[-1]))
     return paths
+
+
+def _once(runs: pa.Table, folder: Path, study: str) -> pa.Table:
+    """Runs without the test logits that another study's archive has; of those with more than these nothing goes."""
+    there: dict[str, str] = {}
+    for path in sorted(folder.glob("*.parquet")):
+        if path.stem != study:
+            found = _filled(pq.read_table(path))
+            own = pc.and_(pc.is_valid(found["test"]), pc.is_null(found[ELSEWHERE]))
+            there |= dict.fromkeys(found.filter(own)["sha256"].to_pylist(), path.stem)
+    rows = runs.to_pylist()
+    for row in rows:
+        if row["val"] is None and row["features"] is None and row["sha256"] in there:
+            row |= {"test": None, ELSEWHERE: there[row["sha256"]]}
+    return pa.Table.from_pylist(rows, schema=runs.schema)
+
+
+def _filled(runs: pa.Table) -> pa.Table:
+    """Runs with the column ELSEWHERE, which older archives lack."""
+    if ELSEWHERE in runs.column_names:
+        return runs
+    return runs.append_column(ELSEWHERE, pa.nulls(len(runs), pa.string()))
+
+
+def _fetched(runs: pa.Table, folder: Path) -> pa.Table:
+    """Runs with the test logits that lie in archives of other studies."""
+    rows = _filled(runs).to_pylist()
+    named = {row[ELSEWHERE] for row in rows} - {None}
+    logits = {}
+    for study in named:
+        other = pq.read_table(folder / f"{study}.parquet", columns=["sha256", "test"])
+        logits |= {(study, row["sha256"]): row["test"] for row in other.to_pylist()}
+    for row in rows:
+        if row[ELSEWHERE] is not None:
+            row["test"] = logits.get((row[ELSEWHERE], row["sha256"]))
+            if row["test"] is None:
+                raise Wrong(
+                    f"{folder / row[ELSEWHERE]}.parquet: has not the run {row['sha256'][:12]} any more, whose logits "
+                    f"should be there. Archive the study again that has it, too."
+                )
+    return pa.Table.from_pylist(rows, schema=_filled(runs).schema) if named else runs
 
 
 def _merged(data: Data, path: Path) -> pa.Table:
@@ -406,7 +450,7 @@ def read(study: str, folder: Path = FOLDER, folders: Mapping[str, Path] | None =
         raise Wrong(
             f"{path}: no archive of the study {study} (there are: {known}). Run it, and add it with archive.py."
         )
-    runs = pq.read_table(path)
+    runs = _fetched(pq.read_table(path), folder)
     data = {}
     for name in dict.fromkeys(runs["data"].to_pylist()):
         table = pq.read_table(folder / "data" / f"{name}.parquet")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from softlabels.studies.paper import TABLE_1
 
-from .study import MATRIX, OWN, REFERENCE, Number, Study, percent
+from .study import HIGHER, MATRIX, OWN, REFERENCE, Number, Study, percent
 from .texts import Claim, Table
 
 README, FINDINGS = "README.md", "docs/findings.md"
@@ -185,7 +185,7 @@ def better(of: Study, metric: str, labels: tuple[str, str] = ("hard labels", "so
     mean, low, high = of.diff(metric)
     if low <= 0 <= high:
         return None
-    higher = re.split("[@+]", metric)[0] in ("macro_acc", "acc", "entropy_correlation")
+    higher = re.split("[@+]", metric)[0] in HIGHER
     return labels[int((mean > 0) == higher)]
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy.optimize import brentq, minimize
+from scipy.optimize import brentq, isotonic_regression, minimize
 from scipy.special import log_softmax, xlogy
+from scipy.stats import norm
 from scipy.stats import t as student
 
 EPS = 1e-5  # of kl_dcic
@@ -228,3 +229,46 @@ def paired_t(values: Sequence[float]) -> tuple[float, float, float]:
         return mean, np.nan, np.nan
     half = student.ppf((1 + LEVEL) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
     return mean, mean - half, mean + half
+
+
+DRAWS = 2000  # of a bootstrap
+
+
+def votes_for(
+    share: float, votes: Sequence[float], found: Sequence[Sequence[Found]], lower: bool
+) -> tuple[float, float, float]:
+    """Votes at which a monotone curve, linear in their logarithm, has a share of its gain; ends of its 95 % interval.
+
+    Args:
+        votes: ascending, of K points.
+        found: of each point, what each seed found.
+        lower: whether lower values are better.
+    """
+    log, sign = np.log(votes), -1 if lower else 1
+
+    def where(means: np.ndarray) -> float:
+        curve = isotonic_regression(sign * means).x
+        target = curve[0] + share * (curve[-1] - curve[0])
+        k = int(np.argmax(curve >= target - 1e-12))
+        if k == 0 or curve[k] == curve[k - 1]:
+            return float(np.exp(log[k]))
+        return float(np.exp(log[k - 1] + (target - curve[k - 1]) / (curve[k] - curve[k - 1]) * (log[k] - log[k - 1])))
+
+    seeds, clusters = len(found[0]), np.unique(np.concatenate([cluster for cluster, _ in found[0]]))
+    sums, sizes = np.zeros((len(clusters), len(votes), seeds)), np.zeros((len(clusters), seeds))
+    for k, of_point in enumerate(found):
+        for s, (cluster, values) in enumerate(of_point):
+            np.add.at(sums[:, k, s], np.searchsorted(clusters, cluster), values)
+            if k == 0:
+                np.add.at(sizes[:, s], np.searchsorted(clusters, cluster), 1)
+    rng, drawn = np.random.default_rng(0), []
+    for _ in range(DRAWS):
+        times = rng.multinomial(len(clusters), np.full(len(clusters), 1 / len(clusters)))
+        chosen = rng.integers(0, seeds, seeds)
+        means = np.tensordot(times, sums, 1)[:, chosen] / (times @ sizes)[chosen]
+        drawn.append(where(means.mean(axis=1)))
+    # Means of resampled seeds vary too little, by (S - 1) / S of the variance: further out by the root of that.
+    tail = norm.cdf(np.sqrt(seeds / (seeds - 1)) * norm.ppf((1 - LEVEL) / 2))
+    centre = where(np.array([np.mean([values.mean() for _, values in of_point]) for of_point in found]))
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return centre, float(low), float(high)

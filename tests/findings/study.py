@@ -14,6 +14,7 @@ from .archive import PLACE, Archive, Data, Wrong
 NETWORK = ("hard", "soft")  # labels as most studies call them
 WITHOUT = ("uniform", "prior", "class_mean")  # what needs no network
 STRUCTURE = ("silhouette", "colour_r2_knn", "shape_r2_knn")
+HIGHER = ("macro_acc", "acc", "entropy_correlation")  # of metrics: higher is better
 OWN, REFERENCE, MATRIX = "temperature", "temperature_reference", "matrix_reference"
 
 
@@ -254,6 +255,15 @@ class Study:
     def ends(self, metric: str, ours: str = "soft", theirs: str = "hard", **at: Any) -> list[Number]:
         """[low, high] of ours minus theirs."""
         return self.diff(metric, ours, theirs, **at)[1:]
+
+    def votes_for(self, share: float, label: str, metric: str, votes: Sequence[str], **at: Any) -> list[Number]:
+        """[votes, low, high] an image for a share of what they gain a label in a metric; ``all`` are their mean."""
+        runs = [self.select(label, votes=number, **at) for number in votes]
+        every = runs[0][0].data.votes.sum(axis=1).mean()
+        numbers = [every if number == "all" else float(number) for number in votes]
+        terms = [[_terms(run, metric) for run in of_number] for of_number in runs]
+        found = measures.votes_for(share, numbers, terms, lower=metric not in HIGHER)
+        return _interval(found, f"{self.name}: votes for {share:.0%} of the gain of {label} in {metric}")
 
     def closed(self, scaling: str = REFERENCE, ours: str = "soft", theirs: str = "hard", **at: Any) -> list[Number]:
         """[share, low, high], in %, of the gap in KL that a scaling of both closes, with Fieller's interval."""

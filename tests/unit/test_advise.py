@@ -105,7 +105,7 @@ def test_votes_of_the_judges_are_told_as_theirs(both, tmp_path):
 
 def test_claims_with_a_verdict_are_told(both, tmp_path):
     listed = [{"contrast": ["soft", "hard"], "metric": metric, "direction": "lower"} for metric in ("kl", "brier")]
-    listed.append({"contrast": ["alike", "soft"], "metric": "tvd", "direction": "lower"})  # the same networks: not open
+    listed.append({"contrast": ["alike", "soft"], "metric": "tvd", "direction": "lower"})  # no difference: not open
     text = told(both, tmp_path, claims=listed, labels={"hard": files.HARD, "soft": files.SOFT, "alike": files.SOFT})
     assert "Supported in Synthetic: KL of soft is lower than that of hard." in text
     assert "1 statements of claims are undecided" in text

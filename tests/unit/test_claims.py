@@ -156,6 +156,10 @@ def test_points_that_a_study_lacks_and_points_of_other_images_are_refused():
     assert "compares points of different data sets" in problems([across], vary={"source.items": [100, 120]})
     uneven = {**SOFT_KL, "at": [{"label.votes": 1}, {}]}
     assert "with different keys" in problems([uneven], vary={"label.votes": [1, 3]})
+    twice = {**SOFT_KL, "at": {"label.votes": 1, "votes": 3}}
+    assert "gives 'at' label.votes twice" in problems([twice], vary={"label.votes": [1, 3]})
+    same = {**SOFT_KL, "contrast": ["soft", "soft"], "at": [{"votes": "1"}, {"label.votes": 1}]}
+    assert "compares 'soft' with itself" in problems([same], vary={"label.votes": [1, 3]})
     assert "two are called 'twice'" in problems(
         [{**SOFT_KL, "name": "twice"}, {**SOFT_KL, "name": "twice", "margin": 1}]
     )
@@ -287,7 +291,7 @@ def test_verdicts_of_a_study_with_holm_over_all_statements(both, tmp_path):
     assert "KL of soft is equal to that of hard ± 5" in text
     assert "| KL of soft is lower than that of hard by more than 0.1 |" in text
     assert "| KL of soft is not higher than that of hard by more than 0.1 |" in text
-    assert "| TVD of alike is lower than that of soft | +0.0000 – | no interval | the same networks |" in text
+    assert "| TVD of alike is lower than that of soft | +0.0000 – | no interval | no difference |" in text
     assert "- other_way: A & B | &lt;i>." in text  # escaped: nobody's words make a page
     assert "- soft_labels_at_equal_accuracy: arXiv 2511.14117, image and text tasks, averaged." in text
 

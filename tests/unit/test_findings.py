@@ -16,7 +16,7 @@ from findings.study import Number, Study, percent
 from findings.texts import Claim, Table, Text
 
 from softlabels import contracts, io
-from softlabels.evaluation import intervals
+from softlabels.evaluation import intervals, saturation
 
 MOST = 20_000_000  # bytes of all archives
 
@@ -82,6 +82,23 @@ def test_an_archive_has_the_same_bytes_each_time(small, kept, tmp_path):
         assert file.read_bytes() == (kept / file.relative_to(tmp_path)).read_bytes()
     archive.write(archive.collect(small, "small"), tmp_path)  # over itself
     assert files[1].read_bytes() == (kept / files[1].relative_to(tmp_path)).read_bytes()
+
+
+def test_a_run_of_two_studies_is_kept_once(small, tmp_path):
+    first = archive.collect(small, "small", validation=False, features=False)
+    second = archive.Archive(archive._with(first.runs, first.about | {"study": "second"}), first.data)
+    archive.write(first, tmp_path)
+    archive.write(second, tmp_path)
+    rows = pq.read_table(tmp_path / "second.parquet")
+    assert rows["test"].null_count == len(rows) and set(rows["elsewhere"].to_pylist()) == {"small"}
+    assert archive.read("second", tmp_path).runs["test"].to_pylist() == first.runs["test"].to_pylist()
+    before = (tmp_path / "small.parquet").read_bytes()
+    archive.write(first, tmp_path)  # not to be had from where its own logits are wanted
+    assert (tmp_path / "small.parquet").read_bytes() == before
+    (tmp_path / "small.parquet").unlink()
+    archive.write(archive.Archive(first.runs.slice(1), first.data), tmp_path)
+    with pytest.raises(Wrong, match=r"small\.parquet: has not the run .* Archive the study again that has it"):
+        archive.read("second", tmp_path)
 
 
 def test_an_archive_holds_what_the_runs_wrote(small, study):
@@ -269,6 +286,20 @@ def test_intervals_are_those_of_the_package(seeds, groups):
     np.testing.assert_allclose(measures.share(raw, scaled), np.concatenate(share), rtol=1e-10, equal_nan=True)
     means = [values.mean() for _, values in raw]
     np.testing.assert_allclose(measures.paired_t(means), np.concatenate(intervals.paired_t(a, 0.95)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_votes_for_a_share_of_the_gain_are_those_of_the_package(lower):
+    rng = np.random.default_rng(0)
+    votes, seeds, items = [1, 3, 10, 50], 4, 300
+    curve = np.array([0, 0.5, 0.4, 1]) * (-1 if lower else 1)
+    values = curve[:, None, None] + rng.normal(0, 0.5, (4, seeds, items)) + rng.normal(0, 0.1, (4, seeds, 1))
+    found = [[(np.arange(items), of_seed) for of_seed in of_point] for of_point in values]
+    ours = measures.votes_for(0.9, votes, found, lower)
+    sample = intervals.sample(list(values.transpose(1, 2, 0)), [np.arange(items)] * seeds)
+    theirs = [of[0] for of in saturation.needed(np.array(votes), sample, "lower" if lower else "higher", [0.9], 0.95)]
+    assert ours[0] == pytest.approx(theirs[0])
+    assert np.log(ours[1:]) == pytest.approx(np.log(theirs[1:]), abs=0.1)  # two bootstraps of 2,000 draws
 
 
 def test_a_matrix_scaling_is_that_of_the_package():

@@ -387,7 +387,13 @@ def test_the_file_of_a_label_is_an_input_and_not_tracked():
         ({"s": {"aggregate": "softmax_counts", "form": "soft"}}, {"votes": 0}, "the label s needs votes"),
         ({"s": {"aggregate": {"kind": "smoothed", "alpha": 2}, "form": "soft"}}, {}, "s.aggregate.alpha: found 2"),
         ({"s": {"aggregate": {"kind": "smoothed", "alpha": "best"}, "form": "soft"}}, {},
-         'labels.s.aggregate.alpha: found "best", expected one of matched'),
+         'labels.s.aggregate.alpha: found "best", expected a finite number or matched.'),
+        ({"s": {"aggregate": {"kind": "smoothed", "alpha": 1.5}, "form": "soft"}}, {},
+         "labels.s.aggregate.alpha: found 1.5, expected at most 1 or matched."),
+        ({"s": {"aggregate": "average", "form": "soft", "votes": 0}}, {},
+         "labels.s.votes: found 0, expected at least 1 or all."),
+        ({"s": {"aggregate": "majority", "form": "hard", "delivery": "multipass"}}, {},
+         "labels.s.delivery: found 'multipass' with the form hard, of which each epoch would show the same."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_said_of_the_configuration(labels, source, words):

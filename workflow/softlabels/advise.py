@@ -189,7 +189,9 @@ def _undecided(ledger: Ledger, found: Mapping[Block, list[Contest]]) -> Iterator
     for block, of_block in found.items():
         for contest in (contest for contest in of_block if contest.metric in main_metrics(ledger)):
             for other, one in contest.others.items():
-                if not supported(ledger, contest, other) and one["mean"]["value"]:  # 0: the same networks
+                if (
+                    not supported(ledger, contest, other) and one["mean"]["value"]
+                ):  # 0 with each seed: nothing to decide
                     yield f"{ledger.name(block)}: {_told(ledger, contest, other)}. {_remedy(ledger, contest, other)}"
 
 

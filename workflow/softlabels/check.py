@@ -43,7 +43,7 @@ STEPS = ("iterations", "restarts")  # options of aggregates that say how long th
 
 # What a study lacks where no item of a part has two votes.
 LOST = {
-    "train": "labels of votes, hard or soft, are then the same in training, and their networks equal",
+    "train": "the majority and the average are then the same in training, and the networks that learn from them, too",
     "test": "the tables say which rows need two votes and are absent",
 }
 

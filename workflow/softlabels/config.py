@@ -250,6 +250,7 @@ LIMITS = {
     "minItems": "{limit} entries or more", "maxItems": "{limit} entries or fewer", "uniqueItems": "no entry twice",
     "minProperties": "at least {limit} entries",
 }  # fmt: skip
+OF_VALUES = {*LIMITS, "type", "enum"}  # rules about a value itself, not about what is inside it
 
 
 def _unquoted(value: Any) -> str:
@@ -295,24 +296,34 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         if re.fullmatch("[a-z][a-z0-9_]*", error.instance):  # of the right form, but the rule leaves it out
             return [f"{place}: the name '{error.instance}' is taken. Choose another."]
         return [f"{place}: '{error.instance}' is no name; use lower case letters, digits and underscores."]
-    if error.validator == "anyOf":  # what is wrong inside a value of the right type says more than the types
-        inside = [cause for cause in error.context if cause.validator != "type" or cause.relative_path]
-        if inside:
-            return [problem for cause in inside for problem in _explain(cause, prefix)]
-    match error.validator:
-        case "type":
-            words = _type(error.schema)
-        case "anyOf":
-            words = " or ".join(map(_type, limit))
-        case "minProperties" if limit == 1:
-            words = "at least one entry"
-        case "enum":
-            words = f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}"
-        case rule:  # an own module may ask for any rule of JSON Schema
-            words = LIMITS.get(rule, "{rule} {text}").format(limit=limit, rule=rule, text=_text(limit))
+    # Of several rules, what is wrong inside a value of the right type says more than the types.
+    causes = (error.context or ()) if error.validator == "anyOf" else ()
+    if inside := [cause for cause in causes if cause.relative_path or cause.validator not in OF_VALUES]:
+        return [problem for cause in inside for problem in _explain(cause, prefix)]
+    words = _expected(error)
     if isinstance(error.instance, bool) and "text" in words:
         words += f" {_unquoted(error.instance)}"
     return [f"{place}: found {_text(error.instance)}, expected {words}."]
+
+
+def _expected(error: jsonschema.ValidationError) -> str:
+    """What a rule that a value violates expects of it, in words."""
+    limit = error.validator_value
+    match error.validator:
+        case "type":
+            return _type(error.schema)
+        case "anyOf":  # what is wrong with a value of the right type says more than the other types
+            right = [cause for cause in error.context if cause.validator in LIMITS]
+            found = [cause for cause in error.context if cause.validator != "type"] if right else error.context
+            return " or ".join(dict.fromkeys(map(_expected, found)))
+        case "minProperties" if limit == 1:
+            return "at least one entry"
+        case "enum" if len(limit) == 1:
+            return limit[0] if isinstance(limit[0], str) else _text(limit[0])
+        case "enum":
+            return f"one of {', '.join(word if isinstance(word, str) else _text(word) for word in limit)}"
+        case rule:  # an own module may ask for any rule of JSON Schema
+            return LIMITS.get(rule, "{rule} {text}").format(limit=limit, rule=rule, text=_text(limit))
 
 
 def _elsewhere(key: str, rule: dict[str, Any]) -> str:
@@ -376,14 +387,19 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
         if len(study["labels"]) > 1 and {"kind": "macro_acc"} not in study["metrics"]:
             yield f"studies.{name}.metrics: 'macro_acc' is missing; Table 1 needs it."
     for name, label in config["labels"].items():
-        aggregate = label["aggregate"]
+        aggregate, delivery = label["aggregate"], label["delivery"]["kind"]
         yield from _without_probabilities(name, label)
+        if label["form"] not in registry.entry("delivery", delivery).get("forms", FORMS):
+            yield (
+                f"labels.{name}.delivery: found '{delivery}' with the form {label['form']}, of which each epoch would "
+                f"show the same. Remove it, or set form: soft."
+            )
         yield from _of_file(name, label, config["data_folder"])
         if "folds" not in aggregate:
             continue
-        if registry.entry("delivery", label["delivery"]["kind"])["needs"]:
+        if registry.entry("delivery", delivery)["needs"]:
             yield (
-                f"labels.{name}.delivery: '{label['delivery']['kind']}' shows single votes, and the label is made of "
+                f"labels.{name}.delivery: '{delivery}' shows single votes, and the label is made of "
                 f"networks' predictions. Remove it, or take another aggregate."
             )
         if label["items"] is not None:

@@ -64,7 +64,7 @@ FACTS: dict[str, dict[str, type | UnionType | tuple[str, ...] | range]] = {
                "needs": ("features", "votes", "annotators", "calibration")},
     "aggregate": {"needs": ("votes", "annotators"), "draws": bool | dict, "of_split": bool | dict,
                   "forms": ("soft", "hard"), "memory": int, "bytes": int, "seconds": float},
-    "delivery": {"needs": ("votes",), "turns": bool},
+    "delivery": {"needs": ("votes",), "turns": bool, "forms": ("soft", "hard")},
     "table": {"needs": ("histories", "annotations"), "metric": str},
     "figure": {"per": ("block", "study"),
                "needs": ("embeddings", "items", "reference", "scores", "histories", "cells", "predictions")},

@@ -85,7 +85,7 @@ SHARED = {
     "tolerance": _key("Change of the evidence lower bound a vote (nats) at which it ends.", 1e-5, type="number",
         exclusiveMinimum=0),
     "folds": _key("Into how many parts the training items are divided, each to be predicted by a network that did not "
-        "learn from it.", 5, type="integer", minimum=2),
+        "learn from it.", 5, type="integer", minimum=2, maximum=100),
     "trained_on": _key("Label that these networks learn from.", "hard", type="string"),
     "recipe": _key("Recipe of these networks (required).", None, type=["string", "null"]),
     "groups": _key("Whether items of one group stay in one part.", True, type="boolean"),

@@ -18,7 +18,7 @@ import numpy as np
 from .. import main_memory
 from ..errors import UserError
 from ..progress import progress
-from .evidence import Evidence, LabelTable, average, label_table
+from .evidence import Evidence, LabelTable, Votes, average, label_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,8 +67,8 @@ def training(
     votes = evidence.votes
     if votes is None or (votes.annotator < 0).any():
         raise UserError(
-            f"label: {kind} needs to know who gave each vote, and this data set does not say. Take another aggregate, "
-            f"or a source with annotators."
+            f"label: {kind} needs to know who gave each vote, and this data set does not say it{_of(votes)}. Take "
+            f"another aggregate, or a source with annotators."
         )
     if votes.weight is not None:
         raise UserError(
@@ -120,6 +120,14 @@ def training(
     if unvoted:
         _say(f"{kind}: no vote is for {', '.join(unvoted)}: the probability of that is 0 everywhere")
     return pd.DataFrame({"task": item, "worker": annotator, "label": label}, dtype=np.int64)
+
+
+def _of(votes: Votes | None) -> str:
+    """Of how many votes nobody is known, where it is of some of them."""
+    unknown = 0 if votes is None else int((votes.annotator < 0).sum())
+    return (
+        f" of {unknown:,} of {len(votes.annotator):,} votes" if votes is not None and unknown < len(votes.item) else ""
+    )
 
 
 def _sets(item: np.ndarray, annotator: np.ndarray) -> int:

@@ -14,7 +14,7 @@ ENTRY = {
         "discretised Gaussian around the mean class index of the votes (label distribution learning, Gao et al. 2017). "
         "Its most likely class is the one nearest to the mean, not that of most votes.",
     "options": {
-        "sigma": {"type": "number", "exclusiveMinimum": 0, "default": 1,
+        "sigma": {"type": "number", "minimum": 0.001, "default": 1,
             "description": "Standard deviation, in classes."},
     },
 }  # fmt: skip

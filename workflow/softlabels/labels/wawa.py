@@ -20,10 +20,12 @@ ENTRY = {
 def aggregate(evidence: Evidence, options: dict[str, Any]) -> LabelTable:
     """Shares of the weights ``s_a``: how much of a's votes is for the class with the most votes (lowest index first).
 
-    The class that crowd-kit's ``Wawa`` predicts is the one with the largest share.
+    crowd-kit's ``Wawa`` lets whichever class comes first in its table win a tie, which may be any.
     """
+    theirs = crowd.crowd_kit()
     votes = crowd.training(evidence, options["kind"], ENTRY["bytes"] * len(evidence.classes))
-    with crowd.working(crowd.crowd_kit().Wawa(), 0) as model:
-        model.fit(votes)
-    p, facts = crowd.shares(evidence, crowd.of_annotators(votes, model.skills_, len(evidence.votes.people)))
+    with crowd.working(theirs.MajorityVote(), 0) as model:
+        chosen = model.fit_predict_proba(votes).sort_index(axis="columns").idxmax(axis="columns")
+        skills = theirs.utils.get_accuracy(votes, chosen, by="worker")
+    p, facts = crowd.shares(evidence, crowd.of_annotators(votes, skills, len(evidence.votes.people)))
     return crowd.labels(evidence, p, options, facts)

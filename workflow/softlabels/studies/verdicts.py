@@ -9,7 +9,7 @@ from .claims import Statement
 
 KIND = "verdict"  # begins the kind of a row, before the name of the statement
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "undecided"
-SAME = "the same networks"
+SAME = "no difference"
 WORDS = {"lower": "lower than", "higher": "higher than", "equal": "equal to", "not_lower": "not lower than",
          "not_higher": "not higher than"}  # fmt: skip
 BY = {True: " ± {:g}", False: " by more than {:g}"}  # a margin, by whether it is that of equality
@@ -23,7 +23,7 @@ def beyond(statement: Statement) -> float:
 
 
 def same(found: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether an aggregate is of the same networks twice: no difference at all, and no interval."""
+    """Whether an aggregate is 0 in each seed, so that it has no interval: as of one network twice, or nearly so."""
     return "p" not in found and "low" not in found and found["mean"]["value"] == 0
 
 

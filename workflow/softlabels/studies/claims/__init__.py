@@ -81,8 +81,7 @@ def resolved(
         wrong += [text for name in references.items() for text in _judges(*name, whole.get("references"))]
         if not wrong:
             for k, one in enumerate(own, start=1):
-                at = one["at"] if isinstance(one["at"], list) else [one["at"]] * 2
-                at = [{keys[key]: _text(value) for key, value in side.items()} for side in at]
+                at = _points(one, keys)
                 told = {key: one[key] for key in ("contrast", "metric", "direction", "margin")}
                 about = {key: whole.get(key) or ("" if key != "text" else False) for key in ABOUT}
                 full = {"name": f"{name} {k}" if len(own) > 1 else name, **told, "at": at, **about}
@@ -144,14 +143,24 @@ def _wrong(one: Statement, labels: Collection[str], metrics: Collection[str], ke
             f"margin, {EXAMPLES}."
         )
     at = one["at"] if isinstance(one["at"], list) else [one["at"]]
+    called = [[keys.get(key, key) for key in side] for side in at]
+    for key in dict.fromkeys(key for side in called for key in side if side.count(key) > 1):
+        yield f"gives 'at' {key} twice, by two of its names. Remove one."
     for key in dict.fromkeys(key for side in at for key in side):
         if key not in keys:
             there = f"it varies {', '.join(dict.fromkeys(keys.values())) or 'nothing'}"
             yield f"is about points of '{key}', which the study does not vary ({there}). Vary it, or remove the claim."
-    if len({frozenset(keys.get(key, key) for key in side) for side in at}) > 1:
+    if len({frozenset(side) for side in called}) > 1:
         yield "gives 'at' with different keys for the two labels, expected the same. Give both."
-    if len({*one["contrast"]}) == 1 and (len(at) == 1 or at[0] == at[1]):
+    first, second = _points(one, keys)
+    if len({*one["contrast"]}) == 1 and first == second:
         yield f"compares '{one['contrast'][0]}' with itself. Name two labels, or two points (at: [{{…}}, {{…}}])."
+
+
+def _points(one: Statement, keys: Mapping[str, str]) -> list[dict[str, str]]:
+    """Where the two labels of a statement lie: values of varied keys, as points have them."""
+    at = one["at"] if isinstance(one["at"], list) else [one["at"]] * 2
+    return [{keys.get(key, key): _text(value) for key, value in side.items()} for side in at]
 
 
 def _nowhere(statement: Statement, blocks: Sequence[Block], keys: Sequence[str]) -> Iterator[str]:

@@ -34,7 +34,10 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         f"neither: the study is too small to tell."
     ]
     if any(row[-1] == verdicts.SAME for row in rows):
-        notes.append(f"{verdicts.SAME.capitalize()}: the two labels are alike there, so that nothing is to be tested.")
+        notes.append(
+            f"{verdicts.SAME.capitalize()}: 0 with each seed, so that nothing says how far it may vary. So it is where "
+            f"both labels are the same and bring the same networks, but others may agree in one metric, too."
+        )
     notes += list(dict.fromkeys(map(_origin, statements)))
     return Table("Claims", header, rows, notes, keys=len(ledger.place_header()) + 1) if rows else None
 

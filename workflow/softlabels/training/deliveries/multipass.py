@@ -15,6 +15,7 @@ ENTRY = {
     "options": {},
     "needs": ["votes"],
     "turns": True,
+    "forms": ["soft"],
 }
 
 

@@ -13,6 +13,7 @@ ENTRY = {
     "about": "A class drawn from the label, anew in each epoch - of an average of votes, one vote (as in Soft-label "
     "training against hard delivery, arXiv 2605.20642).",
     "options": {},
+    "forms": ["soft"],
 }
 
 
