@@ -298,7 +298,12 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         return [f"{place}: '{error.instance}' is no name; use lower case letters, digits and underscores."]
     # Of several rules, what is wrong inside a value of the right type says more than the types.
     causes = (error.context or ()) if error.validator == "anyOf" else ()
-    if inside := [cause for cause in causes if cause.relative_path or cause.validator not in OF_VALUES]:
+    inside = [
+        cause
+        for cause in causes
+        if cause.relative_path or cause.validator not in OF_VALUES or "propertyNames" in cause.schema_path
+    ]
+    if inside:
         return [problem for cause in inside for problem in _explain(cause, prefix)]
     words = _expected(error)
     if isinstance(error.instance, bool) and "text" in words:
