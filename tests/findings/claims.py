@@ -44,6 +44,7 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
     names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
     default, budget, code, photos, pair = map(study, names)
+    kinds, controls = map(study, ("label_types", "smoothing_control"))
     yield Claim(
         README, "soft labels leave a KL of #, hard ones #;",
         lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
@@ -85,6 +86,8 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield from _of_default(default)
     yield from _of_budget(budget)
     yield from _of_photos(photos)
+    yield from _of_labels(kinds)
+    yield from _of_controls(controls)
     yield from _of_paper(code)
     yield Claim(
         FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
@@ -158,6 +161,56 @@ def _of_photos(photos: Study) -> Iterator[Claim]:
         FINDINGS, "leaves # [#, #]: # % [#, #] of the gap was confidence.",
         lambda: [*photos.diff(f"kl+{OWN}", **COMPACT), *photos.closed(OWN, **COMPACT)],
     )  # fmt: skip
+
+
+def _of_labels(kinds: Study) -> Iterator[Claim | Table]:
+    """Label types: differences to ``soft``."""
+    names = ("soft", "top2", "mix", "softmax_counts", "hard", "class_mean", "smoothed_matched", "smoothed",
+             "unanimous", "laplace", "candidates")  # fmt: skip
+    yield Table(
+        FINDINGS, "label",
+        rows={f"`{name}`": name for name in names},
+        columns={
+            "macro accuracy": lambda label: kinds.pm(label, "macro_acc"),
+            "KL": lambda label: kinds.pm(label, "kl"),
+            "KL: difference": lambda label: against(kinds, "kl", label),
+            "total variation: difference": lambda label: against(kinds, "tvd", label),
+        },
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "one more vote for each class # [#, #], every class that anyone chose alike # [#, #].",
+        lambda: kinds.diff("kl", "laplace", "soft") + kinds.diff("kl", "candidates", "soft"),
+    )  # fmt: skip
+    yield Claim(FINDINGS, "it lead: `hard` by #.", lambda: minus(kinds.gap("tvd", "hard", "soft")))
+    yield Claim(
+        FINDINGS, "but for two: `candidates`, # [#, #], and `unanimous`, # [#, #], which",
+        lambda: kinds.diff("macro_acc", "candidates", "soft") + kinds.diff("macro_acc", "unanimous", "soft"),
+    )  # fmt: skip
+
+
+def _of_controls(controls: Study) -> Iterator[Claim | Table]:
+    yield Table(
+        FINDINGS, "what a label keeps",
+        rows={
+            "the class (`hard`)": "hard",
+            "the class, and how soft labels are on average (`smoothed_matched`)": "smoothed_matched",
+            "what is said of its class (`class_mean`)": "class_mean",
+            "what is said of another image of its class (`shuffled`)": "shuffled",
+            "how sure people were of the image (`fixed_argmax`)": "fixed_argmax",
+            "the shares, at times of the wrong classes (`fixed_spread`)": "fixed_spread",
+        },
+        columns={
+            "KL: less soft": lambda label: against(controls, "kl", label),
+            "KL: less hard": lambda label: against(controls, "kl", label, "hard"),
+            "entropy: less soft": lambda label: against(controls, "entropy_correlation", label),
+        },
+    )  # fmt: skip
+    yield Claim(FINDINGS, "over hard ones is # [#, #] nats.", lambda: controls.diff("kl", "hard", "soft"))
+
+
+def against(of: Study, metric: str, label: str, other: str = "soft") -> list[Number]:
+    """[mean, low, high] of a label less another; nothing of that one itself."""
+    return [] if label == other else of.diff(metric, label, other)
 
 
 def _of_paper(code: Study) -> Iterator[Claim | Table]:

@@ -212,10 +212,12 @@ class Study:
         return [Number(value, f"{self.name}: {label} {metric}{_at(at)}, seed {k}") for k, value in enumerate(found)]
 
     def _each(self, label: str, metric: str, seeds: Sequence[int] | None = None, **at: Any) -> list[float]:
-        runs = self.select(NETWORK[0] if label in WITHOUT else label, seeds, **at)
+        called = any(run.row["label"] == label for run in self.runs)  # a label may be called like one of these
+        without = label in WITHOUT and not called
+        runs = self.select(NETWORK[0] if without else label, seeds, **at)
         if _is_fact(metric):
             return [_fact(run, metric) for run in runs]
-        return [_terms(run, metric, label if label in WITHOUT else None)[1].mean() for run in runs]
+        return [_terms(run, metric, label if without else None)[1].mean() for run in runs]
 
     def diff(
         self, metric: str, ours: str = "soft", theirs: str = "hard", seeds: Sequence[int] | None = None,
