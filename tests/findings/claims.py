@@ -28,6 +28,7 @@ SETTINGS = {
     FINDINGS: [
         "95 % interval", "CIFAR-10H", "trainings of 40 epochs", "at 20 epochs", "6,000 photographs", "about 51 people",
         "128 pixels",
+        "1 to all votes an image (about 51)", "90 % of the latter", "at about 10 votes",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
     ],
 }  # fmt: skip
@@ -44,7 +45,7 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
     names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
     default, budget, code, photos, pair = map(study, names)
-    kinds, controls = map(study, ("label_types", "smoothing_control"))
+    kinds, controls, few = map(study, ("label_types", "smoothing_control", "annotation_budget"))
     yield Claim(
         README, "soft labels leave a KL of #, hard ones #;",
         lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
@@ -88,6 +89,7 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield from _of_photos(photos)
     yield from _of_labels(kinds)
     yield from _of_controls(controls)
+    yield from _of_few_votes(few)
     yield from _of_paper(code)
     yield Claim(
         FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
@@ -206,6 +208,39 @@ def _of_controls(controls: Study) -> Iterator[Claim | Table]:
         },
     )  # fmt: skip
     yield Claim(FINDINGS, "over hard ones is # [#, #] nats.", lambda: controls.diff("kl", "hard", "soft"))
+
+
+def _of_few_votes(few: Study) -> Iterator[Claim | Table]:
+    votes = ("1", "2", "3", "5", "10", "20", "all")
+    yield Table(
+        FINDINGS, "votes",
+        rows={number: number for number in votes},
+        columns={
+            "soft: macro accuracy": lambda number: few.pm("soft", "macro_acc", votes=number),
+            "soft: KL": lambda number: few.pm("soft", "kl", votes=number),
+            "soft: correlation of entropies": lambda number: few.pm("soft", "entropy_correlation", votes=number),
+            "hard: macro accuracy": lambda number: few.pm("hard", "macro_acc", votes=number),
+            "hard: KL": lambda number: few.pm("hard", "kl", votes=number),
+        },
+    )  # fmt: skip
+    gained = {"ours": "soft", "theirs": "soft", "other": {"votes": "1"}, "votes": "all"}
+    yield Claim(
+        FINDINGS, "soft labels gain # [#, #] in macro accuracy, which is undecided, and # [#, #] nats;",
+        lambda: few.diff("macro_acc", **gained) + few.diff("kl", **gained),
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "of the latter at # [#, #] votes, 95 % at # [#, #].",
+        lambda: few.votes_for(0.9, "soft", "kl", votes) + few.votes_for(0.95, "soft", "kl", votes),
+    )  # fmt: skip
+
+
+    hard = {"metric": "kl", "ours": "hard", "theirs": "hard", "other": {"votes": "1"}, "votes": "all"}
+    yield Claim(FINDINGS, "Hard labels gain # [#, #] nats, most", lambda: few.diff(**hard))
+    yield Claim(
+        FINDINGS, "from 3 to 10 votes # [#, #], from 10 to all # [#, #].",
+        lambda: few.diff("kl", "soft", "soft", other={"votes": "3"}, votes="10")
+        + few.diff("kl", "soft", "soft", other={"votes": "10"}, votes="all"),
+    )  # fmt: skip
 
 
 def against(of: Study, metric: str, label: str, other: str = "soft") -> list[Number]:
