@@ -29,6 +29,7 @@ SETTINGS = {
         "95 % interval", "CIFAR-10H", "trainings of 40 epochs", "at 20 epochs", "6,000 photographs", "about 51 people",
         "128 pixels",
         "1 to all votes an image (about 51)", "90 % of the latter", "at about 10 votes",
+        "6,000 votes for training", "2,000 for validation", "are equal in 92 %", "one vote on each of 6,000 images", "all 51 votes",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
     ],
 }  # fmt: skip
@@ -45,7 +46,8 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
     names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
     default, budget, code, photos, pair = map(study, names)
-    kinds, controls, few = map(study, ("label_types", "smoothing_control", "annotation_budget"))
+    names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget")
+    kinds, controls, few, spent = map(study, names)
     yield Claim(
         README, "soft labels leave a KL of #, hard ones #;",
         lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
@@ -90,6 +92,7 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield from _of_labels(kinds)
     yield from _of_controls(controls)
     yield from _of_few_votes(few)
+    yield from _of_spent(spent)
     yield from _of_paper(code)
     yield Claim(
         FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
@@ -233,13 +236,33 @@ def _of_few_votes(few: Study) -> Iterator[Claim | Table]:
         lambda: few.votes_for(0.9, "soft", "kl", votes) + few.votes_for(0.95, "soft", "kl", votes),
     )  # fmt: skip
 
-
     hard = {"metric": "kl", "ours": "hard", "theirs": "hard", "other": {"votes": "1"}, "votes": "all"}
     yield Claim(FINDINGS, "Hard labels gain # [#, #] nats, most", lambda: few.diff(**hard))
     yield Claim(
         FINDINGS, "from 3 to 10 votes # [#, #], from 10 to all # [#, #].",
         lambda: few.diff("kl", "soft", "soft", other={"votes": "3"}, votes="10")
         + few.diff("kl", "soft", "soft", other={"votes": "10"}, votes="all"),
+    )  # fmt: skip
+
+
+def _of_spent(spent: Study) -> Iterator[Table]:
+    ways = {f"{images:,} × {votes}": f"{images} x {votes}"
+            for images, votes in ((6000, 1), (2000, 3), (1200, 5), (600, 10), (300, 20))}  # fmt: skip
+    most = {"point": "6000 x 1"}
+
+    def less(way: str, metric: str) -> list[Number]:
+        return [] if way == most["point"] else spent.diff(metric, "soft", "soft", other=most, point=way)
+
+    yield Table(
+        FINDINGS, "images × votes",
+        rows=ways,
+        columns={
+            "soft: macro accuracy": lambda way: spent.pm("soft", "macro_acc", point=way),
+            "soft: KL": lambda way: spent.pm("soft", "kl", point=way),
+            "hard: KL": lambda way: spent.pm("hard", "kl", point=way),
+            "soft, macro accuracy: difference": lambda way: less(way, "macro_acc"),
+            "soft, KL: difference": lambda way: less(way, "kl"),
+        },
     )  # fmt: skip
 
 
