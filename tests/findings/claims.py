@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from softlabels.studies.paper import TABLE_1
 
@@ -28,8 +29,8 @@ SETTINGS = {
     FINDINGS: [
         "95 % interval", "CIFAR-10H", "trainings of 40 epochs", "at 20 epochs", "6,000 photographs", "about 51 people",
         "128 pixels",
-        "1 to all votes an image (about 51)", "90 % of the latter", "at about 10 votes",
-        "6,000 votes for training", "2,000 for validation", "are equal in 92 %", "one vote on each of 6,000 images", "all 51 votes",
+        "1 to all votes an image (about 51)", "at about 10 votes", "goes on to 20 and more",
+        "6,000 votes for training", "2,000 for validation", "one vote on each of 6,000 images", "all 51 votes",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
     ],
 }  # fmt: skip
@@ -178,8 +179,8 @@ def _of_labels(kinds: Study) -> Iterator[Claim | Table]:
         columns={
             "macro accuracy": lambda label: kinds.pm(label, "macro_acc"),
             "KL": lambda label: kinds.pm(label, "kl"),
-            "KL: difference": lambda label: against(kinds, "kl", label),
-            "total variation: difference": lambda label: against(kinds, "tvd", label),
+            "KL − that of soft": lambda label: against(kinds, "kl", label),
+            "total variation − that of soft": lambda label: against(kinds, "tvd", label),
         },
     )  # fmt: skip
     yield Claim(
@@ -199,53 +200,56 @@ def _of_controls(controls: Study) -> Iterator[Claim | Table]:
         rows={
             "the class (`hard`)": "hard",
             "the class, and how soft labels are on average (`smoothed_matched`)": "smoothed_matched",
-            "what is said of its class (`class_mean`)": "class_mean",
-            "what is said of another image of its class (`shuffled`)": "shuffled",
+            "the mean distribution of its class (`class_mean`)": "class_mean",
+            "the distribution of another image of its class (`shuffled`)": "shuffled",
             "how sure people were of the image (`fixed_argmax`)": "fixed_argmax",
             "the shares, at times of the wrong classes (`fixed_spread`)": "fixed_spread",
         },
         columns={
-            "KL: less soft": lambda label: against(controls, "kl", label),
-            "KL: less hard": lambda label: against(controls, "kl", label, "hard"),
-            "entropy: less soft": lambda label: against(controls, "entropy_correlation", label),
+            "KL − that of soft": lambda label: against(controls, "kl", label),
+            "KL − that of hard": lambda label: against(controls, "kl", label, "hard"),
+            "entropy − that of soft": lambda label: against(controls, "entropy_correlation", label),
+            "entropy − that of hard": lambda label: against(controls, "entropy_correlation", label, "hard"),
         },
     )  # fmt: skip
-    yield Claim(FINDINGS, "over hard ones is # [#, #] nats.", lambda: controls.diff("kl", "hard", "soft"))
+    yield Claim(
+        FINDINGS, "(the correlation is # with soft labels, # with hard ones)",
+        lambda: controls.mean("soft", "entropy_correlation") + controls.mean("hard", "entropy_correlation"),
+    )  # fmt: skip
+    yield Claim(FINDINGS, "than that of hard ones by # [#, #].", lambda: controls.diff("kl", "hard", "soft"))
 
 
 def _of_few_votes(few: Study) -> Iterator[Claim | Table]:
     votes = ("1", "2", "3", "5", "10", "20", "all")
+    shown = {"macro accuracy": "macro_acc", "KL": "kl", "entropy": "entropy_correlation"}
     yield Table(
         FINDINGS, "votes",
         rows={number: number for number in votes},
         columns={
-            "soft: macro accuracy": lambda number: few.pm("soft", "macro_acc", votes=number),
-            "soft: KL": lambda number: few.pm("soft", "kl", votes=number),
-            "soft: correlation of entropies": lambda number: few.pm("soft", "entropy_correlation", votes=number),
-            "hard: macro accuracy": lambda number: few.pm("hard", "macro_acc", votes=number),
-            "hard: KL": lambda number: few.pm("hard", "kl", votes=number),
+            f"{label}: {words}": lambda number, label=label, metric=metric: few.pm(label, metric, votes=number)
+            for label in ("soft", "hard") for words, metric in shown.items()
         },
     )  # fmt: skip
-    gained = {"ours": "soft", "theirs": "soft", "other": {"votes": "1"}, "votes": "all"}
+
+    def gained(metric: str, label: str = "soft", fewer: str = "1", more: str = "all") -> list[Number]:
+        return few.diff(metric, label, label, other={"votes": fewer}, votes=more)
+
+    yield Claim(FINDINGS, "of soft labels changes by # [#, #], which is", lambda: gained("macro_acc"))
     yield Claim(
-        FINDINGS, "soft labels gain # [#, #] in macro accuracy, which is undecided, and # [#, #] nats;",
-        lambda: few.diff("macro_acc", **gained) + few.diff("kl", **gained),
+        FINDINGS, "and their KL falls by # [#, #]; 90 % of that at # [#, #] votes, 95 % at # [#, #] (intervals",
+        lambda: gained("kl", fewer="all", more="1") + few.votes_for(0.9, "soft", "kl", votes)
+        + few.votes_for(0.95, "soft", "kl", votes),
     )  # fmt: skip
+    yield Claim(FINDINGS, "of hard labels falls by # [#, #], most", lambda: gained("kl", "hard", "all", "1"))
     yield Claim(
-        FINDINGS, "of the latter at # [#, #] votes, 95 % at # [#, #].",
-        lambda: few.votes_for(0.9, "soft", "kl", votes) + few.votes_for(0.95, "soft", "kl", votes),
+        FINDINGS, "from 3 to 10 votes # [#, #]. Whether it goes on from 10 to all is undecided, # [#, #], as is the "
+        "correlation, # [#, #].",
+        lambda: gained("kl", "soft", "3", "10") + gained("kl", "soft", "10")
+        + gained("entropy_correlation", "soft", "10"),
     )  # fmt: skip
 
-    hard = {"metric": "kl", "ours": "hard", "theirs": "hard", "other": {"votes": "1"}, "votes": "all"}
-    yield Claim(FINDINGS, "Hard labels gain # [#, #] nats, most", lambda: few.diff(**hard))
-    yield Claim(
-        FINDINGS, "from 3 to 10 votes # [#, #], from 10 to all # [#, #].",
-        lambda: few.diff("kl", "soft", "soft", other={"votes": "3"}, votes="10")
-        + few.diff("kl", "soft", "soft", other={"votes": "10"}, votes="all"),
-    )  # fmt: skip
 
-
-def _of_spent(spent: Study) -> Iterator[Table]:
+def _of_spent(spent: Study) -> Iterator[Claim | Table]:
     ways = {f"{images:,} × {votes}": f"{images} x {votes}"
             for images, votes in ((6000, 1), (2000, 3), (1200, 5), (600, 10), (300, 20))}  # fmt: skip
     most = {"point": "6000 x 1"}
@@ -253,6 +257,7 @@ def _of_spent(spent: Study) -> Iterator[Table]:
     def less(way: str, metric: str) -> list[Number]:
         return [] if way == most["point"] else spent.diff(metric, "soft", "soft", other=most, point=way)
 
+    yield Claim(FINDINGS, "on an image are equal in # %", lambda: percent(spent.agreement()))
     yield Table(
         FINDINGS, "images × votes",
         rows=ways,
@@ -260,15 +265,15 @@ def _of_spent(spent: Study) -> Iterator[Table]:
             "soft: macro accuracy": lambda way: spent.pm("soft", "macro_acc", point=way),
             "soft: KL": lambda way: spent.pm("soft", "kl", point=way),
             "hard: KL": lambda way: spent.pm("hard", "kl", point=way),
-            "soft, macro accuracy: difference": lambda way: less(way, "macro_acc"),
-            "soft, KL: difference": lambda way: less(way, "kl"),
+            "soft, macro accuracy: less the first": lambda way: less(way, "macro_acc"),
+            "soft, KL: less the first": lambda way: less(way, "kl"),
         },
     )  # fmt: skip
 
 
-def against(of: Study, metric: str, label: str, other: str = "soft") -> list[Number]:
+def against(of: Study, metric: str, label: str, other: str = "soft", **at: Any) -> list[Number]:
     """[mean, low, high] of a label less another; nothing of that one itself."""
-    return [] if label == other else of.diff(metric, label, other)
+    return [] if label == other else of.diff(metric, label, other, **at)
 
 
 def _of_paper(code: Study) -> Iterator[Claim | Table]:

@@ -267,6 +267,13 @@ class Study:
         found = measures.votes_for(share, numbers, terms, lower=metric not in HIGHER)
         return _interval(found, f"{self.name}: votes for {share:.0%} of the gain of {label} in {metric}")
 
+    def agreement(self) -> list[Number]:
+        """[how often two votes on an image are equal], the mean over the images of a data set."""
+        counts = self.runs[0].data.votes
+        n = counts.sum(axis=1)
+        equal = (counts * (counts - 1)).sum(axis=1) / (n * (n - 1))
+        return [Number(equal.mean(), f"{self.name}: share of pairs of votes on an image that are equal")]
+
     def closed(self, scaling: str = REFERENCE, ours: str = "soft", theirs: str = "hard", **at: Any) -> list[Number]:
         """[share, low, high], in %, of the gap in KL that a scaling of both closes, with Fieller's interval."""
         raw, scaled = (self._pairs(name, ours, theirs, **at) for name in ("kl", f"kl+{scaling}"))

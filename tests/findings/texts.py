@@ -210,9 +210,8 @@ def _compare(
 def agrees(token: str, value: float) -> bool:
     """Whether a printed number is what a value rounds to at the number's last digit."""
     unit = 10.0 ** -_decimals(token)
-    return abs(float(_plain(token)) - value) <= unit / 2 * (1 + ROUNDING) + 1e-12 and (
-        not token.startswith("+") or value > -unit / 2
-    )
+    sign = {"+": 1, "−": -1, "-": -1}.get(token[0], 0)  # a rounded 0 keeps the sign of what it was
+    return abs(float(_plain(token)) - value) <= unit / 2 * (1 + ROUNDING) + 1e-12 and sign * value >= -1e-12
 
 
 def as_printed(token: str, value: float) -> str:

@@ -140,6 +140,14 @@ def test_zoom_keeps_the_centre_and_magnifies_by_the_share_that_is_kept():
     assert whole.numpy() == pytest.approx(image[0].transpose(2, 0, 1) / 255, abs=1e-5)
 
 
+def test_only_zoomed_images_are_stretched():
+    images = pixels(6)
+    share = torch.tensor([1, 0.8, 1, 0.6, 0.9, 1])
+    result = augmentation.apply(images, still(6) | {"zoom": share})
+    expected = augmentation._stretched(images.permute(0, 3, 1, 2) / 255, share)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-5, check_stride=False)
+
+
 def test_draws_stay_in_their_ranges_and_zoom_comes_as_often_as_asked_for():
     draw = augmentation.draws(options(zoom=0.8, **COLOUR), 5000, seed=0, epoch=1)
     ranges = {"zoom": (0.8, 1), "hue": (-0.1, 0.1), "saturation": (0.6, 1.6), "brightness": (-0.2, 0.2),

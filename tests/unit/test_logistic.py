@@ -32,7 +32,9 @@ def q(features, head):
     return np.exp(log_softmax(features @ head.weight.T + head.bias, axis=1))
 
 
-def test_heads_on_hard_labels_are_those_of_scikit_learn(data):
+@pytest.mark.parametrize("block", [512, logistic.BLOCK])
+def test_heads_on_hard_labels_are_those_of_scikit_learn(data, block, monkeypatch):
+    monkeypatch.setattr(logistic, "BLOCK", block)  # of a few items, the last of fewer
     features, p = data
     y, weight = p.argmax(axis=1), np.linspace(0.5, 1.5, N)
     penalties = [1, 0.1, 0.01]

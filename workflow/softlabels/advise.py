@@ -191,7 +191,7 @@ def _undecided(ledger: Ledger, found: Mapping[Block, list[Contest]]) -> Iterator
             for other, one in contest.others.items():
                 if (
                     not supported(ledger, contest, other) and one["mean"]["value"]
-                ):  # 0 with each seed: nothing to decide
+                ):  # no number of seeds decides a mean of 0
                     yield f"{ledger.name(block)}: {_told(ledger, contest, other)}. {_remedy(ledger, contest, other)}"
 
 

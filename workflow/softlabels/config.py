@@ -296,19 +296,32 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         if re.fullmatch("[a-z][a-z0-9_]*", error.instance):  # of the right form, but the rule leaves it out
             return [f"{place}: the name '{error.instance}' is taken. Choose another."]
         return [f"{place}: '{error.instance}' is no name; use lower case letters, digits and underscores."]
-    # Of several rules, what is wrong inside a value of the right type says more than the types.
-    causes = (error.context or ()) if error.validator == "anyOf" else ()
-    inside = [
-        cause
-        for cause in causes
-        if cause.relative_path or cause.validator not in OF_VALUES or "propertyNames" in cause.schema_path
-    ]
-    if inside:
+    if error.validator == "anyOf" and (inside := _inside(error)):
         return [problem for cause in inside for problem in _explain(cause, prefix)]
     words = _expected(error)
     if isinstance(error.instance, bool) and "text" in words:
         words += f" {_unquoted(error.instance)}"
     return [f"{place}: found {_text(error.instance)}, expected {words}."]
+
+
+def _of_rules(error: jsonschema.ValidationError) -> dict[int, list[jsonschema.ValidationError]]:
+    """What each of several rules finds wrong with a value."""
+    found: dict[int, list[jsonschema.ValidationError]] = {}
+    for cause in error.context or ():
+        found.setdefault(cause.schema_path[0], []).append(cause)
+    return found
+
+
+def _inside(error: jsonschema.ValidationError) -> list[jsonschema.ValidationError]:
+    """What is wrong inside a value that none of several rules allows, by the one that knows most of its keys."""
+    inside = {
+        rule: causes
+        for rule, causes in _of_rules(error).items()
+        if any(c.relative_path or c.validator not in OF_VALUES or "propertyNames" in c.schema_path for c in causes)
+    }
+    known = {rule: error.validator_value[rule].get("properties", {}) for rule in inside}
+    keys = set(error.instance) if isinstance(error.instance, dict) else set()
+    return inside[max(inside, key=lambda rule: len(keys & set(known[rule])))] if inside else []
 
 
 def _expected(error: jsonschema.ValidationError) -> str:
@@ -318,9 +331,10 @@ def _expected(error: jsonschema.ValidationError) -> str:
         case "type":
             return _type(error.schema)
         case "anyOf":  # what is wrong with a value of the right type says more than the other types
-            right = [cause for cause in error.context if cause.validator in LIMITS]
-            found = [cause for cause in error.context if cause.validator != "type"] if right else error.context
-            return " or ".join(dict.fromkeys(map(_expected, found)))
+            rules = [{cause.validator: cause for cause in causes} for causes in _of_rules(error).values()]
+            right = any("type" not in causes and "enum" not in causes for causes in rules)
+            found = [causes.get("enum") or causes.get("type") or next(iter(causes.values())) for causes in rules]
+            return " or ".join(dict.fromkeys(_expected(one) for one in found if not right or one.validator != "type"))
         case "minProperties" if limit == 1:
             return "at least one entry"
         case "enum" if len(limit) == 1:

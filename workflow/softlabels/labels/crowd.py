@@ -124,10 +124,9 @@ def training(
 
 def _of(votes: Votes | None) -> str:
     """Of how many votes nobody is known, where it is of some of them."""
-    unknown = 0 if votes is None else int((votes.annotator < 0).sum())
-    return (
-        f" of {unknown:,} of {len(votes.annotator):,} votes" if votes is not None and unknown < len(votes.item) else ""
-    )
+    if votes is None or (votes.annotator < 0).all():
+        return ""
+    return f" of {int((votes.annotator < 0).sum()):,} of {len(votes.item):,} votes"
 
 
 def _sets(item: np.ndarray, annotator: np.ndarray) -> int:

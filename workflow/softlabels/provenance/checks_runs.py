@@ -63,7 +63,7 @@ def _trained_on(scope: Scope, job: Job) -> str:
 
     Studies vary keys, also those that change no network, such as how ties of soft labels are broken. Labels of other
     items than those that a network learns from, or is chosen by, change none either: where no training item has a
-    second vote, hard and soft labels are the same.
+    second vote, hard and soft labels are the same. So are deliveries of labels that name one class each.
     """
     config = job.manifest["config"]
     if job.manifest["command"] == ADOPTED:

@@ -131,7 +131,7 @@ def _colour(images: torch.Tensor, draw: dict[str, torch.Tensor]) -> torch.Tensor
     ) + 6 * column("hue", 0.0)
     hue = hue - 6 * (hue / 6).floor()
     chroma = (chroma * column("saturation", 1.0)).minimum(value)
-    # https://en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative"; each is 1 less what is there.
+    # https://en.wikipedia.org/wiki/HSL_and_HSV, "HSV to RGB alternative"; 1 less max(0, min(k, 4 - k, 1)) of there.
     kept = [(hue - 3).abs() - 1, 2 - (hue - 2).abs(), 2 - (hue - 4).abs()]
     images = torch.stack([value - chroma * (1 - each.clamp(0, 1)) for each in kept], dim=1)
     if "brightness" in draw:
