@@ -29,7 +29,8 @@ SETTINGS = {
     FINDINGS: [
         "95 % interval", "CIFAR-10H", "trainings of 40 epochs", "at 20 epochs", "6,000 photographs", "about 51 people",
         "128 pixels",
-        "1 to all votes an image (about 51)", "at about 10 votes", "goes on to 20 and more",
+        "1 to all votes an image (about 51)", "at about 10 votes", "goes on to 20 and more", "within 0.02",
+        "from 6,000 photographs in 30 epochs",
         "6,000 votes for training", "2,000 for validation", "one vote on each of 6,000 images", "all 51 votes",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
     ],
@@ -47,8 +48,8 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
     names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
     default, budget, code, photos, pair = map(study, names)
-    names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget")
-    kinds, controls, few, spent = map(study, names)
+    names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget", "deliveries")
+    kinds, controls, few, spent, shown = map(study, names)
     yield Claim(
         README, "soft labels leave a KL of #, hard ones #;",
         lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
@@ -94,6 +95,7 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield from _of_controls(controls)
     yield from _of_few_votes(few)
     yield from _of_spent(spent)
+    yield from _of_deliveries(shown)
     yield from _of_paper(code)
     yield Claim(
         FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
@@ -267,6 +269,21 @@ def _of_spent(spent: Study) -> Iterator[Claim | Table]:
             "hard: KL": lambda way: spent.pm("hard", "kl", point=way),
             "soft, macro accuracy: less the first": lambda way: less(way, "macro_acc"),
             "soft, KL: less the first": lambda way: less(way, "kl"),
+        },
+    )  # fmt: skip
+
+
+def _of_deliveries(shown: Study) -> Iterator[Table]:
+    labels = ("soft", "sampled", "multipass", "hard")
+    yield Table(
+        FINDINGS, "votes, label",
+        rows={f"{words}, `{label}`": (label, votes) for words, votes in (("three", "3"), ("all", "all"))
+              for label in labels},
+        columns={
+            "macro accuracy": lambda at: shown.pm(at[0], "macro_acc", votes=at[1]),
+            "KL": lambda at: shown.pm(at[0], "kl", votes=at[1]),
+            "macro accuracy − that of soft": lambda at: against(shown, "macro_acc", at[0], votes=at[1]),
+            "KL − that of soft": lambda at: against(shown, "kl", at[0], votes=at[1]),
         },
     )  # fmt: skip
 
