@@ -13,7 +13,7 @@ from typing import Any
 
 from softlabels.studies.paper import TABLE_1
 
-from .study import HIGHER, MATRIX, OWN, REFERENCE, Number, Study, percent
+from .study import HIGHER, MATRIX, OWN, REFERENCE, Number, Study, percent, span
 from .texts import Claim, Table
 
 README, FINDINGS = "README.md", "docs/findings.md"
@@ -30,6 +30,8 @@ SETTINGS = {
         "95 % interval", "CIFAR-10H", "trainings of 40 epochs", "at 20 epochs", "6,000 photographs", "about 51 people",
         "128 pixels",
         "1 to all votes an image (about 51)", "at about 10 votes", "goes on to 20 and more", "within 0.02",
+        "by more than 0.02",
+        "(79 of them, 15 votes an image)",
         "from 6,000 photographs in 30 epochs",
         "6,000 votes for training", "2,000 for validation", "one vote on each of 6,000 images", "all 51 votes",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
@@ -48,8 +50,8 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
     names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
     default, budget, code, photos, pair = map(study, names)
-    names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget", "deliveries")
-    kinds, controls, few, spent, shown = map(study, names)
+    names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget", "deliveries", "aggregations")
+    kinds, controls, few, spent, shown, crowd = map(study, names)
     yield Claim(
         README, "soft labels leave a KL of #, hard ones #;",
         lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
@@ -96,6 +98,7 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield from _of_few_votes(few)
     yield from _of_spent(spent)
     yield from _of_deliveries(shown)
+    yield from _of_aggregations(crowd)
     yield from _of_paper(code)
     yield Claim(
         FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
@@ -285,6 +288,30 @@ def _of_deliveries(shown: Study) -> Iterator[Table]:
             "macro accuracy − that of soft": lambda at: against(shown, "macro_acc", at[0], votes=at[1]),
             "KL − that of soft": lambda at: against(shown, "kl", at[0], votes=at[1]),
         },
+    )  # fmt: skip
+
+
+def _of_aggregations(crowd: Study) -> Iterator[Claim | Table]:
+    labels = ("soft", "hard", "wawa", "zbs", "ensemble_mean", "crowdlab", "distilled", "glad", "mace", "one_coin",
+              "dawid_skene", "dawid_skene_hard", "mmsr")  # fmt: skip
+    yield Table(
+        FINDINGS, "label made by",
+        rows={f"`{label}`": label for label in labels},
+        columns={
+            "macro accuracy": lambda label: crowd.pm(label, "macro_acc"),
+            "KL": lambda label: crowd.pm(label, "kl"),
+            "KL − that of soft": lambda label: against(crowd, "kl", label),
+            "macro accuracy − that of soft": lambda label: against(crowd, "macro_acc", label),
+        },
+    )  # fmt: skip
+    of_one_class = ("glad", "mace", "one_coin", "dawid_skene", "mmsr")
+    yield Claim(
+        FINDINGS, "costs # to # nats against the average,",
+        lambda: span([crowd.gap("kl", label, "soft")[0] for label in of_one_class]),
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "than this mean, by # [#, #] in KL and # [#, #] in macro accuracy.",
+        lambda: crowd.diff("kl", "ensemble_mean", "soft") + crowd.diff("macro_acc", "soft", "ensemble_mean"),
     )  # fmt: skip
 
 
