@@ -494,9 +494,8 @@ def test_a_changed_configuration_fails_and_names_the_key(finished):
 
 def test_the_target_audits_every_time_and_keeps_the_report_of_a_failure(finished):
     report = finished.folder / "results/tiny/audit/report.md"
-    for limit in ([], ["--max-jobs-per-timespan", "50/1s"]):
-        printed = finished.snakemake("audit", "--verbose", *limit)
-        assert ("Submitting maximum" in printed) == bool(limit), "Snakemake's own limit costs more with each job"
+    for _ in range(2):
+        finished.snakemake("audit")
         assert "19 pass, 0 fail, 0 unknown" in report.read_text()
         report.unlink()
     FAULTS["a_digit_of_table_md"][0](finished.folder / "results/tiny")

@@ -87,3 +87,12 @@ def test_a_job_that_crashes_between_its_outputs_leaves_none(finished):
     finished.edit("workflow/softlabels/studies/study.py", (last, f'    raise RuntimeError("in between")\n{last}'))
     assert "RuntimeError: in between" in finished.snakemake(status=1)
     assert files(folder) == {"chain.json"}  # of another job, that waits for this one
+
+
+def test_snakemake_looks_for_jobs_once_for_each_that_ends(finished):
+    """With its own limit of jobs a second it looks again and again, in ever more threads."""
+    words = ["--verbose", "--cores", "1", "--configfile", TINY, "--forcerun", "evaluate", "--until", "evaluate"]
+    printed = finished.python("-m", "snakemake", *words)
+    ended = printed.count("\nFinished jobid")
+    assert 2 < ended
+    assert printed.count("Resources before job selection") <= ended + 1
