@@ -94,5 +94,5 @@ def test_snakemake_looks_for_jobs_once_for_each_that_ends(finished):
     words = ["--verbose", "--cores", "1", "--configfile", TINY, "--forcerun", "evaluate", "--until", "evaluate"]
     printed = finished.python("-m", "snakemake", *words)
     ended = printed.count("\nFinished jobid")
-    assert 2 < ended
+    assert ended > 2
     assert printed.count("Resources before job selection") <= ended + 1
