@@ -160,7 +160,7 @@ def test_parts_without_a_second_vote_are_told(folder, check):
     assert "has two votes" not in check().out
     np.save(folder / "counts.npy", np.array([[1, 0], [0, 1]] * 30))
     told = check().out
-    assert "Study one: no train item of animals in split random has two votes: labels of votes, hard or soft" in told
+    assert "Study one: no train item of animals in split random has two votes: the majority and the average" in told
     assert told.count("no test item of animals in split random has two votes") == 1  # not once a seed
 
 
