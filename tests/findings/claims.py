@@ -50,8 +50,9 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
     names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
     default, budget, code, photos, pair = map(study, names)
-    names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget", "deliveries", "aggregations")
-    kinds, controls, few, spent, shown, crowd = map(study, names)
+    names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget", "deliveries", "aggregations",
+             "new_readers")  # fmt: skip
+    kinds, controls, few, spent, shown, crowd, others = map(study, names)
     yield Claim(
         README, "soft labels leave a KL of #, hard ones #;",
         lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
@@ -99,6 +100,11 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield from _of_spent(spent)
     yield from _of_deliveries(shown)
     yield from _of_aggregations(crowd)
+    yield Claim(
+        FINDINGS, "Macro accuracy # with hard and # with soft labels, # [#, #], is undecided; KL # and #, # [#, #]: ",
+        lambda: [n for metric in ("macro_acc", "kl")
+                 for n in (*others.mean("hard", metric), *others.mean("soft", metric), *others.diff(metric))],
+    )  # fmt: skip
     yield from _of_paper(code)
     yield Claim(
         FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
