@@ -92,6 +92,9 @@ def test_a_run_of_two_studies_is_kept_once(small, tmp_path):
     rows = pq.read_table(tmp_path / "second.parquet")
     assert rows["test"].null_count == len(rows) and set(rows["elsewhere"].to_pylist()) == {"small"}
     assert archive.read("second", tmp_path).runs["test"].to_pylist() == first.runs["test"].to_pylist()
+    rounded = archive._with(first.runs, first.about | {"study": "rounded", "bits": 8})
+    archive.write(archive.Archive(rounded, first.data), tmp_path)  # of another precision: keeps its own
+    assert pq.read_table(tmp_path / "rounded.parquet")["test"].null_count == 0
     before = (tmp_path / "small.parquet").read_bytes()
     archive.write(first, tmp_path)  # not to be had from where its own logits are wanted
     assert (tmp_path / "small.parquet").read_bytes() == before
@@ -99,6 +102,14 @@ def test_a_run_of_two_studies_is_kept_once(small, tmp_path):
     archive.write(archive.Archive(first.runs.slice(1), first.data), tmp_path)
     with pytest.raises(Wrong, match=r"small\.parquet: has not the run .* Archive the study again that has it"):
         archive.read("second", tmp_path)
+
+
+def test_a_label_that_is_called_like_a_predictor_is_the_label(kept, study):
+    found = archive.read("small", kept)
+    rows = [row | {"label": row["label"].replace("soft", "class_mean")} for row in found.runs.to_pylist()]
+    runs = archive._with(pa.Table.from_pylist(rows, schema=found.runs.schema), found.about)
+    renamed = Study("renamed", lambda: archive.Archive(runs, found.data))
+    assert renamed.pm("class_mean", "kl") == study.pm("soft", "kl") != study.pm("class_mean", "kl")
 
 
 def test_an_archive_holds_what_the_runs_wrote(small, study):
@@ -382,7 +393,8 @@ def test_a_number_that_a_value_rounds_to_agrees(printed, value):
 @pytest.mark.parametrize(
     ("printed", "value", "expected"),
     [("0.98", 0.9851, "0.99"), ("−0.003", 0.003, "+0.003"), ("+0.3", -0.31, "−0.3"), ("78", 77.4, "77"),
-     ("0.9826", 0.9827, "0.9827"), ("1,458", 1459, "1,459")],
+     ("0.9826", 0.9827, "0.9827"), ("1,458", 1459, "1,459"),
+     ("+0.000", -0.0004, "−0.000"), ("−0.000", 0.0004, "+0.000")],
 )  # fmt: skip
 def test_a_number_that_is_off_in_its_last_digit_is_told_with_its_place(printed, value, expected):
     problems, _ = checked(f"One line,\nand it is\n{printed}.", Claim("a.md", "it is #.", numbers(value)))

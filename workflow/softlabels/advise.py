@@ -189,9 +189,8 @@ def _undecided(ledger: Ledger, found: Mapping[Block, list[Contest]]) -> Iterator
     for block, of_block in found.items():
         for contest in (contest for contest in of_block if contest.metric in main_metrics(ledger)):
             for other, one in contest.others.items():
-                if (
-                    not supported(ledger, contest, other) and one["mean"]["value"]
-                ):  # no number of seeds decides a mean of 0
+                # No number of seeds decides a mean of 0.
+                if not supported(ledger, contest, other) and one["mean"]["value"]:
                     yield f"{ledger.name(block)}: {_told(ledger, contest, other)}. {_remedy(ledger, contest, other)}"
 
 

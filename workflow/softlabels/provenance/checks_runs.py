@@ -81,13 +81,9 @@ def _trained_on(scope: Scope, job: Job) -> str:
     parts = ("train", "val") if chosen else ("train",)
     seen = np.array([part.get(item) in parts for item in content[0].tolist()], bool)
     digest = hashlib.sha256(b"".join(values[seen].tobytes() for values in content)).hexdigest()
-    delivery = config.get("delivery", {}).get("kind")
-    if (
-        delivery
-        and registry.entry("delivery", delivery).get("forms") == ["soft"]
-        and (content[-1][seen].max(1) == 1).all()
-    ):
-        config = {key: value for key, value in config.items() if key != "delivery"}  # of one class it shows that class
+    one_class = (content[-1][seen].max(axis=1) == 1).all()
+    if one_class and "delivery" in config and registry.entry("delivery", config["delivery"]["kind"]).get("forms"):
+        config = {key: value for key, value in config.items() if key != "delivery"}  # each epoch shows that class
     if fitted:
         # Of several lists of penalties the same one may be chosen, and the same features be computed by other ways.
         free = ("penalties", "upscale", "threads", "device") + ("class_weight",) * even

@@ -108,6 +108,7 @@ def _zoom(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
 
 
 def _stretched(images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """:func:`_zoom` of each image, also of those whose share is 1: these come out but for rounding."""
     scale = torch.zeros(len(images), 2, 3, device=images.device)
     scale[:, 0, 0] = scale[:, 1, 1] = share
     grid = F.affine_grid(scale, list(images.shape), align_corners=False)
