@@ -3,10 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from training_files import recipe, trainer, write_data, write_labels
 
 from softlabels.errors import UserError
+from softlabels.provenance import checks_runs
 from softlabels.training.data import read_run
 from softlabels.training.deliveries import multipass, sampled
 
@@ -105,3 +107,20 @@ def test_a_training_learns_from_what_is_delivered(inputs, kind, monkeypatch):
         made.deliver(epoch)
         expected = module.targets(made.data, epoch, 0, {})
         assert np.array_equal(made.target.numpy()[made.data.learned], expected[made.data.learned])
+
+
+@pytest.mark.parametrize(("p", "alike"), [([1.0, 0.0], True), ([0.6, 0.4], False)])
+def test_the_audit_knows_that_deliveries_of_one_class_bring_one_network(p, alike):
+    labels = pa.table(
+        {"item": [0, 1], "weight": [1.0, 1.0], "hard": [0, 0], "p": pa.array([p, p], pa.list_(pa.float64(), 2))}
+    )
+    scope = SimpleNamespace(
+        results=SimpleNamespace(table=lambda path, columns: (labels, {})), by_item=lambda path, column: {0: "train"}
+    )
+
+    def of(**delivery):
+        config = {"recipe": {"class_weight": "none", "select": "last"}, "seed": 0, **delivery}
+        manifest = {"command": "train", "inputs": {}, "config": config}
+        return checks_runs._trained_on(scope, SimpleNamespace(manifest=manifest, file=lambda *_: None))
+
+    assert (of() == of(delivery={"kind": "sampled"})) == alike
