@@ -1,7 +1,8 @@
 """The predictions behind the findings: from a results folder to small files in ``docs/findings/``, and back.
 
 ``{study}.parquet``         a row a run: where it stands in the study's grid, logits of its test items (and, where a
-                            claim needs them, of its validation items, and its features), validation of each epoch
+                            claim needs them, of its validation items, and its features), validation of each epoch,
+                            the temperature that was fitted on its own validation labels
                             (of a run that another archive has, too, the logits are there: ``elsewhere`` names it)
 ``data/{dataset}.parquet``  a row an item: what its reference is made of, and its part in each split
 
@@ -217,6 +218,9 @@ def _run(folder: Path, validation: bool, features: bool, bits: int | None) -> di
     row = _read_run(path, folder / "history.parquet", bits)
     if not validation:
         row["val"] = None
+    if (scores := folder / "scores" / "standard.parquet").is_file():
+        scaling = _about(pq.read_table(scores))["scalings"].get("temperature")
+        row["temperature"] = scaling and 1 / scaling["weight"][0][0]
     if features and (folder / "features.npy").is_file():
         row["features"] = np.load(folder / "features.npy", allow_pickle=False).astype(np.float32).ravel()
     return row
@@ -310,6 +314,7 @@ def _schema(varied: Iterable[str]) -> pa.Schema:
         *((name, pa.string()) for name in (*PLACE, "label")), ("seed", pa.int32()),
         *((name, pa.string()) for name in (*varied, "data", "own", "sha256", ELSEWHERE)),
         *((name, pa.list_(pa.float32())) for name in ("test", "val", "features")), ("history", HISTORY),
+        ("temperature", pa.float64()),
     ])  # fmt: skip
 
 
@@ -404,10 +409,11 @@ def _once(runs: pa.Table, folder: Path, study: str) -> pa.Table:
 
 
 def _filled(runs: pa.Table) -> pa.Table:
-    """Runs with the column ELSEWHERE, which older archives lack."""
-    if ELSEWHERE in runs.column_names:
-        return runs
-    return runs.append_column(ELSEWHERE, pa.nulls(len(runs), pa.string()))
+    """Runs with the columns that older archives lack."""
+    for name, kind in ((ELSEWHERE, pa.string()), ("temperature", pa.float64())):
+        if name not in runs.column_names:
+            runs = runs.append_column(name, pa.nulls(len(runs), kind))
+    return runs
 
 
 def _fetched(runs: pa.Table, folder: Path) -> pa.Table:

@@ -66,7 +66,12 @@ class Run:
         }
 
     def scaled(self, name: str) -> np.ndarray:
-        """Logits of the test items after a scaling that was fitted on the validation items."""
+        """Logits of the test items after a scaling that was fitted on the validation items.
+
+        Where their logits are not there, it is by the temperature that the run's evaluation fitted on its own labels.
+        """
+        if name == OWN and self.row["val"] is None and self.row.get("temperature"):
+            return self.z() / self.row["temperature"]
         p, z = self.p("val"), self.z("val")
         if name == MATRIX:
             return measures.matrix(p, z)(self.z())

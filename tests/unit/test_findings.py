@@ -177,9 +177,16 @@ def test_logits_and_features_are_kept_only_where_asked_for(small):
     lean = Study("lean", lambda: archive.collect(small, "small", validation=False, features=False))
     assert runs["val"].null_count == runs["features"].null_count == len(runs)
     with pytest.raises(Wrong, match="--validation"):
-        lean.mean("hard", "kl+temperature")
+        lean.mean("hard", "kl+temperature_reference")
     with pytest.raises(Wrong, match="--features"):
         lean.mean("hard", "silhouette")
+
+
+def test_a_lean_archive_keeps_the_temperature_of_own_labels(small, study):
+    lean = Study("lean", lambda: archive.collect(small, "small", validation=False, features=False))
+    for label in ("hard", "soft"):
+        fitted_again = study.each(label, "kl+temperature")
+        assert lean.each(label, "kl+temperature") == pytest.approx(fitted_again, abs=1e-6)
 
 
 def test_votes_of_generated_data_are_kept_as_counts(voted, tmp_path):
