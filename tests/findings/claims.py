@@ -65,8 +65,8 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     yield Claim(README, "undecided with five, # [#, #].", lambda: budget.diff("macro_acc", epochs=40))
     yield Claim(
         README,
-        "a KL of # with hard labels and # with soft ones, # [#, #], and hard ones are ahead in total variation, by #; a "
-        "small network from random weights is at # and #.",
+        "a KL of # with hard labels and # with soft ones, # [#, #], and hard ones are ahead in total variation, by #; "
+        "a small network from random weights is at # and #.",
         lambda: [
             *photos.mean("hard", "kl", **HEAD), *photos.mean("soft", "kl", **HEAD), *photos.diff("kl", **HEAD),
             *photos.gap("tvd", **HEAD),
