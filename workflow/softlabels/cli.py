@@ -216,9 +216,11 @@ CONFIGURATION = [
 FOR_PEOPLE = {
     "run": (
         _run, "run the workflow to its tables and figures",
-        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run. What stands "
-        "after -- are further options of snakemake.", [
+        "Say what will run and how long it takes, clear what a killed run left behind, prepare data, run, audit, and "
+        "write the page that shows the results. What stands after -- are further options of snakemake.", [
             *CONFIGURATION, OVERRIDES, _argument("--cores", default="all", help="CPU cores to use (default: all)"),
+            _argument("--no-report", dest="report", action="store_false",
+                      help="neither audit the studies nor write the page that shows them"),
         ]),
     "check": (
         _check, "check a configuration and its data, or find the configuration of a file of votes",
@@ -294,8 +296,22 @@ FOR_PEOPLE = {
             _argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here"),
             _argument("--configfile", type=Path, nargs="?",
                       help="configuration of the studies (default: search those of the repository)"),
+            OVERRIDES,
             _argument("--no-dry-run", dest="dry_run", action="store_false",
                       help="do not ask Snakemake what it would do"),
+        ]),
+    "report": (
+        _function("report.page:command"), "write one page that shows the results, for any browser, offline",
+        "Write report/index.html in the results folder: the answer of each study, its tables, each number with what it "
+        "was made from, figures, and the test images with what people and networks say of them.", [
+            _argument("paths", type=Path, nargs="*", metavar="PATH",
+                      help="a results folder, a study's folder or one of its tables (default: that of --configfile, "
+                           "or results)"),
+            _argument("--configfile", type=Path, metavar="CONFIG",
+                      help="configuration of the studies: what is missing of them is said, too"),
+            OVERRIDES,
+            _argument("--images", choices=["thumbnails", "none"],
+                      help="pictures of test images, or none (default: as `report.images` of the configuration)"),
         ]),
     "completion": (
         _completion, "print what completes this command line in a shell",

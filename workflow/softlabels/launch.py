@@ -35,8 +35,8 @@ def record_head(head: dict[str, Any]) -> None:
     io.write_json(HEAD, head)
 
 
-def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> int:
-    """Say what will run, clear what a killed run left behind, then prepare the data and run everything.
+def run(cores: str, configfile: Path, overrides: list[str], rest: list[str], report: bool = True) -> int:
+    """Say what will run, clear what a killed run left behind, then prepare the data, run everything, audit and report.
 
     Two invocations, because Snakemake plans all descendants of a job that runs; between two invocations, a data set,
     label or split that was rebuilt to the same bytes leaves the trainings alone.
@@ -75,7 +75,23 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str]) -> 
                 return status
     for study in config["studies"]:
         print(f"Table and figures: {Path(config['results'], places.of_study(study, 'table_md'))}", file=sys.stderr)
+    if report and not rest:  # else it may have been a part of it, or nothing
+        _audit_and_report(plan, configfile, overrides)
     return 0
+
+
+def _audit_and_report(plan: Plan, configfile: Path, overrides: list[str]) -> None:
+    """Audit the studies of a run and write the page that shows them; what the audit found stands on the page."""
+    from .provenance.audit import audit, summary, write_report
+    from .report.page import write
+
+    root, studies = Path(plan.root), list(plan.config["studies"])
+    print("Auditing …", file=sys.stderr, flush=True)
+    verdicts = audit(root, studies, configfile=configfile, overrides=overrides)
+    write_report(root, studies, verdicts)
+    print(f"Audit: {summary(verdicts)} ({root / places.AUDIT / 'report.md'})", file=sys.stderr, flush=True)
+    page = write(root, studies, images=plan.config["report"]["images"] == "thumbnails", plans=[plan])
+    print(f"Page: {page}", file=sys.stderr)
 
 
 def _snakemake(command: list[str]) -> int:

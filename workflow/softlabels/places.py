@@ -32,9 +32,10 @@ LOGS, BENCHMARKS = "logs", "benchmarks"
 STATES = ".resume"  # of unfinished trainings
 AT_WORK = f"{STATES}/run.lock"  # of `softlabels run`; see locks.py
 AUDIT = "audit"
+REPORT = "report"  # of the page that shows the results
 SNAKEMAKE = ".snakemake"  # Snakemake's own records, in the folder where a run was started
 BENCH = "bench"  # what the project's own benchmarks measured (make bench)
-ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT, BENCH)  # folders of what no manifest lists
+ASIDE = (LOGS, BENCHMARKS, STATES, AUDIT, REPORT, BENCH)  # folders of what no manifest lists
 
 SPLIT = "{dataset}/{split}/seed{seed}"
 RUN = "{dataset}/{split}/{recipe}/{label}/seed{seed}"

@@ -585,7 +585,10 @@ class Plan:
         return {
             "study": study, **{key: grid[key] for key in ("seeds", "ddof", "level")}, "baseline": grid["labels"][0],
             "datasets": {
-                name: {"paper": self.config["datasets"][name]["paper"], "description": self._data(name)}
+                name: {
+                    "paper": self.config["datasets"][name]["paper"], "description": self._data(name),
+                    **({"private": True} if self.config["datasets"][name]["private"] else {}),
+                }
                 for name in used(points, "dataset")
             },
             "splits": {name: self.tracked("split", self.config["splits"][name]) for name in used(points, "split")},

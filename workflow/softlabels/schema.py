@@ -127,6 +127,8 @@ DATASET = {
         "^(?!(all|clear|ambiguous|closest|unanimous|disputed|panel|truth)$)[a-z][a-z0-9_]*$"}, "additionalProperties":
         {"type": "object", "minProperties": 2, "additionalProperties": {"type": "array", "minItems": 1,
         "items": {"type": "string"}}}}, {"type": "null"}]),
+    "private": _key("Whether neither images nor their names may leave the results folder: the page of results shows "
+        "item numbers in their place.", False, type="boolean"),
     "about": _table("What the data card says of the data set's origin. Published files that are known fill it in.", {
         "description": _key("What the data are.", None, type=["string", "null"]),
         "licence": _key("Licence of images and votes.", None, type=["string", "null"]),
@@ -310,6 +312,10 @@ TOP = {
         ".", type="string"),
     "gpu_slots": _key("How many trainings share a GPU of this machine (on a cluster, each has its own). Results do not "
         "depend on it.", 1, type="integer", minimum=1, maximum=64),
+    "report": _table("What the page of results (report/index.html) shows.", {
+        "images": _key("Small pictures of test images, or none of any image.", "thumbnails",
+            enum=["thumbnails", "none"]),
+    }),
     "datasets": _key("Data sets by name.", {}, named="dataset"),
     "splits": _key("Splits into training, validation and test parts, by name.", {"random": {}}, named="split"),
     "labels": _key("What a network is trained on, by name.",

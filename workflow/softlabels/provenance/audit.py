@@ -6,6 +6,7 @@ Needs NumPy and pyarrow only. What also needs YAML, git or Snakemake is "unknown
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,27 +101,30 @@ CHECKS: dict[str, tuple[str, str, tuple[Check, ...]]] = {
 
 
 def audit(
-    root: Path, studies: list[str] | None = None, *, configfile: Path | None = None, dry_run: bool = True
-) -> list[Verdict]:
+    root: Path, studies: list[str] | None = None, *, configfile: Path | None = None, overrides: Sequence[str] = (),
+    dry_run: bool = True,
+) -> list[Verdict]:  # fmt: skip
     """Audit studies of a results folder.
 
     Args:
         root: the results folder.
         studies: names of studies; None for all that are there.
         configfile: the configuration that defines them; None to search beside the package.
+        overrides: ``key=value`` pairs that replace keys of it.
         dry_run: whether to ask Snakemake what it would do.
 
     Raises:
         UserError: no results folder, no such study, or no study at all; a wrong configuration.
     """
-    own = configured.own_entries(configfile, root) if configfile else ()
+    given = configured.Given(configfile.resolve(), tuple(overrides)) if configfile else None
+    own = configured.own_entries(given, root) if given else ()
     results = Results(root)
     for study in studies or ():
         if study not in results.studies:
             raise UserError(f"{root}: found no study {study}; there are: {', '.join(results.studies) or 'none'}.")
     if not results.studies:
         raise UserError(f"{root}: found no study with a table, expected one in studies/. Run the workflow first.")
-    scope = Scope(results, studies or results.studies, configfile, dry_run, own)
+    scope = Scope(results, studies or results.studies, given, dry_run, own)
     return [_verdict(scope, name) for name in CHECKS]
 
 
@@ -202,21 +206,26 @@ def located(path: Path) -> tuple[Path, str | None]:
     )
 
 
-def command(paths: list[Path], *, strict: bool, configfile: Path | None, dry_run: bool) -> int:
+def command(
+    paths: list[Path], *, strict: bool, configfile: Path | None, dry_run: bool, overrides: Sequence[str] = ()
+) -> int:
     """Audit what some paths mean, print the verdicts and write the reports.
 
     Returns:
         The exit status: 1 if a check failed (or, where ``strict``, is unknown), else 0.
     """
     wanted: dict[Path, list[str | None]] = {}
-    for path in paths or [configured.results(configfile)]:
+    if overrides and not configfile:
+        raise UserError("--config replaces keys of a configuration. Name it with --configfile.")
+    given = configured.Given(configfile.resolve(), tuple(overrides)) if configfile else None
+    for path in paths or [configured.results(given)]:
         root, study = located(path)
         wanted.setdefault(root, []).append(study)
     bad = {FAIL, UNKNOWN} if strict else {FAIL}
     status = 0
     for root, names in wanted.items():
         studies = None if None in names else sorted({name for name in names if name})
-        verdicts = audit(root, studies, configfile=configfile, dry_run=dry_run)
+        verdicts = audit(root, studies, configfile=configfile, overrides=overrides, dry_run=dry_run)
         write_report(root, studies or Results(root).studies, verdicts)
         print(printed(verdicts))
         status |= any(verdict.verdict in bad for verdict in verdicts)

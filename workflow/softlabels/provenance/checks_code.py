@@ -86,7 +86,7 @@ def as_the_study_says(scope: Scope, study: str) -> Findings:
 def as_configured_now(scope: Scope, study: str) -> Findings:
     """A07: each job ran with what the configuration says now."""
     try:
-        _, plan = configured.plan_of(scope.results, study, scope.configfile)
+        _, plan = configured.plan_of(scope.results, study, scope.given)
     except configured.Absent as reason:
         yield unknown(f"{study} was not compared with the configuration of today: {reason}")
         return

@@ -51,7 +51,7 @@ def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
     dataset = job.names["dataset"]
     studies = [name for name in scope.studies if dataset in scope.results.study_config(name)["datasets"]]
     try:
-        _, plan = configured.plan_of(scope.results, studies[0], scope.configfile)
+        _, plan = configured.plan_of(scope.results, studies[0], scope.given)
     except configured.Absent as reason:
         yield unknown(f"the sources of {dataset} were not looked at: {reason}")
         return
@@ -88,7 +88,7 @@ def _sources(scope: Scope, job: Job) -> dict[str, list[str]]:
     """
     names, axis = job.names, "recipe" if job.manifest["command"] == ADOPTED else "label"
     studies = [name for name in scope.studies if names[axis] in scope.results.study_config(name)[f"{axis}s"]]
-    _, plan = configured.plan_of(scope.results, [*studies, *scope.studies][0], scope.configfile)
+    _, plan = configured.plan_of(scope.results, [*studies, *scope.studies][0], scope.given)
     if axis == "recipe":
         return plan.adopted(names["recipe"], names["label"], names["seed"])
     return {"given": [*plan.label_files(names["label"]).values()]}
@@ -218,17 +218,17 @@ def nothing_is_to_be_done(scope: Scope) -> Findings:
     if folder not in (Path.cwd(), places.REPOSITORY):  # its records there may be anybody's
         yield unknown(f"Snakemake was not asked: these results were made in {folder}; audit them from there")
         return
-    plans: dict[Path, tuple[Any, list[str]]] = {}
+    plans: dict[configured.Given, tuple[Any, list[str]]] = {}
     for study in scope.studies:
         try:
-            path, plan = configured.plan_of(scope.results, study, scope.configfile)
-            plans.setdefault(path, (plan, []))[1].append(study)
+            given, plan = configured.plan_of(scope.results, study, scope.given)
+            plans.setdefault(given, (plan, []))[1].append(study)
         except configured.Absent as reason:
             yield unknown(f"Snakemake was not asked about {study}: {reason}")
-    for path, (plan, studies) in plans.items():
+    for given, (plan, studies) in plans.items():
         try:
-            if todo := configured.dry_run(path, plan, studies, folder):
-                yield fail(f"snakemake --dry-run --configfile {path.name}", todo, "nothing to be done")
+            if todo := configured.dry_run(given, plan, studies, folder):
+                yield fail(f"snakemake --dry-run --configfile {given.path.name}", todo, "nothing to be done")
         except configured.Absent as reason:
             yield unknown(str(reason))
 

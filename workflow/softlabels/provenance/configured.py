@@ -7,7 +7,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from .. import registry
 from ..errors import UserError
@@ -21,33 +21,40 @@ RESULTS = "results"  # where a configuration names no other folder
 SECONDS = 120  # for one dry run
 
 
+class Given(NamedTuple):
+    """A configuration that somebody named: its file, and ``key=value`` pairs that replace keys of it."""
+
+    path: Path
+    overrides: tuple[str, ...] = ()
+
+
 class Absent(Exception):
     """Something is not here, so that a check cannot be made: the reason."""
 
 
 @cache
-def _plan(path: Path, folder: Path, results: str | None) -> Plan:
-    """The plan of a configuration file for a run in a folder, with another results folder if one is given."""
-    from ..config import read
+def _plan(given: Given, folder: Path, results: str | None) -> Plan:
+    """The plan of a configuration for a run in a folder, with another results folder if one is given."""
+    from ..config import overridden, read
     from ..plan import Plan
 
-    raw = read(path) | ({"results": results} if results else {})
+    raw = overridden(read(given.path), [*given.overrides]) | ({"results": results} if results else {})
     if isinstance(modules := raw.get("modules", "."), str):
         raw["modules"] = str(folder / modules)
     return Plan(raw)
 
 
-def results(configfile: Path | None) -> Path:
+def results(given: Given | None) -> Path:
     """The results folder of a configuration, as a run from here has it."""
     try:
-        from ..config import read
+        from ..config import overridden, read
     except ImportError:
         return Path(RESULTS)
-    named = read(configfile).get("results") if configfile else None
+    named = overridden(read(given.path), [*given.overrides]).get("results") if given else None
     return Path(named if isinstance(named, str) else RESULTS)
 
 
-def own_entries(path: Path, root: Path) -> list[tuple[str, str]]:
+def own_entries(given: Given, root: Path) -> list[tuple[str, str]]:
     """Kind and name of the user's own entries that the configuration of some results names.
 
     Their folder is used from here on. None where there is nothing to read it with.
@@ -58,7 +65,7 @@ def own_entries(path: Path, root: Path) -> list[tuple[str, str]]:
     try:
         from .. import schema
 
-        config = _plan(path.resolve(), started_in(root), None).config
+        config = _plan(given, started_in(root), None).config
     except ImportError:
         return []
     registry.use_modules(config["modules"])
@@ -66,10 +73,10 @@ def own_entries(path: Path, root: Path) -> list[tuple[str, str]]:
     return [(kind, name) for kind, name in named if registry.OWN.fullmatch(name)]
 
 
-def plan_of(results: Results, study: str, configfile: Path | None) -> tuple[Path, Plan]:
-    """The configuration file that defines a study, and its plan, with which its own modules are looked for.
+def plan_of(results: Results, study: str, given: Given | None) -> tuple[Given, Plan]:
+    """The configuration that defines a study, and its plan, with which its own modules are looked for.
 
-    ``configfile`` if it is given, else the one beside the package, where the one that names this results folder is
+    ``given`` if there is one, else the one beside the package, where the one that names this results folder is
     preferred.
 
     Raises:
@@ -79,24 +86,24 @@ def plan_of(results: Results, study: str, configfile: Path | None) -> tuple[Path
     here = results.root.relative_to(folder).as_posix() if results.root.is_relative_to(folder) else None
     found = []
     try:
-        for path in [configfile.resolve()] if configfile else sorted(CONFIG.parent.glob("*.yaml")):
+        for one in [given] if given else map(Given, sorted(CONFIG.parent.glob("*.yaml"))):
             try:
-                plan = _plan(path, folder, None)
+                plan = _plan(one, folder, None)
             except UserError:
                 continue
             if study in plan.config["studies"]:
-                found.append(((folder / plan.root).resolve() != results.root, path))
+                found.append(((folder / plan.root).resolve() != results.root, one))
     except ImportError as error:
         raise Absent(f"the package {error.name} is not installed here") from None
     if not found:
         raise Absent(f"no configuration file here defines the study {study}; name one with --configfile")
-    elsewhere, path = min(found)
-    plan = _plan(path, folder, here if elsewhere else None)
+    elsewhere, one = min(found)
+    plan = _plan(one, folder, here if elsewhere else None)
     registry.use_modules(plan.config["modules"])  # another configuration may have been read since
-    return path, plan
+    return one, plan
 
 
-def dry_run(path: Path, plan: Plan, studies: list[str], folder: Path) -> str | None:
+def dry_run(given: Given, plan: Plan, studies: list[str], folder: Path) -> str | None:
     """What Snakemake would do in a folder to build the files of some studies, in one line; None for nothing.
 
     Raises:
@@ -105,7 +112,7 @@ def dry_run(path: Path, plan: Plan, studies: list[str], folder: Path) -> str | N
     registry.use_modules(plan.config["modules"])
     targets = [file for study in studies for file in plan.study_files(study)]
     options = ["--dry-run", "--snakefile", str(SNAKEFILE), "--workflow-profile", str(PROFILE)]
-    options += ["--configfile", str(path), "--config", f"results={plan.root}"]
+    options += ["--configfile", str(given.path), "--config", *given.overrides, f"results={plan.root}"]
     try:
         process = subprocess.run(
             [sys.executable, "-Pm", "snakemake", *targets, *options],

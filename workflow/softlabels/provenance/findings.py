@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .. import places
 from ..errors import UserError
 from ..registry import OWN
+from .configured import Given
 from .evidence import Results, entries, names_of, reading
 
 FAIL, UNKNOWN, NOTE = "fail", "unknown", "note"
@@ -104,9 +105,9 @@ class Scope:
 
     results: Results
     studies: list[str]
-    configfile: Path | None = None  # that defines the studies; None to search beside the package
+    given: Given | None = None  # the configuration that defines the studies; None to search beside the package
     dry_run: bool = False  # whether to ask Snakemake
-    own: Collection[tuple[str, str]] = ()  # kind and name of the user's own entries that ``configfile`` names
+    own: Collection[tuple[str, str]] = ()  # kind and name of the user's own entries that this configuration names
 
     @cached_property
     def paths(self) -> list[str]:

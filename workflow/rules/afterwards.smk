@@ -18,3 +18,24 @@ rule audit:
     shell:
         'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels audit {params.studies:q} --configfile {params.configfile:q}'
         " 2>&1 | tee {log:q}"
+
+
+# No declared output, for the same reason: the page shows what there is, and is written again each time.
+rule report:
+    input:
+        plan.targets(),
+    log:
+        f"{RESULTS}/{LOGS}/report.log",
+    conda:
+        "../../envs/analysis.yaml"
+    threads: 1
+    resources:
+        gpu=0,
+    params:
+        results=RESULTS,
+        images=plan.config["report"]["images"],
+    message:
+        "Writing the page of {params.results}"
+    shell:
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels report {params.results:q} --images {params.images:q}'
+        " 2>&1 | tee {log:q}"

@@ -1,0 +1,116 @@
+"""What a results folder tells besides its numbers: what was audited, what ran where, what it took, what is missing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .. import places
+from ..errors import UserError
+from ..provenance.evidence import Results
+from ..status import length
+
+AUDITED = f"{places.AUDIT}/report.json"
+
+
+class Audit(NamedTuple):
+    """What the last audit said of a study.
+
+    Attributes:
+        summary: such as "19 pass, 0 fail, 0 unknown"; None where it was not audited.
+        passed: whether no check failed.
+        open_: checks that did not pass: id, verdict, title and evidence.
+        stale: whether the tables were written after it.
+    """
+
+    summary: str | None
+    passed: bool
+    open_: list[dict[str, Any]]
+    stale: bool
+
+
+def audit(results: Results, study: str) -> Audit:
+    """The verdict of the last audit on a study."""
+    try:
+        told = results.json(AUDITED)
+        if study not in told["studies"]:
+            return Audit(None, False, [], False)
+        open_ = [check for check in told["checks"] if check["verdict"] != "pass"]
+        failed = any(check["verdict"] == "fail" for check in open_)
+        written = results.file(places.of_study(study, "table_md")).stat().st_mtime
+        older = results.file(AUDITED).stat().st_mtime < written
+        return Audit(told["summary"], not failed, open_, older)
+    except (UserError, KeyError, TypeError):
+        return Audit(None, False, [], False)
+
+
+class Cost(NamedTuple):
+    """What the jobs of one command took, by their manifests."""
+
+    command: str
+    jobs: int
+    seconds: float
+    longest: float
+
+
+def costs(manifests: Iterable[Mapping[str, Any]]) -> list[Cost]:
+    """What all jobs behind a study took, the longest command first."""
+    took: dict[str, list[float]] = {}
+    for manifest in manifests:
+        started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
+        took.setdefault(manifest["command"], []).append((ended - started).total_seconds())
+    made = [Cost(command, len(of), sum(of), max(of)) for command, of in took.items()]
+    return sorted(made, key=lambda cost: -cost.seconds)
+
+
+def behind(results: Results, study: str) -> list[dict[str, Any]]:
+    """The manifests of the jobs behind a study, as its chain lists them; those that are there."""
+    try:
+        listed = results.chain(study)
+    except UserError:
+        return []
+    return [results.manifests[path] for path in listed if path in results.manifests]
+
+
+def environment(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Where the jobs ran and with what, in a few lines: the most frequent first, and how many jobs had it."""
+    machines, packages, commits = Counter(), Counter(), Counter()
+    for manifest in manifests:
+        machine, versions = manifest["machine"], manifest["environment"]["packages"]
+        where = [machine.get(key) for key in ("system", "cpu", "gpu")]
+        machines[", ".join(str(part) for part in where if part)] += 1
+        python = f"Python {manifest['environment'].get('python')}"
+        told = [f"{name} {versions[name]}" for name in ("torch", "numpy", "pyarrow") if name in versions]
+        packages[", ".join([python, *told])] += 1
+        commits[f"{manifest['code'].get('commit') or 'no commit'}{', changed' * bool(manifest['code'].get('dirty'))}"] += 1
+    lines = []
+    for what, counted in (("machine", machines), ("packages", packages), ("code", commits)):
+        lines += [f"{what}: {text} ({jobs:,} jobs)" for text, jobs in counted.most_common(3)]
+    return lines
+
+
+def took(seconds: float) -> str:
+    """A duration for people."""
+    return length(seconds)
+
+
+def missing(plans: list[Any]) -> dict[str, list[str]]:
+    """By study, how many of its jobs are not done, by command; empty where all is there."""
+    from ..status import each, jobs_of, now_in
+
+    studies, now = jobs_of(plans), now_in(Path(plans[0].root))
+    for job in each(studies):
+        job.look(now)
+    told = {}
+    for study, jobs in studies.items():
+        of = Counter((job.command, job.state) for job in jobs)
+        total = Counter(job.command for job in jobs)
+        told[study] = [
+            f"{command}: {count} of {total[command]} {state}"
+            for (command, state), count in of.items()
+            if state != "done"
+        ]
+    return told
