@@ -13,11 +13,11 @@ benches = PYTHONPATH=workflow:tests $(python) -Pm benchmarks.bench
 
 .PHONY: run test bench bench-all bench-gpu lint format schema lock
 
-run: .venv/installed ## Run the default study (or CONFIG=…) to its tables and figures.
+run: .venv/installed ## Run the default study (or CONFIG=…): tables, figures, audit, and the page that shows them.
 	@./softlabels run $(CONFIG) --cores $(CORES) $(ARGS)
 
 test: .venv/installed ## Run the tests; those for a GPU or a SLURM cluster are skipped where there is none.
-	$(python) -m pytest $(WORKERS) $(ARGS) tests/slurm tests/workflow tests/unit tests/gpu
+	$(python) -m pytest $(WORKERS) $(ARGS) tests/slurm tests/workflow tests/unit tests/report tests/gpu
 
 bench: .venv/installed ## Run the benchmarks: ratios, measured side by side (half an hour; ARGS=--quick: a look).
 	$(benches) $(ARGS)

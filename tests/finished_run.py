@@ -48,7 +48,7 @@ def label_of(plan: Plan, names: dict) -> Path:
 PREDICTED = ("dataset", "split", "recipe", "label", "seed")  # the wildcards of a run
 # What each command reads, by the names of its inputs: of the plan and the wildcards of a job. In the order of the data.
 READS: dict[str, Callable[[Plan, dict], dict[str, Any]]] = {
-    "data": lambda plan, names: {},
+    "data": lambda plan, names: {name: Path(path) for name, path in plan.source_files(names["dataset"]).items()},
     "split": lambda plan, names: of(plan, "data", "items", "reference", **names),
     "label": lambda plan, names: (
         of(plan, "data", "annotations", "reference", **names)

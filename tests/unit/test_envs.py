@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
 RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
 LOCK = ROOT / "requirements.lock"
+PAGE = ROOT / "workflow" / "softlabels" / "report"
 SUPPORTED = ("3.11", "3.12", "3.13")
 
 PYPI = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # conda-forge's name: PyPI's
@@ -54,6 +55,17 @@ def locked(python):
             if all((here < (int(a), int(b))) == (sign == "<") for sign, a, b in bounds):
                 found[name.lower()] = version
     return found
+
+
+def third_party(room):
+    """The packages from elsewhere that the modules of a room import themselves."""
+    found = {
+        name.split(".")[0]
+        for file in room.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in import_graph.elsewhere(node)
+    }
+    return found - sys.stdlib_module_names - {"softlabels"}
 
 
 def rules():
@@ -108,7 +120,7 @@ def test_an_environment_comes_from_conda_forge_alone_with_a_supported_python(pat
 
 def test_every_rule_that_runs_a_command_names_an_environment_that_exists():
     found = list(rules())
-    assert {command for _, _, command, _ in found if command} == {*COMMANDS, "audit"}
+    assert {command for _, _, command, _ in found if command} == {*COMMANDS, "audit", "report"}
     for path, name, command, env in found:
         assert command is None or env in ENVS, f"{path.name}: rule {name} names {env}"
 
@@ -120,6 +132,8 @@ def test_an_environment_has_what_its_rules_import_and_nothing_else(path):
     names = {PYPI.get(name, name) for name in packages(path)} - {"python"}
     modules = {MODULE.get(name, name) for name in names}
     wanted = imported(commands)
+    if "report" in {command for _, _, command, env in rules() if env == path}:
+        wanted |= {(name, False) for name in third_party(PAGE)}
     assert {module for module, optional in wanted if not optional} - modules == set()
     assert modules - {module for module, _ in wanted} - UNSEEN.keys() == set()
     assert all(UNSEEN[module] in modules for module in modules & UNSEEN.keys())

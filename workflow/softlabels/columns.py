@@ -24,3 +24,11 @@ def number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def length(seconds: float) -> str:
+    """About how long something takes, for people."""
+    for most, unit, name in ((99.5, 1, "s"), (5970, 60, "min"), (172_800, 3600, "hours")):
+        if seconds < most:
+            return f"{seconds / unit:.{int(unit == 3600)}f} {name}"
+    return f"{seconds / 86_400:.1f} days"

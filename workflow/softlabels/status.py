@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import joblog
+from .columns import length
 from .commands import MAKERS
 from .config import overridden, read
 from .errors import UserError
@@ -234,11 +235,3 @@ def whereabouts(job: dict[str, Any]) -> Iterator[str]:
 def speed(rate: float) -> str:
     """Images a second, for people."""
     return f"{rate:,.{0 if rate >= 10 else 1}f} images/s"
-
-
-def length(seconds: float) -> str:
-    """About how long something takes, for people."""
-    for most, unit, name in ((99.5, 1, "s"), (5970, 60, "min"), (172_800, 3600, "hours")):
-        if seconds < most:
-            return f"{seconds / unit:.{int(unit == 3600)}f} {name}"
-    return f"{seconds / 86_400:.1f} days"

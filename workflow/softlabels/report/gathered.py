@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 from .. import places
 from ..errors import UserError
 from ..provenance.evidence import Results
-from ..status import length
 
 AUDITED = f"{places.AUDIT}/report.json"
 
@@ -85,16 +84,13 @@ def environment(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
         python = f"Python {manifest['environment'].get('python')}"
         told = [f"{name} {versions[name]}" for name in ("torch", "numpy", "pyarrow") if name in versions]
         packages[", ".join([python, *told])] += 1
-        commits[f"{manifest['code'].get('commit') or 'no commit'}{', changed' * bool(manifest['code'].get('dirty'))}"] += 1
+        commits[
+            f"{manifest['code'].get('commit') or 'no commit'}{', changed' * bool(manifest['code'].get('dirty'))}"
+        ] += 1
     lines = []
     for what, counted in (("machine", machines), ("packages", packages), ("code", commits)):
         lines += [f"{what}: {text} ({jobs:,} jobs)" for text, jobs in counted.most_common(3)]
     return lines
-
-
-def took(seconds: float) -> str:
-    """A duration for people."""
-    return length(seconds)
 
 
 def missing(plans: list[Any]) -> dict[str, list[str]]:

@@ -41,7 +41,7 @@ def plots(items: Items) -> dict[str, Any]:
     whole = BokehDocument()
     for one in made:
         whole.add_root(one)
-    documents, (place,) = standalone_docs_json_and_render_items(whole)
+    documents, _ = standalone_docs_json_and_render_items(whole)
     (content,) = documents.values()  # under a random name
     return {"document": content, "roots": [one.id for one in made], "labels": labels}
 

@@ -8,9 +8,8 @@ classes, files, people) is text, in the page and in its JSON. The same results g
 from __future__ import annotations
 
 import json
-import math
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -23,12 +22,13 @@ from markupsafe import Markup
 from PIL import Image
 
 from .. import __version__, documents, io, places
+from ..columns import length
 from ..documents import Document, Number
 from ..errors import UserError
 from ..provenance import explain
 from ..provenance.audit import located
 from ..provenance.evidence import Results, reading
-from ..status import plans_of
+from ..studies.ledger import printed
 from ..studies.ledger_view import Ledger, cut, document
 from . import gathered, maps, thumbnails
 from . import items as item_data
@@ -59,7 +59,7 @@ def write(root: Path, studies: list[str] | None = None, *, images: bool = True, 
     """
     results = Results(root)
     planned = [name for plan in plans for name in plan.config["studies"]]
-    known = list(dict.fromkeys([*planned, *results.studies] if not studies else studies))
+    known = list(dict.fromkeys(studies or [*planned, *results.studies]))
     for study in known:
         if study not in (*planned, *results.studies):
             raise UserError(
@@ -173,7 +173,12 @@ class Study:
     def _audit(self) -> dict[str, Any]:
         found = gathered.audit(self.results, self.name)
         if found.summary is None:
-            return {"kind": "none", "word": "Not audited.", "text": "softlabels audit checks every number.", "checks": []}
+            return {
+                "kind": "none",
+                "word": "Not audited.",
+                "text": "softlabels audit checks every number.",
+                "checks": [],
+            }
         stale = " The tables were written after this audit: audit again." if found.stale else ""
         kind = "pass" if found.passed and not found.stale else "fail"
         word = "Audited:" if found.passed else "The audit failed:"
@@ -214,7 +219,8 @@ class Study:
             "about": f"{n:,} test images of {where}, seed {of.seed}",
             "map": labels,
             "sides": [
-                {"title": side, "chosen": k} for k, side in enumerate(("left", "right")[: min(len(labels), maps.PANELS)])
+                {"title": side, "chosen": k}
+                for k, side in enumerate(("left", "right")[: min(len(labels), maps.PANELS)])
             ],
             "colourings": [(value, text) for value, text in COLOURINGS.items() if value == "mix" or "u" in of.places],
             "legend": list(zip(of.classes, of.colours, strict=True)),
@@ -241,8 +247,7 @@ class Study:
             if at < len(trained.item) and trained.item[at] == item:
                 rows.append((f"label {label}", self._bars(trained.p[at].astype(float)), None))
         for label in shown:
-            kl = of.kl[label][row]
-            rows.append((f"network of {label} labels", self._bars(of.q[label][row]), f"{kl:.3f}" if math.isfinite(kl) else "∞"))
+            rows.append((f"network of {label} labels", self._bars(of.q[label][row]), printed(of.kl[label][row], 3)))
         picture = None if of.images is None else thumbnails.tile(of.pixels(row), CARD_PIXELS)
         url = None if picture is None else thumbnails.url(thumbnails.webp(picture), "image/webp")
         width, height = _at_least(picture) if picture else (0, 0)
@@ -268,8 +273,8 @@ class Study:
 
     def _made(self, manifests: list[dict[str, Any]]) -> dict[str, Any]:
         costs = gathered.costs(manifests)
-        total = gathered.took(sum(cost.seconds for cost in costs))
-        rows = [(cost.command, f"{cost.jobs:,}", gathered.took(cost.seconds), gathered.took(cost.longest)) for cost in costs]
+        total = length(sum(cost.seconds for cost in costs))
+        rows = [(cost.command, f"{cost.jobs:,}", length(cost.seconds), length(cost.longest)) for cost in costs]
         summary = f"{sum(cost.jobs for cost in costs):,} jobs, {total} together"
         return {"summary": summary, "lines": gathered.environment(manifests), "costs": rows}
 
@@ -346,7 +351,11 @@ def command(paths: list[Path], *, configfile: Path | None, overrides: list[str],
         overrides: ``key=value`` pairs that replace keys of it.
         images: ``thumbnails`` or ``none``; None as the configuration says.
     """
-    plan = plans_of(None, configfile, overrides)[0] if configfile else None
+    plan = None
+    if configfile:
+        from ..status import plans_of  # which reads YAML: the rule has no need of it
+
+        (plan,) = plans_of(None, configfile, overrides)
     shown = images or (plan.config["report"]["images"] if plan else "thumbnails")
     wanted: dict[Path, list[str | None]] = {}
     for path in paths or [Path(plan.root if plan else "results")]:
