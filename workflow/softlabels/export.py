@@ -25,7 +25,7 @@ from PIL import Image
 from . import config as configuration
 from . import contracts, io, places
 from .contracts import HELD_OUT, PARTS, Reference
-from .datasets.contract import read_images
+from .datasets.contract import number, read_images
 from .documents import Code, Document, Heading, Table, markdown
 from .errors import UserError
 from .plan import Plan
@@ -117,6 +117,8 @@ def _found(plan: Plan, dataset: str, split: str | None, seed: int | None) -> Exp
                 f"`snakemake prepare` for data, labels and splits alone, with this configuration."
             )
     names = io.read_table(paths["items"], ["name"])[0].column("name").to_pylist()
+    if plan.config["datasets"][dataset]["private"]:
+        names = [number(item) for item in range(len(names))]
     reference = contracts.read_reference(paths["reference"])
     parts = contracts.read_split(paths["split"]).part
     return Exported(dataset, reference, names, _files(names, reference, parts), parts, split, seed)

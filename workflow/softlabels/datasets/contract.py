@@ -133,6 +133,11 @@ def read_images(path: str | Path) -> np.ndarray:
     return images
 
 
+def number(item: int) -> str:
+    """What stands in the place of an item's name where names are private."""
+    return f"item {item}"
+
+
 def write_items(
     path: Path, names: list[str], groups: list[str | None] | None = None, columns: Mapping[str, Any] | None = None,
     rules: Mapping[str, Any] | None = None,

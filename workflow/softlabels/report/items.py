@@ -13,7 +13,7 @@ from scipy.special import log_softmax
 from .. import io, places
 from ..commands import MAKERS
 from ..contracts import Labels, read_labels, read_predictions, read_reference, rows_of
-from ..datasets.contract import read_images
+from ..datasets.contract import number, read_images
 from ..drawing import class_colours
 from ..errors import UserError
 from ..evaluation.divergence import kl_items
@@ -70,7 +70,7 @@ class Items:
 
     def name(self, row: int) -> str:
         """What a person calls an item."""
-        return f"item {self.item[row]}" if self.names is None else self.names[row]
+        return number(int(self.item[row])) if self.names is None else self.names[row]
 
     def pixels(self, row: int) -> np.ndarray:
         """The image of an item, uint8 ``[H, W, 3]``."""

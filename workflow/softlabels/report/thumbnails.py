@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 COLUMNS, ROWS = 40, 25  # tiles of a sheet
-LARGEST = 96  # pixels of a tile's longer side
-QUALITY = 80  # of WebP: a tile of 96 pixels takes about 1.2 KB
+LARGEST = (96, 64, 48, 32)  # pixels of a tile's longer side: the first that fits
+MOST = 12_000_000  # bytes of all sheets of a study
+QUALITY = 80  # of WebP: a tile of 96 pixels takes 1 KB, or 3 where it is full of detail
 
 
 class Sheets(NamedTuple):
@@ -22,7 +23,7 @@ class Sheets(NamedTuple):
     sheets: list[bytes]
 
 
-def tile(image: np.ndarray, largest: int = LARGEST) -> Image.Image:
+def tile(image: np.ndarray, largest: int) -> Image.Image:
     """An image uint8 ``[H, W, 3]``, no side of it longer than ``largest`` pixels."""
     height, width = image.shape[:2]
     if max(height, width) <= largest:
@@ -32,17 +33,27 @@ def tile(image: np.ndarray, largest: int = LARGEST) -> Image.Image:
     return Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=None)
 
 
-def sheets(images: np.ndarray, items: np.ndarray) -> Sheets:
-    """Tiles of some items, int ``[n]``, of images uint8 ``[N, H, W, 3]``."""
-    width, height = tile(images[items[0]]).size
-    made = []
-    for start in range(0, len(items), COLUMNS * ROWS):
-        part = items[start : start + COLUMNS * ROWS]
-        sheet = Image.new("RGB", (COLUMNS * width, -(-len(part) // COLUMNS) * height))
-        for place, item in enumerate(part.tolist()):
-            sheet.paste(tile(images[item]), (place % COLUMNS * width, place // COLUMNS * height))
-        made.append(webp(sheet))
-    return Sheets(width, height, made)
+def sheets(images: np.ndarray, items: np.ndarray, most: int = MOST) -> Sheets:
+    """Tiles of some items, int ``[n]``, of images uint8 ``[N, H, W, 3]``.
+
+    They are as large as can be: all together about ``most`` bytes, as the first sheet tells.
+    """
+    each = COLUMNS * ROWS
+    parts = [items[start : start + each] for start in range(0, len(items), each)]
+    for largest in LARGEST:
+        first = webp(_sheet(images, parts[0], largest))
+        if len(first) * len(items) <= most * len(parts[0]):
+            break
+    width, height = tile(images[items[0]], largest).size
+    return Sheets(width, height, [first, *(webp(_sheet(images, part, largest)) for part in parts[1:])])
+
+
+def _sheet(images: np.ndarray, items: np.ndarray, largest: int) -> Image.Image:
+    width, height = tile(images[items[0]], largest).size
+    sheet = Image.new("RGB", (COLUMNS * width, -(-len(items) // COLUMNS) * height))
+    for place, item in enumerate(items.tolist()):
+        sheet.paste(tile(images[item], largest), (place % COLUMNS * width, place // COLUMNS * height))
+    return sheet
 
 
 def webp(picture: Image.Image) -> bytes:

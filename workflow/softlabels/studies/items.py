@@ -12,12 +12,13 @@ from scipy.special import log_softmax
 
 from .. import io
 from ..contracts import read_predictions, read_reference, rows_of
+from ..datasets.contract import number
 from ..evaluation.divergence import kl_items
 from .ledger import points
 from .ledger_view import PLACE
 
 
-def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd.DataFrame:
+def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path], *, private: bool = False) -> pd.DataFrame:
     """The test items of one seed, by the data set's tables and ``predictions.parquet`` of each label.
 
     Returns:
@@ -30,6 +31,7 @@ def of_seed(items: Path, reference: Path, predictions: Mapping[str, Path]) -> pd
     item = next(iter(of_label.values())).items("test")
     at = truth.rows(item)
     name = table.column("name").take(rows_of(items, io.vector(table, "item"), item)).to_pylist()
+    name = list(map(number, item.tolist())) if private else name
     votes = [None] * len(item) if truth.votes is None else truth.votes[at]
     columns: dict[str, Any] = {"item": item, "name": name, "votes": pd.array(votes, dtype="Int64")}
     columns |= {f"reference_{c}": truth.p[at, k] for k, c in enumerate(truth.classes)}
@@ -54,7 +56,8 @@ def frames(
         parts, dataset = [], point.names[0]
         for seed in config["seeds"]:
             of_label = {label: predictions[point.runs(label, [seed])[0]] for label in point.labels}
-            part = of_seed(items[dataset], reference[dataset], of_label)
+            private = config["datasets"][dataset].get("private", False)
+            part = of_seed(items[dataset], reference[dataset], of_label, private=private)
             place = dict(zip(_place(config), (*point.block, seed), strict=True))
             parts.append(pd.concat([pd.DataFrame(place, index=part.index), part], axis=1))
         frame = pd.concat(parts, ignore_index=True)
