@@ -216,5 +216,5 @@ def test_names_with_control_characters_are_printed_as_plain_text(broken, capsys)
 def test_without_a_path_the_results_are_those_of_the_configuration(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text("results: elsewhere\n")
-    assert configured.results(path) == Path("elsewhere")
+    assert configured.results(configured.Given(path)) == Path("elsewhere")
     assert configured.results(None) == Path("results")

@@ -2,13 +2,14 @@
 
 Text is literal: a ``str`` is printed as it is, whatever it holds, so no name out of somebody's data can break a page.
 What is not plain is said by a type: ``Bold``, ``Code``, ``Link``, or a tuple of pieces, such as ``(Bold("n"), ": 3")``.
+A ``Number`` is printed as any text, and remembers where it is from.
 White space in a text is one space, and control characters, which have no glyph, are replaced.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -25,6 +26,21 @@ class Code(str):
     """Text in a typewriter's letters."""
 
 
+class Number(str):
+    """A number as it is printed; ``key`` says which aggregate of the ledger it is of. It compares as its text."""
+
+    key: tuple
+
+    def __new__(cls, text: str, key: tuple):
+        number = super().__new__(cls, text)
+        number.key = key
+        return number
+
+
+class BoldNumber(Number, Bold):
+    """A number in bold."""
+
+
 class Link(NamedTuple):
     """A link to a file beside the document."""
 
@@ -33,6 +49,17 @@ class Link(NamedTuple):
 
 
 Text = str | Link | tuple  # a tuple of pieces that are themselves no tuples
+
+
+def in_bold(text: str) -> Bold:
+    """A text in bold; a number still knows its key."""
+    return BoldNumber(text, text.key) if isinstance(text, Number) else Bold(text)
+
+
+def joined(separator: str, texts: Iterable[Text]) -> tuple:
+    """Texts with a separator between them, as one text whose pieces are still what they were."""
+    pieces = [piece for text in texts for piece in (separator, *(text if type(text) is tuple else (text,)))]
+    return tuple(pieces[1:])
 
 
 class Heading(NamedTuple):
@@ -99,6 +126,13 @@ def _plain(text: str) -> str:
     return re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
+def _clean(piece: str | Link) -> str | Link:
+    """A piece of a text, of the same type, whose characters can all be printed."""
+    if isinstance(piece, Link):
+        return piece._replace(text=_plain(piece.text))
+    return type(piece)(_plain(piece), *([piece.key] if isinstance(piece, Number) else []))
+
+
 def _flat(document: Document) -> Iterator[Any]:
     """The parts, where a table is a heading, its panels and a list of notes."""
     for part in document.parts:
@@ -113,11 +147,7 @@ def _flat(document: Document) -> Iterator[Any]:
 def _written(text: Text, write: Callable[[Any], str]) -> str:
     """A text whose pieces are written by ``write``."""
     pieces = text if type(text) is tuple else (text,)
-    return "".join(
-        write(piece._replace(text=_plain(piece.text)) if isinstance(piece, Link) else type(piece)(_plain(piece)))
-        for piece in pieces
-        if piece
-    )
+    return "".join(write(_clean(piece)) for piece in pieces if piece)
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------------------
@@ -236,48 +266,61 @@ def _latex_piece(piece: str | Link) -> str:
     text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", piece)
     text = "".join(LATEX.get(character, character) for character in text)
     text = re.sub(r"(?<!\|)\|(?!\|)", r"\\textbar{}", text)
-    command = {Bold: "textbf", Code: "texttt"}.get(type(piece))
+    command = "textbf" if isinstance(piece, Bold) else "texttt" if isinstance(piece, Code) else None
     return rf"\{command}{{{text}}}" if command else text
 
 
 # -- HTML --------------------------------------------------------------------------------------------------------------
 
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:75rem;margin:2rem auto;padding:0 1rem}"
-    "div{overflow-x:auto}table{border-collapse:collapse}td,th{border-bottom:1px solid #ddd;padding:.25rem .6rem;"
-    "text-align:left;vertical-align:top}.r{text-align:right}img{max-width:100%}"
-)
 
+class Html(NamedTuple):
+    """Writes documents as pieces of HTML.
 
-def html(document: Document) -> str:
-    """The document as a page of HTML that needs no other file but its pictures."""
-    writers = {
-        Heading: lambda part: f"<h2>{_html(part.text)}</h2>",
-        Bullets: lambda part: "\n".join(["<ul>", *(f"<li>{_html(item)}</li>" for item in part.items), "</ul>"]),
-        Picture: lambda part: f'<img src="{escape(quote(part.path))}" alt="{escape(_plain(part.alt))}">',
-        Rule: lambda part: "<hr>",
-        Table: _html_table,
-    }
-    blocks = [writers.get(type(part), lambda text: f"<p>{_html(text)}</p>")(part) for part in _flat(document)]
-    head = f'<meta charset="utf-8"><title>{_html(document.title)}</title><style>{STYLE}</style>'
-    page = ["<!DOCTYPE html>", '<html lang="en">', head, f"<h1>{_html(document.title)}</h1>", *blocks, "</html>"]
-    return "\n".join(page) + "\n"
+    Attributes:
+        level: of their headings.
+        number: what becomes of a printed number: given it, and its HTML.
+        picture: the URL of a picture, by its path; None leaves the picture out.
+    """
 
+    level: int = 2
+    number: Callable[[Number, str], str] = lambda number, text: text
+    picture: Callable[[str], str | None] = lambda path: quote(path)
 
-def _html_table(table: Table) -> str:
-    rows = []
-    for tag, line in [("th", table.header), *(("td", row) for row in table.rows)]:
-        cells = (f"<{tag}{' class=r' * (c == 'r')}>{_html(t)}</{tag}>" for c, t in zip(table.align, line, strict=True))
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return "\n".join(["<div><table>", *rows, "</table></div>"])
+    def body(self, parts: Sequence[Any]) -> str:
+        """The parts of a document, without its title."""
+        writers = {
+            Heading: lambda part: f"<h{self.level}>{self.text(part.text)}</h{self.level}>",
+            Bullets: lambda part: "\n".join(["<ul>", *(f"<li>{self.text(item)}</li>" for item in part.items), "</ul>"]),
+            Picture: self._picture,
+            Rule: lambda part: "<hr>",
+            Table: self._table,
+        }
+        flat = _flat(Document("", parts))
+        return "\n".join(writers.get(type(part), lambda text: f"<p>{self.text(text)}</p>")(part) for part in flat)
 
+    def text(self, text: Text) -> str:
+        """A text."""
+        return _written(text, self._piece)
 
-def _html(text: Text) -> str:
-    return _written(text, _html_piece)
+    def _table(self, table: Table) -> str:
+        rows = []
+        for tag, line in [('th scope="col"', table.header), *(("td", row) for row in table.rows)]:
+            cells = zip(table.align, line, strict=True)
+            written = (f"<{tag}{' class=r' * (c == 'r')}>{self.text(text)}</{tag[:2]}>" for c, text in cells)
+            rows.append(f"<tr>{''.join(written)}</tr>")
+        head, *body = rows
+        lines = [f"<thead>{head}</thead>", "<tbody>", *body, "</tbody>"]
+        return "\n".join(['<div class="wide" tabindex="0"><table>', *lines, "</table></div>"])
 
+    def _picture(self, part: Picture) -> str:
+        url = self.picture(part.path)
+        return "" if url is None else f'<img src="{escape(url)}" alt="{escape(_plain(part.alt))}">'
 
-def _html_piece(piece: str | Link) -> str:
-    if isinstance(piece, Link):
-        return f'<a href="{escape(quote(piece.path))}">{escape(piece.text)}</a>'
-    tag = {Bold: "b", Code: "code"}.get(type(piece))
-    return f"<{tag}>{escape(piece)}</{tag}>" if tag else escape(piece)
+    def _piece(self, piece: str | Link) -> str:
+        if isinstance(piece, Link):
+            return f'<a href="{escape(quote(piece.path))}">{escape(piece.text)}</a>'
+        text = escape(piece)
+        if isinstance(piece, Number):
+            text = self.number(piece, text)
+        tag = "b" if isinstance(piece, Bold) else "code" if isinstance(piece, Code) else None
+        return f"<{tag}>{text}</{tag}>" if tag else text

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,8 +23,9 @@ from markupsafe import Markup
 from PIL import Image
 
 from .. import __version__, documents, io, places
+from ..cards.text import page as card
 from ..columns import length
-from ..documents import Document, Number
+from ..documents import Document, Html, Link, Number, Rule
 from ..errors import UserError
 from ..provenance import explain
 from ..provenance.audit import located
@@ -147,7 +149,7 @@ class Study:
         manifests = gathered.behind(self.results, self.name)
         return {
             "name": self.name, "lacking": self.lacking, "lead": lead,
-            "answer": Markup("".join(f"<p>{self._html(text)}</p>" for text in answer(self.ledger)))
+            "answer": Markup("".join(f"<p>{self._html.text(text)}</p>" for text in answer(self.ledger)))
             if self.ledger else None,
             "tables": [self._table(table, k) for table in self.document.parts] if self.document else [],
             "audit": self._audit() if self.ledger else None,
@@ -158,8 +160,9 @@ class Study:
 
     # -- tables --------------------------------------------------------------------------------------------------------
 
-    def _html(self, text: documents.Text) -> str:
-        return documents.html_text(text, self._number)
+    @property
+    def _html(self) -> Html:
+        return Html(level=3, number=self._number)
 
     def _number(self, number: Number, text: str) -> str:
         """A printed number, as a button that opens where it comes from."""
@@ -167,8 +170,7 @@ class Study:
         return text if cell is None else f'<button type="button" class="n" data-cell="{cell}">{text}</button>'
 
     def _table(self, table: documents.Table, k: int) -> Markup:
-        body = documents.html_body(Document("", [table]), self._number)
-        return Markup(f'<div data-tables="{k}">{body}</div>')
+        return Markup(f'<div data-tables="{k}">{self._html.body([table])}</div>')
 
     def _audit(self) -> dict[str, Any]:
         found = gathered.audit(self.results, self.name)
@@ -220,7 +222,7 @@ class Study:
             "map": labels,
             "sides": [
                 {"title": side, "chosen": k}
-                for k, side in enumerate(("left", "right")[: min(len(labels), maps.PANELS)])
+                for k, side in enumerate(("first map", "second map")[: min(len(labels), maps.PANELS)])
             ],
             "colourings": [(value, text) for value, text in COLOURINGS.items() if value == "mix" or "u" in of.places],
             "legend": list(zip(of.classes, of.colours, strict=True)),
@@ -321,25 +323,31 @@ def _at_least(picture: Image.Image) -> tuple[int, int]:
 
 
 def _cards(results: Results, studies: list[Study]) -> Iterator[dict[str, Any]]:
-    """The cards of the data sets of some studies."""
+    """The cards of the data sets of some studies; contact sheets only of those whose images may be shown."""
     private = {
         name: about.get("private", False)
         for study in studies if study.ledger
         for name, about in study.config["datasets"].items()
     }  # fmt: skip
+    pictured = all(study.images for study in studies)
     for name, hidden in private.items():
-        try:
-            text = results.text(places.path("card", "card_md", dataset=name))
-        except UserError:
-            continue
-        pictures = []
-        for output, what in (("sheet", "single images with their distributions"), ("votes", "votes and agreement")):
-            shown = output == "votes" or (not hidden and all(study.images for study in studies))
+
+        def picture(output: str, name: str = name, shown: bool = pictured and not hidden) -> str | None:
             path = places.path("card", output, dataset=name)
-            if shown and path in results.files:
-                url = thumbnails.url(results.file(path).read_bytes(), "image/png")
-                pictures.append({"url": url, "alt": f"Data set {name}: {what}"})
-        yield {"name": name, "text": Markup("<pre>{}</pre>").format(text), "pictures": pictures}
+            there = path in results.files and (shown or output == "votes")
+            return thumbnails.url(results.file(path).read_bytes(), "image/png") if there else None
+
+        path = places.path("card", "card_json", dataset=name)
+        with suppress(UserError), reading(path):
+            links = {output: output for output in ("sheet", "votes", "card_json")}
+            parts = card(results.json(path), links).parts
+            parts = [part for part in parts if not isinstance(part, Rule) and not _links(part)]
+            yield {"name": name, "text": Markup(Html(level=3, picture=picture).body(parts))}
+
+
+def _links(part: Any) -> bool:
+    """Whether a part leads to a file beside the page."""
+    return isinstance(part, tuple) and any(isinstance(piece, Link) for piece in part)
 
 
 def command(paths: list[Path], *, configfile: Path | None, overrides: list[str], images: str | None) -> None:
