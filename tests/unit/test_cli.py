@@ -97,7 +97,9 @@ def test_a_run_takes_a_configuration_by_word_or_option_and_passes_on_what_follow
 ):
     assert run(monkeypatch, capsys, "run", *words.split()) == (0, "", "")
     cores = "2" if "--cores" in words else "all"
-    assert launched == [{"configfile": Path(configfile), "overrides": overrides, "cores": cores, "rest": rest}]
+    assert launched == [
+        {"configfile": Path(configfile), "overrides": overrides, "cores": cores, "rest": rest, "report": True}
+    ]
 
 
 @pytest.mark.parametrize("words", ["a.yaml --configfile b.yaml", "--configfile a.yaml b.yaml"])

@@ -21,10 +21,10 @@ ORDER = [
     "gpus", "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets",
     "labels", "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands",
     "config", "plan", "resources", "provenance", "advise",
-    "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
+    "predict", "export", "check", "suggest", "status", "remaining", "watch", "report", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip
-ROOMS = ["datasets", "labels", "networks", "training", "heads", "evaluation", "cards", "studies", "provenance"]
+ROOMS = ["datasets", "labels", "networks", "training", "heads", "evaluation", "cards", "studies", "provenance", "report"]
 
 
 def room(module):
@@ -77,7 +77,7 @@ WALLS = {  # rooms and packages that a room must not reach
     "networks": {"datasets", "labels", "training", "evaluation"},
     "training": {"evaluation", "studies", "embedding", "provenance", "sklearn", "scipy", "pandas", "matplotlib"},
     "heads": {"evaluation", "studies", "embedding", "provenance", "sklearn", "pandas", "matplotlib"},
-    **dict.fromkeys(("evaluation", "embedding", "studies", "provenance"), TORCH),
+    **dict.fromkeys(("evaluation", "embedding", "studies", "provenance", "report"), TORCH),
 }
 
 
