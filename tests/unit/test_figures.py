@@ -39,8 +39,10 @@ def texts_of(figure) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "dataset"),
-    [("embedding", "synthetic"), ("embedding", "mice_bone"), ("curves", "synthetic"), ("risk_coverage", "mice_bone")],
-)
+    [
+        ("embedding", "synthetic"), ("embedding", "mice_bone"), ("curves", "synthetic"), ("risk_coverage", "mice_bone"),
+    ],
+)  # fmt: skip
 def test_a_figure_has_the_same_bytes_each_time_and_in_any_order_of_files(figure_files, kind, dataset):
     config, inputs, outputs = figure_files(kind, dataset)
     figures.run(config, inputs, outputs)
@@ -56,7 +58,7 @@ def test_figure_1_has_a_row_a_label_with_colour_beside_shape(figure_files):
     config, inputs, _ = figure_files("embedding")
     panels = embedding.read_panels(config, inputs)
     items, _ = io.read_table(inputs["items"][0])
-    figure = embedding.positions_figure(panels, items, inputs["items"][0])
+    figure = embedding.positions_figure(panels, items, inputs["items"][0], "title")
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["hard: colour position", "hard: shape position", "soft: colour position", "soft: shape position"]
     drawn = figure.axes[0].collections[0]
@@ -105,7 +107,7 @@ def test_figure_2_mixes_the_class_colours_with_the_reference(figure_files, monke
     panels = embedding.read_panels(config, inputs)
     colours = ["red", "lime", "blue"] * 2  # so that the mix is the sum of two halves of the reference
     monkeypatch.setattr(drawing, "colours", lambda n, classes: colours)
-    figure = embedding.classes_figure(panels, inputs["reference"][0])
+    figure = embedding.classes_figure(panels, inputs["reference"][0], "title")
     reference = contracts.read_reference(inputs["reference"][0])
     assert [axes.get_title() for axes in figure.axes] == ["hard", "soft"]
     mixed = (reference.p[:, :3] + reference.p[:, 3:])[panels[1].item]
@@ -260,4 +262,4 @@ def test_labels_stand_in_rows_beside_the_first_ones_mean(both, tmp_path, differe
         half = ledger_view.half_width(more if difference else soft)
         np.testing.assert_allclose(bars, [[shown[1] - half, 1], [shown[1] + half, 1]])
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["hard", "soft"]
-    assert ("each label − hard" if difference else "mean, 95%") in texts_of(figure)
+    assert ("each label − hard" if difference else "bars: 95% two-way") in texts_of(figure).replace("\n", " ")
