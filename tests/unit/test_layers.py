@@ -21,7 +21,7 @@ ORDER = [
     "gpus", "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets",
     "labels", "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands",
     "config", "plan", "resources", "provenance", "advise",
-    "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
+    "figures", "predict", "export", "check", "suggest", "status", "remaining", "watch", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip
 ROOMS = ["datasets", "labels", "networks", "training", "heads", "evaluation", "cards", "studies", "provenance"]
