@@ -124,20 +124,21 @@ def draw(folder: Path) -> None:
     """Write figure1.png, figure2.png and curves.png."""
     path, of = RESULTS / "items.parquet", items()
     network = "DenseNet121, 160 pixels, seed 0"
+    title = f"{network}, on an H100: t-SNE of the test items"
     with drawing.style(), tempfile.TemporaryDirectory() as scratch:
-        first = embedding.positions_figure(panels(), io.read_table(path)[0], path)
+        first = embedding.positions_figure(panels(), io.read_table(path)[0], path, title)
         write_reference(Path(scratch) / "reference.parquet", of.p, None, CLASSES["colour_shape"])
-        second = embedding.classes_figure(panels(), Path(scratch) / "reference.parquet")
+        second = embedding.classes_figure(panels(), Path(scratch) / "reference.parquet", title)
         for figure, name in ((first, "figure1"), (second, "figure2")):
-            figure.suptitle(f"{network}, on an H100: t-SNE of the test items", fontsize=11)
             drawing.save(figure, folder / f"{name}.png")
         histories = []
         for form in ("hard", "soft"):  # a study finds them by their places
             place = Path(scratch, "runs/synthetic/random/densenet121", form, "seed0/history.parquet")
             place.parent.mkdir(parents=True)
             histories.append(shutil.copy(RESULTS / "h200" / f"{form}-history.parquet", place))
-        third = curves.draw({"study": "", "labels": ["hard", "soft"], "seeds": [0]}, {"histories": histories})
-        third.suptitle(f"{network}, on an H200: learning curves", fontsize=11)
+        config = {"study": f"{network}, on an H200", "labels": ["hard", "soft"], "seeds": [0]}
+        block = ["synthetic", "random", "densenet121"]
+        third = curves.draw(config | {"block": block}, {"histories": histories})
         drawing.save(third, folder / "curves.png")
 
 

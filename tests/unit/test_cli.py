@@ -15,7 +15,7 @@ from softlabels.errors import UserError
 from softlabels.places import CONFIG, PLACES, Place
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
-SUBCOMMANDS = ["run", "check", "status", "predict", "audit", "explain", "completion", *commands.COMMANDS]
+SUBCOMMANDS = ["run", "check", "status", "predict", "figures", "audit", "explain", "completion", *commands.COMMANDS]
 
 
 def run(monkeypatch, capsys, *arguments):

@@ -7,12 +7,19 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
+from scipy.special import softmax
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix
 
 from softlabels import contracts, drawing, io, schema
 from softlabels.errors import UserError
+from softlabels.evaluation.aligned import Aligned
+from softlabels.evaluation.confusion import ambiguity
+from softlabels.evaluation.confusion import confusion as confused
+from softlabels.evaluation.metrics import soft_ece
 from softlabels.studies import figure as figures
 from softlabels.studies import ledger_view, study
-from softlabels.studies.figures import curves, embedding, labels, risk_coverage
+from softlabels.studies.figures import confusion, curves, embedding, labels, reliability, risk_coverage
 
 
 @pytest.fixture
@@ -39,8 +46,11 @@ def texts_of(figure) -> str:
 
 @pytest.mark.parametrize(
     ("kind", "dataset"),
-    [("embedding", "synthetic"), ("embedding", "mice_bone"), ("curves", "synthetic"), ("risk_coverage", "mice_bone")],
-)
+    [
+        ("embedding", "synthetic"), ("embedding", "mice_bone"), ("curves", "synthetic"), ("risk_coverage", "mice_bone"),
+        ("reliability", "mice_bone"), ("confusion", "mice_bone"),
+    ],
+)  # fmt: skip
 def test_a_figure_has_the_same_bytes_each_time_and_in_any_order_of_files(figure_files, kind, dataset):
     config, inputs, outputs = figure_files(kind, dataset)
     figures.run(config, inputs, outputs)
@@ -56,7 +66,7 @@ def test_figure_1_has_a_row_a_label_with_colour_beside_shape(figure_files):
     config, inputs, _ = figure_files("embedding")
     panels = embedding.read_panels(config, inputs)
     items, _ = io.read_table(inputs["items"][0])
-    figure = embedding.positions_figure(panels, items, inputs["items"][0])
+    figure = embedding.positions_figure(panels, items, inputs["items"][0], "title")
     titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
     assert titles == ["hard: colour position", "hard: shape position", "soft: colour position", "soft: shape position"]
     drawn = figure.axes[0].collections[0]
@@ -105,7 +115,7 @@ def test_figure_2_mixes_the_class_colours_with_the_reference(figure_files, monke
     panels = embedding.read_panels(config, inputs)
     colours = ["red", "lime", "blue"] * 2  # so that the mix is the sum of two halves of the reference
     monkeypatch.setattr(drawing, "colours", lambda n, classes: colours)
-    figure = embedding.classes_figure(panels, inputs["reference"][0])
+    figure = embedding.classes_figure(panels, inputs["reference"][0], "title")
     reference = contracts.read_reference(inputs["reference"][0])
     assert [axes.get_title() for axes in figure.axes] == ["hard", "soft"]
     mixed = (reference.p[:, :3] + reference.p[:, 3:])[panels[1].item]
@@ -260,4 +270,172 @@ def test_labels_stand_in_rows_beside_the_first_ones_mean(both, tmp_path, differe
         half = ledger_view.half_width(more if difference else soft)
         np.testing.assert_allclose(bars, [[shown[1] - half, 1], [shown[1] + half, 1]])
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["hard", "soft"]
-    assert ("each label − hard" if difference else "mean, 95%") in texts_of(figure)
+    assert ("each label − hard" if difference else "bars: 95% two-way") in texts_of(figure).replace("\n", " ")
+
+
+# -- reliability and confusion -----------------------------------------------------------------------------------------
+
+HOSTILE = ["$\\frac{a}{b}$", "_under", "<b>&amp;</b>", 200 * "y", "\u05e9\u05dc\u05d5\u05dd", "a\nb"]
+
+
+@pytest.fixture
+def block(tmp_path):
+    """Makes configuration and inputs of a figure of a block, and the test items of each run: reference and prediction.
+
+    Options are C, labels, seeds, how many votes an item has (None: an exact reference) and the names of classes.
+    """
+
+    def made(kind, classes=3, labels=("hard", "soft"), seeds=(0, 1), votes=None, names=(), items=200, **options):
+        rng, runs = np.random.default_rng(0), {}
+        p = rng.dirichlet(np.full(classes, 0.3), items)
+        if votes:
+            p = np.array([rng.multinomial(votes, each) for each in p]) / votes
+        names = [*names, *(f"class {k}" for k in range(classes))][:classes]
+        reference = tmp_path / "data/d/reference.parquet"
+        contracts.write_reference(reference, p, np.full(items, votes) if votes else None, names)
+        for label in labels:
+            for seed in seeds:
+                folder = tmp_path / f"runs/d/s/r/{label}/seed{seed}"
+                logits = (np.log(p + 0.05) + rng.normal(0, 0.5, p.shape)).astype(np.float32)
+                part = rng.permutation(["test"] * (items // 2) + ["train"] * (items - items // 2))
+                contracts.write_predictions(folder / "predictions.parquet", np.arange(items), part, logits, names)
+                scores = {("test", "all", "none", m): 0.1 for m in ("soft_ece", "ece", "soft_ece_calibrated")}
+                contracts.write_scores(folder / "scores/standard.parquet", scores, names, 1e-7, {})
+                runs[f"{label}/seed{seed}"] = p[part == "test"], softmax(logits[part == "test"].astype(float), axis=1)
+        folders = [tmp_path / f"runs/d/s/r/{run}" for run in runs]
+        chosen = {"kind": kind, **schema.defaults("figure", kind), **options}
+        config = {"study": "one", "labels": [*labels], "seeds": [*seeds], "block": ["d", "s", "r"], "figure": chosen}
+        inputs = {
+            "reference": [reference],
+            "predictions": [folder / "predictions.parquet" for folder in folders],
+            "scores": [folder / "scores/standard.parquet" for folder in folders],
+        }
+        return config, inputs, runs
+
+    return made
+
+
+def aligned(p, q, counts=None):
+    with np.errstate(divide="ignore"):
+        logs = np.log(np.asarray(q, float))
+    return Aligned("test", np.arange(len(p)), np.asarray(p, float), logs, [*"abc"][: len(logs[0])], counts=counts)
+
+
+def test_reliability_of_one_class_an_item_is_that_of_scikit_learn(block):
+    config, inputs, _ = block("reliability", labels=["hard"], seeds=[0], votes=1)  # one vote: one class an item
+    figure = figures.drawn(config, inputs)
+    part = contracts.read_predictions(inputs["predictions"][0])
+    item, reference = part.items("test"), contracts.read_reference(inputs["reference"][0])
+    q = softmax(part.of("test", item, 3), axis=1)
+    right = reference.p[item].argmax(axis=1) == q.argmax(axis=1)
+    theirs = calibration_curve(right, q.max(axis=1), n_bins=15, strategy="uniform")
+    _, thick = figure.axes[0].lines
+    np.testing.assert_allclose(thick.get_xydata(), np.column_stack(theirs[::-1]))
+    shares = [bar.get_height() for bar in figure.axes[1].patches]
+    np.testing.assert_allclose(shares, np.histogram(q.max(axis=1), 15, (0, 1))[0] / len(item))
+
+
+def test_gaps_of_a_reliability_diagram_are_those_that_the_metric_averages(block):
+    config, inputs, runs = block("reliability")
+    figure = figures.drawn(config, inputs)
+    for axes, label in zip(figure.axes[:2], config["labels"], strict=True):
+        _, *thin, thick = axes.lines
+        assert axes.get_title() == f"{label}\nsoft ECE 0.1000 ± 0.0000" and len(thin) == 2
+        for line, seed in zip(thin, config["seeds"], strict=True):
+            p, q = runs[f"{label}/seed{seed}"]
+            n = np.histogram(q.max(axis=1), 15, (0, 1))[0]
+            x, y = line.get_xydata().T
+            assert (n[n > 0] * abs(y - x)).sum() / n.sum() == pytest.approx(soft_ece.metric(aligned(p, q), {}).mean())
+        confidence = np.concatenate([runs[f"{label}/seed{seed}"][1].max(axis=1) for seed in config["seeds"]])
+        assert len(thick.get_xdata()) == (np.histogram(confidence, 15, (0, 1))[0] > 0).sum()
+    assert "100 test items in each of 2 seeds" in figure.get_label()
+
+
+def test_a_confidence_of_one_is_a_bin_of_its_own_and_counted_in_the_last_column():
+    bins = reliability.binned(np.array([0.05, 0.97, 1.0, 1.0]), np.array([1.0, 0.5, 1.0, 0.0]))
+    assert bins[0].tolist() == [1, *[0] * 13, 1, 2] and bins[1:, -1].tolist() == [2, 1]
+    assert reliability._shares([bins]).tolist() == [0.25, *[0] * 13, 0.75]
+
+
+@pytest.mark.parametrize(("votes", "by", "told"), [(5, "votes", True), (None, "votes", False), (5, "majority", False)])
+def test_what_votes_scatter_is_told_where_votes_judge(block, votes, by, told):
+    config, inputs, _ = block("reliability", votes=votes, truth=by)
+    text = figures.drawn(config, inputs).get_label()
+    assert ("by the scatter of the votes" in text) == told and ("Soft ECE" in text) == (by == "votes")
+
+
+def test_confusion_on_soft_mass_by_hand():
+    # Class a has mass 1 + 1/2, of which 1 * 0.8 + 1/2 * 0.4 = 1.0 is predicted as a; class b 1/2, of which 0.2 is.
+    found = confused(aligned([[1, 0], [0.5, 0.5]], [[0.8, 0.2], [0.4, 0.6]]))
+    np.testing.assert_allclose(found, [[1 / 1.5, 0.5 / 1.5], [0.4, 0.6]])
+    # A perfect network: a keeps 1 + 1/4 of its 1.5, and a quarter of the half of b goes to each.
+    itself = aligned([[1, 0], [0.5, 0.5]], [[1, 0], [0.5, 0.5]])
+    np.testing.assert_allclose(ambiguity(itself), [[1.25 / 1.5, 0.25 / 1.5], [0.5, 0.5]])
+    np.testing.assert_allclose(confused(itself), ambiguity(itself))
+    assert np.isnan(confused(aligned([[1, 0]], [[0.8, 0.2]]))[1]).all()
+
+
+def test_confusion_of_one_class_an_item_is_that_of_scikit_learn():
+    rng = np.random.default_rng(1)
+    true, said = rng.integers(0, 3, (2, 200))
+    found = confused(aligned(np.eye(3)[true], np.eye(3)[said]))
+    np.testing.assert_allclose(found, confusion_matrix(true, said, normalize="true"))
+
+
+def test_votes_among_themselves_are_all_pairs_of_different_votes_of_an_item():
+    counts = np.array([[2, 1, 0], [0, 3, 1], [1, 0, 0]])  # the last has one vote, and no pair
+    pairs = np.zeros((3, 3))
+    for row in counts:
+        votes = np.repeat(np.arange(3), row)
+        for one, other in itertools.permutations(range(len(votes)), 2):
+            pairs[votes[one], votes[other]] += 1 / len(votes) / (len(votes) - 1)
+    p = counts / counts.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(ambiguity(aligned(p, p, counts)), pairs / pairs.sum(axis=1, keepdims=True))
+    assert np.isnan(ambiguity(aligned(p[2:], p[2:], counts[2:]))).all()
+
+
+def test_votes_among_themselves_say_what_a_perfect_network_would_get_whatever_their_number():
+    rng = np.random.default_rng(2)
+    true = np.repeat([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], 20_000, axis=0)
+    counts = np.array([rng.multinomial(2, each) for each in true])
+    p = counts / 2
+    expected = confused(aligned(p, true))
+    np.testing.assert_allclose(ambiguity(aligned(p, p, counts)), expected, atol=0.01)
+    assert abs(confused(aligned(p, p)) - expected).max() > 0.1  # shares of two votes are too sure of themselves
+
+
+def test_confusion_has_a_panel_for_the_reference_and_one_a_label_with_means_over_seeds(block):
+    config, inputs, runs = block("confusion")
+    figure = figures.drawn(config, inputs)
+    panels = [axes for axes in figure.axes if axes.get_title()]
+    assert [axes.get_title() for axes in panels] == ["reference itself", "hard", "soft"]
+    for axes, label in zip(panels[1:], config["labels"], strict=True):
+        expected = np.mean([confused(aligned(*runs[f"{label}/seed{seed}"])) for seed in config["seeds"]], axis=0)
+        np.testing.assert_allclose(axes.collections[0].get_array(), expected, rtol=1e-5)
+    assert "the reference in the place of the prediction" in figure.get_label()
+    voted = figures.drawn(*block("confusion", votes=4)[:2])
+    assert voted.axes[0].get_title() == "other votes" and "the other votes on its image" in voted.get_label()
+
+
+def test_of_many_classes_those_are_shown_that_differ_most_besides_their_diagonal():
+    own, label = np.eye(50), np.eye(50)
+    own[7, 7] = 0.1  # differs on the diagonal alone
+    label[3, 40] = label[3, 41] = label[40, 3] = 0.3
+    label[9] = np.nan
+    shown = confusion.telling([own, label])
+    assert len(shown) == confusion.SHOWN and {3, 40, 41} <= set(shown) and (np.diff(shown) > 0).all()
+
+
+@pytest.mark.parametrize("medium", [None, "paper", "slides"])
+@pytest.mark.parametrize("classes", [2, 6, 200])
+def test_figures_of_any_classes_and_hostile_names_stay_on_the_page(block, classes, medium):
+    for kind in ("reliability", "confusion", "risk_coverage") if classes < 200 else ("confusion",):
+        seeds = [0] if classes == 2 else range(5)
+        config, inputs, _ = block(kind, classes, seeds=seeds, votes=3, names=HOSTILE)
+        with drawing.style(medium):
+            figure = figures.drawn(config, inputs)
+            assert_inside(figure)
+        if kind == "confusion":
+            shown = classes if classes <= confusion.MOST else confusion.SHOWN
+            assert len(figure.axes[0].get_yticklabels()) == shown
+            assert (f"Of {classes} classes" in figure.get_label()) == (classes == 200)

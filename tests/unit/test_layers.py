@@ -21,10 +21,12 @@ ORDER = [
     "gpus", "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets",
     "labels", "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands",
     "config", "plan", "resources", "provenance", "advise",
-    "predict", "export", "check", "suggest", "status", "remaining", "watch", "report", "slurm",
+    "figures", "predict", "export", "check", "suggest", "status", "remaining", "watch", "report", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip
-ROOMS = ["datasets", "labels", "networks", "training", "heads", "evaluation", "cards", "studies", "provenance", "report"]
+ROOMS = [
+    "datasets", "labels", "networks", "training", "heads", "evaluation", "cards", "studies", "provenance", "report",
+]  # fmt: skip
 
 
 def room(module):

@@ -286,6 +286,16 @@ FOR_PEOPLE = {
         "votes are enough, and which images to read again, as Markdown.", [
             _argument("study", help="a study's name, its folder, or one of its tables"),
         ]),
+    "figures": (
+        _function("figures:figures"), "draw a finished study's figures for a paper, or for slides",
+        "Draw the figures of a finished study again, from its result files: for a paper as wide as one or two columns "
+        "(3.4 or 7 inches), as PDF; for slides 13.33 inches wide and 7.5 high with larger letters, as PDF and PNG. The "
+        "caption of each is a text file beside it.", [
+            _argument("study", help="a study's name, its folder, or one of its tables"),
+            _argument("--for", dest="medium", choices=["paper", "slides"], default="paper",
+                      help="default: %(default)s"),
+            _argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder to write"),
+        ]),
     "audit": (
         _function("provenance.audit:command"), "check that every number of a table still follows from its files",
         "Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a check "

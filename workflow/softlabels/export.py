@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -75,22 +73,12 @@ def export(
     raw = configuration.overridden(configuration.read(configfile or places.CONFIG), list(overrides))
     plan = Plan(raw)
     found = _found(plan, dataset, split, seed)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"{out}: is there already, and not empty. Name another folder, or remove it.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
+    with io.new_folder(out) as scratch:
         tables = {name: table for name, table in _tables(plan, found).items() if table is not None}
         for name, table in tables.items():
             io.write_table(scratch / f"{name}.parquet", table, {"classes": found.reference.classes})
         _write_images(plan, found, scratch / IMAGES)
         io.write_text(scratch / CARD, _card(plan, found, tables))
-        scratch.chmod(0o755)
-        if out.exists():
-            out.rmdir()
-        scratch.rename(out)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     print(f"{out}: {len(found.names)} images ({found.split}, seed {found.seed}: {_counted(found.parts)}), "
           f"{', '.join(f'{table.num_rows} rows of {name}' for name, table in tables.items())}.")  # fmt: skip
     for remark in _remarks(plan, found):

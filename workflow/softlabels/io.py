@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,27 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; on success rename it, on an error remove it.
+
+    Raises:
+        UserError: ``path`` is there already, and no empty folder.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path}: is there already, and not empty. Name another folder, or remove it.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        yield scratch
+        scratch.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+        if path.exists():
+            path.rmdir()
+        scratch.rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -245,7 +245,7 @@ class Results:
         for path in self.files:
             if path.endswith(MANIFEST):
                 try:
-                    manifests[path] = self._manifest(path)
+                    manifests[path] = self.manifest(path)
                 except UserError as error:
                     unreadable[path] = str(error)
         return manifests, unreadable
@@ -260,7 +260,8 @@ class Results:
         """Why each of the other manifests cannot be read, by path."""
         return self._read[1]
 
-    def _manifest(self, path: str) -> dict[str, Any]:
+    def manifest(self, path: str) -> dict[str, Any]:
+        """One manifest; one that is not readable is a UserError."""
         manifest = self.json(path)
         with reading(path):
             shaped(manifest, dict, "the manifest")

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from .. import drawing, registry
 from ..errors import UserError
 
 
 def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
-    """Draw a figure.
+    """Draw a figure for the screen, as PNG and PDF; see :func:`drawn`."""
+    with drawing.style():
+        drawing.save(drawn(config, inputs), outputs["png"], outputs["pdf"])
+
+
+def drawn(config: dict[str, Any], inputs: dict[str, Any]) -> Figure:
+    """A figure in the style at work.
 
     Args:
         config: ``study``, ``figure`` (``kind`` and options), ``labels`` (names, in order), ``seeds``, ``block`` (data
@@ -27,5 +35,4 @@ def run(config: dict[str, Any], inputs: dict[str, Any], outputs: dict[str, Any])
     for name in registry.entry("figure", kind)["needs"]:
         if not inputs.get(name):
             raise UserError(f"figure {kind}: found no {name}, which it needs. Pass --{name}.")
-    with drawing.style():
-        drawing.save(registry.load("figure", kind)(config, inputs), outputs["png"], outputs["pdf"])
+    return registry.load("figure", kind)(config, inputs)

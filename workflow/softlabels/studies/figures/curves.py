@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ... import drawing, io
 from ..ledger import of_labels
+from ..shown import place
 
 ENTRY = {
     "about": "Learning curves of each label's networks.",
@@ -25,7 +26,8 @@ EXCESS = {
 }
 ACCURACY = {"val_acc_own": ("d", "Validation, own label"), "val_acc_reference": ("e", "Validation, reference")}
 LAYOUT = "aabbcc\ndddeee"
-EXCESS_AXIS = "excess cross-entropy (nats)\nCE − mean entropy of the targets"
+EXCESS_AXIS = "CE − mean entropy\nof the targets (nats)"
+WIDE, HIGH = 10, 6.2  # inches
 History = dict[str, np.ndarray]
 
 
@@ -41,9 +43,7 @@ def draw(config: dict, inputs: dict) -> Figure:
     """One panel a quantity, one colour a label, one line a seed; one without a history is a UserError."""
     histories = read_histories(config, inputs["histories"])
     names = list(map(drawing.name, config["labels"]))
-    columns = min(len(names), max(1, int(10 / (0.6 + 0.08 * max(map(len, names))))))  # of the legend, by its width
-    rows = -(-len(names) // columns)
-    figure = Figure(figsize=(10, 6.4 + 0.2 * (rows - 1)), layout="constrained")
+    figure = drawing.figure(WIDE, HIGH)
     panels, drawn = figure.subplot_mosaic(LAYOUT), {}
     for column, (panel, title, *lowest) in (EXCESS | ACCURACY).items():
         axes = panels[panel]
@@ -53,16 +53,25 @@ def draw(config: dict, inputs: dict) -> Figure:
             for seed in config["seeds"]:
                 history = histories[f"{label}/seed{seed}"]
                 values = history[column] - sum(history[least] for least in excess)
-                (drawn[label],) = axes.plot(history["epoch"], values, linewidth=0.9, alpha=0.8, **look)
+                (drawn[label],) = axes.plot(history["epoch"], values, linewidth=drawing.points(0.9), alpha=0.8, **look)
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.set_ylabel(EXCESS_AXIS if excess else "loss" if lowest else "accuracy")
         if excess:
             axes.set_ylim(bottom=0)  # nothing can do better
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25, linewidth=0.5)
-    seeds = f"{len(config['seeds'])} seeds, a line each" if len(config["seeds"]) > 1 else "one seed"
-    place = {"loc": "outside lower center", "ncols": columns, "frameon": False}
-    figure.legend([drawn[label] for label in config["labels"]], names, title=seeds, **place)
-    figure.suptitle(f"Study {config['study']}: learning curves", fontsize=11)
+        axes.grid(alpha=0.25)
+    drawing.legend(figure, [drawn[label] for label in config["labels"]], names)
+    drawing.caption(figure, f"Study {config['study']}: learning curves", _text(config))
     return figure
+
+
+def _text(config: dict) -> str:
+    """The caption."""
+    n = len(config["seeds"])
+    return (
+        f"Losses and accuracies after each epoch, on training items and on validation items, against the label that a "
+        f"network learns from (own) and against the reference. Of a cross-entropy the mean entropy of its targets is "
+        f"subtracted: 0 is the best that any prediction could do. {place(config)}: "
+        f"{f'{n} seeds, a line each' if n > 1 else 'one seed'}; there is no interval."
+    )

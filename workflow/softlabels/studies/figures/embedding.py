@@ -29,7 +29,6 @@ ENTRY = {
 }
 SHAPE_MAP = colormaps["viridis"]
 PANEL, SMALL_PANEL = 4.2, 3.3  # inches; small where there are many
-LETTERS = 17  # of a note in an inch
 NAMES = 100  # of classes in a legend
 BESIDE, BELOW = 4, 5  # panels of classes side by side; labels of Figure 1 below each other
 ITEMS_IN_A_POINT = 25_000.0  # square points of ink for a whole panel: many items are drawn as small dots
@@ -49,13 +48,10 @@ def draw(config: dict, inputs: dict) -> Figure:
     """The paper's Figure 1 where items have a colour and a shape position (``u`` and ``s``), else its Figure 2."""
     panels = read_panels(config, inputs)
     items, _ = io.read_table(inputs["items"])
-    if {"u", "s"} <= set(items.column_names):
-        figure = positions_figure(panels, items, Path(inputs["items"]))
-    else:
-        figure = classes_figure(panels, Path(inputs["reference"]))
     title = f"Study {config['study']}: t-SNE of the test items of {config['block'][0]}, seed {config['seeds'][0]}"
-    figure.suptitle(title, fontsize=11)
-    return figure
+    if {"u", "s"} <= set(items.column_names):
+        return positions_figure(panels, items, Path(inputs["items"]), title)
+    return classes_figure(panels, Path(inputs["reference"]), title)
 
 
 def read_panels(config: dict, inputs: dict) -> list[Panel]:
@@ -78,21 +74,21 @@ def read_panels(config: dict, inputs: dict) -> list[Panel]:
     return panels
 
 
-def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
+def positions_figure(panels: list[Panel], items: Any, path: Path, title: str) -> Figure:
     """Figure 1: a row a label; colour position on the left, shape position on the right; legends below.
 
     More than ``BELOW`` labels go on in further pairs of columns.
     """
-    pairs, rows = drawing.grid(len(panels), BELOW)
+    rows, pairs = drawing.arranged(len(panels), 2 * SMALL_PANEL, SMALL_PANEL + 1, -(-len(panels) // BELOW))
     size = PANEL if pairs == 1 else SMALL_PANEL
-    figure = Figure(figsize=(2 * pairs * size, size * rows + 0.55 * PANEL), layout="constrained")
+    figure = drawing.figure(2 * pairs * size, size * rows + 0.3 * PANEL)
     grid = figure.add_gridspec(rows + 1, 2 * pairs, height_ratios=[*[1] * rows, 0.3])
     for k, panel in enumerate(panels):
         at = rows_of(path, io.vector(items, "item"), panel.item)
         u, s = io.vector(items, "u")[at], io.vector(items, "s")[at]
         left, right = (figure.add_subplot(grid[k % rows, 2 * (k // rows) + side]) for side in (0, 1))
         label = drawing.name(panel.label)
-        embedded, features = notes(panel, int(size * LETTERS))
+        embedded, features = notes(panel, drawing.small_letters(figure) // (2 * pairs))
         scatter(left, panel.points, hue(u), f"{label}: colour position", embedded)
         scatter(right, panel.points, SHAPE_MAP(s), f"{label}: shape position", features)
     colour_wheel(figure, grid[rows, 0])
@@ -103,32 +99,32 @@ def positions_figure(panels: list[Panel], items: Any, path: Path) -> Figure:
         "between classes alone, by the mean of the 10 nearest test items."
     )
     told = any("R²" in heading for panel in panels for heading in panel.structure)
-    caption(figure, panels, (note if "pure" in items.column_names else "") + positions * told)
+    caption(figure, panels, title, (note if "pure" in items.column_names else "") + positions * told)
     return figure
 
 
-def classes_figure(panels: list[Panel], reference_path: Path) -> Figure:
+def classes_figure(panels: list[Panel], reference_path: Path, title: str) -> Figure:
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
     reference = read_reference(reference_path)
-    colours = drawing.colours(len(reference.classes), classes=True)
+    colours = [*drawing.class_colours(reference.classes).values()]
     mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
-    rows, columns = drawing.grid(len(panels), BESIDE)
+    rows, columns = drawing.arranged(len(panels), SMALL_PANEL, SMALL_PANEL + 0.6, BESIDE)
     size = PANEL if rows == 1 else SMALL_PANEL
-    high = size * rows + 1.3
+    high = size * rows + 0.5
     names = list(map(drawing.name, reference.classes[:NAMES]))
     names += [f"and {len(reference.classes) - NAMES} more"] * (len(reference.classes) > NAMES)
-    legend_columns = -(-len(names) // int((high - 1.2) / 0.2))  # a line of it is 0.2 inches high
+    legend_columns = -(-len(names) // int((drawing.TIGHT * high - 0.8) / 0.2))  # a line of it is 0.2 inches high
     wide = max(0, legend_columns * (0.5 + 0.075 * max(map(len, names))) - 1.3)
-    figure = Figure(figsize=(size * max(columns, 2) + wide, high), layout="constrained")
+    figure = drawing.figure(size * max(columns, 2) + wide, high)
     for k, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, k + 1)
         at = reference.rows(panel.item)
-        scatter(axes, panel.points, mixed[at], drawing.name(panel.label), "\n".join(notes(panel, int(size * LETTERS))))
+        numbers = notes(panel, int(size / (size * columns + wide + 1.3) * drawing.small_letters(figure)))
+        scatter(axes, panel.points, mixed[at], drawing.name(panel.label), "\n".join(filter(None, numbers)))
     handles = [Line2D([], [], linestyle="", marker="o", color=colour) for colour in [*colours[:NAMES], "none"]]
-    title = "class\n(mixed by\nthe reference)"
     place = {"loc": "outside right upper", "frameon": False, "ncols": legend_columns}
-    figure.legend(handles[: len(names)], names, title=title, **place)
-    caption(figure, panels)
+    figure.legend(handles[: len(names)], names, title="class\n(mixed by\nthe reference)", **place)
+    caption(figure, panels, title)
     return figure
 
 
@@ -139,12 +135,12 @@ def hue(u: np.ndarray) -> np.ndarray:
 
 def scatter(axes: Axes, points: np.ndarray, colours: np.ndarray, title: str, note: str) -> None:
     """One embedding; axes have no unit, so they have no ticks."""
-    size = float(np.clip(ITEMS_IN_A_POINT / len(points), 3, 30))
+    size = float(np.clip(ITEMS_IN_A_POINT / len(points), 3, 30)) * drawing.points(1)
     axes.scatter(points[:, 0], points[:, 1], c=colours, s=size, linewidths=0)
     axes.set(xticks=[], yticks=[], facecolor=drawing.BACKGROUND, title=title)
     axes.set_aspect("equal", adjustable="datalim")
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(note, fontsize=7)
+    axes.set_xlabel(note, fontsize=drawing.points(drawing.SMALL))
 
 
 def colour_wheel(figure: Figure, place: SubplotSpec) -> None:
@@ -156,7 +152,7 @@ def colour_wheel(figure: Figure, place: SubplotSpec) -> None:
     axes.set(ylim=(0, 1), yticks=[], xticks=[0, 2 * np.pi / 3, 4 * np.pi / 3], xticklabels=["red", "green", "blue"])
     axes.set_theta_zero_location("N")
     axes.set_theta_direction(-1)
-    axes.tick_params(labelsize=7, pad=4)
+    axes.tick_params(labelsize=drawing.points(drawing.SMALL), pad=drawing.points(4))
     axes.grid(False)
     axes.spines[:].set_visible(False)
 
@@ -167,7 +163,7 @@ def shape_bar(figure: Figure, place: SubplotSpec) -> None:
     axes.set_axis_off()
     bar = axes.inset_axes((0.1, 0.55, 0.8, 0.2))
     figure.colorbar(ScalarMappable(cmap=SHAPE_MAP), cax=bar, orientation="horizontal", ticks=[0, 0.5, 1])
-    bar.set_xticklabels(["circle", "between", "ellipse"], fontsize=7)
+    bar.set_xticklabels(["circle", "between", "ellipse"], fontsize=drawing.points(drawing.SMALL))
     bar.spines[:].set_visible(False)
 
 
@@ -200,7 +196,7 @@ def spread(values: list[float]) -> str:
     return f"{mean} ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else mean
 
 
-def caption(figure: Figure, panels: list[Panel], note: str = "") -> None:
+def caption(figure: Figure, panels: list[Panel], title: str, note: str = "") -> None:
     """How the embeddings were made, and what they do not show."""
     settings = panels[0].facts["parameters"]
     for panel in panels:
@@ -219,5 +215,4 @@ def caption(figure: Figure, panels: list[Panel], note: str = "") -> None:
     )
     if (seeds := max((len(values) for panel in panels for values in panel.structure.values()), default=0)) > 1:
         text += f" Numbers of the features are means ± sample standard deviations over the {seeds} seeds' networks."
-    width = int(figure.get_figwidth() * LETTERS)
-    figure.supxlabel("\n".join(textwrap.wrap(text, width)), fontsize=7, ha="left", x=0.02)
+    drawing.caption(figure, title, text)

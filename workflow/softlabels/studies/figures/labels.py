@@ -8,9 +8,9 @@ import math
 from matplotlib.figure import Figure
 
 from ... import drawing, io
-from ...columns import percent
 from ..ledger_view import Ledger, half_width
-from .points import HIGH, LETTERS, MOST, ROW, WIDE
+from ..shown import of_ledger
+from .points import HIGH, LETTERS, MOST, ROW, cut, mark, of_rows
 
 ENTRY = {
     "about": "Each metric of every label, a row a label, with intervals over seeds and images: for many labels.",
@@ -30,11 +30,10 @@ def draw(config: dict, inputs: dict) -> Figure:
     baseline = ledger.facts["baseline"]
     metrics = config["figure"]["metrics"] or ledger.main
     everything = [*itertools.product(ledger.blocks, ledger.labels)]
-    rows, several = everything[:MOST], len(ledger.blocks) > 1
+    rows, several = everything[: drawing.fitting(ROW, HIGH) or MOST][:MOST], len(ledger.blocks) > 1
     names = [drawing.name(f"{ledger.name(block)}: {label}" if several else label, LETTERS) for block, label in rows]
-    size = WIDE * len(metrics) + 0.075 * max(map(len, names)), HIGH + ROW * len(rows)
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(1, len(metrics), squeeze=False, sharey=True)[0]
+    colours = dict(zip(ledger.labels, drawing.colours(len(ledger.labels)), strict=True))
+    figure, panels = of_rows(names, [ledger.heading(metric) for metric in metrics])
     for axes, metric in zip(panels, metrics, strict=True):
         for row, (block, label) in enumerate(rows):
             first = label == baseline
@@ -43,22 +42,12 @@ def draw(config: dict, inputs: dict) -> Figure:
             if not found or not math.isfinite(mean := found["mean"]["value"]):
                 continue
             mean, half = (0.0, 0.0) if first and difference else (mean, half_width(found))
-            look = {"color": drawing.OKABE_ITO[0 if first else 1], "markersize": 4, "capsize": 2, "elinewidth": 1}
-            axes.errorbar(mean, row, xerr=half or None, marker="o", linestyle="none", **look)
+            axes.errorbar(mean, row, xerr=half or None, linestyle="none", **mark(colours[label]))
             if first:
-                until = row + len(ledger.labels) - 0.5
-                axes.plot([mean, mean], [row - 0.5, until], ":", linewidth=1, color=look["color"])
-        axes.set(title=ledger.heading(metric))
-        axes.grid(alpha=0.25, linewidth=0.5)
-    panels[0].set_yticks(range(len(rows)), names)
-    panels[0].set_ylim(len(rows) - 0.5, -0.5)
-    figure.suptitle(_title(ledger, len(everything), difference), fontsize=10)
+                until, look = min(row + len(ledger.labels), len(rows)) - 0.5, {"linewidth": drawing.points(1)}
+                axes.plot([mean, mean], [row - 0.5, until], ":", color=colours[label], **look)
+        axes.grid(alpha=0.25)
+    what = f"each label − {baseline}, paired by seed" if difference else "each label"
+    text = f"Each metric, {what}. {of_ledger(ledger)} Dotted: {baseline}.{cut(len(rows), len(everything))}"
+    drawing.caption(figure, f"Study {ledger.facts['study']}: its labels", text)
     return figure
-
-
-def _title(ledger: Ledger, rows: int, difference: bool) -> str:
-    facts, seeds = ledger.facts, len(ledger.facts["seeds"])
-    what = f"each label − {drawing.name(facts['baseline'])}" if difference else "mean"
-    spread = f"{what}, {percent(facts['level'])} two-way interval, {seeds} seeds" if seeds > 1 else f"{what}, one seed"
-    cut = f"\nThe first {MOST} of {rows} rows; table.csv has all." if rows > MOST else ""
-    return f"Study {drawing.name(facts['study'])}: {spread}; dotted: {drawing.name(facts['baseline'])}{cut}"

@@ -11,8 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from ... import drawing, io
-from ...columns import heads, number, percent
+from ...columns import heads, number
 from ..ledger_view import Block, Ledger, half_width
+from ..shown import of_ledger
+from .points import cut, mark
 
 ENTRY = {
     "about": "Metrics over a number that the study varies, with intervals over seeds and images.",
@@ -55,19 +57,24 @@ def draw(config: dict, inputs: dict) -> Figure:
     rows: dict[Block, list[Block]] = {}
     for block in ledger.blocks:
         rows.setdefault((*block[:place], *block[place + 1 :]), []).append(block)
-    shown, metrics = list(rows.items())[:ROWS], config["figure"].get("metrics") or ledger.main
-    size = WIDE * max(len(metrics), 2), HIGH * len(shown) + 0.9
-    figure = Figure(figsize=size, layout="constrained")
-    panels = figure.subplots(len(shown), len(metrics), squeeze=False)
+    metrics = config["figure"].get("metrics") or ledger.main
+    shown = list(rows.items())[: drawing.fitting(HIGH, 0) or ROWS][:ROWS]
+    lines, columns = drawing.arranged(len(metrics), WIDE, HIGH * len(shown))
+    figure = drawing.figure(WIDE * max(columns, 1.5), HIGH * len(shown) * lines + 0.2)
+    panels = figure.subplots(len(shown) * lines, columns, squeeze=False)
     scale = scale_of([block[place] for block in ledger.blocks])
-    for (_, blocks), axes_of_row in zip(shown, panels, strict=True):
-        for axes, metric in zip(axes_of_row, metrics, strict=True):
+    for k, (_, blocks) in enumerate(shown):
+        of_row = panels[k * lines : (k + 1) * lines].flat
+        for axes, metric in zip(of_row, metrics, strict=False):
             _panel(axes, ledger, blocks, place, metric, scale)
             axes.set(title=ledger.heading(metric), xlabel=head)
-        axes_of_row[0].set_ylabel(textwrap.fill(drawing.name(_others(ledger, blocks[0], head), 4 * LINE), LINE))
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 4), frameon=False)
-    figure.suptitle(_title(ledger, head, len(rows)), fontsize=10)
+        of_row[0].set_ylabel(textwrap.fill(drawing.name(_others(ledger, blocks[0], head), 4 * LINE), LINE))
+        for axes in of_row[len(metrics) :]:
+            axes.remove()
+    drawing.legend(figure, *panels[0, 0].get_legend_handles_labels())
+    text = f"Each metric over {head}, a line a label, a row of panels for each combination of the other keys. "
+    text += of_ledger(ledger) + cut(len(shown), len(rows))
+    drawing.caption(figure, f"Study {ledger.facts['study']}: over {head}", text)
     return figure
 
 
@@ -93,7 +100,7 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: 
             if found and math.isfinite(mean := found["mean"]["value"]):
                 points.append((scale.beside(block[place], share), mean, half_width(found)))
         x, y, half = zip(*points, strict=True) if points else ((), (), ())
-        form = {"marker": "o", "markersize": 3, "linewidth": 1.1, "capsize": 2.5, **look}
+        form = mark(look["color"]) | {"linewidth": drawing.points(1.1), **look}
         axes.errorbar(x, y, half if any(half) else None, label=drawing.name(label), **form)
         means += y
     if means and min(means) > 0 and max(means) > FACTOR * min(means):
@@ -104,7 +111,7 @@ def _panel(axes: Axes, ledger: Ledger, blocks: list[Block], place: int, metric: 
     axes.xaxis.set_major_locator(FixedLocator([scale.at[value] for value in ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticklabels(map(drawing.name, ticks))
-    axes.grid(alpha=0.25, linewidth=0.5)
+    axes.grid(alpha=0.25)
 
 
 def _readable(scale: Scale) -> list[str]:
@@ -123,12 +130,3 @@ def _others(ledger: Ledger, block: Block, head: str) -> str:
     start = len(ledger.place_header()) - len(ledger.varied)
     cells = zip(ledger.place_header(), ledger.place(block), strict=True)
     return ", ".join(f"{name} {text}" if k >= start else text for k, (name, text) in enumerate(cells) if name != head)
-
-
-def _title(ledger: Ledger, head: str, rows: int) -> str:
-    facts, seeds = ledger.facts, len(ledger.facts["seeds"])
-    spread = (
-        f"mean and {percent(facts['level'])} two-way interval, {seeds} seeds" if seeds > 1 else "one seed: no interval"
-    )
-    cut = f"\nThe first {ROWS} of {rows} combinations of the other keys; table.csv has all." if rows > ROWS else ""
-    return f"Study {drawing.name(facts['study'])}: over {drawing.name(head)}, {spread}{cut}"
