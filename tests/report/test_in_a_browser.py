@@ -6,8 +6,8 @@ import re
 
 import finished_run
 import pytest
-from pages import HOSTILE, hostile_study
 
+from report.pages import hostile_study, large_study
 from softlabels import io
 from softlabels.report.page import write
 from softlabels.studies.ledger_view import MAIN
@@ -34,11 +34,6 @@ def hostile(tmp_path_factory, no_foreign_modules):
     return write(hostile_study(tmp_path_factory.mktemp("hostile") / "results"))
 
 
-def looked_at(view):
-    """The item that the box below the maps shows."""
-    return view.page.locator(".looked").get_attribute("data-item")
-
-
 def ready(view):
     """Wait for the maps."""
     view.page.locator(".map").scroll_into_view_if_needed()
@@ -46,15 +41,23 @@ def ready(view):
     return view
 
 
-def hover(view, side=0):
-    """Move over a map until a point is met; the item that is shown."""
-    box = view.page.locator(".plot").nth(side).bounding_box()
-    for y in range(12, 90, 3):
-        for x in range(5, 96, 3):
-            view.page.mouse.move(box["x"] + box["width"] * x / 100, box["y"] + box["height"] * y / 100)
-            if item := looked_at(view):
-                return item
-    raise AssertionError("no point was met")
+def hover(view, row, side=0):
+    """Move over the point of an item (its row) on a map; the item that is shown."""
+    view.page.locator(".plot").nth(side).scroll_into_view_if_needed()
+    x, y = view.page.evaluate(
+        """([row, side]) => {
+          const plot = [...Bokeh.index.roots][side];
+          const data = Bokeh.documents[0].get_model_by_name('points-data').data;
+          const box = plot.el.getBoundingClientRect();
+          return [box.x + plot.frame.x_scale.compute(data[`x${side}`][row]),
+                  box.y + plot.frame.y_scale.compute(data[`y${side}`][row])];
+        }""",
+        [row, side],
+    )
+    view.page.mouse.move(x - 40, y - 40)
+    view.page.mouse.move(x, y, steps=4)
+    view.page.wait_for_selector(".looked[data-item]")
+    return view.page.locator(".looked").get_attribute("data-item")
 
 
 def rings(view):
@@ -66,7 +69,7 @@ def test_nothing_goes_wrong_and_nothing_is_asked_for(opened, page):
     view = ready(opened(page))
     view.page.locator(".items summary").click()
     view.page.wait_for_selector(".items[data-ready]")
-    hover(view)
+    hover(view, 0)
     assert view.wrong == []
 
 
@@ -99,10 +102,11 @@ def test_a_number_opens_where_it_comes_from(opened, page, results):
     run = dialog.locator("details summary", has_text=re.compile("^run ")).first
     run.click()
     assert "runs/shapes/random/quick" in dialog.inner_text() or "evaluation" in dialog.inner_text()
-    for name in ("evaluation", "predictions", "labels", "annotations"):  # down to the votes
-        dialog.locator("details[open] details > summary", has_text=name).first.click()
+    for name in ("evaluation", "predictions", "checkpoint"):  # down to the votes
+        dialog.locator("details[open] details > summary", has_text=re.compile(f"^{name}$")).first.click()
+    dialog.locator("details[open] details > summary", has_text=re.compile("^images$")).first.click()
     manifest = json.loads((results / "data/shapes/images.manifest.json").read_text())
-    assert manifest["outputs"]["annotations"]["sha256"] in dialog.inner_text()
+    dialog.get_by_text(manifest["outputs"]["images"]["sha256"]).first.wait_for()
     view.page.keyboard.press("Escape")
     assert not view.page.locator("dialog[open]").count()
 
@@ -119,7 +123,11 @@ def test_a_number_opens_by_the_keyboard_and_gives_the_focus_back(opened, page):
 
 def test_a_point_shows_its_image_and_both_predictions_in_both_maps(opened, page, results):
     view = ready(opened(page))
-    item = hover(view)
+    test = sorted(
+        io.read_table(results / "studies/small/tsne/shapes-random-quick-hard-seed0.parquet")[0]["item"].to_pylist()
+    )
+    item = hover(view, 5, side=1)
+    assert int(item) == test[5]
     shown = view.page.locator(".looked")
     assert shown.locator(".thumb").count() == 1
     assert (
@@ -151,6 +159,7 @@ def test_items_are_sorted_and_searched(opened, page, results):
     view.page.wait_for_selector(".items[data-ready]")
     rows = view.page.locator(".items tbody tr")
     view.page.locator(".items th", has_text="soft: KL").click()
+    view.page.wait_for_selector(".items th[aria-sort=ascending]")
     first = [float(text) for text in rows.locator("td:nth-last-child(2)").all_inner_texts()]
     assert first == sorted(first)
     with (results / "studies/small/items.csv").open() as file:
@@ -158,7 +167,7 @@ def test_items_are_sorted_and_searched(opened, page, results):
     assert first[0] == pytest.approx(least, abs=5e-4)
     name = rows.first.locator("td").nth(1).inner_text()
     view.page.locator(".items input[type=search]").fill(name)
-    assert rows.count() == 1
+    view.page.wait_for_function("document.querySelectorAll('.items tbody tr').length === 1")
     assert name in rows.first.inner_text()
 
 
@@ -225,14 +234,15 @@ def test_hostile_names_are_text(opened, hostile):
     view.page.locator("button[data-cell]").first.click()
     assert view.wrong == []
     assert view.page.evaluate("window.hacked") is None
-    text = view.page.content()
     assert view.page.locator("img[src='x']").count() == 0
-    for name in HOSTILE:
-        assert f"<{name.strip('<>')}" not in text or "&lt;" in text
     assert view.page.locator(".gallery", has_text="<img src=x").count() == 1  # which is shown as it is written
 
 
-def test_it_opens_in_two_seconds(opened, page):
-    view = opened(page)
-    spent = view.page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd")
-    assert spent < 2000 * 5  # a machine that does other things, too; docs/benchmarks.md has the measured time
+@pytest.mark.parametrize(("items", "pixels"), [(10_000, 96), (60_000, 8)])
+def test_a_large_study_is_a_page_of_at_most_25_mb(opened, small, tmp_path, items, pixels):
+    page = write(large_study(small, tmp_path / "results", items=items, pixels=pixels))
+    assert page.stat().st_size < 25e6
+    view = ready(opened(page))
+    assert ("sheet-0-0" in page.read_text("utf-8")) == (items == 10_000)  # of more there are no pictures
+    assert view.page.evaluate("Bokeh.documents[0].get_model_by_name('points-data').data.x0.length") == items
+    assert view.wrong == []

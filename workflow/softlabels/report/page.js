@@ -209,18 +209,16 @@
       make("tr", {}, make("td", {}, key), make("td", {}, String(value))));
     return rows.length ? make("div", { class: "wide" }, make("table", {}, make("tbody", {}, ...rows))) : "";
   };
-  /** A node of the graph that is told when it is opened: what is below it may be told in many places. */
-  const node = (graph, id, more = {}, open = false) => {
+  /** What a node of the graph says, and what is below it; a job is told with the file that it wrote. */
+  const told = (graph, id, more = {}) => {
     const about = graph.nodes[id];
-    const made = make("details", {}, make("summary", {}, about.name));
-    let told = false;
-    const tell = () => {
-      if (told || !made.open) return;
-      told = true;
-      made.append(facts({ ...more, ...about.facts }), ...about.below.map((below) => node(graph, below)));
-    };
-    made.addEventListener("toggle", tell);
-    made.open = open;
+    return [facts({ ...more, ...about.facts }), ...about.below.flatMap((below) =>
+      graph.nodes[below].name.startsWith("job ") ? told(graph, below) : [node(graph, below)])];
+  };
+  /** A node that is told when it is opened: what is below it may be told in many places. */
+  const node = (graph, id, more) => {
+    const made = make("details", {}, make("summary", {}, graph.nodes[id].name));
+    made.addEventListener("toggle", () => made.append(...told(graph, id, more)), { once: true });
     return made;
   };
   const explain = (k, cell) => {
@@ -233,8 +231,9 @@
       return node(graph, id, more);
     });
     const metric = about.metric === null ? [] : [node(graph, about.metric)];
+    const tables = node(graph, graph.tables);
     dialog.querySelector("h2").textContent = about.title;
-    dialog.querySelector("div").replaceChildren(facts(about.facts), ...metric, ...runs);
+    dialog.querySelector("div").replaceChildren(facts(about.facts), ...runs, ...metric, tables);
     dialog.showModal();
   };
 
@@ -243,7 +242,7 @@
   document.documentElement.classList.add("live");
   document.addEventListener("click", (event) => {
     const number = event.target.closest("button[data-cell]");
-    if (number) explain(number.closest("[data-tables]").dataset.tables, Number(number.dataset.cell));
+    if (number) explain(number.closest("section").dataset.study, Number(number.dataset.cell));
     if (event.target === dialog) dialog.close(); // outside of its content
   });
   const maps = new IntersectionObserver((seen) => {
