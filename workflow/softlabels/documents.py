@@ -2,13 +2,14 @@
 
 Text is literal: a ``str`` is printed as it is, whatever it holds, so no name out of somebody's data can break a page.
 What is not plain is said by a type: ``Bold``, ``Code``, ``Link``, or a tuple of pieces, such as ``(Bold("n"), ": 3")``.
+A ``Number`` is printed as any text, and remembers where it is from.
 White space in a text is one space, and control characters, which have no glyph, are replaced.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -25,6 +26,21 @@ class Code(str):
     """Text in a typewriter's letters."""
 
 
+class Number(str):
+    """A number as it is printed; ``key`` says which aggregate of the ledger it is of. It compares as its text."""
+
+    key: tuple
+
+    def __new__(cls, text: str, key: tuple):
+        number = super().__new__(cls, text)
+        number.key = key
+        return number
+
+
+class BoldNumber(Number, Bold):
+    """A number in bold."""
+
+
 class Link(NamedTuple):
     """A link to a file beside the document."""
 
@@ -33,6 +49,17 @@ class Link(NamedTuple):
 
 
 Text = str | Link | tuple  # a tuple of pieces that are themselves no tuples
+
+
+def in_bold(text: str) -> Bold:
+    """A text in bold; a number still knows its key."""
+    return BoldNumber(text, text.key) if isinstance(text, Number) else Bold(text)
+
+
+def joined(separator: str, texts: Iterable[Text]) -> tuple:
+    """Texts with a separator between them, as one text whose pieces are still what they were."""
+    pieces = [piece for text in texts for piece in (separator, *(text if type(text) is tuple else (text,)))]
+    return tuple(pieces[1:])
 
 
 class Heading(NamedTuple):
@@ -99,6 +126,13 @@ def _plain(text: str) -> str:
     return re.sub("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]", "\ufffd", text)
 
 
+def _clean(piece: str | Link) -> str | Link:
+    """A piece of a text, of the same type, whose characters can all be printed."""
+    if isinstance(piece, Link):
+        return piece._replace(text=_plain(piece.text))
+    return type(piece)(_plain(piece), *([piece.key] if isinstance(piece, Number) else []))
+
+
 def _flat(document: Document) -> Iterator[Any]:
     """The parts, where a table is a heading, its panels and a list of notes."""
     for part in document.parts:
@@ -113,11 +147,7 @@ def _flat(document: Document) -> Iterator[Any]:
 def _written(text: Text, write: Callable[[Any], str]) -> str:
     """A text whose pieces are written by ``write``."""
     pieces = text if type(text) is tuple else (text,)
-    return "".join(
-        write(piece._replace(text=_plain(piece.text)) if isinstance(piece, Link) else type(piece)(_plain(piece)))
-        for piece in pieces
-        if piece
-    )
+    return "".join(write(_clean(piece)) for piece in pieces if piece)
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------------------
@@ -236,7 +266,7 @@ def _latex_piece(piece: str | Link) -> str:
     text = re.sub(r"(?<!\w)-(?=[\d∞])", "−", piece)
     text = "".join(LATEX.get(character, character) for character in text)
     text = re.sub(r"(?<!\|)\|(?!\|)", r"\\textbar{}", text)
-    command = {Bold: "textbf", Code: "texttt"}.get(type(piece))
+    command = "textbf" if isinstance(piece, Bold) else "texttt" if isinstance(piece, Code) else None
     return rf"\{command}{{{text}}}" if command else text
 
 
@@ -279,5 +309,5 @@ def _html(text: Text) -> str:
 def _html_piece(piece: str | Link) -> str:
     if isinstance(piece, Link):
         return f'<a href="{escape(quote(piece.path))}">{escape(piece.text)}</a>'
-    tag = {Bold: "b", Code: "code"}.get(type(piece))
+    tag = "b" if isinstance(piece, Bold) else "code" if isinstance(piece, Code) else None
     return f"<{tag}>{escape(piece)}</{tag}>" if tag else escape(piece)
