@@ -10,10 +10,12 @@ import finished_run as files
 import numpy as np
 import pyarrow as pa
 import pytest
+from linked_numbers import linked
 from sklearn.isotonic import IsotonicRegression
 
 from softlabels import config, io
 from softlabels.contracts import STANDARD, Scores, Terms, read_split
+from softlabels.documents import Number
 from softlabels.evaluation import intervals, saturation
 from softlabels.plan import Plan
 from softlabels.provenance import audit, checks_numbers
@@ -21,7 +23,7 @@ from softlabels.provenance import recompute_budgets as again
 from softlabels.provenance.evidence import Results
 from softlabels.studies import budgets, judging, study
 from softlabels.studies.comparisons import Side
-from softlabels.studies.ledger_view import Ledger
+from softlabels.studies.ledger_view import Ledger, document
 from softlabels.studies.tables import budget as budget_table
 
 VOTES = np.array([1.0, 2, 3, 5, 10, 20, 51])
@@ -227,6 +229,7 @@ def test_the_table_has_votes_with_their_interval_or_says_that_nothing_is_gained(
     hard, soft = (next(line for line in lines if f"| {label} | KL" in line) for label in ("hard", "soft"))
     assert hard.count(budget_table.NO_GAIN) == 2 and " 20.0" in hard
     assert "-20.0" in soft and f"{3**0.9:.1f} [" in soft and f"{3**0.95:.1f} [" in soft
+    assert linked(cells_of(voted), "budget") == 2 * 2 + 2  # gain and last step; votes of soft
     assert not any(faults(voted).values()), faults(voted)
 
 
@@ -298,6 +301,12 @@ def test_points_of_one_budget_are_compared_and_cost_what_they_cost(tmp_path):
     assert "| shapes | 8 x 3 | soft | 77 | 21 | 9.0045 ± 0.0064 |" in text
     assert "shapes, point 24 x 1, soft: the best point in KL ↓" in text
     assert "at a cost of 96; all others are worse" in text
+    assert linked(cells_of(root), "fixed_budget") == 2 * 3  # cost, of which validation, and KL
+    tables = {part.title: part for part in document(cells_of(root)).parts}
+    (note,) = [note for note in tables["A fixed number of votes"].notes if type(note) is tuple]
+    assert [piece.key[-4:] for piece in note if isinstance(piece, Number)] == [
+        ("soft", "kl", "measured", None), ("soft", "cost", "cost", None),
+    ]  # fmt: skip
     assert "do not cost the same" in text
     for points, due in (("24 x 1", {"train": 24, "val": 8, "test": 12}), ("8 x 3", {"train": 8, "val": 3, "test": 12})):
         assert labelled(root, f"soft__items_{points.replace(' x ', '__votes_')}") == due

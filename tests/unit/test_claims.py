@@ -3,6 +3,7 @@
 import finished_run as files
 import numpy as np
 import pytest
+from linked_numbers import linked
 from scipy import stats
 
 from softlabels import config, io
@@ -276,6 +277,7 @@ def test_verdicts_of_a_study_with_holm_over_all_statements(both, tmp_path):
     told, inputs, outputs = files.study(both, tmp_path, claims=listed, labels=labels)
     study.run(told, inputs, outputs)
     text = outputs["table_md"].read_text()
+    assert linked(io.read_table(outputs["cells"])[0], "verdicts") == 8 + 7  # differences and p
     rows = [row for row in io.read_table(outputs["cells"])[0].to_pylist() if row["kind"].startswith("verdict ")]
     by = {(row["kind"], row["statistic"]): row for row in rows}
     assert by["verdict tie", "low"]["level"] == pytest.approx(0.9)

@@ -7,7 +7,20 @@ from html.parser import HTMLParser
 import pytest
 
 from softlabels import documents
-from softlabels.documents import Bold, Bullets, Code, Document, Heading, Link, Picture, Rule, Table
+from softlabels.documents import (
+    Bold,
+    Bullets,
+    Code,
+    Document,
+    Heading,
+    Link,
+    Number,
+    Picture,
+    Rule,
+    Table,
+    in_bold,
+    joined,
+)
 
 HOSTILE = [
     "a|b", "|", "a\\|b", "\\", "two\nlines\r\n\tthree", "<script>alert(1)</script>", "a < b <0.1 %", "<!-- x",
@@ -100,6 +113,34 @@ def test_latex_holds_every_text_and_is_balanced():
 def test_signs_and_marks_become_latex():
     text = documents._latex(("a_b ± 50% {x} ", Bold("∞"), " [-0.5, KL_ε]"))
     assert text == r"a\_b $\pm$ 50\% \{x\} \textbf{$\infty$} [$-$0.5, KL$_\varepsilon$]"
+
+
+@pytest.mark.parametrize("write", [documents.markdown, documents.latex, documents.html])
+def test_a_number_is_printed_as_its_text(write):
+    def page_of(number):
+        rows = [[number(text), in_bold(number(text)), (text, number(text), "x")] for text in HOSTILE]
+        parts = [
+            Table("Table", ["plain", "bold", "both"], rows, [("note ", number("0.5")), number("1")]),
+            number("- 1"),
+        ]
+        return write(Document("A page", [*parts, Bullets([number("2. x"), joined(", ", [number("3"), "4"])])]))
+
+    assert page_of(lambda text: Number(text, ("soft", "kl", None))) == page_of(str)
+
+
+def test_a_number_knows_its_key_wherever_it_goes():
+    number = Number("0.5\x00 ± 0.1", ("soft", None))
+    bold = in_bold(number)
+    assert isinstance(bold, Number) and isinstance(bold, Bold) and not isinstance(in_bold("x"), Number)
+    for piece in (number, bold, documents._clean(number), documents._clean(bold)):
+        assert type(piece) is type(documents._clean(piece)) and piece.key == ("soft", None)
+    assert documents._clean(bold) == "0.5\ufffd ± 0.1"
+    assert number == str(number) and {number: 1}[str(number)] == 1 and number == Number(number, ("hard", None))
+    assert joined("; ", [("a ", number), bold, "b", Link("c", "d")]) == (
+        "a ", number, "; ", bold, "; ", "b", "; ", Link("c", "d"),
+    )  # fmt: skip
+    assert [type(piece) for piece in joined("; ", [("a ", number), bold])] == [str, Number, str, type(bold)]
+    assert joined(", ", []) == ()
 
 
 def test_code_with_a_backslash_before_a_pipe_is_still_one_cell():

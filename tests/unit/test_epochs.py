@@ -4,6 +4,7 @@ import finished_run as files
 import numpy as np
 import pyarrow as pa
 import pytest
+from linked_numbers import linked
 
 from softlabels import config, io
 from softlabels.evaluation.plateau import reached
@@ -81,6 +82,8 @@ def test_the_table_shows_mean_single_runs_and_how_many_never_get_there(both, tmp
     assert "| soft | 2.0 ± 1.0 | 1, 2, 3 | 0 of 3 |" in text
     assert "| hard | – | –, –, – | 3 of 3 |" in text and "| soft | 3.0 ± – | 3, –, – | 2 of 3 |" in text
     assert "the mean is too low" in text and "may lie below again" in text
+    cells = io.read_table(tmp_path / "studies/hard_vs_soft/cells.parquet")[0]
+    assert linked(cells, "epochs") == 2 * 2 + 5  # mean and how many never do, and single runs
 
 
 def test_runs_without_accuracies_have_dashes_and_the_reason(both, tmp_path):

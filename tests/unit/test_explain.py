@@ -1,24 +1,27 @@
 """One number of a table, followed back to its votes and images."""
 
 import json
+import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import finished_run
 import pyarrow.parquet as pq
 import pytest
-from finished_run import edit_json
+from finished_run import edit_json, edit_table
 from import_graph import with_numpy_and_pyarrow
 
 from softlabels import cli, io
 from softlabels.errors import UserError
 from softlabels.plan import Plan
 from softlabels.provenance import explain as module
-from softlabels.provenance.explain import explain, find, render, title
+from softlabels.provenance.evidence import Results
+from softlabels.provenance.explain import explain, find, graph, render, title
 from softlabels.studies import study as writes
-from softlabels.studies.ledger_view import Ledger
+from softlabels.studies.ledger_view import Ledger, key_of
 
 WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
 
@@ -205,6 +208,121 @@ def test_the_tree_shortens_hashes_and_json_does_not(small):
     assert io.sha256(small / "data/shapes/images.npy") in json.dumps(explained)
 
 
+# -- the graph of all cells ----------------------------------------------------------------------------------------
+
+
+def gaps(shared):
+    """All that a graph tells as missing."""
+    return [of["facts"]["missing"] for of in (*shared["nodes"].values(), *shared["cells"]) if "missing" in of["facts"]]
+
+
+def reached(shared, *starts):
+    """Ids of nodes and of all below them."""
+    found, ahead = set(), [start for start in starts if start is not None]
+    while ahead:
+        if (number := ahead.pop()) not in found:
+            found.add(number)
+            ahead += shared["nodes"][number]["below"]
+    return found
+
+
+def behind(shared, cell):
+    """All that a cell comes from."""
+    return reached(shared, shared["tables"], cell["metric"], *(run for run, _, _ in cell["runs"]))
+
+
+@pytest.fixture(scope="module")
+def shared(small):
+    """The graph of the small study; no test may change it."""
+    return graph(Results(small), "small")
+
+
+def test_every_aggregate_is_a_cell_and_every_node_is_behind_one(small, shared, cells):
+    keys = list(dict.fromkeys(tuple(row[name] for name in key_of(cells)) for row in cells.to_pylist()))
+    assert [tuple(cell["key"]) for cell in shared["cells"]] == keys == list(Ledger(cells).aggregates)
+    assert set().union(*(behind(shared, cell) for cell in shared["cells"])) == shared["nodes"].keys()
+    for number, node in shared["nodes"].items():
+        assert all(int(below) < int(number) for below in node["below"]), "a node comes after those below it"
+    assert json.loads(json.dumps(shared, allow_nan=False)) == shared
+    assert graph(Results(small), "small") == shared, "the same results give the same ids"
+    assert gaps(shared) == []
+
+
+def test_each_file_and_each_job_is_one_node(small, shared):
+    told = [node["facts"] for node in shared["nodes"].values()]
+    files = Counter(facts["file"] for facts in told if "file" in facts)
+    jobs = Counter(facts["manifest"] for facts in told if "manifest" in facts)
+    assert {*files.values(), *jobs.values()} == {1}
+    chain = {entry["path"] for entry in io.read_json(small / "studies/small/chain.json")["manifests"]}
+    assert jobs.keys() <= chain and sum(path.endswith("model.manifest.json") for path in jobs) == 4
+    assert {
+        f"runs/shapes/random/quick/{label}/seed{k}/model.safetensors" for label in ("hard", "soft") for k in (0, 1)
+    } < {*files}
+
+
+def test_a_tree_tells_what_its_cell_leads_to_in_the_graph(shared, explained):
+    by_title = {cell["title"]: cell for cell in shared["cells"]}
+    for row, told in explained:
+        top, *below = nodes(told["tree"])
+        name, _, printed = top["name"].rpartition(" = ")
+        cell = by_title[name]
+        assert (cell["facts"], printed) == (top["facts"], row["printed"])
+        runs = [node["facts"] for node in below if node["name"].startswith("run ")]
+        names = [f"run {name}" for name in row["runs"]]
+        assert [shared["nodes"][run]["name"] for run, _, _ in cell["runs"]] == names
+        assert [(side, value) for _, side, value in cell["runs"]] == [
+            (run.get("side"), run.get("value")) for run in runs
+        ]
+        words = [{*node["facts"].items()} for node in below if not node["name"].startswith("run ")]
+        of_graph = [{*shared["nodes"][number]["facts"].items()} for number in behind(shared, cell)]
+        assert {pair for of in words for pair in of if pair[0] != "see"} == set().union(*of_graph), name
+
+
+def test_more_cells_take_neither_more_nodes_nor_more_reading(broken, shared, monkeypatch):
+    def change(rows):
+        return rows + [{**row, "recipe": f"r{k}"} for k in range(20) for row in rows]
+
+    edit_table(broken / "studies/small/cells.parquet", change)
+    read, hashed = Counter(), Counter()
+    for name, counts in (("read_table", read), ("sha256", hashed)):
+        original = getattr(io, name)
+
+        def counted(path, *more, original=original, counts=counts):
+            counts[Path(path)] += 1
+            return original(path, *more)
+
+        monkeypatch.setattr(io, name, counted)
+    many = graph(Results(broken), "small")
+    assert len(many["cells"]) > 10 * len(shared["cells"]) and many["nodes"].keys() == shared["nodes"].keys()
+    assert {*read.values(), *hashed.values()} == {1} and len(read) > 4
+
+
+def test_names_are_plain_text_and_json_has_no_infinity(broken):
+    name = '</script><b a="\'">\u2028\x00'
+
+    def change(rows):
+        for row in rows:
+            row.update(label=name if row["label"] == "hard" else row["label"], value=math.nan)
+
+    edit_table(broken / "studies/small/cells.parquet", change)
+    finished_run.edit(broken / RUN / "scores/standard.parquet", {("all", "none", "kl"): math.inf})
+    found = graph(Results(broken), "small")
+    text = json.dumps(found, allow_nan=False)
+    by_key = {tuple(cell["key"][-4:]): cell for cell in json.loads(text)["cells"]}
+    assert by_key[name, "kl", "measured", None]["title"] == f"{name} kl mean"
+    assert by_key["soft", "kl", "measured", None]["runs"][0][1:] == [None, "inf"]
+    assert {cell["facts"]["value"] for cell in found["cells"]} == {"nan"}
+
+
+def test_a_number_that_a_file_of_scores_lacks_is_missing_in_its_cell(broken):
+    file = broken / RUN / "scores/standard.parquet"
+    edit_table(file, lambda rows: [row for row in rows if (row["metric"], row["part"]) != ("kl", "test")])
+    by_key = {tuple(cell["key"][-4:]): cell for cell in graph(Results(broken), "small")["cells"]}
+    cell, other = (by_key["soft", metric, "measured", None] for metric in ("kl", "tvd"))
+    assert "found no kl" in cell["facts"]["missing"] and "missing" not in other["facts"]
+    assert [value is None for _, _, value in cell["runs"]] == [True, False]
+
+
 # -- which cell ----------------------------------------------------------------------------------------------------
 
 
@@ -322,7 +440,9 @@ def test_what_is_deleted_or_truncated_is_told_as_missing(broken, path, told):
     content = file.read_bytes()
     file.unlink()
     assert any(told in text for text in missing(explain(study(broken), "soft", "kl")))
+    assert any(told in text for text in gaps(graph(Results(broken), "small")))
     file.write_bytes(content[: len(content) // 2])
+    assert gaps(graph(Results(broken), "small"))
     assert missing(explain(study(broken), "soft", "kl"))
     assert "missing: " in render(explain(study(broken), "soft", "kl"))
 
@@ -357,6 +477,9 @@ def test_a_changed_file_and_a_changed_manifest_are_told(broken):
 def test_a_file_made_from_itself_and_a_path_out_of_the_folder_end_the_chain(broken, path, change, told):
     edit_json(broken / f"{path}.manifest.json", change)
     assert any(told in text for text in missing(explain(study(broken), "soft", "kl")))
+    found = graph(Results(broken), "small")
+    assert any(told in text for text in gaps(found))
+    assert all(int(below) < int(number) for number, node in found["nodes"].items() for below in node["below"])
 
 
 def test_it_says_where_a_training_ran_and_was_resumed(broken):
@@ -388,6 +511,7 @@ def test_nonsense_in_a_manifest_is_no_traceback(broken, change):
     for name in ("model", "scores/standard"):
         edit_json(broken / RUN / f"{name}.manifest.json", change)
     assert missing(explain(study(broken), "soft", "kl"))
+    assert gaps(graph(Results(broken), "small"))
 
 
 def test_a_ledger_without_a_column_is_refused(broken):

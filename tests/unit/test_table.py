@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from linked_numbers import linked, pieces
 from scipy import stats
 
 from softlabels import contracts, documents, io
@@ -175,6 +176,22 @@ def test_tables_are_rendered_from_the_ledger_file_alone(outputs):
     changed = cells.set_column(position, "printed", pa.array(["7.7777"] * len(cells), pa.string()))
     rows = table_rows(outputs, "Comparison of labels: hard, soft", ledger_view.TEXTS["table_md"](changed))
     assert {cell.strip("*") for row in rows[1:] for cell in row[2:]} == {"7.7777 ± 7.7777"}
+
+
+def test_every_number_of_a_table_knows_its_row_of_the_ledger(outputs):
+    kinds = ("main", "differences", "confidence", "further", "paper", "recall", "references", "strata", "structure")
+    cells = pq.read_table(outputs["cells"])
+    assert linked(cells, *kinds) > 500
+    (main, *_) = ledger_view.document(cells).parts
+    bold = [cell for row in main.rows for cell in row if isinstance(cell, documents.Bold)]
+    assert bold and all(isinstance(cell, documents.Number) for cell in bold)
+    assert {cell.key[0] for note in main.notes for cell in pieces(note) if isinstance(cell, documents.Number)} == {
+        "synthetic", "mice_bone",
+    }  # fmt: skip
+    panels = main._replace(keys=1)._replace(header=main.header * 3, rows=[[*row] * 3 for row in main.rows]).panels()
+    assert {cell.key for panel in panels for row in panel.rows for cell in row if isinstance(cell, documents.Bold)} == {
+        cell.key for cell in bold
+    }
 
 
 def test_the_main_table_has_the_best_label_in_bold(outputs):

@@ -5,6 +5,7 @@ import csv
 import finished_run
 import numpy as np
 import pytest
+from linked_numbers import linked
 
 from softlabels import contracts, io
 from softlabels.datasets import data
@@ -93,6 +94,7 @@ def test_tables_have_a_row_of_the_votes_and_differences(finished):
     assert {"acc@truth", "macro_acc@truth", "votes_acc@truth", "n_items@truth"} <= {row["metric"] for row in rows}
     compared = {row["metric"] for row in rows if row["kind"] == "difference"}
     assert compared == {"acc@truth", "macro_acc@truth"}
+    assert linked(io.read_table(root / "studies/small/cells.parquet")[0], "truth") == 2 * 3 + 2 + 4
 
 
 @pytest.mark.parametrize("metric", ["acc", "votes_macro_acc"])

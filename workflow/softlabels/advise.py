@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .columns import percent
-from .documents import Bullets, Document, Heading, Table, markdown
+from .documents import Bullets, Document, Heading, Table, Text, markdown
 from .errors import UserError
 from .evaluation.intervals import holm
 from .places import of_study
@@ -162,7 +162,7 @@ def _difference(ledger: Ledger, contest: Contest, other: str) -> Mapping[str, An
     return ledger.get(contest.block, first, contest.metric, "difference", baseline)
 
 
-def _listed(title: str, lines: Iterator[str]) -> list[Any]:
+def _listed(title: str, lines: Iterator[Text]) -> list[Any]:
     """A section with a list; nothing without a line."""
     texts = list(lines)
     return [Heading(title), Bullets(cut(texts, LINES))] if texts else []
@@ -235,7 +235,7 @@ def _votes(ledger: Ledger) -> Iterator[str]:
         yield f"{where}, {label}, {ledger.heading(metric)}: {said}."
 
 
-def _points(ledger: Ledger) -> Iterator[str]:
+def _points(ledger: Ledger) -> Iterator[Text]:
     for label in ledger.labels:
         for metric in main_metrics(ledger):
             yield from fixed_budget.best_of(ledger, label, metric)

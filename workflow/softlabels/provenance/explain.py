@@ -14,9 +14,9 @@ import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import closure, registry, schema
 from ..columns import heads, percent
@@ -29,7 +29,8 @@ from . import recompute
 from .evidence import Results, entries, reading, study_of
 
 Row = dict[str, Any]
-Node = dict[str, Any]  # "name", "facts" (label: value), "below" (nodes)
+Run = tuple[str, str, str]  # of an evaluation behind a cell: name, path and hash
+Tree = dict[str, Any]  # "name", "facts" (label: value), "below" (trees)
 
 FIRST = ("measured", "difference")  # kinds that are meant where nothing is said
 CHOICES = 20  # how many are listed when a cell is ambiguous
@@ -196,18 +197,60 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
         seeds = set(SEED.findall(f"{row} {column}"))
         cell = find(rows, SEED.sub("", row), SEED.sub("", column), printed.heading)
         behind = _of_seeds(cell, seeds)
-        chain = _Chain(results, study)
-        below = [*chain.metric(cell, behind), chain.table(), *(chain.run(cell, *run) for run in behind)]
-        beside = printed.aggregates[tuple(cell[name] for name in key_of(cells))].values()
-        facts = _cell_facts(cell, [row for row in beside if row["statistic"] != cell["statistic"]], study)
+        facts = _cell_facts(cell, printed.aggregates[tuple(cell[name] for name in key_of(cells))].values(), study)
         if seeds:
             facts["shown below"] = f"{len(behind)} of its {len(cell['runs'])} runs"
-        tree = _node(f"{title(cell, rows)} = {cell['printed']}", facts, below)
+        tree = _tree(f"{title(cell, rows)} = {cell['printed']}", facts, _below(cell, behind, _Graph(results, study)))
         return {"study": study, "cell": {key: _number(value) for key, value in cell.items()}, "tree": tree}
 
 
-def _of_seeds(cell: Row, seeds: set[str]) -> list[tuple[str, str, str]]:
-    """Name, path and hash of the evaluations behind a cell, of some seeds or, if none are given, of all."""
+def graph(results: Results, study: str) -> dict[str, Any]:
+    """Everything behind all numbers of a study, each file and each job once, ready for JSON.
+
+    Returns:
+        ``tables``, the node of the job that wrote the tables; ``cells``, an entry an aggregate of the ledger: ``key``
+        (as in ``Ledger.aggregates``), ``title``, ``facts``, ``metric`` (a node, or None where nothing ran) and ``runs``
+        (of each its node, side or None, value or None); ``nodes`` by id: ``name``, ``facts`` and ``below``, the ids of
+        earlier nodes. A fact "missing" says what could not be followed.
+
+    Raises:
+        UserError: no ledger, or one that cannot be read.
+    """
+    with reading(of_study(study, "cells")):
+        aggregates, built = Ledger(results.cells(study)).aggregates, _Graph(results, study)
+        rows = (row for aggregate in aggregates.values() for row in aggregate.values())
+        places = list({tuple(row[name] for name in PLACE): row for row in rows}.values())  # all that titles depend on
+        tables, cells = built.tables(), []
+        for key, aggregate in aggregates.items():
+            cell = aggregate.get("mean") or next(iter(aggregate.values()))
+            behind = _of_seeds(cell, set())
+            metric, runs = built.metric(cell, behind), [(built.run(cell, run), built.said(cell, run)) for run in behind]
+            missing = "; ".join(dict.fromkeys(said["missing"] for _, said in runs if "missing" in said))
+            facts = {**_cell_facts(cell, aggregate.values(), study), "missing": missing or None}
+            cells.append({
+                "key": list(key), "title": title(cell, places), "facts": _known(facts), "metric": metric,
+                "runs": [[run, said.get("side"), said.get("value")] for run, said in runs],
+            })  # fmt: skip
+        nodes = {
+            number: {"name": node.name, "facts": node.facts, "below": [below for _, below in node.below]}
+            for number, node in built.nodes.items()
+        }
+        return {"tables": tables, "cells": cells, "nodes": nodes}
+
+
+def _below(cell: Row, behind: list[Run], built: _Graph) -> list[Tree]:
+    """What is told below a cell: a walk through the graph."""
+    numbers = [built.metric(cell, behind), built.tables()]
+    runs, told = [(built.run(cell, run), built.said(cell, run)) for run in behind], set()
+    trees = [_tree(built.nodes[number].name, built.nodes[number].facts) for number in numbers if number]
+    for number, said in runs:
+        run = built.nodes[number]
+        trees.append(_tree(run.name, said, [built.tree(*file, told) for file in run.below]))
+    return trees
+
+
+def _of_seeds(cell: Row, seeds: set[str]) -> list[Run]:
+    """The evaluations behind a cell, of some seeds or, if none are given, of all."""
     runs = [(name, file["path"], file["sha256"]) for name, file in zip(cell["runs"], cell["files"], strict=False)]
     chosen = [run for run in runs if not seeds or run[0].rpartition("/seed")[2] in seeds]
     if seeds and not chosen:
@@ -216,9 +259,12 @@ def _of_seeds(cell: Row, seeds: set[str]) -> list[tuple[str, str, str]]:
     return chosen
 
 
-def _node(name: str, facts: dict[str, Any], below: list[Node] | None = None) -> Node:
-    told = {key: value for key, value in facts.items() if value is not None}
-    return {"name": name, "facts": told, "below": below or []}
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if value is not None}
+
+
+def _tree(name: str, facts: dict[str, Any], below: list[Tree] | None = None) -> Tree:
+    return {"name": name, "facts": _known(facts), "below": below or []}
 
 
 def _told(path: str, facts: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -235,14 +281,15 @@ def _number(value: Any) -> Any:
     return value if not isinstance(value, float) or math.isfinite(value) else str(value)
 
 
-def _cell_facts(cell: Row, beside: list[Row], study: str) -> dict[str, Any]:
+def _cell_facts(cell: Row, aggregate: Iterable[Row], study: str) -> dict[str, Any]:
     ddof = f", ddof {cell['ddof']}" if cell["ddof"] is not None else ""
     difference = cell["paper_difference"]
+    beside = (f"{row['statistic']} {row['printed']}" for row in aggregate if row["statistic"] != cell["statistic"])
     return {
         "value": _number(cell["value"]),
         "printed": f"{cell['printed']}, rounded to {cell['decimals']} decimals",
         "aggregation": f"{cell['aggregation']}, n = {cell['n']}{ddof}",
-        "beside it": ", ".join(f"{row['statistic']} {row['printed']}" for row in beside) or None,
+        "beside it": ", ".join(beside) or None,
         "interval": f"{cell['interval']}, level {cell['level']:g}" if cell["interval"] else None,
         "here − paper": f"{difference:+.{cell['decimals']}f}" if difference is not None else None,
         "kind": f"{cell['kind']}, an oracle: it uses the truth of the test item" if cell["oracle"] else cell["kind"],
@@ -255,32 +302,58 @@ def _cell_facts(cell: Row, beside: list[Row], study: str) -> dict[str, Any]:
     }
 
 
-class _Chain:
-    """The way from a study back to its data; each file and each job is told once."""
+class _Node(NamedTuple):
+    """A metric, run, file or job; ``below`` is what it came from: what that is to it, and the id of its node."""
+
+    name: str
+    facts: dict[str, Any]
+    below: list[tuple[str, str]]
+
+
+class _Graph:
+    """The way from a study back to its data: ``nodes`` by id, each after those below it, so that none is its own."""
 
     def __init__(self, results: Results, study: str):
         self.results, self.study = results, study
         self.url = _remote()
-        self.told: set[str] = set()
+        self.nodes: dict[str, _Node] = {}
+        self.ids: dict[tuple[str, ...], str] = {}
+        self.content = cache(self._content)
         try:
             self.chain, self.no_chain = results.chain(study), None
         except UserError as error:
             self.chain, self.no_chain = {}, str(error)
 
-    def metric(self, cell: Row, behind: list[tuple[str, str, str]]) -> list[Node]:
-        """The module that computed the number, as it was when the runs were evaluated."""
+    def add(self, key: tuple, name: str, facts: dict[str, Any], below: Iterable[tuple[str, str]] = ()) -> str:
+        """The id of a new node; one with a key is found by it from now on."""
+        number = str(len(self.nodes))
+        self.nodes[number] = _Node(name, _known(facts), list(below))
+        if key:
+            self.ids[key] = number
+        return number
+
+    # -- what is behind a cell -----------------------------------------------------------------------------------------
+
+    def metric(self, cell: Row, behind: list[Run]) -> str | None:
+        """The module that computed the number, as it was when the runs were evaluated; None where nothing ran."""
         if not behind:
-            return []
+            return None
         _, path, sha256 = behind[0]
-        name, producer = f"metric {cell['metric']}", self.results.producer(sha256, path)
-        by_tables = "evaluation.plateau" if cell["metric"].startswith(EPOCH) else "studies.budgets"
-        if cell["metric"].startswith(EPOCH) or cell["kind"] == "cost":  # made by the job that writes the tables
-            path = of_study(self.study, "manifest")
-            if path not in self.results.manifests:
-                return [_node(name, {"missing": f"{path}: no such manifest"})]
-            return [_node(name, {"code": self.code(self.results.manifests[path], f"softlabels.{by_tables}")[1]})]
+        name, facts = f"metric {cell['metric']}", _told(path, lambda: self._metric(cell, path, sha256))
+        key = ("metric", name, *facts.items())
+        return self.ids.get(key) or self.add(key, name, facts)
+
+    def _metric(self, cell: Row, path: str, sha256: str) -> dict[str, Any]:
+        of_epochs = cell["metric"].startswith(EPOCH)
+        if of_epochs or cell["kind"] == "cost":  # made by the job that writes the tables
+            place = f"softlabels.{'evaluation.plateau' if of_epochs else 'studies.budgets'}"
+            tables = of_study(self.study, "manifest")
+            if tables not in self.results.manifests:
+                return {"missing": f"{tables}: no such manifest"}
+            return {"code": self.code(self.results.manifests[tables], place)[1]}
+        producer = self.results.producer(sha256, path)
         if producer is None:
-            return [_node(name, {"missing": UNMADE.format(path)})]
+            return {"missing": UNMADE.format(path)}
         options = producer[1]["config"].get("metrics", {}).get(metric_of(cell["metric"]))
         if options:
             place = ":".join(registry.location("metric", options["kind"]))
@@ -291,65 +364,114 @@ class _Chain:
         digest, source = self.code(producer[1], place)
         same = cell["metric_code"] in ("", digest)
         other = None if same else f"the code that the ledger names, {cell['metric_code']}"
-        return [_node(name, {"code": source, "missing": other})]
+        return {"code": source, "missing": other}
 
-    def table(self) -> Node:
+    def tables(self) -> str:
         """The job that wrote the ledger and the tables."""
         path = of_study(self.study, "manifest")
         manifest = self.results.manifests.get(path)
         if manifest is None:
-            return _node("tables", {"missing": self.results.unreadable.get(path, f"{path}: no such manifest")})
+            missing = self.results.unreadable.get(path, f"{path}: no such manifest")
+            return self.add((), "tables", {"missing": missing})
         _, aggregation = self.code(manifest, "softlabels.evaluation.statistics")
-        return _node("tables and ledger", {**self.job(path, manifest), "aggregation": aggregation})
+        return self.add((), "tables and ledger", {**self.job(path, manifest), "aggregation": aggregation})
 
-    def run(self, cell: Row, name: str, path: str, sha256: str) -> Node:
-        """One evaluation behind the cell, with its own value, and all that it came from."""
+    def run(self, cell: Row, run: Run) -> str:
+        """One evaluation, and all that it came from."""
+        if (key := ("run", *run)) in self.ids:
+            return self.ids[key]
+        name, path, sha256 = run
+        of = "history" if cell["metric"].startswith(EPOCH) else "evaluation"
+        return self.add(key, f"run {name}", {}, [(of, self.file(of, {"path": path, "sha256": sha256}))])
+
+    def said(self, cell: Row, run: Run) -> dict[str, Any]:
+        """What a cell has of a run: on which side of a difference it is, and its value, or why there is none."""
+        name, path, _ = run
         facts: dict[str, Any] = {}
         if cell["versus"]:
             ours = cell["runs"][: len(cell["runs"]) // 2]  # then those that are subtracted
             facts["side"] = cell["label"] if name in ours else f"{cell['versus']} (subtracted)"
-        facts |= _told(path, lambda: {"value": _number(self.value(path, cell))})
-        of = "history" if cell["metric"].startswith(EPOCH) else "evaluation"
-        return _node(f"run {name}", facts, [self.file(of, {"path": path, "sha256": sha256})])
+        if cell["kind"] == "cost":  # which no file has
+            return facts
+        return facts | _told(path, lambda: {"value": _number(self.value(path, cell))})
 
     def value(self, path: str, cell: Row) -> float | None:
-        """A cell's number in one file of scores, or in one history; None of a cost, which no file has."""
-        if cell["kind"] == "cost":
-            return None
-        if cell["metric"].startswith(EPOCH):
-            accuracy = float(cell["metric"].removeprefix(EPOCH))
-            return recompute.first_epoch(self.results.accuracies(path), accuracy)
-        if (file := parse(path)) and file.command == "references":
-            return self.results.reference_rows(path)[cell["label"]].value(cell["metric"])
+        """A cell's number in one file of scores, or in one history."""
+        of_epochs = cell["metric"].startswith(EPOCH)
+        found = self.content(path, of_epochs)
+        if "missing" in found:
+            raise UserError(found["missing"])
+        content = found["content"]
+        if of_epochs:
+            return recompute.first_epoch(content, float(cell["metric"].removeprefix(EPOCH)))
+        if isinstance(content, dict):  # rows that need no network
+            return content[cell["label"]].value(cell["metric"])
         scaling = next((name for name, text in SCALED.items() if cell["label"].endswith(f" + {text}")), "none")
-        return self.results.scores(path).value(cell["metric"], scaling)
+        return content.value(cell["metric"], scaling)
 
-    def file(self, name: str, entry: dict[str, Any], above: tuple[str, ...] = ()) -> Node:
-        """A file, the job that wrote it, and what that job read."""
-        facts, path = self.facts(entry), entry.get("path")
-        if "path" not in entry:
-            return _node(name, {**facts, "origin": "outside of the results folder"})
+    def _content(self, path: str, of_epochs: bool) -> dict[str, Any]:
+        file = parse(path)
+        of_rows = file and file.command == "references"
+        read = self.results.accuracies if of_epochs else self.results.reference_rows if of_rows else self.results.scores
+        return _told(path, lambda: {"content": read(path)})
+
+    # -- files and jobs ------------------------------------------------------------------------------------------------
+
+    def file(self, name: str, entry: dict[str, Any], above: tuple[str, ...] = ()) -> str:
+        """A file, and the job that wrote it; ``above`` are the files and manifests that this one leads to."""
+        path = entry.get("path")
         if path in above:
-            return _node(name, {**facts, "missing": f"the origin: {path} is said to be made from itself"})
-        if path in self.told:
-            return _node(name, {**facts, "missing": None, "see": "(see above)"})
-        self.told.add(path)
+            origin = f"the origin: {path} is said to be made from itself"
+            return self.add((), name, {**self.facts(entry), "missing": origin})
+        if (key := ("file", *(str(entry.get(of)) for of in ("path", "source", "sha256")))) in self.ids:
+            return self.ids[key]
+        facts = self.facts(entry)
+        if "path" not in entry:
+            return self.add(key, name, {**facts, "origin": "outside of the results folder"})
         producer = self.results.producer(entry.get("sha256", ""), path)
         if producer is None:
-            return _node(name, {**facts, "missing": facts["missing"] or UNMADE.format(path)})
-        manifest_path, manifest = producer
-        if manifest_path in self.told:
-            return _node(name, {**facts, "see": f"(same job as above: {manifest['command']})"})
-        self.told.add(manifest_path)
+            return self.add(key, name, {**facts, "missing": facts["missing"] or UNMADE.format(path)})
+        manifest, content = producer
+        if manifest in above:
+            return self.add((), name, {**facts, "see": f"(same job as above: {content['command']})"})
+        return self.add(key, name, facts, [("job", self.made(manifest, content, (*above, path, manifest)))])
+
+    def made(self, path: str, manifest: dict[str, Any], above: tuple[str, ...]) -> str:
+        """A job, and what it read: of a training, its checkpoint did."""
+        if (key := ("job", path)) in self.ids:
+            return self.ids[key]
         inputs = sorted(entries(manifest["inputs"]), key=lambda read: ORDER.get(read[0], len(ORDER)))
-        below = [self.file(*read, (*above, path)) for read in inputs]
+        below = [(name, self.file(name, entry, above)) for name, entry in inputs]
         if manifest["command"] in (TRAINED, FITTED):
             model = next((file for output, file in entries(manifest["outputs"]) if output == "model"), {})
-            self.told.add(model.get("path", ""))
-            below = [_node("checkpoint", self.facts(model), below)]
-        job = self.job(manifest_path, manifest)
-        missing = "; ".join(filter(None, (facts["missing"], job["missing"])))
-        return _node(name, {**facts, **job, "missing": missing or None}, below)
+            below = [("checkpoint", self.add((), "checkpoint", self.facts(model), below))]
+        return self.add(key, f"job {manifest['command']}", self.job(path, manifest), below)
+
+    def tree(self, name: str, number: str, told: set[str | None], above: tuple[str, ...] = ()) -> Tree:
+        """A file and what it came from as a tree, in which each file and each job is told once."""
+        _, facts, below = self.nodes[number]
+        path = facts.get("file")
+        if "origin" in facts or path in above:
+            return _tree(name, facts)
+        if path in told:
+            return _tree(name, {**facts, "missing": None, "see": "(see above)"})
+        told.add(path)
+        if not below:
+            return _tree(name, facts)
+        job = self.nodes[below[0][1]]
+        manifest = job.facts["manifest"]
+        command = self.results.manifests[manifest]["command"]
+        if manifest in told:
+            return _tree(name, {**facts, "see": f"(same job as above: {command})"})
+        told.add(manifest)
+        checkpoint = self.nodes[job.below[0][1]] if command in (TRAINED, FITTED) else None
+        trees = [self.tree(*read, told, (*above, path)) for read in (checkpoint or job).below]
+        if checkpoint:
+            told.add(checkpoint.facts.get("file"))
+            trees = [_tree("checkpoint", checkpoint.facts, trees)]
+        missing = "; ".join(node["missing"] for node in (facts, job.facts) if "missing" in node)
+        order = dict.fromkeys(("file", "sha256", "missing"))
+        return _tree(name, order | facts | job.facts | {"missing": missing or None}, trees)
 
     def facts(self, entry: dict[str, Any]) -> dict[str, Any]:
         """What an entry of a manifest says of its file, and what is wrong with that (of a large one: its size)."""
@@ -503,7 +625,7 @@ def render(explained: dict[str, Any]) -> str:
     """The tree as text: hashes shortened; machine and environment where they change from one job to the next."""
     said: dict[str, Any] = {}
 
-    def lines(node: Node, first: str, rest: str) -> Iterator[str]:
+    def lines(node: Tree, first: str, rest: str) -> Iterator[str]:
         facts = dict(node["facts"])
         file = [facts.pop(key) for key in ("file", "sha256", "see") if key in facts]
         yield _short(first + "  ".join([node["name"], *file]))

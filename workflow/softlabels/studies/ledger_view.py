@@ -17,7 +17,7 @@ import pyarrow as pa
 from .. import documents, registry
 from ..columns import heads
 from ..contracts import AT
-from ..documents import Document, Table
+from ..documents import Document, Number, Table, Text
 from . import paper
 
 PLACE = ("dataset", "split", "recipe")  # and what the study varies
@@ -77,7 +77,10 @@ def accuracies(tables: Iterable[Mapping[str, Any]]) -> list[float]:
 
 
 class Ledger:
-    """The ledger by key: ``aggregates[key]`` maps a statistic to its row; ``facts`` are the file's metadata."""
+    """The ledger by key: ``aggregates[key]`` maps a statistic to its row; ``facts`` are the file's metadata.
+
+    What a row has ``printed`` is a :class:`Number`, which knows the key.
+    """
 
     def __init__(self, cells: pa.Table):
         self.facts: dict[str, Any] = json.loads(cells.schema.metadata[b"softlabels"])
@@ -87,7 +90,8 @@ class Ledger:
         self.varied = varied(cells)
         names = key_of(cells)
         for row in cells.to_pylist():
-            self.aggregates.setdefault(tuple(row[name] for name in names), {})[row["statistic"]] = row
+            key = tuple(row[name] for name in names)
+            self.aggregates.setdefault(key, {})[row["statistic"]] = row | {"printed": Number(row["printed"], key)}
         self.blocks: list[Block] = list(dict.fromkeys(key[:-4] for key in self.aggregates if key[-2] == "measured"))
 
     def dataset(self, block: Block) -> dict[str, Any]:
@@ -178,14 +182,25 @@ def spread(aggregate: dict[str, dict[str, Any]]) -> str:
     """``mean ± std``, or the mean alone of a count that is the same for every seed; a dash for what there is not."""
     if not aggregate:
         return NONE
-    if aggregate["mean"]["decimals"] == 0:
-        return aggregate["mean"]["printed"]
-    return " ± ".join(aggregate[name]["printed"] if name in aggregate else NONE for name in ("mean", "std"))
+    mean = aggregate["mean"]["printed"]
+    std = aggregate["std"]["printed"] if "std" in aggregate else NONE
+    return mean if aggregate["mean"]["decimals"] == 0 else Number(f"{mean} ± {std}", mean.key)
 
 
 def interval(aggregate: dict[str, dict[str, Any]]) -> str:
     """``[low, high]``; a dash where there is no interval."""
-    return f"[{', '.join(aggregate[end]['printed'] for end in ('low', 'high'))}]" if "low" in aggregate else NONE
+    if "low" not in aggregate:
+        return NONE
+    low, high = (aggregate[end]["printed"] for end in ("low", "high"))
+    return Number(f"[{low}, {high}]", low.key)
+
+
+def mean_and_interval(aggregate: dict[str, dict[str, Any]]) -> str:
+    """``mean [low, high]``; a dash for what there is not."""
+    if not aggregate:
+        return NONE
+    mean = aggregate["mean"]["printed"]
+    return Number(f"{mean} {interval(aggregate)}", mean.key)
 
 
 def half_width(aggregate: dict[str, dict[str, Any]]) -> float:
@@ -193,7 +208,7 @@ def half_width(aggregate: dict[str, dict[str, Any]]) -> float:
     return (aggregate["high"]["value"] - aggregate["low"]["value"]) / 2 if "low" in aggregate else 0.0
 
 
-def cut(texts: list[str], most: int) -> list[str]:
+def cut(texts: list[Text], most: int) -> list[Text]:
     """The first texts, and how many more there are."""
     return [*texts[:most], *[f"and {len(texts) - most} more"] * (len(texts) > most)]
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...columns import percent
 from ...documents import Table
 from .. import budgets
-from ..ledger_view import NONE, Ledger, interval
+from ..ledger_view import NONE, Ledger, mean_and_interval
 
 ENTRY = {
     "about": "How many votes an image each label needs for 90 and 95 % of what votes gain it in a metric (the study "
@@ -27,8 +27,7 @@ def table(ledger: Ledger, options: dict) -> Table:
     for block, label, metric in itertools.product(curves(ledger), ledger.labels, budgets.metrics_of(
             {"metrics": ledger.metrics, "headings": ledger.facts["headings"]}, options)):  # fmt: skip
         place = [NONE if text is None else text for text in ledger.place(block)]
-        found = [ledger.get(block, label, metric, kind) for kind in (budgets.GAIN, budgets.STEP)]
-        cells = [f"{of['mean']['printed']} {interval(of)}" if of else NONE for of in found]
+        cells = [mean_and_interval(ledger.get(block, label, metric, kind)) for kind in (budgets.GAIN, budgets.STEP)]
         answers = [answer(ledger, (*block, label, metric, budgets.GAIN, None), share) for share in budgets.SHARES]
         rows.append([*_without(ledger, place), label, ledger.heading(metric), *cells, *answers])
     header = [*_without(ledger, ledger.place_header()), "label", "metric", "most − fewest votes", "last step",
@@ -74,7 +73,7 @@ def answer(ledger: Ledger, key: tuple, share: float) -> str:
         return UNDEFINED if gains(gain) else NO_GAIN
     if gains(step) and found["mean"]["value"] > before_last(ledger, tuple(block)):
         return NOT_WITHIN
-    return f"{found['mean']['printed']} {interval(found)}"
+    return mean_and_interval(found)
 
 
 def before_last(ledger: Ledger, block: tuple) -> float:

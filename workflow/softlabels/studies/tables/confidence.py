@@ -7,7 +7,7 @@ import itertools
 from ...columns import percent
 from ...contracts import GAP, MOST_SCALED
 from ...documents import Table
-from ..ledger_view import NONE, SCALED, Block, Ledger, interval, spread
+from ..ledger_view import SCALED, Block, Ledger, interval, mean_and_interval, spread
 
 ENTRY = {"about": "Share of the gap in KL that scaling both labels' networks closes.", "options": {}, "needs": []}
 
@@ -24,9 +24,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
             of_reference = scaling.endswith("_reference")
             hard_only[block] = hard_only.get(block, True) and not of_reference
             fitted = "reference ‡" if of_reference else "own labels"
-            cells = [f"{scaling.partition('_')[0]}, {fitted}", spread(raw), f"{spread(gap)} {interval(gap)}"]
-            cells.append(f"{share['mean']['printed']} {interval(share)}" if share else NONE)
-            rows.append([*ledger.place(block), f"{label} − {baseline}", *cells])
+            cells = [f"{scaling.partition('_')[0]}, {fitted}", spread(raw), (spread(gap), " ", interval(gap))]
+            rows.append([*ledger.place(block), f"{label} − {baseline}", *cells, mean_and_interval(share)])
     place, level = ledger.place_header(), f"{percent(ledger.facts['level'])} interval"
     header = [*place, "difference", "scaling, fitted on", "gap in KL", f"scaled gap, {level}", f"confidence, {level}"]
     notes = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from ...columns import percent
-from ...documents import Table
+from ...documents import Table, Text, joined
 from ..ledger_view import NONE, PROJECTED, Ledger, interval, spread
 
 ENTRY = {
@@ -32,7 +32,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     return Table("Paired differences", header, rows, notes, keys=len(place) + 2) if rows else None
 
 
-def _verdict(found: dict) -> list[str]:
+def _verdict(found: dict) -> list[Text]:
     """Whether 0 is outside of the interval; if not, its half-width, and what more seeds would leave of that."""
     if "low" not in found:
         return [NONE, NONE]
@@ -41,7 +41,7 @@ def _verdict(found: dict) -> list[str]:
     half, *halves = (
         found[name]["printed"] if name in found else NONE for name in ("half", *(f"half_{n}" for n in PROJECTED))
     )
-    return [f"undecided (± {half})", ", ".join(halves)]
+    return [("undecided (± ", half, ")"), joined(", ", halves)]
 
 
 def _notes(ledger: Ledger, methods: set[str | None]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...documents import Table
+from ...documents import Number, Table, joined
 from ..ledger_view import NONE, PLACES, STD, Ledger, cut, epoch_of, spread
 
 ENTRY = {
@@ -29,17 +29,18 @@ def table(ledger: Ledger, options: dict) -> Table:
     for block in ledger.blocks:
         for label in ledger.labels:
             place = [*ledger.place(block), label]
-            share = ledger.get(block, label, metric, "reached")
-            if not share:
+            reached = ledger.get(block, label, metric, "reached").get("mean")
+            if not reached:
                 rows.append([*place, NONE, NONE, NONE])
                 without.append(block)
                 continue
-            found, of = ledger.get(block, label, metric), share["mean"]["n"]
+            found, of = ledger.get(block, label, metric), reached["n"]
             lacking = of - (found["mean"]["n"] if found else 0)
             never |= lacking > 0
             single = (ledger.get(block, label, metric, f"run {seed}") for seed in seeds)
             single = [one["mean"]["printed"] if one else NONE for one in single]
-            rows.append([*place, spread(found), ", ".join(single), f"{lacking} of {of}"])
+            without_it = Number(f"{lacking} of {of}", reached["printed"].key)
+            rows.append([*place, spread(found), joined(", ", single), without_it])
     header = [*ledger.place_header(), "label", ledger.heading(metric), f"seeds {', '.join(map(str, seeds))}", "never"]
     notes = [
         "The first epoch after which the most probable class is the reference's for so large a share of the "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...columns import percent
-from ...documents import Bold, Table
+from ...documents import Table, Text, in_bold, joined
 from .. import budgets
-from ..ledger_view import NONE, Ledger, cut, interval, spread
+from ..ledger_view import NONE, Ledger, cut, mean_and_interval, spread
 
 ENTRY = {
     "about": "What the labels of each point cost, and which point is the best of each label (the study varies "
@@ -60,10 +60,10 @@ def _supported(ledger: Ledger, found: dict) -> bool:
 
 def _cell(ledger: Ledger, block: tuple, label: str, metric: str) -> str:
     text, found = spread(ledger.get(block, label, metric)), others(ledger, block, label, metric)
-    return Bold(text) if found and all(_supported(ledger, one) for one in found.values()) else text
+    return in_bold(text) if found and all(_supported(ledger, one) for one in found.values()) else text
 
 
-def best_of(ledger: Ledger, label: str, metric: str) -> list[str]:
+def best_of(ledger: Ledger, label: str, metric: str) -> list[Text]:
     """Of each data set, split and recipe the best point of a label in a metric, and which points may be as good."""
     notes = []
     for block in ledger.blocks:
@@ -71,12 +71,10 @@ def best_of(ledger: Ledger, label: str, metric: str) -> list[str]:
         if found:
             mean, cost = ledger.get(block, label, metric), ledger.get(block, label, budgets.COST, "cost")
             open_ = {name: one for name, one in found.items() if not _supported(ledger, one)}
-            rest = [f"{name}: {one['mean']['printed']} {interval(one)}" for name, one in open_.items()]
-            said = (
-                f"may be as good (best minus other): {'; '.join(cut(rest, SHOWN))}" if rest else "all others are worse"
-            )
-            where = f"{ledger.name(block)}, {label}: the best point in {ledger.heading(metric)} has"
-            notes.append(f"{where} {mean['mean']['printed']} {interval(mean)}, at a cost of {spread(cost)}; {said}.")
+            rest = cut([(f"{name}: ", mean_and_interval(one)) for name, one in open_.items()], SHOWN)
+            said = ["may be as good (best minus other): ", *joined("; ", rest)] if rest else ["all others are worse"]
+            where = f"{ledger.name(block)}, {label}: the best point in {ledger.heading(metric)} has "
+            notes.append((where, mean_and_interval(mean), ", at a cost of ", spread(cost), "; ", *said, "."))
     return notes
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 from ...columns import percent
-from ...documents import Bold, Table
+from ...documents import Table, Text, in_bold, joined
 from ..ledger_view import PLACES, STD, Block, Ledger, cut, spread
 
 ENTRY = {
@@ -63,7 +63,7 @@ def _cell(ledger: Ledger, block: Block, label: str, metric: str, bold: str) -> s
         return text
     others = [each for each in means if each != label]
     return (
-        Bold(text)
+        in_bold(text)
         if bold == "paper" or all(_supported(ledger, block, label, metric, each) for each in others)
         else text
     )
@@ -75,7 +75,7 @@ def _supported(ledger: Ledger, block: Block, label: str, metric: str, other: str
     return "p" in found and found["p"]["value"] <= 1 - ledger.facts["level"]
 
 
-def _notes(ledger: Ledger, metrics: list[str], bold: str) -> list[str]:
+def _notes(ledger: Ledger, metrics: list[str], bold: str) -> list[Text]:
     facts = ledger.facts
     seeds = len(facts["seeds"])
     where = f"metric and {', '.join(ledger.place_header())}"
@@ -107,25 +107,23 @@ def _notes(ledger: Ledger, metrics: list[str], bold: str) -> list[str]:
         if {block[1] for block in ledger.blocks} - {*published}:
             notes.append("Seeds share items: repeated splits of one data set are not independent data.")
     notes += ledger.partial(metrics)
-    told: dict[str, list[str]] = {}
+    told: dict[Text, list[str]] = {}  # where several places say the same, the numbers are those of the first
     for block in ledger.blocks:
         for text in _test_split(ledger, block):
             told.setdefault(text, []).append(ledger.name(block))
-    lines = [f"{'; '.join(cut(places, PLACES))}: {text}" for text, places in told.items()]
+    lines = [(f"{'; '.join(cut(places, PLACES))}: ", *text) for text, places in told.items()]
     return notes + cut(lines, NOTES)
 
 
-def _test_split(ledger: Ledger, block: Block) -> Iterator[str]:
+def _test_split(ledger: Ledger, block: Block) -> Iterator[tuple]:
     """What the test split of a block is made of."""
     facts = [ledger.get(block, ledger.facts["baseline"], name) for name in ("n_items", "n_classes_present", "ties")]
     n_items, present, ties = map(spread, facts)
     classes = len(ledger.dataset(block)["classes"])
-    yield (
-        f"{n_items} test items; {present} of {classes} classes present; {ties} items whose reference has a "
-        "tie for its largest class."
-    )
+    tied = " items whose reference has a tie for its largest class."
+    yield n_items, " test items; ", present, f" of {classes} classes present; ", ties, tied
     if facts[1]["mean"]["value"] < classes:
-        yield "ACC is the mean over the classes that are present."
+        yield ("ACC is the mean over the classes that are present.",)
     if facts[2]["mean"]["value"] > 0:
-        credit = (f"{label} {spread(ledger.get(block, label, 'tie_credit_acc'))}" for label in ledger.labels)
-        yield f"plain accuracy that accepts any tied class: {', '.join(credit)}."
+        credit = ((f"{label} ", spread(ledger.get(block, label, "tie_credit_acc"))) for label in ledger.labels)
+        yield "plain accuracy that accepts any tied class: ", *joined(", ", credit), "."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from ...documents import Table
+from ...documents import Number, Table
 from ..ledger_view import Ledger, spread
 
 ENTRY = {"about": "What the paper prints, beside what was measured here.", "options": {}, "needs": []}
@@ -18,7 +18,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         theirs = ledger.get(ledger.of_paper(block), label, metric, "paper")
         if theirs:
             ours = ledger.get(block, label, metric)
-            difference = f"{ours['mean']['paper_difference']:+.{ours['mean']['decimals']}f}"
+            mean = ours["mean"]
+            difference = Number(f"{mean['paper_difference']:+.{mean['decimals']}f}", mean["printed"].key)
             heading = HEADINGS.get(metric, ledger.heading(metric))
             rows.append([*ledger.place(block), label, heading, spread(theirs), spread(ours), difference])
     header = [*ledger.place_header(), "label", "metric", "paper", "here", "here − paper"]

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from ...columns import percent
 from ...contracts import AT, READER
-from ...documents import Table
+from ...documents import Table, Text
 from ...evaluation.readers import name_of
-from ..ledger_view import NONE, PLACES, Block, Ledger, cut, interval, spread
+from ..ledger_view import NONE, PLACES, Block, Ledger, cut, mean_and_interval, spread
 
 ENTRY = {
     "about": "Each label's networks in the place of a reader who is left out: both against the other readers' votes "
@@ -58,7 +58,7 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     return Table("In the place of a reader", header, rows, notes, keys=len(ledger.place_header()) + 2) if rows else None
 
 
-def _rows(ledger: Ledger, block: Block, metric: str, label: str, margin: float) -> list[list[str]]:
+def _rows(ledger: Ledger, block: Block, metric: str, label: str, margin: float) -> list[list[Text]]:
     """A label's row of all readers, and one of each reader who has numbers of their own."""
     readers = dict.fromkeys(
         key[-3].partition(AT)[2] for key in ledger.aggregates
@@ -73,11 +73,11 @@ def _rows(ledger: Ledger, block: Block, metric: str, label: str, margin: float) 
 
         if not got():
             continue
-        count = spread(got(".n_items")) if reader else f"{spread(got('.n_readers'))} tested"
+        count = spread(got(".n_items")) if reader else (spread(got(".n_readers")), " tested")
         cells = [name_of(reader) if reader else ALL, count]
         for number, difference in (("agreement", got()), ("accuracy", got(".accuracy"))):
             cells += [spread(got(f".{side}_{number}")) for side in SIDES]
-            cells.append(f"{difference['mean']['printed']} {interval(difference)}" if difference else NONE)
+            cells.append(mean_and_interval(difference))
             cells += [verdict(difference, margin)] if number == "agreement" else []
         won = got(".wins" if reader else ".winning_rate")
         rows.append([*ledger.place(block), label, *cells, spread(got(".advantage")), spread(won)])

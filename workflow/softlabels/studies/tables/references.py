@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...documents import Table
+from ...documents import Table, Text, joined
 from ..ledger_view import PLACES, SCALED, WIDE, Ledger, cut, spread
 
 ENTRY = {"about": "Oracles, floors, and networks after temperature scaling.", "options": {}, "needs": []}
@@ -39,14 +39,14 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         cells = [spread(aggregates.get(metric, {})) for metric in metrics]
         bracket = aggregates.get(FIRST_ORDER)
         shown, between = any(metric in aggregates for metric in metrics), []
-        if bracket:  # what lies between these two
-            ends = f"[{', '.join(aggregate['mean']['printed'] for aggregate in (bracket, aggregates['kl']))}]"
+        if bracket:
+            ends = _between(bracket, aggregates["kl"])
             if "kl" in metrics:
                 cells[metrics.index("kl")] = ends
             else:
-                between = [f"{ledger.heading('kl')} {ends}"]
+                between = [(f"{ledger.heading('kl')} ", *ends)]
         if aggregates.keys() >= {*BAYES}:
-            between.append(f"Bayes error [{', '.join(aggregates[name]['mean']['printed'] for name in BAYES)}]")
+            between.append(("Bayes error ", *_between(*(aggregates[name] for name in BAYES))))
         besides = [
             name
             for name in names
@@ -54,9 +54,9 @@ def table(ledger: Ledger, options: dict) -> Table | None:
             and not (shown and name in ledger.facts["headings"])
         ]
         more = between + [
-            f"{ledger.heading(name).removeprefix('detail.')} {spread(aggregates[name])}" for name in besides
+            (f"{ledger.heading(name).removeprefix('detail.')} ", spread(aggregates[name])) for name in besides
         ]
-        rows.append([*ledger.place(tuple(block)), label + " †" * is_oracle, *cells, "; ".join(more)])
+        rows.append([*ledger.place(tuple(block)), label + " †" * is_oracle, *cells, joined("; ", more)])
     header = [*ledger.place_header(), "row", *map(ledger.heading, metrics), "more"]
     notes = ["Scored on the same test splits."]
     if any(name.endswith(f" + {text}") for name in (key[-1] for key in groups) for text in SCALED.values()):
@@ -84,3 +84,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     align = "" if len(ledger.labels) <= WIDE else "l" * (len(header) - 1) + "p"
     keys = len(ledger.place_header()) + 1
     return Table("Reference rows", header, rows, notes, align, keys) if rows else None
+
+
+def _between(*ends: dict) -> Text:
+    """What lies between two numbers."""
+    return "[", *joined(", ", (end["mean"]["printed"] for end in ends)), "]"

@@ -6,8 +6,8 @@ import itertools
 
 from ...columns import percent
 from ...contracts import AT, READER, TRUTH
-from ...documents import Table
-from ..ledger_view import PLACES, Block, Ledger, cut, interval, spread
+from ...documents import Table, Text
+from ..ledger_view import PLACES, Block, Ledger, cut, mean_and_interval, spread
 
 ENTRY = {
     "about": "Each label on clear, ambiguous and closest items, or by what the other people said; and merged classes.",
@@ -67,11 +67,11 @@ def _absent(ledger: Ledger) -> list[str]:
     return [f"{'; '.join(cut(names, PLACES))}: {text}" for text, names in told.items()]
 
 
-def _rows(ledger: Ledger, block: Block, group: str, metrics: list[str]) -> list[list[str]]:
+def _rows(ledger: Ledger, block: Block, group: str, metrics: list[str]) -> list[list[Text]]:
     counts = ledger.get(block, ledger.facts["baseline"], f"{COUNT}{AT}{group}")
     if not counts:
         return []
-    place = [*ledger.place(block), f"{ledger.facts['groups'].get(group, group)} ({spread(counts)})"]
+    place = [*ledger.place(block), (f"{ledger.facts['groups'].get(group, group)} (", spread(counts), ")")]
     rows = [
         [*place, label, *(spread(ledger.get(block, label, f"{metric}{AT}{group}")) for metric in metrics)]
         for label in ledger.labels
@@ -80,10 +80,9 @@ def _rows(ledger: Ledger, block: Block, group: str, metrics: list[str]) -> list[
         of_panel = (ledger.get(ledger.of_draws(block), "panel", metric, "reference") for metric in metrics)
         rows.append([*place, "panel", *map(spread, of_panel)])
     for label in ledger.labels[1:]:
-        found = [
+        found = (
             ledger.get(block, label, f"{metric}{AT}{group}", "difference", ledger.facts["baseline"])
             for metric in metrics
-        ]
-        cells = [f"{one['mean']['printed']} {interval(one)}" if one else interval(one) for one in found]
-        rows.append([*place, f"{label} − {ledger.facts['baseline']}", *cells])
+        )
+        rows.append([*place, f"{label} − {ledger.facts['baseline']}", *map(mean_and_interval, found)])
     return rows

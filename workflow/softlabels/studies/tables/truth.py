@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...contracts import AT, BY_VOTES, TRUTH
 from ...documents import Table
-from ..ledger_view import Ledger, interval, spread
+from ..ledger_view import Ledger, mean_and_interval, spread
 
 ENTRY = {
     "about": "Each label's networks, and the votes themselves, against a truth from elsewhere (`columns.truth`).",
@@ -27,9 +27,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
         of_votes = (ledger.get(block, baseline, f"{BY_VOTES}{metric}{AT}{TRUTH}") for metric in METRICS)
         rows.append([*place, "votes", *map(spread, of_votes)])
         for label in ledger.labels[1:]:
-            found = [ledger.get(block, label, f"{m}{AT}{TRUTH}", "difference", baseline) for m in METRICS]
-            cells = [f"{one['mean']['printed']} {interval(one)}" if one else interval(one) for one in found]
-            rows.append([*place, f"{label} − {baseline}", *cells])
+            found = (ledger.get(block, label, f"{m}{AT}{TRUTH}", "difference", baseline) for m in METRICS)
+            rows.append([*place, f"{label} − {baseline}", *map(mean_and_interval, found)])
     header = [*ledger.place_header(), "test items with a truth", "label", *map(ledger.heading, METRICS)]
     notes = [
         "Against a truth from elsewhere, which nothing was trained on. Row votes: the most frequent class of an item's "

@@ -6,7 +6,7 @@ from ...columns import heads, percent
 from ...documents import Table
 from .. import verdicts
 from ..claims import Statement
-from ..ledger_view import Block, Ledger, interval
+from ..ledger_view import Block, Ledger, mean_and_interval
 
 ENTRY = {
     "about": "Each statement of the study's `claims` with its difference, interval, Holm's p and verdict.",
@@ -22,9 +22,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     for statement in statements:
         for block, found in of_statement(ledger, statement):
             p = found["p"]["printed"] if "p" in found else "no interval"
-            difference = f"{found['mean']['printed']} {interval(found)}"
             said = verdicts.SAME if verdicts.same(found) else verdicts.verdict(statement, found, level)
-            rows.append([*ledger.place(block), sentence(ledger, statement), difference, p, said])
+            rows.append([*ledger.place(block), sentence(ledger, statement), mean_and_interval(found), p, said])
     header = [*ledger.place_header(), "claim", "difference [interval]", "p (Holm)", "verdict"]
     notes = [
         f"Supported: the two-way interval lies wholly on the claim's side, which begins at its margin; contradicted: "
