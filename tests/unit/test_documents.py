@@ -13,6 +13,7 @@ from softlabels.documents import (
     Code,
     Document,
     Heading,
+    Html,
     Link,
     Number,
     Picture,
@@ -88,10 +89,31 @@ def assert_is_the_page(text):
     assert read.links == ["a%20b.png", "x%3Ay"]
 
 
+def html(document):
+    """A document as pieces of HTML."""
+    return Html().body(document.parts)
+
+
 def test_html_shows_every_text_in_its_place():
-    text = documents.html(page())
+    text = html(page())
     assert_is_the_page(text)
     assert "\x00" not in text and "\u202e" not in text and text.count("<table>") == 1
+
+
+def test_html_gives_numbers_and_pictures_to_whoever_asks():
+    asked = []
+
+    def number(one, text):
+        asked.append((one.key, text))
+        return f"<i>{text}</i>"
+
+    row = [Number("1 < 2", ("kl",)), in_bold(Number("3", ("acc",))), "4"]
+    parts = [Table("", ["a", "b", "c"], [row]), Picture("a.png", "x"), Picture("b.png", "<y>")]
+    writer = Html(level=4, number=number, picture={"b.png": "data:,&"}.get)
+    text = writer.body([Heading("H"), *parts])
+    assert asked == [(("kl",), "1 &lt; 2"), (("acc",), "3")]
+    assert "<td><i>1 &lt; 2</i></td>" in text and "<td><b><i>3</i></b></td>" in text and "<h4>H</h4>" in text
+    assert '<img src="data:,&amp;" alt="&lt;y&gt;">' in text and "a.png" not in text
 
 
 def test_markdown_shows_every_text_in_its_place():
@@ -115,7 +137,7 @@ def test_signs_and_marks_become_latex():
     assert text == r"a\_b $\pm$ 50\% \{x\} \textbf{$\infty$} [$-$0.5, KL$_\varepsilon$]"
 
 
-@pytest.mark.parametrize("write", [documents.markdown, documents.latex, documents.html])
+@pytest.mark.parametrize("write", [documents.markdown, documents.latex, html])
 def test_a_number_is_printed_as_its_text(write):
     def page_of(number):
         rows = [[number(text), in_bold(number(text)), (text, number(text), "x")] for text in HOSTILE]

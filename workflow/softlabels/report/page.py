@@ -360,6 +360,8 @@ def command(paths: list[Path], *, configfile: Path | None, overrides: list[str],
         images: ``thumbnails`` or ``none``; None as the configuration says.
     """
     plan = None
+    if overrides and not configfile:
+        raise UserError("--config replaces keys of a configuration. Name it with --configfile.")
     if configfile:
         from ..status import plans_of  # which reads YAML: the rule has no need of it
 
