@@ -17,6 +17,7 @@ from softlabels.evaluation.aligned import Aligned
 from softlabels.evaluation.confusion import ambiguity
 from softlabels.evaluation.confusion import confusion as confused
 from softlabels.evaluation.metrics import soft_ece
+from softlabels.evaluation.reliability import binned
 from softlabels.studies import figure as figures
 from softlabels.studies import ledger_view, study
 from softlabels.studies.figures import confusion, curves, embedding, labels, reliability, risk_coverage
@@ -352,9 +353,10 @@ def test_gaps_of_a_reliability_diagram_are_those_that_the_metric_averages(block)
 
 
 def test_a_confidence_of_one_is_a_bin_of_its_own_and_counted_in_the_last_column():
-    bins = reliability.binned(np.array([0.05, 0.97, 1.0, 1.0]), np.array([1.0, 0.5, 1.0, 0.0]))
-    assert bins[0].tolist() == [1, *[0] * 13, 1, 2] and bins[1:, -1].tolist() == [2, 1]
-    assert reliability._shares([bins]).tolist() == [0.25, *[0] * 13, 0.75]
+    p, q = [[1, 0], [0.5, 0.5], [1, 0], [0, 1]], [[0.6, 0.4], [0.97, 0.03], [1, 0], [1, 0]]
+    bins = binned(aligned(p, q), {"truth": "votes"})
+    assert bins[0].tolist() == [*[0] * 9, 1, *[0] * 4, 1, 2] and bins[1:, -1].tolist() == [2, 1]
+    assert reliability._shares([bins]).tolist() == [*[0] * 9, 0.25, *[0] * 4, 0.75]
 
 
 @pytest.mark.parametrize(("votes", "by", "told"), [(5, "votes", True), (None, "votes", False), (5, "majority", False)])

@@ -12,8 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from ... import drawing
 from ...contracts import read_scores
-from ...evaluation.chosen import truth
-from ...evaluation.metrics.soft_ece import EDGES, top
+from ...evaluation.reliability import BINS, binned
 from ..ledger import of_labels
 from ..shown import items, place, tested
 
@@ -28,7 +27,6 @@ RIGHT = {"votes": "reference's mass\nof the predicted class", "majority": "share
 METRIC = {"votes": ("soft_ece", "soft ECE"), "majority": ("ece", "ECE")}
 WIDE, HIGH, BESIDE = 2.8, 3.4, 4  # inches of a panel with its histogram, and panels beside each other
 TICKS = (0, 0.25, 0.5, 0.75, 1)
-BINS = len(EDGES)  # those of the metric: 15 of equal width, and one of the confidence 1
 
 
 def draw(config: dict, inputs: dict) -> Figure:
@@ -36,9 +34,7 @@ def draw(config: dict, inputs: dict) -> Figure:
     labels, by = config["labels"], config["figure"]["truth"]
     bins: dict[str, list[np.ndarray]] = {label: [] for label in labels}
     for label, part in tested(config, inputs):
-        predicted, confidence = top(part)
-        right = truth(part, config["figure"])[np.arange(len(predicted)), predicted]
-        bins[label].append(binned(confidence, right))
+        bins[label].append(binned(part, config["figure"]))
     errors = {name: scored(config, inputs["scores"], name) for name in (METRIC[by][0], "soft_ece_calibrated")}
     rows, columns = drawing.arranged(len(labels), WIDE, HIGH, BESIDE)
     figure = drawing.figure(WIDE * max(columns, 1.6), HIGH * rows, columns=1 if len(labels) == 1 else 2)
@@ -71,12 +67,6 @@ def draw(config: dict, inputs: dict) -> Figure:
     floor = errors["soft_ece_calibrated"] if part.counts is not None and by == "votes" else {}
     drawing.caption(figure, f"Study {config['study']}: reliability", _text(config, tests, floor))
     return figure
-
-
-def binned(confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Items of each bin of confidence, and the sums of their confidence and of how right they are, ``[3, BINS]``."""
-    of_bin = np.searchsorted(EDGES, confidence, side="right") - 1
-    return np.stack([np.bincount(of_bin, weights, BINS) for weights in (np.ones_like(confidence), confidence, right)])
 
 
 def scored(config: dict, paths: list[Path], metric: str) -> dict[str, list[float]]:
