@@ -306,12 +306,15 @@ def test_names_are_plain_text_and_json_has_no_infinity(broken):
 
     edit_table(broken / "studies/small/cells.parquet", change)
     finished_run.edit(broken / RUN / "scores/standard.parquet", {("all", "none", "kl"): math.inf})
+    manifest = broken / RUN / "model.manifest.json"  # which no writer of ours would write so
+    manifest.write_text(manifest.read_text().replace('"facts": {', '"facts": {"read": NaN,', 1))
     found = graph(Results(broken), "small")
     text = json.dumps(found, allow_nan=False)
     by_key = {tuple(cell["key"][-4:]): cell for cell in json.loads(text)["cells"]}
     assert by_key[name, "kl", "measured", None]["title"] == f"{name} kl mean"
     assert by_key["soft", "kl", "measured", None]["runs"][0][1:] == [None, "inf"]
     assert {cell["facts"]["value"] for cell in found["cells"]} == {"nan"}
+    assert "nan" in [node["facts"].get("read") for node in found["nodes"].values()]
 
 
 def test_a_number_that_a_file_of_scores_lacks_is_missing_in_its_cell(broken):

@@ -260,7 +260,7 @@ def _of_seeds(cell: Row, seeds: set[str]) -> list[Run]:
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in facts.items() if value is not None}
+    return {key: _number(value) for key, value in facts.items() if value is not None}
 
 
 def _tree(name: str, facts: dict[str, Any], below: list[Tree] | None = None) -> Tree:
@@ -286,7 +286,7 @@ def _cell_facts(cell: Row, aggregate: Iterable[Row], study: str) -> dict[str, An
     difference = cell["paper_difference"]
     beside = (f"{row['statistic']} {row['printed']}" for row in aggregate if row["statistic"] != cell["statistic"])
     return {
-        "value": _number(cell["value"]),
+        "value": cell["value"],
         "printed": f"{cell['printed']}, rounded to {cell['decimals']} decimals",
         "aggregation": f"{cell['aggregation']}, n = {cell['n']}{ddof}",
         "beside it": ", ".join(beside) or None,
