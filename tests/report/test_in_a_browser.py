@@ -98,6 +98,7 @@ def test_a_number_opens_where_it_comes_from(opened, page, results):
     printed = number.inner_text().partition(" ")[0]
     number.click()
     dialog = view.page.locator("dialog[open]")
+    dialog.wait_for()
     assert printed in dialog.inner_text()
     run = dialog.locator("details summary", has_text=re.compile("^run ")).first
     run.click()
@@ -116,7 +117,7 @@ def test_a_number_opens_by_the_keyboard_and_gives_the_focus_back(opened, page):
     number = view.page.locator("button[data-cell]").first
     number.focus()
     view.page.keyboard.press("Enter")
-    assert view.page.locator("dialog[open]").count() == 1
+    view.page.locator("dialog[open]").wait_for()
     view.page.keyboard.press("Escape")
     assert number.evaluate("one => one === document.activeElement")
 
@@ -232,6 +233,7 @@ def test_hostile_names_are_text(opened, hostile):
     view.page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true })")
     view.page.wait_for_selector(".items[data-ready]")
     view.page.locator("button[data-cell]").first.click()
+    view.page.locator("dialog[open]").wait_for()
     assert view.wrong == []
     assert view.page.evaluate("window.hacked") is None
     assert view.page.locator("img[src='x']").count() == 0
@@ -243,6 +245,6 @@ def test_a_large_study_is_a_page_of_at_most_25_mb(opened, small, tmp_path, items
     page = write(large_study(small, tmp_path / "results", items=items, pixels=pixels))
     assert page.stat().st_size < 25e6
     view = ready(opened(page))
-    assert ("sheet-0-0" in page.read_text("utf-8")) == (items == 10_000)  # of more there are no pictures
+    assert ("sheet-0" in page.read_text("utf-8")) == (items == 10_000)  # of more there are no pictures
     assert view.page.evaluate("Bokeh.documents[0].get_model_by_name('points-data').data.x0.length") == items
     assert view.wrong == []

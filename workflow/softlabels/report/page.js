@@ -8,6 +8,16 @@
     return read.get(id);
   };
 
+  /** The same of what is kept as gzip in base64: a promise. */
+  const unzipped = (id) => {
+    if (!read.has(id)) {
+      const packed = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+      const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+      read.set(id, new Response(stream).json());
+    }
+    return read.get(id);
+  };
+
   /** An element with attributes (or, as `on…`, listeners) and children: elements or texts. */
   const make = (tag, about = {}, ...children) => {
     const made = document.createElement(tag);
@@ -67,7 +77,7 @@
       const place = row % each;
       const scale = size / width;
       const made = make("div", { class: "thumb", role: "img", "aria-label": `image ${this.name(row)}` });
-      this.sheets[sheet] ??= document.getElementById(`sheet-${this.k}-${sheet}`).textContent;
+      this.sheets[sheet] ??= document.getElementById(this.tiles.sheets[sheet]).textContent;
       const many = Math.min(each, this.item.length - sheet * each);
       Object.assign(made.style, {
         width: `${size}px`,
@@ -221,8 +231,8 @@
     made.addEventListener("toggle", () => made.append(...told(graph, id, more)), { once: true });
     return made;
   };
-  const explain = (k, cell) => {
-    const graph = data(`graph-${k}`);
+  const explain = async (k, cell) => {
+    const graph = await unzipped(`graph-${k}`);
     const about = graph.cells[cell];
     const runs = about.runs.map(([id, side, value]) => {
       const more = {};

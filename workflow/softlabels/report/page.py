@@ -7,11 +7,12 @@ classes, files, people) is text, in the page and in its JSON. The same results g
 
 from __future__ import annotations
 
+import gzip
 import json
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,8 @@ def page(results: Results, studies: list[str], *, images: bool, plans: list[Any]
     """The page as HTML; see :func:`write`."""
     missing = gathered.missing(plans) if plans else {}
     made = [Study(results, name, images, missing.get(name, [])) for name in studies]
-    data = [entry for k, study in enumerate(made) for entry in study.data(k)]
+    sheets: dict[str, str] = {}
+    data = [entry for k, study in enumerate(made) for entry in study.data(k, sheets)]
     scripts = _scripts(maps=any(study.items and study.items.maps for study in made), items=any(s.items for s in made))
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     policy = (
@@ -112,6 +114,12 @@ def _json(value: Any) -> Markup:
     """JSON that no text in it can end."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
+def _zipped(value: Any) -> Markup:
+    """JSON as gzip in base64, for what is large and not needed at first."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return Markup(b64encode(gzip.compress(text.encode(), mtime=0)).decode())
 
 
 def _packed(values: np.ndarray, kind: str) -> dict[str, str]:
@@ -282,16 +290,18 @@ class Study:
 
     # -- data of the page's script -------------------------------------------------------------------------------------
 
-    def data(self, k: int) -> Iterator[tuple[str, Markup]]:
-        """What the page's script reads, by the id of its element."""
-        yield f"graph-{k}", _json(self.graph)
+    def data(self, k: int, sheets: dict[str, str]) -> Iterator[tuple[str, Markup]]:
+        """What the page's script reads, by the id of its element; ``sheets`` are those that the page has already."""
+        yield f"graph-{k}", _zipped(self.graph)
         if not (of := self.items):
             return
         tiles = None
         if of.images is not None and len(of.item) <= PICTURED:
             tiles = thumbnails.sheets(of.images, of.item)
-            for number, sheet in enumerate(tiles.sheets):
-                yield f"sheet-{k}-{number}", Markup(thumbnails.url(sheet, "image/webp"))
+            for sheet in map(partial(thumbnails.url, kind="image/webp"), tiles.sheets):
+                if sheet not in sheets:  # of the same images as in another study
+                    sheets[sheet] = f"sheet-{len(sheets)}"
+                    yield sheets[sheet], Markup(sheet)
         kind = "u1" if len(of.classes) <= 256 else "u2"
 
         def shares(p: np.ndarray) -> dict[str, Any]:
@@ -306,6 +316,7 @@ class Study:
             "kl": [_packed(kl, "f4") for kl in of.kl.values()], "apart": _packed(of.apart, "f4"),
             "tiles": tiles and {
                 "width": tiles.width, "height": tiles.height, "columns": thumbnails.COLUMNS, "rows": thumbnails.ROWS,
+                "sheets": [sheets[thumbnails.url(sheet, "image/webp")] for sheet in tiles.sheets],
             },
         })  # fmt: skip
         if of.maps:
