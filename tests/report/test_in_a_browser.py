@@ -85,7 +85,7 @@ def test_a_script_that_is_not_the_pages_own_does_not_run(opened, page, tmp_path)
 def test_the_numbers_are_those_of_the_table(opened, page, results):
     with (results / "studies/small/table.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["kind"] == "measured" and row["metric"] in MAIN]
-    text = opened(page).page.locator("[data-tables] table").first.inner_text()
+    text = opened(page).page.locator(".tables table").first.inner_text()
     assert rows
     for row in rows:
         if row["metric"] != "kl_dcic":  # is shown where a row of the paper stands
@@ -217,12 +217,12 @@ def test_it_prints(opened, page, tmp_path):
     assert content.startswith(b"%PDF")
     view.page.emulate_media(media="print")
     assert not view.page.locator(".map").first.is_visible()
-    assert view.page.locator("[data-tables] table").first.is_visible()
+    assert view.page.locator(".tables table").first.is_visible()
 
 
 def test_without_scripts_tables_figures_and_images_stand(opened, page):
     view = opened(page, java_script_enabled=False)
-    assert view.page.locator("[data-tables] table").count() >= 2
+    assert view.page.locator(".tables table").count() >= 2
     assert view.page.locator(".gallery article").count() > 0
     assert view.page.locator("figure img").count() > 0
     assert not view.page.locator(".map").first.is_visible()

@@ -309,8 +309,8 @@ class Html(NamedTuple):
             written = (f"<{tag}{' class=r' * (c == 'r')}>{self.text(text)}</{tag[:2]}>" for c, text in cells)
             rows.append(f"<tr>{''.join(written)}</tr>")
         head, *body = rows
-        lines = [f"<thead>{head}</thead>", "<tbody>", *body, "</tbody>"]
-        return "\n".join(['<div class="wide" tabindex="0"><table>', *lines, "</table></div>"])
+        lines = [f"<table><thead>{head}</thead>", "<tbody>", *body, "</tbody></table>"]
+        return "\n".join(['<div class="wide" tabindex="0" role="region" aria-label="table">', *lines, "</div>"])
 
     def _picture(self, part: Picture) -> str:
         url = self.picture(part.path)

@@ -236,7 +236,7 @@ def save(figure: Figure, png: Path | None, pdf: Path | None = None) -> None:
     FigureCanvasAgg(figure)
     if png is not None:
         with io.atomic(png) as part:
-            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
+            figure.savefig(part, format="png", dpi=DPI, metadata={"Software": None, "Description": captioned(figure)})
     if pdf is not None:
         no_dates = {"CreationDate": None, "Creator": None, "Producer": None}
         with io.atomic(pdf) as part:

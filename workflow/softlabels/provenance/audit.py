@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .. import io
 from ..documents import Bullets, Code, Document, Heading, Table, markdown
 from ..errors import UserError
-from ..places import AUDIT
+from ..places import AUDIT, of_study
 from . import checks_code, checks_files, checks_metrics, checks_numbers, checks_runs, configured
 from .evidence import Results, study_of
 from .findings import FAIL, NOTE, UNKNOWN, Check, Scope, each, unknown
@@ -161,12 +161,13 @@ def printed(verdicts: list[Verdict]) -> str:
     for verdict in verdicts:
         lines.append(f"{verdict.id}  {verdict.verdict:7}  {verdict.title}")
         if verdict.verdict != PASS:
-            lines += [f"       {line}" for line in _shortened(verdict.evidence)]
+            lines += [f"       {line}" for line in shortened(verdict.evidence)]
             lines.append(f"       → {verdict.remedy}")
     return "\n".join([*lines, summary(verdicts)])
 
 
-def _shortened(evidence: list[str]) -> list[str]:
+def shortened(evidence: list[str]) -> list[str]:
+    """So much evidence as a report shows, and how much more there is."""
     more = len(evidence) - LONGEST_EVIDENCE
     return evidence[:LONGEST_EVIDENCE] + ([f"and {more} more, in {AUDIT}/report.json"] if more > 0 else [])
 
@@ -176,12 +177,19 @@ def write_report(root: Path, studies: list[str], verdicts: list[Verdict]) -> Non
     folder = root.resolve() / AUDIT
     if not folder.resolve().is_relative_to(root.resolve()):
         raise UserError(f"{folder}: leads out of the results folder by a link. Remove the link.")
-    content = {"studies": studies, "summary": summary(verdicts), "checks": [verdict._asdict() for verdict in verdicts]}
+    results = Results(root)
+    ledgers = {study: results.sha256(path) for study in studies if (path := of_study(study, "cells")) in results.files}
+    content = {
+        "studies": studies,
+        "ledgers": ledgers,
+        "summary": summary(verdicts),
+        "checks": [verdict._asdict() for verdict in verdicts],
+    }
     rows = [[verdict.id, verdict.verdict, verdict.title] for verdict in verdicts]
     parts = [summary(verdicts), Table("", ["check", "verdict", ""], rows)]
     for verdict in verdicts:
         if verdict.evidence:
-            bullets = Bullets(list(map(Code, _shortened(verdict.evidence))))
+            bullets = Bullets(list(map(Code, shortened(verdict.evidence))))
             parts += [Heading(f"{verdict.id}: {verdict.verdict}"), bullets]
             parts += [f"Remedy: {verdict.remedy}."] * bool(verdict.remedy)
     try:

@@ -204,8 +204,13 @@ def explain(table: str, row: str, column: str) -> dict[str, Any]:
         return {"study": study, "cell": {key: _number(value) for key, value in cell.items()}, "tree": tree}
 
 
-def graph(results: Results, study: str) -> dict[str, Any]:
-    """Everything behind all numbers of a study, each file and each job once, ready for JSON.
+def graph(results: Results, study: str, keys: list[tuple] | None = None) -> dict[str, Any]:
+    """Everything behind some numbers of a study, each file and each job once, ready for JSON.
+
+    Args:
+        results: the results folder.
+        study: its name.
+        keys: of the aggregates that are told, as in ``Ledger.aggregates``; None: all.
 
     Returns:
         ``tables``, the node of the job that wrote the tables; ``cells``, an entry an aggregate of the ledger: ``key``
@@ -218,10 +223,13 @@ def graph(results: Results, study: str) -> dict[str, Any]:
     """
     with reading(of_study(study, "cells")):
         aggregates, built = Ledger(results.cells(study)).aggregates, _Graph(results, study)
-        rows = (row for aggregate in aggregates.values() for row in aggregate.values())
-        places = list({tuple(row[name] for name in PLACE): row for row in rows}.values())  # all that titles depend on
+        all_rows = [row for aggregate in aggregates.values() for row in aggregate.values()]
+        # All that titles depend on: whether there are several data sets, splits or recipes.
+        of_place = [{row[name]: row for row in all_rows if row[name]} for name in PLACE]
+        places = [row for found in of_place for row in list(found.values())[:2]]
         tables, cells = built.tables(), []
-        for key, aggregate in aggregates.items():
+        for key in aggregates if keys is None else keys:
+            aggregate = aggregates[key]
             cell = aggregate.get("mean") or next(iter(aggregate.values()))
             behind = _of_seeds(cell, set())
             metric, runs = built.metric(cell, behind), [(built.run(cell, run), built.said(cell, run)) for run in behind]

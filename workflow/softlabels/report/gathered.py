@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from .. import places
 from ..errors import UserError
+from ..provenance.audit import shortened
 from ..provenance.evidence import Results
 
 AUDITED = f"{places.AUDIT}/report.json"
@@ -22,13 +23,15 @@ class Audit(NamedTuple):
         summary: such as "19 pass, 0 fail, 0 unknown"; None where it was not audited.
         passed: whether no check failed.
         open_: checks that did not pass: id, verdict, title and evidence.
-        stale: whether the tables were written after it.
+        stale: whether its numbers have changed since.
+        studies: those that it was about, together.
     """
 
     summary: str | None
     passed: bool
     open_: list[dict[str, Any]]
     stale: bool
+    studies: list[str] = []  # noqa: RUF012
 
 
 def audit(results: Results, study: str) -> Audit:
@@ -39,10 +42,11 @@ def audit(results: Results, study: str) -> Audit:
             return Audit(None, False, [], False)
         open_ = [check for check in told["checks"] if check["verdict"] != "pass"]
         failed = any(check["verdict"] == "fail" for check in open_)
-        written = results.file(places.of_study(study, "table_md")).stat().st_mtime
-        older = results.file(AUDITED).stat().st_mtime < written
-        return Audit(told["summary"], not failed, open_, older)
-    except (UserError, KeyError, TypeError):
+        for check in open_:
+            check["evidence"] = shortened(check["evidence"])
+        changed = told["ledgers"].get(study) != results.sha256(places.of_study(study, "cells"))
+        return Audit(told["summary"], not failed, open_, changed, told["studies"])
+    except (UserError, KeyError, TypeError, AttributeError):  # of another version, or edited
         return Audit(None, False, [], False)
 
 
@@ -59,6 +63,8 @@ def costs(manifests: Iterable[Mapping[str, Any]]) -> list[Cost]:
     """What all jobs behind a study took, the longest command first."""
     took: dict[str, list[float]] = {}
     for manifest in manifests:
+        if not {"started", "ended"} <= manifest.keys():
+            continue
         started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
         took.setdefault(manifest["command"], []).append((ended - started).total_seconds())
     made = [Cost(command, len(of), sum(of), max(of)) for command, of in took.items()]
@@ -66,11 +72,12 @@ def costs(manifests: Iterable[Mapping[str, Any]]) -> list[Cost]:
 
 
 def behind(results: Results, study: str) -> list[dict[str, Any]]:
-    """The manifests of the jobs behind a study, as its chain lists them; those that are there."""
-    try:
-        listed = results.chain(study)
-    except UserError:
-        return []
+    """The manifests of the jobs behind a study, as its chain lists them; those that are there.
+
+    Raises:
+        UserError: no chain, or none that can be read.
+    """
+    listed = results.chain(study)
     return [results.manifests[path] for path in listed if path in results.manifests]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -77,13 +77,14 @@ class Items:
         return np.asarray(self.images[self.item[row]])
 
 
-def of(results: Results, config: Mapping[str, Any], *, images: bool) -> Items:
+def of(results: Results, config: Mapping[str, Any], private: Collection[str] = (), *, images: bool) -> Items:
     """The items of the first point of a study whose labels all have a t-SNE; without any, of the first point.
 
     Args:
         results: where they are.
         config: the study's resolved configuration.
-        images: whether they may be shown; those and the names of a private data set never are.
+        private: data sets whose images and names are not shown.
+        images: whether those of others may be.
 
     Raises:
         UserError: a file that is missing or cannot be read.
@@ -93,7 +94,6 @@ def of(results: Results, config: Mapping[str, Any], *, images: bool) -> Items:
     embedded = [one for one in grid if all(path in there for path in _maps(config, one).values())]
     point = (embedded or grid)[0]
     dataset = point.names[0]
-    private = config["datasets"][dataset].get("private", False)
     predictions = {label: _predictions(there, run) for label, run in _runs(config, point).items()}
     reference = read_reference(results.file(places.path("data", "reference", dataset=dataset)))
     read = {label: read_predictions(results.file(path)) for label, path in predictions.items()}
@@ -103,11 +103,11 @@ def of(results: Results, config: Mapping[str, Any], *, images: bool) -> Items:
     with reading(str(path)):
         table, _ = io.read_table(path)
         rows = rows_of(path, io.vector(table, "item"), item)
-        names = None if private else table.column("name").take(rows).to_pylist()
+        names = None if dataset in private else table.column("name").take(rows).to_pylist()
         known = {name: io.vector(table, name)[rows] for name in ("u", "s") if name in table.column_names}
     at = reference.rows(item)
     maps = {label: _points(results, path, item) for label, path in _maps(config, point).items() if path in there}
-    shown = images and not private
+    shown = images and dataset not in private
     return Items(
         dataset=dataset, block=point.block, seed=config["seeds"][0], item=item, names=names, p=reference.p[at],
         votes=None if reference.votes is None else reference.votes[at], classes=reference.classes,

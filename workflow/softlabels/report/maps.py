@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import numpy as np
 from bokeh.document import Document as BokehDocument
 from bokeh.embed.util import standalone_docs_json_and_render_items
-from bokeh.models import ColumnDataSource, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, Range1d, TapTool
 from bokeh.plotting import figure
 from matplotlib.colors import to_hex
 
@@ -43,7 +45,14 @@ def plots(items: Items) -> dict[str, Any]:
         whole.add_root(one)
     documents, _ = standalone_docs_json_and_render_items(whole)
     (content,) = documents.values()  # under a random name
-    return {"document": content, "roots": [one.id for one in made], "labels": labels}
+    return _renumbered({"document": content, "roots": [one.id for one in made], "labels": labels})
+
+
+def _renumbered(value: dict[str, Any]) -> dict[str, Any]:
+    """The same with ids that do not depend on how many models this process has made before."""
+    ids: dict[str, str] = {}
+    text = re.sub(r'"p(\d+)"', lambda found: f'"{ids.setdefault(found[1], f"m{len(ids)}")}"', json.dumps(value))
+    return json.loads(text)
 
 
 def _plot(source: ColumnDataSource, rings: ColumnDataSource, k: int, points: np.ndarray) -> figure:
@@ -52,7 +61,7 @@ def _plot(source: ColumnDataSource, rings: ColumnDataSource, k: int, points: np.
     middle, half = (low + high) / 2, max(float((high - low).max()), 1e-6) * (0.5 + MARGIN)
     plot = figure(
         height=HEIGHT, sizing_mode="stretch_width", output_backend="webgl", match_aspect=True,
-        tools="pan,wheel_zoom,box_zoom,reset,tap", active_scroll=None, toolbar_location="above",
+        tools="pan,wheel_zoom,box_zoom,reset", active_scroll=None, toolbar_location="above",
         x_range=Range1d(middle[0] - half, middle[0] + half), y_range=Range1d(middle[1] - half, middle[1] + half),
         background_fill_color=BACKGROUND, border_fill_alpha=0, outline_line_color=None,
     )  # fmt: skip
@@ -60,11 +69,12 @@ def _plot(source: ColumnDataSource, rings: ColumnDataSource, k: int, points: np.
     plot.axis.visible = plot.grid.visible = False
     size = float(np.clip(90 / len(points) ** 0.4, 3, 9))
     shown = plot.scatter(
-        f"x{k}", f"y{k}", source=source, size=size, fill_color="mix", line_color=None, nonselection_fill_alpha=1.0,
-        name=POINTS,
+        f"x{k}", f"y{k}", source=source, size=size, fill_color="mix", line_color=None, name=POINTS,
     )  # fmt: skip
-    plot.scatter(
+    ring = plot.scatter(
         f"x{k}", f"y{k}", source=rings, size=18, fill_color=None, line_color="black", line_width=2.5, name=RINGS
     )
-    plot.add_tools(HoverTool(renderers=[shown], tooltips=None))
+    for one in (shown, ring):  # else they have glyphs for what is selected, which do not follow a choice on the page
+        one.selection_glyph = one.nonselection_glyph = None
+    plot.add_tools(HoverTool(renderers=[shown], tooltips=None), TapTool(renderers=[shown]))
     return plot

@@ -112,7 +112,7 @@
 
   // -- maps -------------------------------------------------------------------------------------------------------------
 
-  const shows = new Map(); // by study: shows an item on its map
+  const shows = new Map(); // by box: a promise of what shows an item on its map
 
   const start = async (box) => {
     const k = box.dataset.study;
@@ -131,14 +131,16 @@
     const looked = box.querySelector(".looked");
     const coordinates = Object.keys(rings.data);
     const sides = [...box.querySelectorAll("select[data-side]")];
+    const networks = () => sides.map((side) => itemsOf(k).labels.indexOf(map.labels[side.value]));
+    let last;
 
     const show = (row) => {
       if (row === undefined) return;
+      last = row;
       rings.data = Object.fromEntries(coordinates.map((name) => [name, [points.data[name][row]]]));
-      looked.replaceChildren(itemsOf(k).card(row, sides.map((side) => Number(side.value))));
+      looked.replaceChildren(itemsOf(k).card(row, networks()));
       looked.dataset.item = itemsOf(k).item[row];
     };
-    shows.set(k, show);
     points.inspect.connect(() => show(points.inspected.indices[0]));
     points.selected.properties.indices.change.connect(() => show(points.selected.indices[0]));
     sides.forEach((select) =>
@@ -156,6 +158,7 @@
         const around = ([low, high]) => ({ start: (low + high) / 2 - half, end: (low + high) / 2 + half });
         plot.x_range.setv(around(x));
         plot.y_range.setv(around(y));
+        show(last);
       }),
     );
     box.querySelector("select[data-colour]")?.addEventListener("change", (event) => {
@@ -164,6 +167,13 @@
           if (renderer.name === "points") renderer.glyph.fill_color = { field: event.target.value };
     });
     box.dataset.ready = views.length;
+    return show;
+  };
+  /** Show an item on the map of a study, which starts now if it has not yet. */
+  const showOnMap = async (box, row) => {
+    box.scrollIntoView({ block: "center" });
+    if (!shows.has(box)) shows.set(box, start(box));
+    (await shows.get(box))(row);
   };
 
   // -- all images -------------------------------------------------------------------------------------------------------
@@ -178,12 +188,9 @@
       type === "display" ? make("span", {}, values[row.k].toFixed(digits)) : values[row.k];
     const name = (value, type, row) => {
       if (type !== "display") return of.name(row.k);
-      const show = shows.get(of.k);
-      return show
-        ? make("button", { class: "n", type: "button", onclick: () => {
-            show(row.k);
-            document.querySelector(`.map[data-study="${of.k}"]`).scrollIntoView({ block: "center" });
-          } }, of.name(row.k))
+      const map = document.querySelector(`.map[data-study="${of.k}"]`);
+      return map
+        ? make("button", { class: "n", type: "button", onclick: () => showOnMap(map, row.k) }, of.name(row.k))
         : make("span", {}, of.name(row.k));
     };
     const columns = [
@@ -254,12 +261,13 @@
     const number = event.target.closest("button[data-cell]");
     if (number) explain(number.closest("section").dataset.study, Number(number.dataset.cell));
     if (event.target === dialog) dialog.close(); // outside of its content
+    if (event.target.matches("figure img")) event.target.parentElement.classList.toggle("large");
   });
   const maps = new IntersectionObserver((seen) => {
     for (const { isIntersecting, target } of seen)
       if (isIntersecting) {
         maps.unobserve(target);
-        start(target);
+        if (!shows.has(target)) shows.set(target, start(target));
       }
   }, { rootMargin: "300px" });
   document.querySelectorAll(".map").forEach((box) => maps.observe(box));

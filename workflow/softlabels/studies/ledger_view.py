@@ -9,7 +9,7 @@ import csv
 import io as text_io
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -225,13 +225,21 @@ def by_label(ledger: Ledger, title: str, metrics: list[str], notes: list[str]) -
     return Table(title, header, rows, notes, keys=len(ledger.place_header()) + 1) if metrics else None
 
 
-def document(cells: pa.Table) -> Document:
+def may_run(kind: str, own: Collection[str] | None) -> bool:
+    """Whether a table may be made: one of the user's own is code that a ledger names, of which ``own`` are trusted."""
+    return own is None or kind in own or not registry.OWN.fullmatch(kind)
+
+
+def document(cells: pa.Table, own: Collection[str] | None = None) -> Document:
     """The tables that the study chose (its ``facts["tables"]``, kind and options), as far as they hold anything.
+
+    Of tables of the user's own those in ``own``; None: all.
 
     The first one says whose votes judge, which networks were trained elsewhere, and what to know of estimated labels.
     """
     ledger = Ledger(cells)
-    tables = [registry.load("table", options["kind"])(ledger, options) for options in ledger.facts["tables"]]
+    tables = [registry.load("table", options["kind"])(ledger, options)
+              for options in ledger.facts["tables"] if may_run(options["kind"], own)]  # fmt: skip
     tables = [table for table in tables if table]
     notes = [text for name in ("judged", "estimated", "elsewhere") for text in ledger.facts.get(name, ())]
     if tables and notes:
