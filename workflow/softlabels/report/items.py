@@ -114,7 +114,7 @@ def of(results: Results, config: Mapping[str, Any], private: Collection[str] = (
         q={label: np.exp(values) for label, values in log_q.items()},
         kl={label: kl_items(reference.p[at], values) for label, values in log_q.items()},
         maps=maps, places=known,
-        images=read_images(results.file(places.path("data", "images", dataset=dataset))) if shown else None,
+        images=_images(results, places.path("data", "images", dataset=dataset)) if shown else None,
         trained=dict(_trained(results, predictions)),
     )  # fmt: skip
 
@@ -145,6 +145,11 @@ def _points(results: Results, path: str, item: np.ndarray) -> np.ndarray:
     table, _ = results.table(path, ["item", "x", "y"])
     rows = rows_of(results.file(path), io.vector(table, "item"), item)
     return np.column_stack([io.vector(table, "x"), io.vector(table, "y")])[rows]
+
+
+def _images(results: Results, path: str) -> np.ndarray:
+    with reading(path):
+        return read_images(results.file(path))
 
 
 def _trained(results: Results, predictions: Mapping[str, str]) -> Iterator[tuple[str, Labels]]:

@@ -86,7 +86,7 @@ class Study:
             if left_out:
                 self.lacking.append(f"Tables of {', '.join(left_out)} are left out: this is code of your own. {NAMED}")
         if self.ledger:
-            with self._lacking():
+            with self._lacking(), reading(f"images of {name}"):
                 self.items = item_data.of(results, results.study_config(name), told.private, images=told.images)
 
     @contextmanager
