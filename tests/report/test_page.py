@@ -198,7 +198,8 @@ def test_the_answer_has_the_numbers_of_the_ledger(both, tmp_path, no_foreign_mod
     accuracy, divergence = sentences(tmp_path / "results", "hard_vs_soft")
     assert accuracy.startswith("Macro accuracy is 0.9133 ± 0.0153 with soft and 0.8300 ± 0.0361 with hard labels: ")
     assert divergence.startswith("KL divergence from the reference is 0.0500 ± 0.0100 with soft and 1.1500 ± 0.0500")
-    assert re.search(r"better with soft labels \(-1\.1000 \[-1\.\d+, -(0|1)\.\d+\]\)\.$", divergence)
+    said = r"better with soft labels \(difference -1\.1000 \[-1\.\d+, -(0|1)\.\d+\], 95% interval over 3 seeds and 24 "
+    assert re.search(said + r"test images\)\.$", divergence)
 
 
 @pytest.mark.parametrize(("changes", "told"), [

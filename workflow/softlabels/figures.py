@@ -56,6 +56,11 @@ def draw(results: Results, manifest: str, medium: str, stem: Path) -> str:
         inputs: dict[str, list[Path] | Path] = {}
         for name, entry in entries(content["inputs"]):
             inputs.setdefault(name, []).append(results.file(entry["path"]))
+            if results.sha256(entry["path"]) != entry["sha256"]:
+                raise UserError(
+                    f"{entry['path']}: has changed since {manifest} was written, so that the figure would be another "
+                    f"one. Run the study again first."
+                )
     if "cells" in inputs:  # of which there is one
         (inputs["cells"],) = inputs["cells"]
     with drawing.style(medium):

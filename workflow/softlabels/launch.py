@@ -28,6 +28,9 @@ from .varied import values_of
 LOCKS = Path(places.SNAKEMAKE, "locks")
 HEAD = Path(places.SNAKEMAKE, "head.json")  # beside the lock: both belong to the folder, whatever `results` says
 TERMINATION_SECONDS = 60
+# Options of Snakemake with which it runs no jobs, or not all.
+NOT_RUN = {"-n", "--dry-run", "--dryrun", "--unlock", "--summary", "--list", "--lint", "--dag", "--rulegraph",
+           "--touch", "--until", "--omit-from", "--delete-all-output"}  # fmt: skip
 
 
 def record_head(head: dict[str, Any]) -> None:
@@ -73,10 +76,10 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str], rep
                     file=sys.stderr,
                 )
                 return status
-    for study in config["studies"]:
-        print(f"Table and figures: {Path(config['results'], places.of_study(study, 'table_md'))}", file=sys.stderr)
-    if report and not rest:  # else it may have been a part of it, or nothing
-        _audit_and_report(plan, configfile, overrides)
+        for study in config["studies"]:
+            print(f"Table and figures: {Path(config['results'], places.of_study(study, 'table_md'))}", file=sys.stderr)
+        if report and not NOT_RUN & set(rest):
+            _audit_and_report(plan, configfile, overrides)
     return 0
 
 
@@ -85,12 +88,16 @@ def _audit_and_report(plan: Plan, configfile: Path, overrides: list[str]) -> Non
     from .provenance.audit import audit, summary, write_report
     from .report.page import write
 
-    root, studies = Path(plan.root), list(plan.config["studies"])
+    root = Path(plan.root)
+    tables = {study: root / places.of_study(study, "table_md") for study in plan.config["studies"]}
+    studies = [study for study, table in tables.items() if table.is_file()]
+    if not studies:  # something else was asked for
+        return
     print("Auditing …", file=sys.stderr, flush=True)
     verdicts = audit(root, studies, configfile=configfile, overrides=overrides)
     write_report(root, studies, verdicts)
     print(f"Audit: {summary(verdicts)} ({root / places.AUDIT / 'report.md'})", file=sys.stderr, flush=True)
-    page = write(root, studies, images=plan.config["report"]["images"] == "thumbnails", plans=[plan])
+    page = write(root, images=plan.config["report"]["images"] == "thumbnails", plans=[plan])
     print(f"Page: {page}", file=sys.stderr)
 
 

@@ -31,9 +31,17 @@ def _of_one(ledger: Ledger, block: Block, metric: str) -> Text:
     what = _name(ledger, metric)
     said = (f"{what[0].upper()}{what[1:]} is ", mine, f" with {other} and ", theirs, f" with {baseline} labels")
     if "low" not in found:
-        return (*said, ": one seed, so that no difference can be told from chance.")
-    size = (found["mean"]["printed"], " ", interval(found))
-    return (*said, ": ", Bold(VERDICTS[_sign(ledger, metric, found)].format(other)), " (", *size, ").")
+        return (*said, f": {_undefined(ledger)}.")
+    seeds, (images,) = len(ledger.facts["seeds"]), {spread(ledger.get(block, baseline, "n_items"))}
+    size = ("difference ", found["mean"]["printed"], " ", interval(found))
+    basis = f", {percent(ledger.facts['level'])} interval over {seeds} seeds and {images} test images"
+    return (*said, ": ", Bold(VERDICTS[_sign(ledger, metric, found)].format(other)), " (", *size, f"{basis}).")
+
+
+def _undefined(ledger: Ledger) -> str:
+    """Why there is no interval."""
+    one = len(ledger.facts["seeds"]) == 1
+    return "one seed, so that no difference can be told from chance" if one else "the difference is not defined"
 
 
 VERDICTS = {0: "undecided", 1: "better with {} labels", -1: "worse with {} labels", None: "different with {} labels"}
@@ -52,7 +60,7 @@ def _of_many(ledger: Ledger, metric: str) -> Iterator[str]:
     total = sum(map(len, signs.values()))
     what = _name(ledger, metric)
     if not total:
-        yield f"{what[0].upper()}{what[1:]}: no difference has an interval, as there is one seed."
+        yield f"{what[0].upper()}{what[1:]}: {_undefined(ledger)}."
         return
     yield f"Against {baseline} labels, {what} is "
     words = {1: "better", -1: "worse", None: "different", 0: "undecided"}
