@@ -34,7 +34,8 @@ SETTINGS = {
         "(79 of them, 15 votes an image", "in 99 %", "equal at 10 votes",
         "In 30 epochs `multipass` shows 30",
         "6,000 votes for training", "2,000 for validation", "one vote on each of 6,000 images", "all 51 votes",
-        "60 generated readers, 10 votes", "(100 votes, cut", "rate of 0.01", "cosine from 0.1", "for 60 epochs", "reaches 0.75",
+        "60 generated readers, 10 votes", "(100 votes, cut", "rate of 0.01", "cosine from 0.1", "for 60 epochs",
+        "reaches 0.75",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
     ],
 }  # fmt: skip
@@ -369,7 +370,8 @@ def _of_noise(noise: Study) -> Iterator[Claim | Table]:
         lambda: kl("dawid_skene", "0.75") + kl("soft", "0.75") + kl("hard_dawid_skene", "0.75"),
     )  # fmt: skip
     yield Claim(
-        FINDINGS, "it is at #, where Dawid-Skene is at #, with half at # against #, and with three quarters it is lost, #.",
+        FINDINGS,
+        "it is at #, where Dawid-Skene is at #, with half at # against #, and with three quarters it is lost, #.",
         lambda: kl("hard", "0.25") + kl("dawid_skene", "0.25") + kl("hard", "0.5") + kl("dawid_skene", "0.5")
         + kl("hard", "0.75"),
     )  # fmt: skip
@@ -404,8 +406,9 @@ def _of_corners(corners: Study) -> Iterator[Claim | Table]:
         },
     )  # fmt: skip
     yield Claim(
-        FINDINGS, "hard labels have an accuracy of # and a KL_ε of #, soft ones # and #, and the gap in accuracy favours "
-        "hard labels, # [#, #].",
+        FINDINGS,
+        "hard labels have an accuracy of # and a KL_ε of #, soft ones # and #, and the gap in accuracy favours hard "
+        "labels, # [#, #].",
         lambda: [
             *(n for who in ("hard", "soft") for metric in ("macro_acc", "kl_dcic")
               for n in corners.mean(who, metric, point="as stated")),
