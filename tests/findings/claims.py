@@ -34,6 +34,8 @@ SETTINGS = {
         "(79 of them, 15 votes an image", "in 99 %", "equal at 10 votes",
         "In 30 epochs `multipass` shows 30",
         "6,000 votes for training", "2,000 for validation", "one vote on each of 6,000 images", "all 51 votes",
+        "60 generated readers, 10 votes", "(100 votes, cut", "rate of 0.01", "cosine from 0.1", "for 60 epochs",
+        "reaches 0.75",
         "at 32 pixels", "at 160 pixels", "224 pixels", "DenseNet121",
     ],
 }  # fmt: skip
@@ -48,11 +50,11 @@ HEAD, COMPACT = {"recipe": "efficientnet_lite0_head"}, {"recipe": "cifar10h_comp
 
 def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
     """All claims; ``study`` gives a study by its name."""
-    names = ("hard_vs_soft", "learning_budget", "dcic_effective", "cifar10h", "gpu/h200")
-    default, budget, code, photos, pair = map(study, names)
+    names = ("hard_vs_soft", "learning_budget", "corners", "cifar10h", "gpu/h200")
+    default, budget, corners, photos, pair = map(study, names)
     names = ("label_types", "smoothing_control", "annotation_budget", "fixed_budget", "deliveries", "aggregations",
-             "new_readers")  # fmt: skip
-    kinds, controls, few, spent, shown, crowd, others = map(study, names)
+             "new_readers", "noise")  # fmt: skip
+    kinds, controls, few, spent, shown, crowd, others, noise = map(study, names)
     yield Claim(
         README, "soft labels leave a KL of #, hard ones #;",
         lambda: default.mean("soft", "kl@ambiguous") + default.mean("hard", "kl@ambiguous"),
@@ -107,7 +109,8 @@ def claims(study: Callable[[str], Study]) -> Iterator[Claim | Table]:
         lambda: [n for metric in ("macro_acc", "kl")
                  for n in (*others.mean("hard", metric), *others.mean("soft", metric), *others.diff(metric))],
     )  # fmt: skip
-    yield from _of_paper(code)
+    yield from _of_noise(noise)
+    yield from _of_corners(corners)
     yield Claim(
         FINDINGS, "accuracy # with hard and # with soft labels, KL # and #. Its network",
         lambda: [n for metric in ("acc", "kl") for who in ("hard", "soft") for n in pair.mean(who, metric)],
@@ -342,7 +345,44 @@ def against(of: Study, metric: str, label: str, other: str = "soft", **at: Any) 
     return [] if label == other else of.diff(metric, label, other, **at)
 
 
-def _of_paper(code: Study) -> Iterator[Claim | Table]:
+def _of_noise(noise: Study) -> Iterator[Claim | Table]:
+    shares = {"none": "0", "a quarter": "0.25", "half": "0.5", "three quarters": "0.75"}
+    yield Table(
+        FINDINGS, "of 60 people at random",
+        rows=shares,
+        columns={
+            f"`{label}`": lambda share, label=label: noise.pm(label, "kl", spammer_share=share)
+            for label in ("soft", "hard", "dawid_skene", "hard_dawid_skene")
+        },
+    )  # fmt: skip
+
+    def kl(label: str, share: str) -> list[Number]:
+        return noise.mean(label, "kl", spammer_share=share)
+
+    yield Claim(FINDINGS, "the nearest to the truth by far, #.", lambda: kl("soft", "0"))
+    yield Claim(FINDINGS, "worse than the majority, # [#, #], and", lambda: noise.diff("kl", spammer_share="0.25"))
+    yield Claim(
+        FINDINGS, "which costs # where all are careful",
+        lambda: noise.gap("kl", "dawid_skene", "soft", spammer_share="0"),
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "quarters at random # against #, and its classes alone are better still, #.",
+        lambda: kl("dawid_skene", "0.75") + kl("soft", "0.75") + kl("hard_dawid_skene", "0.75"),
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS,
+        "it is at #, where Dawid-Skene is at #, with half at # against #, and with three quarters it is lost, #.",
+        lambda: kl("hard", "0.25") + kl("dawid_skene", "0.25") + kl("hard", "0.5") + kl("dawid_skene", "0.5")
+        + kl("hard", "0.75"),
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "soft labels are at #, hard ones at #, undecided, # [#, #].",
+        lambda: [n for who in ("soft", "hard") for n in noise.mean(who, "macro_acc", spammer_share="0.5")]
+        + noise.diff("macro_acc", spammer_share="0.5"),
+    )  # fmt: skip
+
+
+def _of_corners(corners: Study) -> Iterator[Claim | Table]:
     yield Claim(
         FINDINGS, "reports accuracies of # ± # for hard and # ± # for soft labels",
         lambda: published("hard", "macro_acc") + published("soft", "macro_acc"),
@@ -351,14 +391,34 @@ def _of_paper(code: Study) -> Iterator[Claim | Table]:
         FINDINGS, "(with both sides clipped: KL_ε) of # ± # and # ± #.",
         lambda: published("hard", "kl_dcic") + published("soft", "kl_dcic"),
     )  # fmt: skip
+    points = {"code": "authors' code", "stated": "as stated"}
     yield Table(
         FINDINGS, "",
-        rows={"macro accuracy": "macro_acc", "KL_ε": "kl_dcic"},
+        rows={"macro accuracy": "macro_acc", "KL_ε": "kl_dcic", "epoch of accuracy 0.75": "epochs_to 0.75"},
         columns={
-            "hard": lambda metric: code.pm("hard", metric),
-            "soft": lambda metric: code.pm("soft", metric),
-            "soft − hard": lambda metric: code.diff(metric),
+            f"{name}: {what}": of
+            for name, point in points.items()
+            for what, of in {
+                "hard": lambda metric, point=point: corners.pm("hard", metric, point=point),
+                "soft": lambda metric, point=point: corners.pm("soft", metric, point=point),
+                "soft − hard": lambda metric, point=point: corners.diff(metric, point=point),
+            }.items()
         },
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS,
+        "hard labels have an accuracy of # and a KL_ε of #, soft ones # and #, and the gap in accuracy favours hard "
+        "labels, # [#, #].",
+        lambda: [
+            *(n for who in ("hard", "soft") for metric in ("macro_acc", "kl_dcic")
+              for n in corners.mean(who, metric, point="as stated")),
+            *corners.diff("macro_acc", point="as stated"),
+        ],
+    )  # fmt: skip
+    yield Claim(
+        FINDINGS, "in epoch # with hard and # with soft labels, half of the training, as stated in epoch # and #.",
+        lambda: [n for point in points.values() for who in ("hard", "soft")
+                 for n in corners.mean(who, "epochs_to 0.75", point=point)],
     )  # fmt: skip
 
 
