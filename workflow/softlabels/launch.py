@@ -118,7 +118,8 @@ def announcement(plan: Plan) -> str:
         lines.append(
             f"Study {name}: {extent(plan, name)} ({' and '.join(study['labels'])} labels of "
             f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}{varied}), then evaluation, "
-            f"{'t-SNE, ' if plan.embeds(name) else ''}tables and figures. What is finished already is not run again."
+            f"{'t-SNE, ' if plan.embeds(name) else ''}tables and figures. What is finished already, "
+            f"and up to date, is not run again."
         )
     return "\n".join([*lines, config["about"]] if config["about"] else lines)
 
