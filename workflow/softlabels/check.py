@@ -21,7 +21,7 @@ import numpy as np
 from . import adopt, io, lacking, places, registry, resources, schema
 from . import config as configuration
 from .commands import ADOPTED, FITTED, TRAINED
-from .contracts import HELD_OUT, read_labels, read_split, write_split
+from .contracts import HELD_OUT, of_unknown, read_labels, read_split, write_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
 from .datasets.folder import image_files
@@ -236,6 +236,8 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     votes += f" for labels, {len(made.judges.item)} of other people for the reference" if made.judges else ""
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
+    if made.judges and (unknown := made.judges.annotator.null_count):
+        yield f"{name}: {of_unknown(unknown, len(made.judges.item))}."
     yield from notes
 
 

@@ -452,6 +452,12 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             yield f"datasets.{name}.reference: 'exact' is not known for {source['kind']}; use votes."
         if dataset["reference"] in ("votes", "other_people") and not _has_votes(source):
             yield f"datasets.{name}.reference: '{dataset['reference']}' needs a source with votes; use exact."
+        elif dataset["reference"] == "other_people" and not _may_name_people(source):
+            yield (
+                f"datasets.{name}.reference: 'other_people' needs votes that say who gave them, and those of "
+                f"{source['kind']} {'without annotators ' if 'annotators' in source else ''}do not: the same people "
+                f"may be on both sides. Use votes with annotators, or set reference: votes."
+            )
         if dataset["reference_seed"] and dataset["reference"] != "other_people":
             yield (
                 f"datasets.{name}.reference_seed: is read with 'reference: other_people' only. Set that, or remove it."
