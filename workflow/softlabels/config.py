@@ -154,15 +154,15 @@ def _settle_claims(config: Configuration, name: str) -> list[str]:
     }
     blocks = [(*point.base, *point.values.values()) for point in grid]
     place = f"studies.{name}.claims"
-    study["claims"], problems = claims.resolved(
+    study["claims"], places, problems = claims.resolved(
         place, study["claims"], ready_claim, labels, references, metrics_of(study), blocks, called
     )
     ran = {block: (point.dataset, point.split) for block, point in zip(blocks, grid, strict=True)}
-    for statement in study["claims"]:
+    for where, statement in zip(places, study["claims"], strict=True):
         if any(ran[a] != ran[b] for _, a, b in claims.pairs(statement, blocks, keys)):
             problems.append(
-                f"{place}: {statement['name']}: compares points of different data sets or splits, expected the same "
-                f"test images for both. Vary something else, or remove the claim."
+                f"{where}: compares points of different data sets or splits, expected the same test images for both. "
+                f"Vary something else, or remove the claim."
             )
     kinds = [table["kind"] for table in study["tables"]]
     if "verdicts" not in kinds:
