@@ -282,6 +282,13 @@ def _nearest(name: str, known: Iterable[str], what: str) -> str:
     return f"did you mean '{near[0]}'?" if near else f"{what}: {', '.join(sorted(known)) or 'none'}."
 
 
+def _missing(key: str, rule: dict[str, Any]) -> str:
+    """That a key is missing, and what it is, if its rule says more than a word."""
+    about = rule.get("properties", {}).get(key, {}).get("description", "").replace(" (required)", "").rstrip(".")
+    about = about[:1].lower() + about[1:] if about[1:2].islower() else about
+    return f"the key '{key}' is missing{f': {about}' if ' ' in about else ''}."
+
+
 def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list[str]:
     """One violation of the schema in words: where, what was found, what was expected."""
     place, limit = _key((*prefix, *error.absolute_path)), error.validator_value
@@ -291,7 +298,7 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         return [f"{place}: unknown key '{key}'; {_elsewhere(key, error.schema) or _nearest(key, known, 'known keys')}"
                 for key in unknown]  # fmt: skip
     if error.validator == "required":
-        return [f"{place}: the key '{key}' is missing." for key in limit if key not in error.instance]
+        return [f"{place}: {_missing(key, error.schema)}" for key in limit if key not in error.instance]
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
         if re.fullmatch("[a-z][a-z0-9_]*", error.instance):  # of the right form, but the rule leaves it out
             return [f"{place}: the name '{error.instance}' is taken. Choose another."]
@@ -428,7 +435,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             )
         for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
             if aggregate[key] not in config[table]:
-                hint = _nearest(aggregate[key] or "", config[table], "defined")
+                hint = _nearest(aggregate[key], config[table], "defined")
                 yield f"labels.{name}.aggregate.{key}: {_text(aggregate[key])} is not defined under {table}; {hint}"
         if (made := maker(config["recipes"].get(aggregate["recipe"], {}))) != TRAINED:
             what = "has predictions made elsewhere" if made == ADOPTED else "fits heads alone (train: head)"
