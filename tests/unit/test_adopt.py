@@ -245,7 +245,7 @@ BROKEN = {
     "1 of 121 names of no item.*'other'.*is called 'synthetic-": lambda t, c: pd.concat(
         [t, t.head(1).assign(picture="other")]
     ),
-    r"line 4 .*found nan, expected finite numbers \(1 such rows\)": lambda t, c: put(t, 2, c[0], "n/a"),
+    r"line 4 .*found 'n/a', expected finite numbers \(1 such rows\)": lambda t, c: put(t, 2, c[0], "n/a"),
     r"line 3 .*found 1e\+99, expected finite": lambda t, c: put(t, 1, c[1], "1e99"),
     r"no column for the class 'bc' \(1 of 6 classes\).*Did you mean 'b_c'": lambda t, c: t.rename(
         columns={"bc": "b_c"}

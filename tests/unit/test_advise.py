@@ -123,6 +123,21 @@ def test_one_label_or_one_seed_is_no_choice(both, tmp_path, changes, said):
         told(both, tmp_path, **changes)
 
 
+@pytest.mark.parametrize("place", ["mine", "results/mine"])
+def test_a_study_is_found_in_other_results_folders_that_lie_here(both, tmp_path, monkeypatch, place):
+    study.run(*files.study(both, tmp_path / place))
+    (tmp_path / "src/studies/hard_vs_soft").mkdir(parents=True)  # no results
+    monkeypatch.chdir(tmp_path)
+    found = advise.page(f"{place}/studies/hard_vs_soft")
+    assert advise.page("hard_vs_soft") == found
+    with pytest.raises(UserError) as error:
+        advise.page("hard_vs_soff")
+    assert f"no such study in {tmp_path}/results, {place}. Did you mean hard_vs_soft? " in str(error.value)
+    assert "such as FOLDER/studies/hard_vs_soff or FOLDER/studies/hard_vs_soff/table.md." in str(error.value)
+    monkeypatch.chdir(tmp_path / place)
+    assert advise.page("hard_vs_soft") == found
+
+
 def test_a_study_that_is_not_there_or_not_finished_is_told_as_that(both, tmp_path, monkeypatch):
     study.run(*files.study(both, tmp_path / "results"))
     folder = tmp_path / "results/studies/hard_vs_soft"

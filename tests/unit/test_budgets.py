@@ -14,7 +14,7 @@ from linked_numbers import linked
 from sklearn.isotonic import IsotonicRegression
 
 from softlabels import config, io
-from softlabels.contracts import STANDARD, Scores, Terms, read_split
+from softlabels.contracts import STANDARD, Scores, Terms, read_reference, read_split
 from softlabels.documents import Number
 from softlabels.evaluation import intervals, saturation
 from softlabels.plan import Plan
@@ -130,11 +130,13 @@ def test_the_best_point_is_compared_with_all_others_after_holm():
 
 def test_all_votes_are_as_many_as_people_gave_to_labels_and_not_those_that_judge(tmp_path):
     config = raw(vary={"label.votes": [1, 2, "all"]}, tables=["main", "budget"], labels=["soft"])
-    config["datasets"]["shapes"] = DATA | {"reference": "other_people"}  # 7 unknown votes an item: 3 judge
+    pool = {"source": {**DATA["source"], "annotators": 7}}  # everybody votes on every item: 3 or 4 of them judge
+    config["datasets"]["shapes"] = pool | {"reference": "other_people"}
     root = files.build(tmp_path / "results", config)
     assert not any(faults(root).values()), faults(root)
     path = root / "data/shapes/annotations.parquet"
-    assert study._votes(path) == 4
+    assert study._votes(path) + read_reference(root / "data/shapes/reference.parquet").votes[0] == 7
+    assert study._votes(path) in (3, 4)
     # Two votes of one person, one of another and two of nobody known are those of four people; another item has one.
     rows = [(0, "a"), (0, "a"), (0, "b"), (0, None), (0, None), (5, "a")]
     table = pa.table({"item": [item for item, _ in rows], "annotator": [who for _, who in rows]})

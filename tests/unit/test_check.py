@@ -105,8 +105,10 @@ def test_a_split_that_cannot_be_made_is_found(folder, check):
     counts = np.array([[3, 0]] * 58 + [[0, 3]] * 2)
     np.save(folder / "counts.npy", counts)
     told = check(status=2).err
-    assert told.count("class '1' has no item in part") == 2
-    assert "datasets.animals with splits.random, seed 1: " in told
+    assert told.count("class '1' has no item in part") == 1  # for all seeds together
+    assert "datasets.animals with splits.random, seed 0, 1: " in told
+    change(folder, recipes={"quick": {"network": "compact", "epochs": "ten"}})  # wrong elsewhere, too
+    assert "datasets.animals with splits.random, seed 0, 1: " in check(status=2).err  # not of the default seeds
 
 
 def test_labels_that_cannot_be_made_are_found(folder, check):
@@ -156,6 +158,24 @@ def test_what_is_seldom_meant_is_a_warning(folder, check):
     assert "Warning: recipes.quick: class_weight per_class moves the optimum" in check().out
 
 
+def test_readers_with_too_few_test_items_to_be_compared_are_told(folder, check):
+    rows = {"item": np.repeat([f"{i:02d}.png" for i in range(60)], 2), "label": ["cat", "cat", "dog", "dog"] * 30,
+            "annotator": ["a", "b"] * 60}  # fmt: skip
+    pd.DataFrame(rows).to_csv(folder / "votes.csv", index=False)
+
+    def told(metric):
+        study = {"datasets": ["animals"], "recipes": ["quick"], "metrics": ["macro_acc", metric], "figures": []}
+        source = {"kind": "table", "images": "images", "votes": "votes.csv"}
+        change(
+            folder, studies={"one": study | {"tables": ["main", "readers"]}}, datasets={"animals": {"source": source}}
+        )
+        return check().out
+
+    words = "Study one: no reader of animals has 30 test items in split random that somebody else voted on, too"
+    assert told("readers").count(words) == 1
+    assert "no reader" not in told({"kind": "readers", "minimum": 10})
+
+
 def test_parts_without_a_second_vote_are_told(folder, check):
     assert "has two votes" not in check().out
     np.save(folder / "counts.npy", np.array([[1, 0], [0, 1]] * 30))
@@ -198,7 +218,11 @@ def test_labels_of_networks_are_checked_without_training(folder, check):
         return found.err or found.out
 
     assert "Label soft: is made of networks' predictions, so that only its votes were looked at." in told(status=0)
-    assert "found 40 folds for the 36 images" in told(folds=40)
+    assert told(folds=40).count("found 40 folds for the 36 images") == 1  # not once a fold
+    labels = {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": "average", "form": "soft"},
+              "unused": {"aggregate": {"kind": "distilled", "recipe": "quick"}, "form": "soft"}}  # fmt: skip
+    change(folder, labels=labels)
+    assert "unused" not in check().out
     assert """recipe: "quik" is not defined under recipes; did you mean 'quick'?""" in told(recipe="quik")
     assert "trained_on: 'soft' is made of networks' predictions itself" in told(trained_on="soft")
 
@@ -254,8 +278,10 @@ def test_a_delivery_of_single_votes_is_asked_for_the_first_epoch(folder, check):
         return found.err or found.out
 
     shown = {"delivery": "multipass"}
-    words = "with labels.soft: The delivery multipass shows single votes, but the label of item"
+    words = "with labels.soft: The delivery multipass shows single votes, but the label of '00.png'"
     assert words in told(2, aggregate="smoothed", **shown)
+    a_file_a_seed = {"items": 20}
+    assert told(2, aggregate="smoothed", **shown, **a_file_a_seed).count("The delivery multipass shows") == 1
     assert "smoothed" not in told(0, aggregate="smoothed")
     out = told(0, aggregate="average", **shown)
     assert (

@@ -135,6 +135,14 @@ def test_a_claim_is_about_named_points():
         ({**SOFT_KL, "direction": "equal", "margin": 0}, "says 'equal' without a margin"),
         ({**SOFT_KL, "direction": "better"}, "expected one of lower, higher, equal, not_lower, not_higher"),
         ({**SOFT_KL, "metric": "recall"}, "is about the metric 'recall', which the study lacks"),
+        (
+            {**SOFT_KL, "metric": "klx"},
+            "claims.0: is about the metric 'klx', which the study lacks (did you mean 'kl'?)",
+        ),
+        (
+            {**SOFT_KL, "contrast": ["softt", "hard"], "name": "own"},
+            "claims.0 (own): compares the label 'softt', which the study lacks (did you mean 'soft'?)",
+        ),
         ({**SOFT_KL, "contrast": ["soft"]}, "2 entries or more"),
         ({**SOFT_KL, "contrast": ["soft", "soft"]}, "compares 'soft' with itself"),
         ({**SOFT_KL, "contrast": ["hard", "others"], "at": {}}, None),
@@ -148,6 +156,25 @@ def test_what_a_study_lacks_is_refused_before_anything_is_trained(claim, said):
         assert statements([claim])
     else:
         assert said in problems([claim]).replace("\n", " ")
+
+
+def test_a_label_of_a_ready_claim_that_the_study_calls_otherwise_is_named():
+    asked = raw(["averaging_is_safest"], labels=["hard", "soft", "averaged"])
+    asked["labels"]["averaged"] = asked["labels"].pop("ensemble_mean")
+    with pytest.raises(config.UserError) as caught:
+        config.resolve(asked)
+    assert (
+        "studies.s.claims.0 (averaging_is_safest): compares the label 'ensemble_mean', which this study calls "
+        "'averaged'. Rename that, or write the claim out with contrast: [averaged, soft]." in str(caught.value)
+    )
+
+
+def test_a_claim_is_named_in_one_way_whatever_is_wrong_with_it():
+    good = {**SOFT_KL, "contrast": ["soft", "hard"]}
+    for wrong in ({"direction": "better"}, {"metric": "recall"}, {"direction": "equal"}):
+        assert "studies.s.claims.1" in problems([good, {**SOFT_KL, **wrong}])
+    across = {**SOFT_KL, "at": [{"source.items": 100}, {"source.items": 120}]}
+    assert "studies.s.claims.1: compares points" in problems([good, across], vary={"source.items": [100, 120]})
 
 
 def test_points_that_a_study_lacks_and_points_of_other_images_are_refused():
@@ -293,6 +320,9 @@ def test_verdicts_of_a_study_with_holm_over_all_statements(both, tmp_path):
     assert "KL of soft is equal to that of hard ± 5" in text
     assert "| KL of soft is lower than that of hard by more than 0.1 |" in text
     assert "| KL of soft is not higher than that of hard by more than 0.1 |" in text
+    assert "] (90%) |" in next(line for line in text.splitlines() if "is equal to that of" in line)
+    assert "] (95%) |" in next(line for line in text.splitlines() if "KL of soft is lower than that of hard |" in line)
+    assert "an interval is that of its row alone" in text
     assert "| TVD of alike is lower than that of soft | +0.0000 – | no interval | no difference |" in text
     assert "- other_way: A & B | &lt;i>." in text  # escaped: nobody's words make a page
     assert "- soft_labels_at_equal_accuracy: arXiv 2511.14117, image and text tasks, averaged." in text

@@ -10,7 +10,7 @@ from cleanlab import multiannotator
 from crowdkit import aggregation as ck
 from scipy.stats import entropy as scipy_entropy
 
-from softlabels import io, keyed, main_memory, registry, schema
+from softlabels import config, io, keyed, main_memory, registry, schema
 from softlabels.contracts import write_predictions, write_reference, write_split
 from softlabels.datasets import contract
 from softlabels.errors import UserError
@@ -549,3 +549,16 @@ def test_the_command_makes_them_of_files(tmp_path, kind, votes):
         q = [predicted(truth, k) for k in range(2)]
         expected = np.where(part[:, None] == 1, np.mean(q, axis=0), np.where(np.arange(120)[:, None] % 2 == 0, *q))
         np.testing.assert_allclose(io.matrix(table, "p"), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["crowdlab", "distilled"])
+def test_the_recipe_of_networks_behind_a_label_is_required(kind):
+    raw = {"datasets": {"some": {"source": {"kind": "synthetic", "votes": 5, "annotators": 9}}},
+           "recipes": {"quick": {"network": "compact"}},
+           "labels": {"hard": {"aggregate": "majority", "form": "hard"}, "soft": {"aggregate": kind, "form": "soft"}},
+           "studies": {"s": {"datasets": ["some"], "recipes": ["quick"]}}}  # fmt: skip
+    with pytest.raises(UserError) as error:
+        config.resolve(raw)
+    assert "labels.soft.aggregate: the key 'recipe' is missing: recipe of these networks, by its name under" in str(
+        error.value
+    )

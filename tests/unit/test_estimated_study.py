@@ -5,6 +5,7 @@ import pytest
 
 from softlabels import contracts, io
 from softlabels.provenance import audit
+from softlabels.provenance.findings import LOOK_THERE, NOT_AGAIN
 
 PEOPLE = {**files.VOTED["source"], "classes": "colour", "votes": 7, "annotators": 9, "annotator_model": "confusion"}
 CONFIG = {
@@ -53,3 +54,11 @@ def test_scores_know_how_their_label_was_estimated_and_those_of_others_say_nothi
 def test_the_audit_finds_nothing(finished):
     failed = {found.id for found in audit.audit(finished, dry_run=False) if found.verdict == "fail"}
     assert failed <= {"A10"}  # modules of the tests
+
+
+def test_no_rerun_is_advised_where_none_changes_anything(finished, tmp_path):
+    found = {verdict.id: verdict for verdict in audit.audit(finished, dry_run=False)}
+    assert found["A19"].verdict == "unknown" and "labels of 'dawid_skene' are not made again here" in str(found["A19"])
+    assert found["A19"].remedy == NOT_AGAIN
+    assert found["A16"].verdict == "fail" or found["A16"].remedy == "leave --no-dry-run out"
+    assert found["A07"].verdict == "unknown" and found["A07"].remedy == LOOK_THERE  # no configuration here has it

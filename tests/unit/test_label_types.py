@@ -294,7 +294,7 @@ def test_labels_of_a_file_go_to_the_items_that_it_names(tmp_path):
         (lambda t: t.assign(item="x/3.png"), r"line 3: the item 'x/3\.png' has a row already"),
         (lambda t: t.drop(columns="c"), "no column for the class 'c'"),
         (lambda t: t.assign(more=1), "2 columns that are no class .*Set item_column"),
-        (lambda t: t.assign(a=["0.75", "much"]), "line 3: column 'a': found no number, expected a probability"),
+        (lambda t: t.assign(a=["0.75", "much"]), "line 3: column 'a': found 'much', expected a probability"),
         (lambda t: t.assign(a=[0.75, None]), "line 3: column 'a': found no number"),
         (lambda t: t.assign(a=[-0.25, 0.3333]), "line 2: column 'a': found -0.25, expected a probability"),
         (lambda t: t.assign(b=[0.26, 0.6667]), r"line 2: the numbers sum to 1\.01, expected 1"),

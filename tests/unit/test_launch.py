@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from softlabels import launch, locks
+from softlabels import launch, locks, stopping
 from softlabels.errors import UserError
 from softlabels.places import REPOSITORY
 from softlabels.plan import Plan
@@ -96,7 +96,14 @@ def test_data_come_first_and_then_everything(folder, capsys):
     err = capsys.readouterr().err
     assert err.startswith("Study one: 8 trainings")
     assert f"\nResults: {folder.path}/results\n" in err
-    assert "results/studies/one/table.md" in err
+    assert "Table and figures" not in err  # nothing was made
+
+
+def test_where_tables_are_is_told_of_those_that_are_there(folder, capsys):
+    Path("results/studies/one").mkdir(parents=True)
+    Path("results/studies/one/table.md").touch()
+    assert launch.run("2", Path("config.yaml"), [], []) == 0
+    assert capsys.readouterr().err.endswith("Table and figures: results/studies/one/table.md\n")
 
 
 def test_a_profile_that_is_named_is_the_only_one(folder):
@@ -116,7 +123,7 @@ def test_overrides_are_checked_announced_and_passed_on(folder, capsys):
     line = folder.lines[0]
     at = line.index("--config")
     assert line[at : at + 3] == ["--config", "results=out", "data_folder=../a=b"]
-    assert "out/studies/one/table.md" in capsys.readouterr().err
+    assert f"Results: {folder.path}/out\n" in capsys.readouterr().err
     assert Path("out/.resume").is_dir()
 
 
@@ -193,6 +200,20 @@ def test_jobs_that_snakemake_left_on_the_cluster_are_ended(folder, monkeypatch):
     assert launch.run("2", Path("config.yaml"), [], []) == 1
     assert calls == [0, 1]  # before and after Snakemake
 
+    def stopped(command):
+        raise stopping.Stopped("the run was stopped by SIGTERM")
+
+    monkeypatch.setattr(launch, "_snakemake", stopped)
+    with pytest.raises(stopping.Stopped):
+        launch.run("2", Path("config.yaml"), [], [])
+    assert len(calls) == 4
+
+
+def test_a_signal_that_ends_snakemake_is_named(folder, capsys):
+    folder.statuses.append(-9)
+    launch.run("2", Path("config.yaml"), [], [])
+    assert "the run stopped, as Snakemake was ended by SIGKILL. Run the same" in capsys.readouterr().err
+
 
 def test_a_request_to_terminate_reaches_snakemake(tmp_path):
     code = f"""
@@ -208,7 +229,8 @@ time.sleep(60)
         os.kill(os.getpid(), signal.SIGTERM)
 
     Thread(target=terminate).start()
-    assert launch._snakemake([sys.executable, "-c", code]) == 7
+    with pytest.raises(stopping.Stopped, match=r"^the run was stopped by SIGTERM$"):
+        launch._snakemake([sys.executable, "-c", code])
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 

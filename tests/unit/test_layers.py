@@ -20,7 +20,7 @@ ORDER = [
     "errors", "lacking", "main_memory", "io", "keyed", "progress", "stopping", "locks", "joblog", "registry", "nvidia",
     "gpus", "columns", "schema", "varied", "places", "closure", "documents", "drawing", "contracts", "datasets",
     "labels", "networks", "training", "heads", "evaluation", "adopt", "embedding", "cards", "studies", "commands",
-    "config", "plan", "resources", "provenance", "advise",
+    "config", "plan", "outdated", "resources", "provenance", "advise",
     "figures", "predict", "export", "check", "suggest", "status", "remaining", "watch", "report", "slurm",
     "launch", "published", "cli", "__main__",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from softlabels.errors import UserError
 from softlabels.evaluation.left_out import judging, read_panels
 from softlabels.labels import label
 from softlabels.provenance import checks_runs, recompute_votes
+from softlabels.studies import study
 
 
 def votes(rows):
@@ -117,6 +118,20 @@ def test_labels_see_the_votes_of_their_people_and_judges_see_theirs(tmp_path):
     assert set(io.read_table(files["annotations"])[0].column("annotator").to_pylist()) - {None} == names(found.votes)
 
 
+def test_it_is_told_how_many_votes_nobody_is_known_of(tmp_path):
+    found = people.apart(content(rated(unknown=2)), 0)
+    (told,) = [text for text in found.notes["remarks"] if "unknown" in text]
+    files = written(tmp_path, found)
+    unknown = read_others(files["reference"])["annotator"].null_count
+    assert unknown == 40 and told.startswith(
+        f"40 of the {len(found.judges.item)} votes of the reference are of unknown"
+    )
+    config_ = {"datasets": {"some": {"paper": None, "description": {"reference": "other_people"}}}, "labels": {}}
+    (said,) = study._judged(config_, {"some": read_reference(files["reference"])})
+    assert f"labels of those of the others. But {told}" in said
+    assert not any("unknown" in text for text in people.apart(content(rated()), 0).notes["remarks"])
+
+
 def test_a_reference_of_the_same_votes_has_none_of_its_own(tmp_path):
     files = written(tmp_path, content(rated()), "votes")
     assert read_others(files["reference"]) is None
@@ -156,7 +171,7 @@ def test_images_with_votes_on_one_side_only_are_left_out_and_the_others_numbered
     [
         ([(i, "me", 0) for i in range(20) for _ in range(3)], "20 of 20 images .*all votes are of one person"),
         ([(i, f"a{i % 7}", 0) for i in range(20)], "20 of 20 images have votes on one side only, such as 'i0'"),
-        ([(i, None, 0) for i in range(20)], "20 of 20 images .*Set reference: votes"),
+        ([(i, None, 0) for i in range(20) for _ in range(4)], "do not say who gave them.* or set reference: votes"),
     ],
 )
 def test_where_few_images_have_votes_of_both_sides_it_is_refused(rows, message):
@@ -185,6 +200,10 @@ def test_a_data_set_is_made_so(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"source": {"kind": "synthetic", "votes": 6}, "reference": "other_people"},
+         "datasets.some.reference: 'other_people' needs votes that say who gave them, and those of synthetic without"),
+        ({"source": {"kind": "counts", "images": "i", "counts": "c.csv"}, "reference": "other_people"},
+         "datasets.some.reference: 'other_people' needs votes that say who gave them, and those of counts do not"),
         ({"source": SOURCE | {"votes": 0, "annotators": 0, "annotator_model": "ambiguity"},
           "reference": "other_people"}, "datasets.some.reference: 'other_people' needs a source with votes"),
         ({"source": SOURCE, "reference_seed": 1}, "reference_seed: is read with 'reference: other_people' only"),

@@ -314,3 +314,8 @@ def test_votes_are_read_with_who_gave_them_and_those_of_some_items_are_theirs(tm
     assert told(found.of(some), some) == sorted((row for row in rows if row[0] in some), key=str)
     contract.write_annotations(tmp_path / "a.parquet", contract.Votes(votes.item, votes.label), ["x", "y", "z"])
     assert readers.read(tmp_path / "a.parquet", read_reference(tmp_path / "r.parquet")) is None
+
+
+def test_the_items_of_a_reader_are_those_that_somebody_else_voted_on_too():
+    item, person = np.array([0, 0, 1, 1, 2, 3, 3, 4]), np.array([0, 1, 0, 0, 1, 1, -1, -1])
+    assert readers.with_others(item, person, 3).tolist() == [1, 2, 0]

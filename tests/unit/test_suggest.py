@@ -370,6 +370,11 @@ def test_a_file_that_is_not_known_is_described_with_what_each_form_needs(check, 
     assert "- toloka: the assignments of a Toloka pool (columns INPUT:…, OUTPUT:… and ASSIGNMENT:…)" in told
 
 
+def unwrapped(comments):
+    """The sentences of comments without their line breaks."""
+    return " ".join(line.lstrip("# ") for line in comments.splitlines() if line.startswith("#"))
+
+
 def test_what_is_wrong_with_a_known_file_is_said_after_its_configuration(check, tmp_path):
     images(tmp_path / "images")
     tasks = studio()
@@ -378,6 +383,8 @@ def test_what_is_wrong_with_a_known_file_is_said_after_its_configuration(check, 
     out, told = check(tmp_path / "v.json", status=2)
     assert yaml.safe_load(out)["datasets"]["my_data"]["source"]["kind"] == "label_studio"
     assert "this configuration does not read it yet" in told
+    # what is wrong is not above, but in the message
+    assert "Save this as my.yaml, correct what is said in the message at the end, and look at it with" in unwrapped(out)
     assert "nowhere.png" in told
 
 

@@ -195,7 +195,7 @@ def _finite(path: Path, given: Given) -> np.ndarray:
     if len(bad):
         k, (unit, numbers) = bad[0], given.places
         raise UserError(
-            f"{path}: {unit} {numbers[k]} ({given.names[k]!r}): found {given.values[k][~finite[k]][0]}, expected "
+            f"{path}: {unit} {numbers[k]} ({given.names[k]!r}): found {given.found(k, finite[k].argmin())}, expected "
             f"finite numbers ({len(bad)} such rows). Correct them, or predict these items again."
         )
     return given.values

@@ -7,6 +7,7 @@ temporary folder and without the pixels.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import traceback
@@ -21,17 +22,18 @@ import numpy as np
 from . import adopt, io, lacking, places, registry, resources, schema
 from . import config as configuration
 from .commands import ADOPTED, FITTED, TRAINED
-from .contracts import HELD_OUT, read_labels, read_split, write_split
+from .contracts import HELD_OUT, Options, of_unknown, read_labels, read_split, write_split
 from .datasets import contract, data
 from .datasets.download import FILES, described
 from .datasets.folder import image_files
 from .datasets.images import import_images, relative_names
 from .errors import Problems, UserError
-from .evaluation import chosen, label_set, strata
+from .evaluation import chosen, label_set, readers, strata
 from .evaluation.perplexity import fitting
 from .labels import evidence, label, remarks, split
 from .plan import Plan
 from .resources import crowded, extent
+from .studies.ledger_view import cut
 from .varied import SECTIONS, named, used
 
 # Stands for whatever is wrong elsewhere while one data set is looked at.
@@ -39,6 +41,7 @@ FOLDERS = ("data_folder", "modules")
 ANY_RECIPE, ANY_STUDY = {"any": {"network": "compact"}}, "any"
 
 
+SEEDS = 3  # that a message names
 STEPS = ("iterations", "restarts")  # options of aggregates that say how long they take
 
 # What a study lacks where no item of a part has two votes.
@@ -168,13 +171,21 @@ def _own_modules(raw: dict[str, Any], problems: Problems) -> bool:
 def _alone(raw: dict[str, Any], name: str) -> Plan | None:
     """The plan of one data set of a configuration that is wrong elsewhere, or None if it is wrong itself."""
     kept = {key: raw[key] for key in ("data_folder", "modules", "splits", "labels") if key in raw}
-    study = {"datasets": [name], "recipes": list(ANY_RECIPE)}
+    study = {"datasets": [name], "recipes": list(ANY_RECIPE), **_seeds(raw)}
     rest = {"datasets": {name: raw["datasets"][name]}, "recipes": ANY_RECIPE}
     asked = {key: list(raw[key]) for key in ("splits", "labels") if isinstance(raw.get(key), dict) and raw[key]}
     for sections, named_there in ((kept, asked), (kept, {}), ({key: kept[key] for key in kept if key in FOLDERS}, {})):
         with suppress(UserError):
             return Plan({**sections, **rest, "studies": {ANY_STUDY: study | named_there}})
     return None
+
+
+def _seeds(raw: dict[str, Any]) -> dict[str, list[int]]:
+    """The seeds that the studies of a configuration name, as one study has them; nothing where none does."""
+    studies = raw["studies"].values() if isinstance(raw.get("studies"), dict) else ()
+    given = [study["seeds"] for study in studies if isinstance(study, dict) and isinstance(study.get("seeds"), list)]
+    seeds = {seed: None for of_study in given for seed in of_study if type(seed) is int and seed >= 0}
+    return {"seeds": list(seeds)} if seeds else {}
 
 
 def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
@@ -214,20 +225,25 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
             problems.add(problem)
         notes: dict[str, None] = {}
         labelled: dict[tuple, Made | None] = {}
+        found: dict[tuple[str, str], dict[Any, int]] = {}  # by where and what, the seeds with how many mistakes each
         for title in plan.config["studies"]:
             trained = {names["label"] for _, names in plan.jobs(title, TRAINED, dataset=name)}
             for command, names in plan.jobs(title, "split", "label", ADOPTED, dataset=name):
                 axis = "recipe" if command == ADOPTED else command
                 where = named(f"{SECTIONS[axis]}.{names[axis]}", origins)
                 where += f", {names['label']}" if command == ADOPTED else ""
-                where += f", seed {names['seed']}" if command != "label" else ""
-                with _noted(problems, f"{place} with {where}: "):
+                with _noted(wrong := Problems()):
                     if command == "split":
                         notes |= dict.fromkeys(_split(plan, title, names, files, made))
                     elif command == "label":
-                        labelled[_key_of(names)] = _label(plan, names, files, names["label"] in trained)
-                    elif found := _adopted(plan, title, names, files):
-                        notes[f"{where}: {found}."] = None
+                        labelled[_key_of(names)] = _label(plan, names, files, trained, made.names)
+                    elif told := _adopted(plan, title, names, files):
+                        notes[f"{where}, seed {names['seed']}: {told}."] = None
+                for problem, times in wrong.messages.items():
+                    found.setdefault((where, problem), {})[names.get("seed")] = times
+        for (where, problem), seeds in found.items():
+            of_seeds = f", seed {', '.join(cut([*map(str, seeds)], SEEDS))}" if None not in seeds else ""
+            problems.add(f"{place} with {where}{of_seeds}: {problem}", max(seeds.values()))
         notes |= dict.fromkeys(_lacking(labelled, len(made.names), origins))
         notes |= dict.fromkeys(_unseen(plan, name, labelled))
         for where, problem in _unlabelled(plan, name, labelled, Path(scratch)):
@@ -236,6 +252,8 @@ def _data_set(plan: Plan, name: str, problems: Problems) -> Iterator[str]:
     votes = f"{len(made.votes.item)} votes" if made.votes else "distributions without votes"
     votes += f" for labels, {len(made.judges.item)} of other people for the reference" if made.judges else ""
     yield f"{name}: {len(made.names)} images, {classes}, {votes}."
+    if made.judges and (unknown := made.judges.annotator.null_count):
+        yield f"{name}: {of_unknown(unknown, len(made.judges.item))}."
     yield from notes
 
 
@@ -278,10 +296,30 @@ def _split(
                 f"expected {due} or more for {metric}: with fewer, every set has all classes. Raise "
                 f"splits.{names['split']}.calibration, or its validation part."
             )
+        if study != ANY_STUDY and options["kind"] == "readers":
+            yield from _readers(study, names, metric, options, content, parts.items("test"))
     if study != ANY_STUDY and plan.embeds(study) and (fits := fitting(perplexity, test)) != perplexity:
         yield (
             f"Study {study}: {test} test items of {names['dataset']} are too few for the perplexity {perplexity:g} of "
             f"t-SNE; {fits:g} will be used, and the figure says so."
+        )
+
+
+def _readers(
+    study: str, names: dict[str, Any], metric: str, options: Options, content: contract.Content, test: np.ndarray
+) -> Iterator[str]:
+    """That no reader has as many test items, with votes of others, as the metric asks for; nothing where one has."""
+    votes = content.judging
+    if not votes or votes.annotator is None:  # told elsewhere
+        return
+    tested = np.isin(votes.item, test)
+    person = votes.annotator.indices.fill_null(-1).to_numpy()[tested]
+    items = readers.with_others(votes.item[tested], person, len(votes.annotator.dictionary))
+    if items.max(initial=0) < options["minimum"]:
+        yield (
+            f"Study {study}: no reader of {names['dataset']} has {options['minimum']} test items in split "
+            f"{names['split']} that somebody else voted on, too (minimum of {metric}): none is tested alone, and the "
+            f"table of readers has all of them together only. Set a lower minimum, or a larger test part."
         )
 
 
@@ -367,12 +405,15 @@ class Made(NamedTuple):
     facts: dict[str, Any]  # what the aggregate tells of it
 
 
-def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path], delivered: bool) -> Made | None:
-    """Make a label, and where it is ``delivered`` to trainings what these are shown first.
+def _label(
+    plan: Plan, names: dict[str, Any], files: dict[str, Path], trained: set[str], items: list[str]
+) -> Made | None:
+    """Make a label, and where it is among those that are ``trained`` on what the networks are shown first.
 
-    None where it is made of predictions, or its split could not be made. What iterates takes one step, silently: it
-    refuses what it refuses before that. What is made of predictions refuses what it can of the votes: the networks
-    would be trained before it does.
+    A label that its delivery refuses is no longer among these: that is told once, not for each seed. None where it is
+    made of predictions, or its split could not be made. What iterates takes one step, silently: it refuses what it
+    refuses before that. What is made of predictions refuses what it can of the votes: the networks would be trained
+    before it does. Messages have the names of ``items``.
     """
     root = files["items"].parent
     inputs = {"annotations": files["annotations"], "reference": files["reference"]}
@@ -396,14 +437,16 @@ def _label(plan: Plan, names: dict[str, Any], files: dict[str, Path], delivered:
                 require(found, command["label"] | aggregate)
             return None
         facts = label.run(command, inputs, {"labels": path})
-    if delivered:
-        _deliver(plan.config["labels"][names["label"]]["delivery"], path, inputs)
+    if names["label"] in trained:
+        trained.remove(names["label"])
+        _deliver(plan.config["labels"][names["label"]]["delivery"], path, inputs, items)
+        trained.add(names["label"])
     labels = read_labels(path)
     return Made(labels.item, labels.votes, facts)
 
 
-def _deliver(options: dict[str, Any], labels: Path, inputs: dict[str, Path]) -> None:
-    """Ask a delivery for the targets of the first epoch; a UserError where it refuses the label."""
+def _deliver(options: dict[str, Any], labels: Path, inputs: dict[str, Path], items: list[str]) -> None:
+    """Ask a delivery for the targets of the first epoch; a UserError where it refuses the label, of items by name."""
     if options["kind"] == "expected":  # the label itself; all others are worth the seconds that PyTorch takes
         return
     from .training.data import read_run
@@ -411,7 +454,11 @@ def _deliver(options: dict[str, Any], labels: Path, inputs: dict[str, Path]) -> 
     split = inputs.get("split", labels.parent / "whole.parquet")
     if "split" not in inputs:
         write_split(split, np.zeros(io.read_table(inputs["reference"], [])[0].num_rows, int), None, {})
-    registry.load("delivery", options["kind"])(read_run(labels, split, inputs["reference"]), 1, 0, options)
+    run = read_run(labels, split, inputs["reference"])
+    try:
+        registry.load("delivery", options["kind"])(run, 1, 0, options)
+    except UserError as error:  # a training knows numbers only
+        raise UserError(re.sub(r"\bitem (\d+)\b", lambda found: f"'{items[int(found[1])]}'", str(error))) from None
 
 
 def _adopted(plan: Plan, study: str, names: dict[str, Any], files: dict[str, Path]) -> str:
@@ -459,8 +506,8 @@ def command(configfile: Path, overrides: list[str]) -> None:
         print(line, flush=True)
     problems.stop()
     plan = Plan(raw)
-    for name, definition in plan.config["labels"].items():
-        if "folds" in definition["aggregate"]:
+    for name in dict.fromkeys(name for grid in plan.config.grids.values() for name in used(grid, "label")):
+        if "folds" in plan.config["labels"][name]["aggregate"]:
             print(f"Label {name}: is made of networks' predictions, so that only its votes were looked at.")
     for warning in configuration.warnings(plan.config) + crowded(plan):
         print(f"Warning: {warning}.")

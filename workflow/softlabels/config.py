@@ -154,15 +154,15 @@ def _settle_claims(config: Configuration, name: str) -> list[str]:
     }
     blocks = [(*point.base, *point.values.values()) for point in grid]
     place = f"studies.{name}.claims"
-    study["claims"], problems = claims.resolved(
+    study["claims"], places, problems = claims.resolved(
         place, study["claims"], ready_claim, labels, references, metrics_of(study), blocks, called
     )
     ran = {block: (point.dataset, point.split) for block, point in zip(blocks, grid, strict=True)}
-    for statement in study["claims"]:
+    for where, statement in zip(places, study["claims"], strict=True):
         if any(ran[a] != ran[b] for _, a, b in claims.pairs(statement, blocks, keys)):
             problems.append(
-                f"{place}: {statement['name']}: compares points of different data sets or splits, expected the same "
-                f"test images for both. Vary something else, or remove the claim."
+                f"{where}: compares points of different data sets or splits, expected the same test images for both. "
+                f"Vary something else, or remove the claim."
             )
     kinds = [table["kind"] for table in study["tables"]]
     if "verdicts" not in kinds:
@@ -282,6 +282,13 @@ def _nearest(name: str, known: Iterable[str], what: str) -> str:
     return f"did you mean '{near[0]}'?" if near else f"{what}: {', '.join(sorted(known)) or 'none'}."
 
 
+def _missing(key: str, rule: dict[str, Any]) -> str:
+    """That a key is missing, and what it is, if its rule says more than a word."""
+    about = rule.get("properties", {}).get(key, {}).get("description", "").replace(" (required)", "").rstrip(".")
+    about = about[:1].lower() + about[1:] if about[1:2].islower() else about
+    return f"the key '{key}' is missing{f': {about}' if ' ' in about else ''}."
+
+
 def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list[str]:
     """One violation of the schema in words: where, what was found, what was expected."""
     place, limit = _key((*prefix, *error.absolute_path)), error.validator_value
@@ -291,7 +298,7 @@ def _explain(error: jsonschema.ValidationError, prefix: tuple[Any, ...]) -> list
         return [f"{place}: unknown key '{key}'; {_elsewhere(key, error.schema) or _nearest(key, known, 'known keys')}"
                 for key in unknown]  # fmt: skip
     if error.validator == "required":
-        return [f"{place}: the key '{key}' is missing." for key in limit if key not in error.instance]
+        return [f"{place}: {_missing(key, error.schema)}" for key in limit if key not in error.instance]
     if error.validator == "pattern" and "propertyNames" in error.absolute_schema_path:
         if re.fullmatch("[a-z][a-z0-9_]*", error.instance):  # of the right form, but the rule leaves it out
             return [f"{place}: the name '{error.instance}' is taken. Choose another."]
@@ -428,7 +435,7 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             )
         for key, table in (("trained_on", "labels"), ("recipe", "recipes")):
             if aggregate[key] not in config[table]:
-                hint = _nearest(aggregate[key] or "", config[table], "defined")
+                hint = _nearest(aggregate[key], config[table], "defined")
                 yield f"labels.{name}.aggregate.{key}: {_text(aggregate[key])} is not defined under {table}; {hint}"
         if (made := maker(config["recipes"].get(aggregate["recipe"], {}))) != TRAINED:
             what = "has predictions made elsewhere" if made == ADOPTED else "fits heads alone (train: head)"
@@ -452,6 +459,12 @@ def _inconsistent(config: Configuration) -> Iterator[str]:
             yield f"datasets.{name}.reference: 'exact' is not known for {source['kind']}; use votes."
         if dataset["reference"] in ("votes", "other_people") and not _has_votes(source):
             yield f"datasets.{name}.reference: '{dataset['reference']}' needs a source with votes; use exact."
+        elif dataset["reference"] == "other_people" and not _may_name_people(source):
+            yield (
+                f"datasets.{name}.reference: 'other_people' needs votes that say who gave them, and those of "
+                f"{source['kind']} {'without annotators ' if 'annotators' in source else ''}do not: the same people "
+                f"may be on both sides. Use votes with annotators, or set reference: votes."
+            )
         if dataset["reference_seed"] and dataset["reference"] != "other_people":
             yield (
                 f"datasets.{name}.reference_seed: is read with 'reference: other_people' only. Set that, or remove it."

@@ -166,6 +166,14 @@ def read_exact(path: Path) -> np.ndarray | None:
     return io.matrix(table, "exact") if "exact" in table.column_names else None
 
 
+def of_unknown(unknown: int, votes: int) -> str:
+    """What to know where some of the votes that a reference is made of, apart from those of labels, name nobody."""
+    return (
+        f"{unknown} of the {votes} votes of the reference are of unknown people, who may be among those whose votes "
+        f"labels are made of, too"
+    )
+
+
 def read_others(path: Path) -> pa.Table | None:
     """The votes that a reference is made of, where they are other people's than those that labels are made of.
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from platformdirs import user_cache_dir
 
-from . import io, locks, places, slurm
+from . import io, locks, places, slurm, stopping
 from .commands import ADOPTED, COMMANDS, FITTED, maker
 from .config import overridden, read
 from .errors import UserError
@@ -48,6 +48,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str], rep
     ones; returns its exit status.
 
     Raises:
+        stopping.Stopped: by SIGTERM or Ctrl-C.
         UserError: a wrong configuration, no cluster, or none with nodes that are large enough, a home folder that is
             full, a workflow that runs here already, a lock of another host, or links in the results folder.
     """
@@ -66,18 +67,20 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str], rep
             options += ["--workflow-profile", str(places.PROFILE)]
         options += ["--config", *overrides] if overrides else []
         for targets in (["prepare"], []):
-            # What takes several values comes last: a target before it is not read as one of them.
-            if status := _snakemake([sys.executable, "-Pm", "snakemake", *targets, *rest, *options]):
+            status = 1  # unless it ends by itself
+            try:
+                # What takes several values comes last: a target before it is not read as one of them.
+                status = _snakemake([sys.executable, "-Pm", "snakemake", *targets, *rest, *options])
+            finally:
                 # Interrupted, Snakemake cancels the jobs that it has submitted, and submits those that wait for that.
-                slurm.end_orphans(Path.cwd(), certain=on_slurm)
-                print(
-                    "softlabels: the run stopped. The reason stands above, and in the log file that the failed job "
-                    "names. Run the same command again to go on from there.",
-                    file=sys.stderr,
-                )
+                if status:
+                    slurm.end_orphans(Path.cwd(), certain=on_slurm)
+            if status:
+                print(f"softlabels: {_reason(status)} Run the same command again to go on from there.", file=sys.stderr)
                 return status
-        for study in config["studies"]:
-            print(f"Table and figures: {Path(config['results'], places.of_study(study, 'table_md'))}", file=sys.stderr)
+        tables = [Path(config["results"], places.of_study(study, "table_md")) for study in config["studies"]]
+        for table in filter(Path.is_file, tables):  # not where Snakemake was asked for something else
+            print(f"Table and figures: {table}", file=sys.stderr)
         if report and not NOT_RUN & set(rest):
             _audit_and_report(plan, configfile, overrides)
     return 0
@@ -101,21 +104,41 @@ def _audit_and_report(plan: Plan, configfile: Path, overrides: list[str]) -> Non
     print(f"Page: {page}", file=sys.stderr)
 
 
+def _reason(status: int) -> str:
+    """Why Snakemake stopped."""
+    if status < 0:
+        return f"the run stopped, as Snakemake was ended by {signal.Signals(-status).name}."
+    return "the run stopped. The reason stands above, and in the log file that the failed job names."
+
+
 def _snakemake(command: list[str]) -> int:
     """Run Snakemake and return its exit status. After Ctrl-C it is not hurried: it cancels its jobs on a cluster.
 
     SIGTERM is passed on: Snakemake submits nothing more and ends when its jobs have.
+
+    Raises:
+        stopping.Stopped: somebody asked for it, and Snakemake has ended.
     """
+    asked: list[str] = []
     with subprocess.Popen(command) as process:
-        before = signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+
+        def terminate(number: int, frame: Any) -> None:
+            asked.append("SIGTERM")
+            process.terminate()
+
+        before = signal.signal(signal.SIGTERM, terminate)
         try:
-            while True:
+            while process.returncode is None:
                 try:
-                    return process.wait()
+                    process.wait()
                 except KeyboardInterrupt:
+                    asked.append("Ctrl-C")
                     print("softlabels: waiting until Snakemake has stopped.", file=sys.stderr)
         finally:
             signal.signal(signal.SIGTERM, before)
+    if asked:
+        raise stopping.Stopped(f"the run was stopped by {asked[0]}")
+    return process.returncode
 
 
 def _require_cache() -> None:
@@ -141,7 +164,8 @@ def announcement(plan: Plan) -> str:
         lines.append(
             f"Study {name}: {extent(plan, name)} ({' and '.join(study['labels'])} labels of "
             f"{', '.join(study['datasets'])}, {len(study['seeds'])} seeds; {recipes}{varied}), then evaluation, "
-            f"{'t-SNE, ' if plan.embeds(name) else ''}tables and figures. What is finished already is not run again."
+            f"{'t-SNE, ' if plan.embeds(name) else ''}tables and figures. What is finished already, "
+            f"and up to date, is not run again."
         )
     return "\n".join([*lines, config["about"]] if config["about"] else lines)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import inspect
 import itertools
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -20,12 +21,13 @@ from weakref import WeakKeyDictionary, proxy
 from pyarrow import parquet
 
 from . import gpus, schema
-from .commands import ADOPTED, ENCODED, FITTED, TRAINED
+from .commands import ADOPTED, ENCODED, FITTED, MAKERS, TRAINED
 from .contracts import STANDARD
 from .datasets.contract import read_images
 from .datasets.synthetic import CHUNK_BYTES
 from .errors import UserError
 from .io import read_table
+from .outdated import UNREADABLE, Outdated
 from .places import PLACES
 from .plan import BLOCK, Plan
 from .registry import OWN, UNKNOWN_NETWORK, entry, size_of_network
@@ -440,22 +442,20 @@ def of(plan: Plan, command: str, **names: Any) -> dict[str, int]:
     return {"mem_mb": memory, "minutes": max(LEAST_MINUTES, math.ceil(use.seconds * use.margin / 60))}
 
 
-def cost(plan: Plan, study: str, left: bool = False) -> dict[str, float]:
+def cost(plan: Plan, study: str, jobs: Iterable[tuple[str, dict[str, Any]]] | None = None) -> dict[str, float]:
     """What a study takes from nothing: what it shares with other studies counts, too.
 
     Args:
         plan: the grid.
         study: its name.
-        left: only of the jobs that are not done.
+        jobs: command and wildcards of those that count (default: all).
 
     Returns:
         ``runs`` (trainings), ``cpu_hours`` (of all jobs: seconds times threads), ``gpu_hours`` (of the jobs that
         use one), ``disk_mb``; expected values, without the margins of :func:`of`.
     """
     total = {"runs": 0, "cpu_hours": 0.0, "gpu_hours": 0.0, "disk_mb": 0.0}
-    for command, names in plan.jobs(study):
-        if left and Path(plan.root, PLACES[command].last.format_map(names)).is_file():
-            continue
+    for command, names in plan.jobs(study) if jobs is None else jobs:
         use = expected(plan, command, **names)
         threads, gpu = plan.asks(command, names) if command != "data" else (1, False)
         total["runs"] += command == TRAINED
@@ -505,20 +505,49 @@ def crowded(plan: Plan) -> list[str]:
 
 
 def extent(plan: Plan, study: str) -> str:
-    """How much a study is, in words, before it runs: its trainings, how many are not done, what is left to do."""
-    runs, read, heads = (sum(1 for _ in plan.jobs(study, command)) for command in (TRAINED, ADOPTED, FITTED))
-    left = cost(plan, study, left=True)
-    text = f"{runs:,} trainings" + (f", {left['runs']:,} of them new" if left["runs"] < runs else "")
+    """How much a study is, in words, before it runs: its trainings, how many are not done or outdated, what is left."""
+    outdated, jobs = Outdated(plan), []
+    counted: dict[str, Counter[str | None]] = {maker: Counter() for maker in MAKERS}
+    for command, names in plan.jobs(study):
+        done = Path(plan.root, PLACES[command].last.format_map(names)).is_file()
+        why = outdated.why(command, names) if done else None
+        if why not in ("", UNREADABLE):
+            jobs.append((command, names))
+        if command in counted:
+            counted[command][why] += 1
+    runs, read, heads = (counted[command].total() for command in (TRAINED, ADOPTED, FITTED))
+    text = f"{runs:,} trainings{_left(counted[TRAINED])}"
     text += f", {heads:,} linear head{'s'[: heads != 1]} on features of a frozen network" if heads else ""
+    text += _left(counted[FITTED]) if heads else ""
     text += f", {read:,} file{'s'[: read != 1]} of predictions made elsewhere" if read else ""
-    if not left["cpu_hours"]:
+    if not jobs:
         return text
+    left = cost(plan, study, jobs)
     hours, megabytes = left["cpu_hours"], left["disk_mb"]
     minutes = round(60 * hours)
     time = f"{minutes} minute{'s'[: minutes != 1]}" if hours < 1.5 else f"{hours:,.1f} hours"
     gpu = f", {left['gpu_hours']:,.1f} hours with a GPU" if left["gpu_hours"] else ""
     disk = f"{megabytes:,.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:,.1f} GB"
     return f"{text}, about {time} of one CPU{gpu} and {disk} of disk"
+
+
+def _left(found: Counter[str | None]) -> str:
+    """How many of some jobs are new, and how many are made again and why, in words; nothing if all are new.
+
+    Args:
+        found: why jobs are made again, or None for a new one.
+    """
+    of_each = Counter({why: n for why, n in found.items() if why not in (None, "", UNREADABLE)})
+    again, whole = of_each.total(), found.total()
+    if found[None] == whole:
+        return ""
+    said = [] if again == whole else [f"{found[None]:,} of them new"]
+    if again:
+        of_all = f"all {again:,}" if again == whole else f"{again:,}"
+        said.append(f"{of_all} to be made again, as {' or '.join(of_each)}")
+    if found[UNREADABLE]:
+        said.append(f"of {found[UNREADABLE]:,} nobody knows whether they are up to date, as {UNREADABLE}")
+    return ", " + ", ".join(said)
 
 
 def alike(command: str, names: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -87,7 +87,7 @@ SHARED = {
     "folds": _key("Into how many parts the training items are divided, each to be predicted by a network that did not "
         "learn from it.", 5, type="integer", minimum=2, maximum=100),
     "trained_on": _key("Label that these networks learn from.", "hard", type="string"),
-    "recipe": _key("Recipe of these networks (required).", None, type=["string", "null"]),
+    "recipe": _key("Recipe of these networks, by its name under `recipes` (required).", type="string", required=True),
     "groups": _key("Whether items of one group stay in one part.", True, type="boolean"),
     "allow_missing_class": _key("Accept a part in which a class has no item.", False, type="boolean"),
     "duplicates": _key("Whether images with exactly the same pixels stay in one part.",
@@ -353,13 +353,14 @@ def options(kind: str, name: str) -> dict[str, Any]:
     """The rule of an entry's options, ``kind`` included; a UserError where there is no such entry."""
     about = registry.entry(kind, name)
     own = {key: dict(rule) for key, rule in about["options"].items()}
-    required = [key for key, rule in own.items() if rule.pop("required", False)]
-    shared = {key: {"$ref": key} for key in (*about.get("shared", ()), *OF_EVERY.get(kind, ()))}
+    shared = (*about.get("shared", ()), *OF_EVERY.get(kind, ()))
     if wrong := [key for key in (*shared, *(r["$ref"] for r in own.values() if "$ref" in r)) if key not in SHARED]:
         raise UserError(
             f"{kind} '{name}': ENTRY shares '{wrong[0]}', expected some of {', '.join(SHARED)}. Correct it."
         )
-    properties = {"kind": {"const": name, "description": about["about"]}, **own, **shared}
+    own |= {key: dict(SHARED[key]) for key in shared}
+    required = [key for key, rule in own.items() if rule.pop("required", False)]
+    properties = {"kind": {"const": name, "description": about["about"]}, **own}
     return _object(properties, ["kind", *required], entry=[kind, name])
 
 

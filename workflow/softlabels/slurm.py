@@ -231,7 +231,7 @@ def end_orphans(folder: Path, *, certain: bool) -> None:
     Raises:
         UserError: jobs that do not end, or no answer where there has to be one.
     """
-    jobs = orphans(folder)
+    jobs = orphans(folder, told=certain)
     for _ in range(ANSWER_TRIES - 1 if certain else 0):
         if jobs is None:
             time.sleep(ANSWER_PAUSE_SECONDS)
@@ -256,10 +256,10 @@ def end_orphans(folder: Path, *, certain: bool) -> None:
         time.sleep(1)
 
 
-def orphans(folder: Path) -> list[str] | None:
+def orphans(folder: Path, told: bool = True) -> list[str] | None:
     """Numbers of this user's queued and running jobs that Snakemake submitted from ``folder``; None without an answer.
 
-    There are none where there is no SLURM.
+    There are none where there is no SLURM. Why it does not answer is ``told``, or not: squeue may have no cluster.
     """
     if shutil.which("squeue") is None:
         return []
@@ -267,11 +267,11 @@ def orphans(folder: Path) -> list[str] | None:
     words = ["squeue", "--noheader", "--user", getpass.getuser(), "--format", "%i|%k|%Z"]
     try:
         listing = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
-    except subprocess.CalledProcessError as error:
-        print(f"SLURM does not answer: {error.stderr.strip()}.", file=sys.stderr)
-        return None
-    except subprocess.TimeoutExpired as error:
-        print(f"SLURM does not answer within {error.timeout} s.", file=sys.stderr)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        late = isinstance(error, subprocess.TimeoutExpired)
+        why = f" within {error.timeout} s" if late else f": {error.stderr.strip()}"
+        if told:
+            print(f"SLURM does not answer{why}.", file=sys.stderr)
         return None
     jobs = [line.split("|", 2) for line in listing.stdout.splitlines()]
     return [

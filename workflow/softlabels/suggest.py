@@ -145,8 +145,9 @@ def best_of(seen: Look, guesses: list[Guess]) -> tuple[dict[str, Any], list[str]
     alike = [other for other in guesses if other.what != guess.what and other.sure >= guess.sure]
     if others := [other.what for other in alike]:
         head.append(f"It could also be {' or '.join(others)}.")
-    tail = [f"Save this as my.yaml{', correct what is said above,' if guess.notes or error else ''} and look at it "
-            f"with: ./softlabels check my.yaml"]  # fmt: skip
+    said = " and ".join(["above"] * bool(guess.notes) + ["in the message at the end"] * bool(error))
+    tail = [f"Save this as my.yaml{f', correct what is said {said},' if said else ''} and look at it with: "
+            f"./softlabels check my.yaml"]  # fmt: skip
     if (split := seen.named(SPLITS)) and seen.is_table:
         head.append(
             f"Column '{split}' looks like a published split: docs/options.md says how it is used (kind: column)."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,19 @@ class Given(NamedTuple):
         names: of R items, as they are written.
         values: float64 ``[R, C]``, classes in the order of the data set.
         places: where the rows stand, for messages: what a row is called, and the number of each.
+        texts: what cells hold that hold no number, by row and class.
     """
 
     names: Sequence[str]
     values: np.ndarray
     places: tuple[str, Sequence[int]]
+    texts: Mapping[tuple[int, int], str] = MappingProxyType({})
+
+    def found(self, row: int, label: int) -> str:
+        """A cell as messages quote it."""
+        if not np.isnan(self.values[row, label]):
+            return f"{self.values[row, label]:g}"
+        return repr(text) if (text := self.texts.get((row, label), "")).strip() else "no number"
 
 
 def read(path: Path, classes: list[str], item_column: str | None, separator: str) -> Given:
@@ -74,7 +83,7 @@ def _item_column(path: Path, columns: list[str], classes: list[str], wanted: str
 
 def _csv(path: Path, columns: list[str], column: str, classes: list[str], separator: str) -> Given:
     at, numbers = columns.index(column), [columns.index(name) for name in classes]
-    names, values, lines = [], [], []
+    names, values, lines, texts = [], [], [], {}
     with csv_rows(path, separator) as rows:
         next(rows)
         for line, row in rows:
@@ -83,10 +92,11 @@ def _csv(path: Path, columns: list[str], column: str, classes: list[str], separa
                     f"{path}: line {line} has {len(row)} cells, expected {len(columns)} as in the header. Correct that "
                     f"line."
                 )
-            names.append(row[at])
             values.append([_number(row[k]) for k in numbers])
+            texts |= {(len(names), k): row[numbers[k]] for k, value in enumerate(values[-1]) if np.isnan(value)}
+            names.append(row[at])
             lines.append(line)
-    return Given(names, np.array(values, np.float64).reshape(-1, len(classes)), ("line", lines))
+    return Given(names, np.array(values, np.float64).reshape(-1, len(classes)), ("line", lines), texts)
 
 
 def _parquet(path: Path, columns: list[str], column: str, classes: list[str], separator: str) -> Given:

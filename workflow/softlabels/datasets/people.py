@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from .. import keyed
+from ..contracts import of_unknown
 from ..errors import UserError
 from .contract import Content, Pixels, Votes, new_images, read_images
 
@@ -32,9 +33,14 @@ def apart(content: Content, seed: int) -> Content:
         seed: the key of who is on which side; see :func:`judging`.
 
     Raises:
-        UserError: more than MOST_LOST of the images have votes on one side only.
+        UserError: nobody is known, or more than MOST_LOST of the images have votes on one side only.
     """
     votes, n = content.votes, len(content.names)
+    if not len(_people(votes)):
+        raise UserError(
+            "reference: other_people: these votes do not say who gave them, so that the same people may be on both "
+            "sides, expected votes with annotators. Say where the source has them, or set reference: votes."
+        )
     judges = judging(votes, seed)
     kept = np.logical_and.reduce([np.bincount(votes.item[side], minlength=n) > 0 for side in (judges, ~judges)])
     people, lost = _people(votes), n - int(kept.sum())
@@ -46,15 +52,17 @@ def apart(content: Content, seed: int) -> Content:
             f"expected at most {MOST_LOST:.0%}: each image needs votes of people of both halves. Set reference: votes, "
             f"try another reference_seed, or get more votes."
         )
-    of_whom = f"{len(_people(_of(votes, judges)))} of {len(people)} people" if len(people) else "people who are unknown"
+    judging_votes = _of(votes, judges)
     told = [
         f"The reference is made of other people than labels are: {judges.sum()} of {len(votes.item)} votes, of "
-        f"{of_whom} (reference_seed {seed}). What is said of votes and annotators is of the others, whose votes labels "
-        f"are made of."
+        f"{len(_people(judging_votes))} of {len(people)} people (reference_seed {seed}). What is said of votes and "
+        f"annotators is of the others, whose votes labels are made of."
     ]
+    if unknown := judging_votes.annotator.null_count:
+        told.append(f"{of_unknown(unknown, len(judging_votes.item))}.")
     if lost:
         told.append(f"{lost} images have votes on one side only and were left out.")
-    content = replace(content, votes=_of(votes, ~judges), judges=_of(votes, judges), notes={
+    content = replace(content, votes=_of(votes, ~judges), judges=judging_votes, notes={
         **content.notes, "remarks": [*content.notes.get("remarks", ()), *told],
     })  # fmt: skip
     return only(content, kept) if lost else content

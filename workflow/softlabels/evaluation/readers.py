@@ -82,6 +82,19 @@ def name_of(group: str) -> str:
     return unquote(group.removeprefix(READER))
 
 
+def with_others(item: np.ndarray, person: np.ndarray, people: int) -> np.ndarray:
+    """How many items each person voted on that somebody else voted on, too, int64 ``[people]``.
+
+    Args:
+        item: of each vote, int ``[V]``.
+        person: who gave it, int ``[V]``; -1: unknown, each a person of its own.
+        people: how many are known.
+    """
+    known = person >= 0
+    (row, who), own = np.unique([item[known], person[known]], axis=1, return_counts=True)
+    return np.bincount(who[np.bincount(item)[row] > own], minlength=people)
+
+
 def compared(said: Said, predicted: np.ndarray, n_classes: int) -> Compared:
     """What each reader says of each item, and the network in their place, against the item's other votes.
 

@@ -86,8 +86,7 @@ def _require_distributions(path: Path, given: Given, classes: list[str], problem
 
     def cell(k: int) -> str:
         column = int(np.flatnonzero(bad[k])[0])
-        found = "no number" if np.isnan(values[k, column]) else f"{values[k, column]:g}"
-        return f"column {classes[column]!r}: found {found}, expected a probability. Correct that cell."
+        return f"column {classes[column]!r}: found {given.found(k, column)}, expected a probability. Correct that cell."
 
     wrong = bad.any(axis=1)
     _note(path, given, np.flatnonzero(wrong), cell, problems)

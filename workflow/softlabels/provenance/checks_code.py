@@ -15,7 +15,7 @@ from ..io import canonical_json
 from ..places import diff, of_study
 from ..registry import location
 from . import configured
-from .findings import Findings, Job, Scope, differs, each, each_job, each_study, elsewhere, fail, unknown
+from .findings import Findings, Job, Scope, differs, each, each_job, each_study, elsewhere, fail, unknown, unseen
 from .manifest import unpinned
 
 LOCK = "requirements.lock"
@@ -88,7 +88,7 @@ def as_configured_now(scope: Scope, study: str) -> Findings:
     try:
         _, plan = configured.plan_of(scope.results, study, scope.given)
     except configured.Absent as reason:
-        yield unknown(f"{study} was not compared with the configuration of today: {reason}")
+        yield unseen(f"{study} was not compared with the configuration of today: {reason}")
         return
 
     def as_planned(job: Job) -> Findings:
@@ -115,7 +115,7 @@ def code_is_unchanged(scope: Scope, job: Job) -> Findings:
     if (digest := closure.hash_of(ran)) != code["sha256"]:
         yield fail(f"{job.path} code.sha256", code["sha256"], f"{digest}, that of its definitions")
     if strangers := scope.strangers(commands.named(command, config)):
-        yield unknown(f"{job.path}: {strangers}")
+        yield unseen(f"{job.path}: {strangers}")
         return
     now = closure.closure(commands.entries(command, config)).definitions
     now = {place: digest[: closure.DIGITS] for place, digest in now.items()}
@@ -133,7 +133,7 @@ def metric_code_is_unchanged(scope: Scope, study: str) -> Findings:
         metric = metric_of(metric)
         kind = options.get(metric, {"kind": metric})["kind"]
         if strangers := scope.strangers([("metric", kind)]):
-            yield unknown(f"{of_study(study, 'cells')}: {strangers}")
+            yield unseen(f"{of_study(study, 'cells')}: {strangers}")
             continue
         now = closure.code_hash([":".join(location("metric", kind))])
         yield from differs(f"{of_study(study, 'cells')} code of {metric}", code, now, " now")
@@ -180,7 +180,7 @@ def packages_are_pinned(scope: Scope, job: Job) -> Findings:
     elif pins is None:
         yield unknown(f"{job.path}: there was no lock file when it ran, and there is none here")
     else:
-        yield unknown(f"there is no {LOCK} here to compare the packages with")
+        yield unseen(f"there is no {LOCK} here to compare the packages with")
     for name, (ran, pinned) in sorted(different.items()):
         yield fail(f"{job.path} {name}", ran, f"{pinned} as in {LOCK}")
 
@@ -234,7 +234,7 @@ def commits_are_known(scope: Scope) -> Findings:
         if not commit:
             yield unknown(f"{paths[0]}: ran outside of git ({len(paths)} such jobs)")
         elif known is None:
-            yield unknown(f"commit {commit}: there is no git repository here to look in")
+            yield unseen(f"commit {commit}: there is no git repository here to look in")
         elif not known:
             yield fail(f"{paths[0]} code.commit", commit, "a commit of this repository")
 

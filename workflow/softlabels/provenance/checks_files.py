@@ -11,7 +11,7 @@ from ..commands import ADOPTED
 from ..places import ASIDE, BENCHMARKS, LOGS, PLACES, SNAKEMAKE, of_study, started_in
 from . import configured
 from .evidence import entries, names_of
-from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, unknown
+from .findings import Finding, Findings, Job, Scope, differs, each, each_job, each_study, fail, unknown, unseen
 from .manifest import seal
 
 # -- A05 ---------------------------------------------------------------------------------------------------------------
@@ -53,13 +53,13 @@ def sources_are_unchanged(scope: Scope, job: Job) -> Findings:
     try:
         _, plan = configured.plan_of(scope.results, studies[0], scope.given)
     except configured.Absent as reason:
-        yield unknown(f"the sources of {dataset} were not looked at: {reason}")
+        yield unseen(f"the sources of {dataset} were not looked at: {reason}")
         return
     folder = started_in(scope.results.root)
     now = {name: folder / path for name, path in plan.source_files(dataset).items()}
     absent = [str(path) for path in now.values() if not path.exists()]
     if absent:
-        yield unknown(
+        yield unseen(
             f"the sources of {dataset} were not looked at: there is no {absent[0]} here; name a "
             f"configuration that says where they are with --configfile"
         )
@@ -118,14 +118,14 @@ def given_files_are_unchanged(scope: Scope, job: Job) -> Findings:
     try:
         now = _sources(scope, job)
     except (configured.Absent, KeyError) as reason:
-        yield unknown(f"the file with {run} was not looked at: {reason}")
+        yield unseen(f"the file with {run} was not looked at: {reason}")
         return
     for name, entry in entries(job.manifest["inputs"]):
         if "source" not in entry:
             continue
         path = started_in(scope.results.root) / next(iter(now[name]), "")
         if not path.is_file():
-            yield unknown(f"{run} were not looked at: there is no file {path} here")
+            yield unseen(f"{run} were not looked at: there is no file {path} here")
         else:
             yield from differs(
                 str(path), f"sha256 {io.sha256(path)}", f"sha256 {entry['sha256']}", " as when it was read"
@@ -209,14 +209,14 @@ def nothing_is_left_over(scope: Scope) -> Findings:
 def nothing_is_to_be_done(scope: Scope) -> Findings:
     """A16: Snakemake, which still has its record of each file, has nothing to do."""
     if not scope.dry_run:
-        yield unknown("Snakemake was not asked (--no-dry-run)")
+        yield unknown("Snakemake was not asked (--no-dry-run)", remedy="leave --no-dry-run out")
         return
     folder, root = started_in(scope.results.root), scope.results.root
     if not root.is_relative_to(folder) or not (folder / SNAKEMAKE).is_dir():
-        yield unknown(f"Snakemake was not asked: it has no record of a run ({SNAKEMAKE}) in a folder above {root}")
+        yield unseen(f"Snakemake was not asked: it has no record of a run ({SNAKEMAKE}) in a folder above {root}")
         return
     if folder not in (Path.cwd(), places.REPOSITORY):  # its records there may be anybody's
-        yield unknown(f"Snakemake was not asked: these results were made in {folder}; audit them from there")
+        yield unseen(f"Snakemake was not asked: these results were made in {folder}; audit them from there")
         return
     plans: dict[configured.Given, tuple[Any, list[str]]] = {}
     for study in scope.studies:
@@ -224,13 +224,13 @@ def nothing_is_to_be_done(scope: Scope) -> Findings:
             given, plan = configured.plan_of(scope.results, study, scope.given)
             plans.setdefault(given, (plan, []))[1].append(study)
         except configured.Absent as reason:
-            yield unknown(f"Snakemake was not asked about {study}: {reason}")
+            yield unseen(f"Snakemake was not asked about {study}: {reason}")
     for given, (plan, studies) in plans.items():
         try:
             if todo := configured.dry_run(given, plan, studies, folder):
                 yield fail(f"snakemake --dry-run --configfile {given.path.name}", todo, "nothing to be done")
         except configured.Absent as reason:
-            yield unknown(str(reason))
+            yield unseen(str(reason))
 
 
 # -- A20 ---------------------------------------------------------------------------------------------------------------

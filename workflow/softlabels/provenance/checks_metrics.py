@@ -17,7 +17,7 @@ from .. import io, registry
 from ..contracts import ALL, AT, HELD_OUT, PREDICTIONS, REFERENCE, STANDARD, Scores, Terms
 from ..errors import UserError
 from . import recompute, recompute_metrics, recompute_votes
-from .findings import Finding, Findings, Job, Scope, each_job, fail, note, unknown
+from .findings import Finding, Findings, Job, Scope, each_job, fail, note, unseen
 
 TOLERANCE = 1e-6  # relative
 
@@ -57,7 +57,7 @@ def _second(scope: Scope, job: Job) -> Generator[Finding, None, Metrics]:
     for name, options in job.manifest["config"]["metrics"].items():
         kind = options["kind"]
         if strangers := scope.strangers([("metric", kind)]):
-            yield unknown(f"{job.path}: {name} was not computed again: {strangers}")
+            yield unseen(f"{job.path}: {name} was not computed again: {strangers}")
             continue
         if kind in recompute_votes.METRICS:  # see _people
             continue

@@ -18,7 +18,7 @@ from ..contracts import STANDARD, Terms, file_of, sets
 from ..places import of_study
 from ..studies import ledger_view
 from . import recompute
-from .findings import Findings, Scope, differs, each, each_study, fail, note, unknown
+from .findings import Findings, Scope, differs, each, each_study, fail, note, unseen
 
 STATISTICS = ("mean", "std", "low", "high", "p", "half", "half_5", "half_10", "half_20")
 DIFFERENCES = ("difference", "best", "best point", *recompute.INTERVALS, *recompute.BOOTSTRAPS)  # kinds of rows
@@ -102,7 +102,7 @@ def tables_are_the_ledger(scope: Scope, study: str) -> Findings:
     cells, facts = scope.results.ledger(study)
     texts = dict(ledger_view.TEXTS)
     if strangers := scope.strangers(("table", table["kind"]) for table in facts["tables"]):
-        yield unknown(f"{path}: its tables were not printed again: {strangers}")
+        yield unseen(f"{path}: its tables were not printed again: {strangers}")
         texts = {"table_csv": texts["table_csv"]}
     for output, write in texts.items():
         text = of_study(study, output)

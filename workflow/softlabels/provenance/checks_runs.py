@@ -21,7 +21,21 @@ from ..commands import ADOPTED, FITTED, MAKERS, TRAINED, encoder
 from ..contracts import HELD_OUT, LABELS, PARTS, REFERENCE
 from ..places import of_study
 from . import checks_files, recompute, recompute_labels, recompute_votes
-from .findings import Findings, Job, Scope, differs, each, each_job, each_study, elsewhere, fail, note, unknown
+from .findings import (
+    NOT_AGAIN,
+    Findings,
+    Job,
+    Scope,
+    differs,
+    each,
+    each_job,
+    each_study,
+    elsewhere,
+    fail,
+    note,
+    unknown,
+    unseen,
+)
 
 # -- A12 ---------------------------------------------------------------------------------------------------------------
 
@@ -542,7 +556,7 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
     if kind == "file":
         file, reason = checks_files.source_of(scope, job, "given")
         if reason:
-            yield unknown(f"{path}: was not made again: {reason}")
+            yield unseen(f"{path}: was not made again: {reason}")
             return
         names = scope.by_item(job.file("inputs", "items"), "name")
         classes = metadata["classes"]
@@ -555,7 +569,7 @@ def labels_follow_from_votes(scope: Scope, job: Job) -> Findings:
         if len(odd):
             said = f"those of the {len(due)} items that may have one; see items {odd[:5].tolist()}"
             yield fail(path, f"labels of {len(item)} items", said)
-        yield unknown(f"{path}: labels of '{kind}' are not made again here")
+        yield unknown(f"{path}: labels of '{kind}' are not made again here", remedy=NOT_AGAIN)
         return
     weighted = bool(voted and weights is not None)
     yield from differs(f"{path} weighted", metadata.get("weighted", False), weighted, " as in the annotations")

@@ -38,6 +38,8 @@ SMALL = 1_000_000  # bytes; larger files are compared by size here, and by conte
 # From the checkpoint down to votes and images.
 DOWN = ("predictions", "features", "labels", "label", "annotations", "reference", "images", "items", "split")
 ORDER = {name: rank for rank, name in enumerate(DOWN)}
+# Where a study is looked for by its name.
+NEAR = ("results/studies/*", "results/*/studies/*", "studies/*", "*/studies/*")
 UNMADE = "the manifest of the job that wrote {}"
 SEED = re.compile(r"\bseed\s*(\d+)\b", re.IGNORECASE)
 MINUS = re.compile(r"\s*[-−]\s*|\s+(?:minus|vs|versus)\s+", re.IGNORECASE)
@@ -59,17 +61,30 @@ def locate(table: str) -> tuple[Results, str]:
         raise UserError(
             f"{table}: found no study there, expected a table or a folder such as results/studies/hard_vs_soft."
         )
-    studies = [*sorted(Path("results").glob("studies/*")), *sorted(Path("results").glob("*/studies/*"))]
-    studies = [folder for folder in studies if folder.parents[1].name not in (LOGS, BENCHMARKS)]
+    studies = [*_studies()]
     named = [folder for folder in studies if folder.name == table]
     if not named:
+        elsewhere = sorted({str(folder.parents[1]) for folder in studies} - {"results"})
+        looked = ", ".join([str(Path("results").resolve()), *elsewhere])
         raise UserError(
-            f"{table}: no such table, and no such study in {Path('results').resolve()}. "
-            f"{_nearest(table, {folder.name for folder in studies})}"
+            f"{table}: no such table, and no such study in {looked}. "
+            f"{_nearest(table, {folder.name for folder in studies})} Where a configuration sets another results "
+            f"folder, name the study's folder or one of its tables, such as FOLDER/studies/{table} or "
+            f"FOLDER/studies/{table}/table.md."
         )
     if len(named) > 1:
         raise UserError(f"{table}: found {' and '.join(map(str, named))}. Name the folder.")
     return Results(named[0].parents[1]), table
+
+
+def _studies() -> Iterator[Path]:
+    """The folders of studies in ``results`` and below it, in this folder, and in the folders that lie in it."""
+    found = [folder for pattern in NEAR for folder in sorted(Path().glob(pattern))]
+    for folder in dict.fromkeys(found):
+        root = folder.parents[1]
+        finished = any((root / of_study(folder.name, output)).is_file() for output in ("cells", "table_csv"))
+        if root.name not in (LOGS, BENCHMARKS) and (finished or folder.parts[0] == "results"):
+            yield folder
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

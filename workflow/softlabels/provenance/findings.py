@@ -15,6 +15,11 @@ from .evidence import Results, entries, names_of, reading
 
 FAIL, UNKNOWN, NOTE = "fail", "unknown", "note"
 ASK = "ask whoever trained the networks elsewhere, and say with their numbers what is not known"
+LOOK_THERE = (
+    "audit where the repository, the configuration and its files are, in the folder where the run was started "
+    "(--configfile names the configuration); running again does not change this"
+)
+NOT_AGAIN = "nothing is to be done: only labels with a formula are made again by the audit, and no run changes that"
 NOT_LOOKED_AT = "is no code of ours, and was not looked at; name the configuration that has it with --configfile"
 
 
@@ -62,6 +67,7 @@ def differs(file: str, found: Any, expected: Any, why: str = "") -> Findings:
 
 
 unknown = partial(Finding, UNKNOWN)  # something that cannot be checked here, and why
+unseen = partial(Finding, UNKNOWN, remedy=LOOK_THERE)  # something that is not here to be looked at
 note = partial(Finding, NOTE)  # something that a reader should know, and no fault
 
 

@@ -16,8 +16,10 @@ from ..contracts import (
     UNLABELLED,
     Reference,
     Scores,
+    of_unknown,
     read_absent,
     read_estimate,
+    read_others,
     read_reference,
     read_rows,
     sets,
@@ -178,9 +180,12 @@ def _judged(config: Mapping[str, Any], truths: Mapping[str, Reference]) -> Itera
     others = [name for name, label in config["labels"].items() if label["aggregate"]["kind"] not in PLAIN]
     for dataset, truth in truths.items():
         if config["datasets"][dataset]["description"].get("reference") == OTHERS:
+            judges = read_others(truth.path)
+            unknown = judges["annotator"].null_count if judges else 0
+            doubt = f" But {of_unknown(unknown, len(judges))}." if unknown else ""
             yield (
                 f"{paper.title(dataset)}: the reference is made of the votes of half of the people "
-                f"({truth.votes.mean():.1f} an item on average), labels of those of the others."
+                f"({truth.votes.mean():.1f} an item on average), labels of those of the others.{doubt}"
             )
         elif truth.votes is not None and others:
             yield (

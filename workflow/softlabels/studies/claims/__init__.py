@@ -50,8 +50,8 @@ def pairs(statement: Statement, blocks: Sequence[Block], keys: Sequence[str]) ->
 def resolved(
     place: str, listed: Iterable[Any], ready: Callable[[str], dict[str, Any]], labels: Mapping[str, Mapping[str, Any]],
     references: Mapping[str, str], metrics: Collection[str], blocks: Sequence[Block], keys: Mapping[str, str],
-) -> tuple[list[dict[str, Any]], list[str]]:  # fmt: skip
-    """The statements of a study, and what is wrong with the claims that it lists.
+) -> tuple[list[dict[str, Any]], list[str], list[str]]:  # fmt: skip
+    """The statements of a study, where each of them stands, and what is wrong with the claims that it lists.
 
     Args:
         place: where they stand, for messages.
@@ -64,19 +64,23 @@ def resolved(
         keys: the varied keys, by what a claim may call them.
     """
     statements: list[dict[str, Any]] = []
+    places: list[str] = []
     problems: list[str] = []
-    for number, claim in enumerate(listed, start=1):
+    for number, claim in enumerate(listed):
+        where = f"{place}.{number}"
         if isinstance(claim, str) and claim not in names():
             near = difflib.get_close_matches(claim, names(), n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(names())}."
-            problems.append(f"{place}: '{claim}' is no ready claim; {hint}")
+            problems.append(f"{where}: '{claim}' is no ready claim; {hint}")
             continue
         whole = ready(claim) if isinstance(claim, str) else {**claim, "statements": [claim]}
-        name = claim if isinstance(claim, str) else claim["name"] or f"claim_{number}"
+        given = claim if isinstance(claim, str) else claim["name"]
+        name = given or f"claim_{number + 1}"
+        where += f" ({given})" if given else ""
         own = [{"margin": None, "at": {}, **one} for one in whole["statements"]]
         due = whole.get("labels", {})
-        own = [one for given in own for one in _against_others(given, labels, due.get(OTHERS, {}))]
-        wrong = list(dict.fromkeys(text for one in own for text in _wrong(one, labels, metrics, keys)))
+        own = [each for one in own for each in _against_others(one, labels, due.get(OTHERS, {}))]
+        wrong = list(dict.fromkeys(text for one in own for text in _wrong(one, labels, metrics, keys, due)))
         wrong += [text for label in due if label in labels for text in _called(label, labels[label], due[label])]
         wrong += [text for name in references.items() for text in _judges(*name, whole.get("references"))]
         if not wrong:
@@ -87,12 +91,13 @@ def resolved(
                 full = {"name": f"{name} {k}" if len(own) > 1 else name, **told, "at": at, **about}
                 wrong += _nowhere(full, blocks, list(dict.fromkeys(keys.values())))
                 statements.append(full)
-        problems += [f"{place}: {name}: {text}" for text in wrong]
+                places.append(where)
+        problems += [f"{where}: {text}" for text in wrong]
     called = [statement["name"] for statement in statements]
     problems += [
         f"{place}: two are called '{name}'. Rename one." for name in sorted({*called}) if called.count(name) > 1
     ]
-    return statements, problems
+    return statements, places, problems
 
 
 def _unlike(label: Mapping[str, Any], due: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
@@ -129,14 +134,26 @@ def _against_others(
     return [{**one, "contrast": [first, other]} for other in others] if second == OTHERS and others else [one]
 
 
-def _wrong(one: Statement, labels: Collection[str], metrics: Collection[str], keys: Mapping[str, str]) -> Iterator[str]:
+def _wrong(
+    one: Statement, labels: Mapping[str, Mapping[str, Any]], metrics: Collection[str], keys: Mapping[str, str],
+    due: Mapping[str, Mapping[str, Any]],
+) -> Iterator[str]:  # fmt: skip
+    """What of a statement the study lacks, or does not go together; ``due``: what the labels of a ready claim are."""
     for label in one["contrast"]:
         if label == OTHERS:
             yield f"compares with {OTHERS}, and the study has no other soft label. Add one, or remove the claim."
         elif label not in labels:
-            yield f"compares the label '{label}', which the study lacks. Add it to labels, or remove the claim."
+            alike = [name for name in labels if label in due and not any(_unlike(labels[name], due[label]))]
+            if alike:
+                contrast = ", ".join(alike[0] if name == label else name for name in one["contrast"])
+                yield (
+                    f"compares the label '{label}', which this study calls '{alike[0]}'. Rename that, or write the "
+                    f"claim out with contrast: [{contrast}]."
+                )
+            else:
+                yield _lacking("compares the label", label, labels, "labels")
     if one["metric"] not in metrics:
-        yield f"is about the metric '{one['metric']}', which the study lacks. Add it to metrics, or remove the claim."
+        yield _lacking("is about the metric", one["metric"], metrics, "metrics")
     if one["direction"] in NEED_MARGINS and not one["margin"]:
         yield (
             f"says '{one['direction']}' without a margin: no interval shows that there is no difference. Give a "
@@ -155,6 +172,12 @@ def _wrong(one: Statement, labels: Collection[str], metrics: Collection[str], ke
     first, second = _points(one, keys)
     if len({*one["contrast"]}) == 1 and first == second:
         yield f"compares '{one['contrast'][0]}' with itself. Name two labels, or two points (at: [{{…}}, {{…}}])."
+
+
+def _lacking(what: str, name: str, known: Iterable[str], key: str) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean '{near[0]}'?)" if near else ""
+    return f"{what} '{name}', which the study lacks{hint}. Add it to {key}, or remove the claim."
 
 
 def _points(one: Statement, keys: Mapping[str, str]) -> list[dict[str, str]]:

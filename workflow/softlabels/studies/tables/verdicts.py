@@ -22,15 +22,19 @@ def table(ledger: Ledger, options: dict) -> Table | None:
     for statement in statements:
         for block, found in of_statement(ledger, statement):
             p = found["p"]["printed"] if "p" in found else "no interval"
+            of_row = f" ({percent(verdicts.level_of(statement, level))})" if "low" in found else ""
             said = verdicts.SAME if verdicts.same(found) else verdicts.verdict(statement, found, level)
-            rows.append([*ledger.place(block), sentence(ledger, statement), mean_and_interval(found), p, said])
+            rows.append([*ledger.place(block), sentence(ledger, statement), (mean_and_interval(found), of_row), p, said])
     header = [*ledger.place_header(), "claim", "difference [interval]", "p (Holm)", "verdict"]
     notes = [
         f"Supported: the two-way interval lies wholly on the claim's side, which begins at its margin; contradicted: "
         f"wholly on the other side of that; both after Holm over the rows with an interval ({percent(level)}). Equal: "
         f"the {percent(2 * level - 1)} interval lies within ± the margin (two one-sided tests); contradicted by a "
         f"two-sided test at {percent(level)}, so that an interval wholly outside may be undecided. Undecided is "
-        f"neither: the study is too small to tell."
+        f"neither: the study is too small to tell.",
+        "The verdict goes by p, which is Holm's of all rows with an interval together; an interval is that of its row "
+        "alone, at the level that stands behind it. So a row may be undecided whose interval lies wholly on one side, "
+        "or within ± the margin: alone it would be decided, among so many it is not.",
     ]
     if any(row[-1] == verdicts.SAME for row in rows):
         notes.append(
