@@ -82,6 +82,17 @@ def test_a_study_that_was_never_run_is_told_with_what_is_missing(tmp_path, capsy
     assert "Not finished, or to be made again: data: 1 of 1 waiting;" in text_of(tmp_path / "results/report/index.html")
 
 
+def test_what_a_changed_configuration_makes_old_is_told(broken, tmp_path):
+    raw = json.loads(json.dumps(finished_run.CONFIG)) | {"results": str(broken)}
+    config = tmp_path / "mine.yaml"
+    for epochs, told in ((1, False), (2, True)):
+        raw["recipes"]["quick"]["epochs"] = epochs
+        config.write_text(json.dumps(raw))
+        run("report", "--configfile", str(config))
+        text = text_of(broken / "report/index.html")
+        assert ("train: 4 of 4 old, as their definition has changed" in text) == told
+
+
 def run(*words):
     """The status of a command."""
     arguments = vars(cli.parser().parse_args(words))

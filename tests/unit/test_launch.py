@@ -102,8 +102,19 @@ def test_data_come_first_and_then_everything(folder, capsys):
 def test_where_tables_are_is_told_of_those_that_are_there(folder, capsys):
     Path("results/studies/one").mkdir(parents=True)
     Path("results/studies/one/table.md").touch()
-    assert launch.run("2", Path("config.yaml"), [], []) == 0
+    assert launch.run("2", Path("config.yaml"), [], [], report=False) == 0
     assert capsys.readouterr().err.endswith("Table and figures: results/studies/one/table.md\n")
+
+
+def test_what_ran_is_audited_and_shown_but_for_dry_runs(folder, capsys):
+    Path("results/studies/one").mkdir(parents=True)
+    Path("results/studies/one/table.md").touch()
+    for rest in (["-n"], ["--until", "train"]):
+        assert launch.run("2", Path("config.yaml"), [], rest) == 0
+        assert not Path("results/report").exists() and "Auditing" not in capsys.readouterr().err
+    assert launch.run("2", Path("config.yaml"), [], ["--keep-going"]) == 0
+    assert capsys.readouterr().err.endswith("results/report/index.html\n")
+    assert Path("results/audit/report.md").is_file()
 
 
 def test_a_profile_that_is_named_is_the_only_one(folder):

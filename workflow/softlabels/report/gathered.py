@@ -101,12 +101,15 @@ def environment(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def missing(plans: list[Any]) -> dict[str, list[str]]:
-    """By study, how many of its jobs are not done, by command; empty where all is there."""
+    """By study, how many of its jobs are not done, or were done otherwise than today's plan; empty where none is."""
+    from ..outdated import Outdated  # which read YAML
     from ..status import each, jobs_of, now_in
 
     studies, now = jobs_of(plans), now_in(Path(plans[0].root))
+    of_plan, why = {id(plan): Outdated(plan) for plan in plans}, {}
     for job in each(studies):
         job.look(now)
+        why[job] = of_plan[id(job.plan)].why(job.command, job.names) if job.state == "done" else ""
     told = {}
     for study, jobs in studies.items():
         of = Counter((job.command, job.state) for job in jobs)
@@ -115,5 +118,9 @@ def missing(plans: list[Any]) -> dict[str, list[str]]:
             f"{command}: {count} of {total[command]} {state}"
             for (command, state), count in of.items()
             if state != "done"
+        ]
+        old = Counter((job.command, why[job]) for job in jobs if why[job])
+        told[study] += [
+            f"{command}: {count} of {total[command]} old, as {reason}" for (command, reason), count in old.items()
         ]
     return told

@@ -24,7 +24,8 @@ def table(ledger: Ledger, options: dict) -> Table | None:
             p = found["p"]["printed"] if "p" in found else "no interval"
             of_row = f" ({percent(verdicts.level_of(statement, level))})" if "low" in found else ""
             said = verdicts.SAME if verdicts.same(found) else verdicts.verdict(statement, found, level)
-            rows.append([*ledger.place(block), sentence(ledger, statement), (mean_and_interval(found), of_row), p, said])
+            difference = (mean_and_interval(found), of_row)
+            rows.append([*ledger.place(block), sentence(ledger, statement), difference, p, said])
     header = [*ledger.place_header(), "claim", "difference [interval]", "p (Holm)", "verdict"]
     notes = [
         f"Supported: the two-way interval lies wholly on the claim's side, which begins at its margin; contradicted: "
