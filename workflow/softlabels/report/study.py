@@ -28,7 +28,7 @@ from .items import Items
 from .packing import as_json, packed, zipped
 
 PICTURED = 10_000  # test items up to which the page holds a small picture of each
-GALLERY = 24  # images
+GALLERY = 12  # images
 BESIDE = 3  # labels on a card; of more, two
 CARD_PIXELS = 128
 FIGURES_BYTES = 8_000_000  # of the figures of a study
