@@ -32,10 +32,10 @@ rule report:
     resources:
         gpu=0,
     params:
-        results=RESULTS,
+        studies=[place("study", "table_md", study=study) for study in plan.config["studies"]],
         images=plan.config["report"]["images"],
     message:
-        "Writing the page of {params.results}"
+        "Writing the page of {params.studies}"
     shell:
-        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels report {params.results:q} --images {params.images:q}'
+        'PYTHONPATH="$SOFTLABELS_PATH" python -Pm softlabels report {params.studies:q} --images {params.images:q}'
         " 2>&1 | tee {log:q}"
