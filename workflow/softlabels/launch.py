@@ -88,7 +88,7 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str], rep
 
 def _audit_and_report(plan: Plan, configfile: Path, overrides: list[str]) -> None:
     """Audit the studies of a run and write the page that shows them; what the audit found stands on the page."""
-    from .provenance.audit import audit, summary, write_report
+    from .provenance.audit import FAIL, audit, summary, write_report
     from .report.page import write
 
     root = Path(plan.root)
@@ -100,6 +100,8 @@ def _audit_and_report(plan: Plan, configfile: Path, overrides: list[str]) -> Non
     verdicts = audit(root, studies, configfile=configfile, overrides=overrides)
     write_report(root, studies, verdicts)
     print(f"Audit: {summary(verdicts)} ({root / places.AUDIT / 'report.md'})", file=sys.stderr, flush=True)
+    for verdict in (verdict for verdict in verdicts if verdict.verdict == FAIL):
+        print(f"  {verdict.id}: {verdict.title}: {'; '.join(verdict.evidence[:3])}", file=sys.stderr)
     page = write(root, images=plan.config["report"]["images"] == "thumbnails", plans=[plan])
     print(f"Page: {page}", file=sys.stderr)
 

@@ -600,6 +600,7 @@ class Plan:
                 name: closure.code_hash([":".join(location("metric", m["kind"]))]) for name, m in printed.items()
             },
             "tables": self.tracked("tables", grid["tables"]),
+            **({"report": self.config["report"]} if self.config["report"]["images"] != "thumbnails" else {}),
             **({"histories": curves} if (curves := self.with_histories(study)) else {}),
             **_varied(points),
             **({"elsewhere": elsewhere} if elsewhere else {}),

@@ -41,7 +41,9 @@ def _of_one(ledger: Ledger, block: Block, metric: str) -> Text:
 def _undefined(ledger: Ledger) -> str:
     """Why there is no interval."""
     one = len(ledger.facts["seeds"]) == 1
-    return "one seed, so that no difference can be told from chance" if one else "the difference is not defined"
+    if one:
+        return "one seed, so that no difference can be told from chance"
+    return "no interval, as the difference is the same in every seed, or not defined"
 
 
 VERDICTS = {0: "undecided", 1: "better with {} labels", -1: "worse with {} labels", None: "different with {} labels"}

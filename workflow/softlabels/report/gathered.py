@@ -40,12 +40,13 @@ def audit(results: Results, study: str) -> Audit:
         told = results.json(AUDITED)
         if study not in told["studies"]:
             return Audit(None, False, [], False)
-        open_ = [check for check in told["checks"] if check["verdict"] != "pass"]
-        failed = any(check["verdict"] == "fail" for check in open_)
+        fields = ("id", "verdict", "title", "evidence")
+        open_ = [{key: check[key] for key in fields} for check in told["checks"] if check["verdict"] != "pass"]
+        failed = any(check["verdict"] != "unknown" for check in open_)
         for check in open_:
-            check["evidence"] = shortened(check["evidence"])
+            check["evidence"] = shortened([*map(str, check["evidence"])])
         changed = told["ledgers"].get(study) != results.sha256(places.of_study(study, "cells"))
-        return Audit(told["summary"], not failed, open_, changed, told["studies"])
+        return Audit(str(told["summary"]), not failed, open_, changed, [*map(str, told["studies"])])
     except (UserError, KeyError, TypeError, AttributeError):  # of another version, or edited
         return Audit(None, False, [], False)
 

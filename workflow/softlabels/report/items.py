@@ -78,7 +78,9 @@ class Items:
 
 
 def of(results: Results, config: Mapping[str, Any], private: Collection[str] = (), *, images: bool) -> Items:
-    """The items of the first point of a study whose labels all have a t-SNE; without any, of the first point.
+    """The items of a point of a study: of those whose labels all have a t-SNE, if there are any.
+
+    It is the first, or where the study varies something the last: with the most votes, epochs and so on.
 
     Args:
         results: where they are.
@@ -92,7 +94,7 @@ def of(results: Results, config: Mapping[str, Any], private: Collection[str] = (
     grid = points(config)
     there = set(results.files)
     embedded = [one for one in grid if all(path in there for path in _maps(config, one).values())]
-    point = (embedded or grid)[0]
+    point = (embedded or grid)[-1 if config.get("varied") else 0]
     dataset = point.names[0]
     predictions = {label: _predictions(there, run) for label, run in _runs(config, point).items()}
     reference = read_reference(results.file(places.path("data", "reference", dataset=dataset)))

@@ -61,7 +61,7 @@ def _plot(source: ColumnDataSource, rings: ColumnDataSource, k: int, points: np.
     middle, half = (low + high) / 2, max(float((high - low).max()), 1e-6) * (0.5 + MARGIN)
     plot = figure(
         height=HEIGHT, sizing_mode="stretch_width", output_backend="webgl", match_aspect=True,
-        tools="pan,wheel_zoom,box_zoom,reset", active_scroll=None, toolbar_location="above",
+        tools="pan,wheel_zoom,box_zoom,reset", active_scroll=None, active_drag=None, toolbar_location="above",
         x_range=Range1d(middle[0] - half, middle[0] + half), y_range=Range1d(middle[1] - half, middle[1] + half),
         background_fill_color=BACKGROUND, border_fill_alpha=0, outline_line_color=None,
     )  # fmt: skip

@@ -68,23 +68,23 @@
       return found;
     }
 
-    /** A picture of an item at least `size` pixels wide, or nothing where the page has none. */
+    /** A picture of an item whose longer side has `size` pixels, or nothing where the page has none. */
     picture(row, size) {
       if (!this.tiles) return null;
       const { width, height, columns, rows } = this.tiles;
       const each = columns * rows;
       const sheet = Math.floor(row / each);
       const place = row % each;
-      const scale = size / width;
+      const scale = size / Math.max(width, height);
       const made = make("div", { class: "thumb", role: "img", "aria-label": `image ${this.name(row)}` });
       this.sheets[sheet] ??= document.getElementById(this.tiles.sheets[sheet]).textContent;
       const many = Math.min(each, this.item.length - sheet * each);
       Object.assign(made.style, {
-        width: `${size}px`,
+        width: `${width * scale}px`,
         height: `${height * scale}px`,
         backgroundImage: `url(${this.sheets[sheet]})`,
-        backgroundSize: `${columns * size}px ${Math.ceil(many / columns) * height * scale}px`,
-        backgroundPosition: `-${(place % columns) * size}px -${Math.floor(place / columns) * height * scale}px`,
+        backgroundSize: `${columns * width * scale}px ${Math.ceil(many / columns) * height * scale}px`,
+        backgroundPosition: `-${(place % columns) * width * scale}px -${Math.floor(place / columns) * height * scale}px`,
       });
       return made;
     }
@@ -97,7 +97,7 @@
         const bars = this.shares(of, row).map(([text, share, colour]) =>
           make("span", { class: "share" },
             make("i", { style: { width: `${100 * share}%`, background: colour } }),
-            make("b", {}, `${text} ${percent(share)}`)),
+            make("b", {}, make("bdi", {}, text), ` ${percent(share)}`)),
         );
         list.append(make("dd", {}, ...bars));
       };
@@ -141,7 +141,13 @@
       looked.replaceChildren(itemsOf(k).card(row, networks()));
       looked.dataset.item = itemsOf(k).item[row];
     };
-    points.inspect.connect(() => show(points.inspected.indices[0]));
+    // Of the points below the pointer, the nearest in the plot that it is in.
+    points.inspect.connect(([renderer, { geometry }]) => {
+      const [xs, ys] = [points.data[renderer.glyph.x.field], points.data[renderer.glyph.y.field]];
+      const far = (row) => Math.hypot(xs[row] - geometry.x, ys[row] - geometry.y);
+      const met = [...points.inspected.indices];
+      if (met.length) show(met.reduce((best, row) => (far(row) < far(best) ? row : best)));
+    });
     points.selected.properties.indices.change.connect(() => show(points.selected.indices[0]));
     sides.forEach((select) =>
       select.addEventListener("change", () => {
@@ -182,7 +188,7 @@
     const of = itemsOf(box.dataset.study);
     const first = (which) => (value, type, row) => {
       const [[text, share]] = of.shares(which, row.k);
-      return type === "display" ? make("span", {}, `${text} ${percent(share)}`) : type === "sort" ? text + share : text;
+      return type === "display" ? make("span", {}, make("bdi", {}, text), ` ${percent(share)}`) : type === "sort" ? text + share : text;
     };
     const number = (values, digits) => (value, type, row) =>
       type === "display" ? make("span", {}, values[row.k].toFixed(digits)) : values[row.k];

@@ -33,13 +33,14 @@ from .study import Study, Told
 HERE = Path(__file__).parent
 
 
-def write(root: Path, studies: list[str] | None = None, *, images: bool = True, plans: list[Any] = ()) -> Path:
+def write(root: Path, studies: list[str] | None = None, *, images: bool | None = None, plans: list[Any] = ()) -> Path:
     """Write the page of some studies, or of all that are there or planned, and return where.
 
     Args:
         root: the results folder.
         studies: names.
-        images: whether it may hold pictures of images (those of private data sets are never in it).
+        images: whether it may hold pictures of images; None: as each study said when it ran. Those of private data sets
+            are never in it.
         plans: plans of the studies, to say what is missing.
 
     Raises:
@@ -58,11 +59,17 @@ def write(root: Path, studies: list[str] | None = None, *, images: bool = True, 
     target = results.root / places.REPORT / "index.html"
     if not target.resolve().is_relative_to(results.root):
         raise UserError(f"{target}: leads out of the results folder by a link. Remove the link.")
-    io.write_text(target, page(results, known, images=images, plans=plans))
+    content = page(results, known, images=images, plans=plans)
+    try:
+        io.write_text(target, content)
+    except OSError as error:
+        raise UserError(
+            f"{target}: cannot be written ({error.strerror}). Make room for it, or the folder writable."
+        ) from None
     return target
 
 
-def page(results: Results, studies: list[str], *, images: bool, plans: list[Any]) -> str:
+def page(results: Results, studies: list[str], *, images: bool | None, plans: list[Any]) -> str:
     """The page as HTML; see :func:`write`."""
     private = {name for plan in plans for name, about in plan.config["datasets"].items() if about["private"]}
     own = {name for plan in plans for kind, name in schema.entries(plan.config, schema.section("")) if kind == "table"}
@@ -111,7 +118,7 @@ def _cards(results: Results, studies: list[Study], told: Told) -> Iterator[dict[
 
         def picture(output: str, name: str = name) -> str | None:
             path = places.path("card", output, dataset=name)
-            shown = output == "votes" or (told.images and name not in told.private)
+            shown = output == "votes" or (name not in told.private and all(study.images for study in studies))
             return thumbnails.url(results.file(path).read_bytes(), "image/png") if shown else None
 
         path = places.path("card", "card_json", dataset=name)
@@ -143,7 +150,8 @@ def command(paths: list[Path], *, configfile: Path | None, overrides: list[str],
         from ..status import plans_of  # which reads YAML: the rule has no need of it
 
         (plan,) = plans_of(None, configfile, overrides)
-    shown = images or (plan.config["report"]["images"] if plan else "thumbnails")
+    wished = images or (plan.config["report"]["images"] if plan else None)
+    shown = None if wished is None else wished == "thumbnails"
     wanted: dict[Path, list[str | None]] = {}
     for path in paths or [Path(plan.root if plan else "results")]:
         of_plan = plan is not None and path.resolve() == Path(plan.root).resolve()
@@ -152,4 +160,4 @@ def command(paths: list[Path], *, configfile: Path | None, overrides: list[str],
     for root, names in wanted.items():
         studies = None if None in names else sorted({name for name in names if name})
         its = [plan] if plan and root.resolve() == Path(plan.root).resolve() else []
-        print(f"Page: {write(root, studies, images=shown == 'thumbnails', plans=its)}")
+        print(f"Page: {write(root, studies, images=shown, plans=its)}")

@@ -41,13 +41,13 @@ class Told(NamedTuple):
     """What a page is told besides the results folder.
 
     Attributes:
-        images: whether it may show any.
+        images: whether it may show any; None: as the study said.
         private: data sets of which it shows neither images nor names.
         own: tables of the user's own that may run.
         missing: what is not done of a study, by its name.
     """
 
-    images: bool
+    images: bool | None
     private: Collection[str]
     own: Collection[str]
     missing: Mapping[str, list[str]]
@@ -85,9 +85,13 @@ class Study:
             left_out = [table["kind"] for table in self.ledger.facts["tables"] if not may_run(table["kind"], told.own)]
             if left_out:
                 self.lacking.append(f"Tables of {', '.join(left_out)} are left out: this is code of your own. {NAMED}")
+        self.images = told.images is not False
         if self.ledger:
             with self._lacking(), reading(f"images of {name}"):
-                self.items = item_data.of(results, results.study_config(name), told.private, images=told.images)
+                config = results.study_config(name)
+                if told.images is None:
+                    self.images = config.get("report", {}).get("images") != "none"
+                self.items = item_data.of(results, config, told.private, images=self.images)
 
     @contextmanager
     def _lacking(self) -> Iterator[None]:
@@ -191,8 +195,8 @@ class Study:
             "colourings": [(value, text) for value, text in COLOURINGS.items() if value == "mix" or "u" in of.places],
             "legend": list(zip(of.classes, of.colours, strict=True)),
             "gallery": self._gallery(),
-            "gallery_about": f"The {min(GALLERY, n)} of the {n:,} test images with the largest total variation between "
-            f"the predictions of {first} labels' network and another's.",
+            "gallery_about": f"The {min(GALLERY, n)} of the {n:,} test images of {where}, seed {of.seed}, with the "
+            f"largest total variation between the predictions of {first} labels' network and another's.",
             "first": first, "without": self._without(),
         }  # fmt: skip
 
