@@ -104,6 +104,9 @@ def test_where_tables_are_is_told_of_those_that_are_there(folder, capsys):
     Path("results/studies/one/table.md").touch()
     assert launch.run("2", Path("config.yaml"), [], [], report=False) == 0
     assert capsys.readouterr().err.endswith("Table and figures: results/studies/one/table.md\n")
+    for dry in ("-n", "-np", "--dry-run"):
+        launch.run("2", Path("config.yaml"), [], [dry])
+        assert "Table and figures" not in capsys.readouterr().err
 
 
 def test_what_ran_is_audited_and_shown_but_for_dry_runs(folder, capsys):

@@ -29,7 +29,7 @@ LOCKS = Path(places.SNAKEMAKE, "locks")
 HEAD = Path(places.SNAKEMAKE, "head.json")  # beside the lock: both belong to the folder, whatever `results` says
 TERMINATION_SECONDS = 60
 # Options of Snakemake with which it runs no jobs, or not all.
-NOT_RUN = {"-n", "--dry-run", "--dryrun", "--unlock", "--summary", "--list", "--lint", "--dag", "--rulegraph",
+NOT_RUN = {"-n", "-np", "--dry-run", "--dryrun", "--unlock", "--summary", "--list", "--lint", "--dag", "--rulegraph",
            "--touch", "--until", "--omit-from", "--delete-all-output"}  # fmt: skip
 
 
@@ -78,10 +78,12 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str], rep
             if status:
                 print(f"softlabels: {_reason(status)} Run the same command again to go on from there.", file=sys.stderr)
                 return status
+        if NOT_RUN & set(rest):  # tables that are there are not of this run
+            return 0
         tables = [Path(config["results"], places.of_study(study, "table_md")) for study in config["studies"]]
         for table in filter(Path.is_file, tables):  # not where Snakemake was asked for something else
             print(f"Table and figures: {table}", file=sys.stderr)
-        if report and not NOT_RUN & set(rest):
+        if report:
             _audit_and_report(plan, configfile, overrides)
     return 0
 
