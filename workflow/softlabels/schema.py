@@ -127,8 +127,9 @@ DATASET = {
         "^(?!(all|clear|ambiguous|closest|unanimous|disputed|panel|truth)$)[a-z][a-z0-9_]*$"}, "additionalProperties":
         {"type": "object", "minProperties": 2, "additionalProperties": {"type": "array", "minItems": 1,
         "items": {"type": "string"}}}}, {"type": "null"}]),
-    "private": _key("Whether neither images nor their names may leave the results folder: the page of results shows "
-        "item numbers in their place.", False, type="boolean"),
+    "private": _key("Whether the page of results shows neither images nor their names; in `items.csv` and in exports, "
+        "too, names are item numbers. An export still holds the images, and manifests where they lay.", False,
+        type="boolean"),
     "about": _table("What the data card says of the data set's origin. Published files that are known fill it in.", {
         "description": _key("What the data are.", None, type=["string", "null"]),
         "licence": _key("Licence of images and votes.", None, type=["string", "null"]),
