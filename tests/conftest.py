@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,6 +99,23 @@ def small(tmp_path_factory) -> Path:
 def broken(small, tmp_path) -> Path:
     """A copy of these results, to be broken."""
     return Path(shutil.copytree(small, tmp_path / "results"))
+
+
+@pytest.fixture
+def reads(monkeypatch) -> tuple[Counter, Counter]:
+    """How often each table is read, and each file hashed, from now on; by path."""
+    from softlabels import io
+
+    counters = Counter(), Counter()
+    for name, counts in zip(("read_table", "sha256"), counters, strict=True):
+        original = getattr(io, name)
+
+        def counted(path, *more, original=original, counts=counts):
+            counts[Path(path)] += 1
+            return original(path, *more)
+
+        monkeypatch.setattr(io, name, counted)
+    return counters
 
 
 class Clock:

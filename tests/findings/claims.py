@@ -362,7 +362,7 @@ def _of_noise(noise: Study) -> Iterator[Claim | Table]:
     yield Claim(FINDINGS, "the nearest to the truth by far, #.", lambda: kl("soft", "0"))
     yield Claim(FINDINGS, "worse than the majority, # [#, #], and", lambda: noise.diff("kl", spammer_share="0.25"))
     yield Claim(
-        FINDINGS, "which costs # where all are careful",
+        FINDINGS, "which costs # where nobody is at random",
         lambda: noise.gap("kl", "dawid_skene", "soft", spammer_share="0"),
     )  # fmt: skip
     yield Claim(

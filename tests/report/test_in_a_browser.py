@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 
 import finished_run
 import pytest
@@ -41,19 +42,25 @@ def ready(view):
     return view
 
 
-def hover(view, row, side=0):
-    """Move over the point of an item (its row) on a map; the item that is shown."""
+def at(view, row, side=0):
+    """Where the point of an item (its row) is on the screen, on a map."""
     view.page.locator(".plot").nth(side).scroll_into_view_if_needed()
-    x, y = view.page.evaluate(
+    return view.page.evaluate(
         """([row, side]) => {
           const plot = [...Bokeh.index.roots][side];
           const data = Bokeh.documents[0].get_model_by_name('points-data').data;
           const box = plot.el.getBoundingClientRect();
-          return [box.x + plot.frame.x_scale.compute(data[`x${side}`][row]),
-                  box.y + plot.frame.y_scale.compute(data[`y${side}`][row])];
+          const glyph = plot.model.renderers.find((one) => one.name === 'points').glyph;
+          return [box.x + plot.frame.x_scale.compute(data[glyph.x.field][row]),
+                  box.y + plot.frame.y_scale.compute(data[glyph.y.field][row])];
         }""",
         [row, side],
     )
+
+
+def hover(view, row, side=0):
+    """Move over the point of an item (its row) on a map; the item that is shown."""
+    x, y = at(view, row, side)
     view.page.mouse.move(x - 40, y - 40)
     view.page.mouse.move(x, y, steps=4)
     view.page.wait_for_selector(".looked[data-item]")
@@ -149,9 +156,11 @@ def test_a_point_shows_its_image_and_both_predictions_in_both_maps(opened, page,
 
 def test_a_tap_shows_an_image_on_a_phone(opened, page):
     view = ready(opened(page, width=390, height=800, has_touch=True, is_mobile=True))
-    item = view.page.evaluate("Bokeh.documents[0].get_model_by_name('points-data').selected.indices = [3]")
-    assert item == [3]
-    assert view.page.locator(".looked .thumb").count() == 1
+    view.page.touchscreen.tap(*at(view, 3))
+    view.page.wait_for_selector(".looked .thumb")
+    first = view.page.locator(".looked").get_attribute("data-item")
+    view.page.touchscreen.tap(*at(view, 9, side=1))
+    view.page.wait_for_function(f"document.querySelector('.looked').dataset.item !== '{first}'")
 
 
 def test_items_are_sorted_and_searched(opened, page, results):
@@ -182,6 +191,21 @@ def test_the_other_label_and_colours_of_positions_can_be_chosen(opened, page):
       return [glyph.x.field, glyph.fill_color.field];
     }""")
     assert fields == ["x1", "shape"]
+    hover(view, 4)  # on the first map, where the second label's points are now
+    view.page.mouse.click(*at(view, 4))  # a choice paints no point in the other label's place
+    painted = view.page.evaluate("""() => [...Bokeh.index.roots][0].model.renderers
+        .flatMap((one) => [one.nonselection_glyph, one.selection_glyph])""")
+    assert painted == [None] * 4
+
+
+def test_a_lost_map_is_told_and_the_other_keeps_its_own_label(opened, results, tmp_path):
+    root = shutil.copytree(results, tmp_path / "results")
+    (root / "studies/small/tsne/shapes-random-quick-hard-seed0.parquet").unlink()
+    view = ready(opened(write(root)))
+    hover(view, 2)
+    assert "network of soft labels" in view.page.locator(".looked").inner_text()
+    assert "network of hard labels" not in view.page.locator(".looked").inner_text()
+    assert view.page.get_by_text("There is no t-SNE of hard.").count() == 1
 
 
 @pytest.mark.parametrize("options", [
@@ -245,6 +269,6 @@ def test_a_large_study_is_a_page_of_at_most_25_mb(opened, small, tmp_path, items
     page = write(large_study(small, tmp_path / "results", items=items, pixels=pixels))
     assert page.stat().st_size < 25e6
     view = ready(opened(page))
-    assert ("sheet-0" in page.read_text("utf-8")) == (items == 10_000)  # of more there are no pictures
+    assert ("sheet-0-0" in page.read_text("utf-8")) == (items == 10_000)  # of more there are no pictures
     assert view.page.evaluate("Bokeh.documents[0].get_model_by_name('points-data').data.x0.length") == items
     assert view.wrong == []

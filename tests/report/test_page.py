@@ -127,8 +127,8 @@ def test_a_folder_that_is_a_link_to_elsewhere_is_not_written_to(broken, tmp_path
 
 def test_without_images_none_is_on_the_page(broken):
     shown, hidden = (write(broken, images=images).read_text("utf-8") for images in (True, False))
-    assert "sheet-0" in shown and "image/webp" in shown
-    assert "sheet-0" not in hidden and "image/webp" not in hidden
+    assert "sheet-0-0" in shown and "image/webp" in shown
+    assert "sheet-0-0" not in hidden and "image/webp" not in hidden
     assert "synthetic-00" in hidden  # names are no images
 
 
@@ -139,6 +139,18 @@ def test_what_the_configuration_says_now_makes_data_private(broken, tmp_path, ca
     run("report", "--configfile", str(tmp_path / "mine.yaml"))
     page = (broken / "report/index.html").read_text("utf-8")
     assert "image/webp" not in page and "synthetic-00" not in page
+
+
+def test_it_says_where_jobs_ran_and_what_they_took(broken):
+    told = text_of(write(broken))
+    machine = json.loads((broken / "data/shapes/images.manifest.json").read_text())["machine"]
+    chained = json.loads((broken / "studies/small/chain.json").read_text())["manifests"]
+    assert f"machine: {machine['system']}, {machine['processor']} ({len(chained)} jobs)" in told
+    assert f"How it was made: {len(chained)} jobs, " in told
+    manifest = broken / "data/shapes/images.manifest.json"
+    edit_json(manifest, lambda of: of.update(started="yesterday"))
+    told = text_of(write(broken))
+    assert "manifests behind small: found content that cannot be read" in told and "Comparison of labels" in told
 
 
 def test_names_of_machines_and_folders_stay_where_they_are(broken):

@@ -135,16 +135,8 @@ def test_the_status_opens_files_in_proportion_to_the_jobs_and_a_plan_as_many_how
     assert len(planned) == 1
 
 
-def test_a_table_reads_each_file_of_its_runs_twice_at_most_and_hashes_it_once(small, tmp_path, monkeypatch):
-    plan, read, hashed = Plan({**finished_run.CONFIG, "results": str(small)}), Counter(), Counter()
-    for name, counts in (("read_table", read), ("sha256", hashed)):
-        original = getattr(io, name)
-
-        def counted(path, *more, original=original, counts=counts):
-            counts[Path(path)] += 1
-            return original(path, *more)
-
-        monkeypatch.setattr(io, name, counted)
+def test_a_table_reads_each_file_of_its_runs_twice_at_most_and_hashes_it_once(small, tmp_path, reads):
+    plan, (read, hashed) = Plan({**finished_run.CONFIG, "results": str(small)}), reads
     outputs = {name: tmp_path / Path(file).name for name, file in PLACES["study"].files.items() if name != "manifest"}
     study.run(plan.told("study", study="small"), finished_run.inputs_of(plan), outputs)
     assert max(count for path, count in read.items() if path.is_relative_to(small / "runs")) <= 2

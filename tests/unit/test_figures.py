@@ -417,6 +417,9 @@ def test_confusion_has_a_panel_for_the_reference_and_one_a_label_with_means_over
     assert "the reference in the place of the prediction" in figure.get_label()
     voted = figures.drawn(*block("confusion", votes=4)[:2])
     assert voted.axes[0].get_title() == "other votes" and "the other votes on its image" in voted.get_label()
+    assert "one vote" not in voted.get_label()
+    assert "the first panel is empty" in figures.drawn(*block("confusion", votes=1)[:2]).get_label()
+    assert " Items with one vote (25.0 %) have no others" in confusion._without([1, 2], [4, 8])
 
 
 def test_of_many_classes_those_are_shown_that_differ_most_besides_their_diagonal():

@@ -1,6 +1,7 @@
 """Figures for a paper and for slides: sizes, letters, captions, colours, and the command that draws them again."""
 
 import copy
+import shutil
 
 import finished_run as files
 import pytest
@@ -68,6 +69,22 @@ def test_what_is_wrong_with_a_study_is_said_and_nothing_written(finished, tmp_pa
         cli.main()
     assert end.value.code == 2 and "is there already, and not empty" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_manifest_cannot_name_code_that_runs_nor_files_that_have_changed(finished, tmp_path, monkeypatch, capsys):
+    root = shutil.copytree(finished, tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "evil.py").write_text("import pathlib\npathlib.Path('ran').touch()\n")
+    manifest = root / "studies/small/figures/curves-shapes-random-quick.manifest.json"
+    files.edit_json(manifest, lambda told: told["config"]["figure"].update(kind="evil:draw"))
+    command.figures(str(root / "studies/small"), "paper", tmp_path / "out")
+    assert "curves-shapes-random-quick.manifest.json: is left out" in capsys.readouterr().out
+    assert not (tmp_path / "ran").exists() and len([*(tmp_path / "out").glob("*.pdf")]) == 3
+    scores = root / "runs/shapes/random/quick/soft/seed0/scores/standard.parquet"
+    scores.write_bytes(scores.read_bytes() + b" ")
+    with pytest.raises(UserError, match=r"standard\.parquet: has changed since .*confusion|reliability|risk"):
+        command.figures(str(root / "studies/small"), "paper", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_figure_whose_file_was_lost_names_it_and_leaves_no_folder(finished, tmp_path):

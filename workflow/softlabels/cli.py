@@ -212,6 +212,10 @@ CONFIGURATION = [
               help="configuration (default: config/config.yaml of the repository)"),
     _argument("--configfile", type=Path, action=_Configuration, metavar="CONFIG", help="the same"),
 ]  # fmt: skip
+RESULTS = _argument(
+    "paths", type=Path, nargs="*", metavar="PATH",
+    help="a results folder, a study's folder or one of its tables (default: that of --configfile, or results)",
+)  # fmt: skip
 # The commands for people: what is called with the arguments, the line in the list of commands, more words, arguments.
 FOR_PEOPLE = {
     "run": (
@@ -300,9 +304,7 @@ FOR_PEOPLE = {
         _function("provenance.audit:command"), "check that every number of a table still follows from its files",
         "Check tables, ledger, manifests and files; write audit/report.md beside them. Exit status 1 if a check "
         "failed.", [
-            _argument("paths", type=Path, nargs="*", metavar="PATH",
-                      help="a results folder, a study's folder or one of its tables (default: that of --configfile, "
-                           "or results)"),
+            RESULTS,
             _argument("--strict", action="store_true", help="exit status 1 also for what cannot be checked here"),
             _argument("--configfile", type=Path, nargs="?",
                       help="configuration of the studies (default: search those of the repository)"),
@@ -314,9 +316,7 @@ FOR_PEOPLE = {
         _function("report.page:command"), "write one page that shows the results, for any browser, offline",
         "Write report/index.html in the results folder: the answer of each study, its tables, each number with what it "
         "was made from, figures, and the test images with what people and networks say of them.", [
-            _argument("paths", type=Path, nargs="*", metavar="PATH",
-                      help="a results folder, a study's folder or one of its tables (default: that of --configfile, "
-                           "or results)"),
+            RESULTS,
             _argument("--configfile", type=Path, metavar="CONFIG",
                       help="configuration of the studies: what is missing of them is said, too"),
             OVERRIDES,

@@ -97,6 +97,11 @@ def class_colours(classes: Sequence[str]) -> dict[str, str]:
     return dict(zip(classes, colours(len(classes), classes=True), strict=True))
 
 
+def mixed(p: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """The mix ``sum_k p_k colour_k`` of the class colours for each distribution ``[n, C]``, RGB ``[n, 3]``."""
+    return np.clip(p @ np.array([to_rgb(colour) for colour in class_colours(classes).values()]), 0, 1)
+
+
 def lines(n: int) -> list[dict[str, Any]]:
     """Colour and style of the line of each of ``n`` labels; after every seven another style."""
     return [{"color": c, "linestyle": LINES[k // 7 % len(LINES)]} for k, c in enumerate(colours(n))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import drawing, io, schema
+from . import drawing, io, registry, schema
 from .errors import UserError
 from .places import MANIFEST, PLACES, of_study, parse
 from .provenance.evidence import Results, entries, reading
@@ -31,9 +31,13 @@ def figures(study: str, medium: str, out: Path) -> None:
             f"first."
         )
     found = manifests(results, name)
+    left_out = [path for path in found if registry.OWN.fullmatch(results.manifest(path)["config"]["figure"]["kind"])]
+    found = [path for path in found if path not in left_out]
     if not found:
         raise UserError(f"Study {name}: has no figures. Name some, such as figures: [curves], and run again.")
     with io.new_folder(out) as scratch:
+        for path in left_out:
+            print(f"{path}: is left out, as it names code of your own, which a results folder cannot vouch for.")
         for path in found:
             stem = Path(path).name.removesuffix(MANIFEST)
             caption = draw(results, path, medium, scratch / stem)

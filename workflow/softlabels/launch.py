@@ -80,24 +80,21 @@ def run(cores: str, configfile: Path, overrides: list[str], rest: list[str], rep
                 return status
         if NOT_RUN & set(rest):  # tables that are there are not of this run
             return 0
-        tables = [Path(config["results"], places.of_study(study, "table_md")) for study in config["studies"]]
-        for table in filter(Path.is_file, tables):  # not where Snakemake was asked for something else
-            print(f"Table and figures: {table}", file=sys.stderr)
-        if report:
-            _audit_and_report(plan, configfile, overrides)
+        tables = {study: Path(plan.root, places.of_study(study, "table_md")) for study in config["studies"]}
+        made = [study for study, table in tables.items() if table.is_file()]  # Snakemake may be asked for other files
+        for study in made:
+            print(f"Table and figures: {tables[study]}", file=sys.stderr)
+        if report and made:
+            _audit_and_report(plan, made, configfile, overrides)
     return 0
 
 
-def _audit_and_report(plan: Plan, configfile: Path, overrides: list[str]) -> None:
+def _audit_and_report(plan: Plan, studies: list[str], configfile: Path, overrides: list[str]) -> None:
     """Audit the studies of a run and write the page that shows them; what the audit found stands on the page."""
     from .provenance.audit import FAIL, audit, summary, write_report
     from .report.page import write
 
     root = Path(plan.root)
-    tables = {study: root / places.of_study(study, "table_md") for study in plan.config["studies"]}
-    studies = [study for study, table in tables.items() if table.is_file()]
-    if not studies:  # something else was asked for
-        return
     print("Auditing …", file=sys.stderr, flush=True)
     verdicts = audit(root, studies, configfile=configfile, overrides=overrides)
     write_report(root, studies, verdicts)

@@ -32,7 +32,7 @@ def _of_one(ledger: Ledger, block: Block, metric: str) -> Text:
     said = (f"{what[0].upper()}{what[1:]} is ", mine, f" with {other} and ", theirs, f" with {baseline} labels")
     if "low" not in found:
         return (*said, f": {_undefined(ledger)}.")
-    seeds, (images,) = len(ledger.facts["seeds"]), {spread(ledger.get(block, baseline, "n_items"))}
+    seeds, images = len(ledger.facts["seeds"]), spread(ledger.get(block, baseline, "n_items"))
     size = ("difference ", found["mean"]["printed"], " ", interval(found))
     basis = f", {percent(ledger.facts['level'])} interval over {seeds} seeds and {images} test images"
     return (*said, ": ", Bold(VERDICTS[_sign(ledger, metric, found)].format(other)), " (", *size, f"{basis}).")

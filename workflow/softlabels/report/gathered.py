@@ -31,7 +31,10 @@ class Audit(NamedTuple):
     passed: bool
     open_: list[dict[str, Any]]
     stale: bool
-    studies: list[str] = []  # noqa: RUF012
+    studies: tuple[str, ...]
+
+
+NOT_AUDITED = Audit(None, False, [], False, ())
 
 
 def audit(results: Results, study: str) -> Audit:
@@ -39,16 +42,16 @@ def audit(results: Results, study: str) -> Audit:
     try:
         told = results.json(AUDITED)
         if study not in told["studies"]:
-            return Audit(None, False, [], False)
+            return NOT_AUDITED
         fields = ("id", "verdict", "title", "evidence")
         open_ = [{key: check[key] for key in fields} for check in told["checks"] if check["verdict"] != "pass"]
         failed = any(check["verdict"] != "unknown" for check in open_)
         for check in open_:
             check["evidence"] = shortened([*map(str, check["evidence"])])
         changed = told["ledgers"].get(study) != results.sha256(places.of_study(study, "cells"))
-        return Audit(str(told["summary"]), not failed, open_, changed, [*map(str, told["studies"])])
+        return Audit(str(told["summary"]), not failed, open_, changed, tuple(map(str, told["studies"])))
     except (UserError, KeyError, TypeError, AttributeError):  # of another version, or edited
-        return Audit(None, False, [], False)
+        return NOT_AUDITED
 
 
 class Cost(NamedTuple):
@@ -64,8 +67,6 @@ def costs(manifests: Iterable[Mapping[str, Any]]) -> list[Cost]:
     """What all jobs behind a study took, the longest command first."""
     took: dict[str, list[float]] = {}
     for manifest in manifests:
-        if not {"started", "ended"} <= manifest.keys():
-            continue
         started, ended = (datetime.fromisoformat(manifest[key]) for key in ("started", "ended"))
         took.setdefault(manifest["command"], []).append((ended - started).total_seconds())
     made = [Cost(command, len(of), sum(of), max(of)) for command, of in took.items()]
@@ -87,14 +88,13 @@ def environment(manifests: Iterable[Mapping[str, Any]]) -> list[str]:
     machines, packages, commits = Counter(), Counter(), Counter()
     for manifest in manifests:
         machine, versions = manifest["machine"], manifest["environment"]["packages"]
-        where = [machine.get(key) for key in ("system", "cpu", "gpu")]
+        where = [machine.get(key) for key in ("system", "processor", "gpu")]
         machines[", ".join(str(part) for part in where if part)] += 1
         python = f"Python {manifest['environment'].get('python')}"
         told = [f"{name} {versions[name]}" for name in ("torch", "numpy", "pyarrow") if name in versions]
         packages[", ".join([python, *told])] += 1
-        commits[
-            f"{manifest['code'].get('commit') or 'no commit'}{', changed' * bool(manifest['code'].get('dirty'))}"
-        ] += 1
+        code = manifest["code"]
+        commits[f"{code.get('commit') or 'no commit'}{', changed' * bool(code.get('dirty'))}"] += 1
     lines = []
     for what, counted in (("machine", machines), ("packages", packages), ("code", commits)):
         lines += [f"{what}: {text} ({jobs:,} jobs)" for text, jobs in counted.most_common(3)]

@@ -117,7 +117,7 @@ def of(results: Results, config: Mapping[str, Any], private: Collection[str] = (
         kl={label: kl_items(reference.p[at], values) for label, values in log_q.items()},
         maps=maps, places=known,
         images=_images(results, places.path("data", "images", dataset=dataset)) if shown else None,
-        trained=dict(_trained(results, predictions)),
+        trained=dict(_trained(results, there, predictions)),
     )  # fmt: skip
 
 
@@ -154,13 +154,12 @@ def _images(results: Results, path: str) -> np.ndarray:
         return read_images(results.file(path))
 
 
-def _trained(results: Results, predictions: Mapping[str, str]) -> Iterator[tuple[str, Labels]]:
+def _trained(results: Results, there: set[str], predictions: Mapping[str, str]) -> Iterator[tuple[str, Labels]]:
     """The label files that the runs learned from, as their manifests say."""
     for label, path in predictions.items():
         producer = results.producer(results.sha256(path), path)
-        inputs = entries(producer[1]["inputs"]) if producer else ()
-        for name, entry in inputs:
-            if name == "labels" and entry.get("path") in results.files:
+        for name, entry in entries(producer[1]["inputs"]) if producer else ():
+            if name == "labels" and entry.get("path") in there:
                 yield label, read_labels(results.file(entry["path"]))
 
 
@@ -168,9 +167,3 @@ def top(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The most probable classes, int ``[n, k]``, of distributions ``[n, C]``, and their probabilities ``[n, k]``."""
     order = np.argsort(-p, axis=1, kind="stable")[:, :TOP]
     return order, np.take_along_axis(p, order, axis=1)
-
-
-def mixed(p: np.ndarray, colours: list[str]) -> list[str]:
-    """The mix of class colours by each distribution ``[n, C]``, as hexadecimal colours: what Figure 2 paints."""
-    parts = np.array([[int(colour[k : k + 2], 16) for k in (1, 3, 5)] for colour in colours], float)
-    return [f"#{r:02x}{g:02x}{b:02x}" for r, g, b in np.rint(p @ parts).clip(0, 255).astype(int).tolist()]

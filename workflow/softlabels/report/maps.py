@@ -13,9 +13,9 @@ from bokeh.models import ColumnDataSource, HoverTool, Range1d, TapTool
 from bokeh.plotting import figure
 from matplotlib.colors import to_hex
 
-from ..drawing import BACKGROUND
+from ..drawing import BACKGROUND, mixed
 from ..studies.figures.embedding import SHAPE_MAP, hue
-from .items import Items, mixed
+from .items import Items
 
 PANELS = 2  # side by side: a select says which label each one shows
 HEIGHT = 400  # pixels
@@ -31,10 +31,10 @@ def plots(items: Items) -> dict[str, Any]:
     ``mix`` (of the classes, by the reference) and, of generated items, ``hue`` and ``shape``, their positions.
     """
     labels = list(items.maps)
-    columns: dict[str, Any] = {"mix": mixed(items.p, items.colours)}
+    paints = {"mix": mixed(items.p, items.classes)}
     if "u" in items.places:
-        u, s = items.places["u"], items.places["s"]
-        columns |= {"hue": [to_hex(c) for c in hue(u)], "shape": [to_hex(c) for c in SHAPE_MAP(s)]}
+        paints |= {"hue": hue(items.places["u"]), "shape": SHAPE_MAP(items.places["s"])}
+    columns: dict[str, Any] = {name: list(map(to_hex, rgb)) for name, rgb in paints.items()}
     for k, label in enumerate(labels):
         columns |= {f"x{k}": items.maps[label][:, 0], f"y{k}": items.maps[label][:, 1]}
     source = ColumnDataSource(columns, name=POINTS + DATA)
@@ -45,7 +45,7 @@ def plots(items: Items) -> dict[str, Any]:
         whole.add_root(one)
     documents, _ = standalone_docs_json_and_render_items(whole)
     (content,) = documents.values()  # under a random name
-    return _renumbered({"document": content, "roots": [one.id for one in made], "labels": labels})
+    return _renumbered({"document": content, "roots": [one.id for one in made]}) | {"labels": labels}
 
 
 def _renumbered(value: dict[str, Any]) -> dict[str, Any]:
@@ -68,12 +68,9 @@ def _plot(source: ColumnDataSource, rings: ColumnDataSource, k: int, points: np.
     plot.toolbar.logo = None
     plot.axis.visible = plot.grid.visible = False
     size = float(np.clip(90 / len(points) ** 0.4, 3, 9))
-    shown = plot.scatter(
-        f"x{k}", f"y{k}", source=source, size=size, fill_color="mix", line_color=None, name=POINTS,
-    )  # fmt: skip
-    ring = plot.scatter(
-        f"x{k}", f"y{k}", source=rings, size=18, fill_color=None, line_color="black", line_width=2.5, name=RINGS
-    )
+    at, ringed = (f"x{k}", f"y{k}"), {"fill_color": None, "line_color": "black", "line_width": 2.5}
+    shown = plot.scatter(*at, source=source, size=size, fill_color="mix", line_color=None, name=POINTS)
+    ring = plot.scatter(*at, source=rings, size=18, name=RINGS, **ringed)
     for one in (shown, ring):  # else they have glyphs for what is selected, which do not follow a choice on the page
         one.selection_glyph = one.nonselection_glyph = None
     plot.add_tools(HoverTool(renderers=[shown], tooltips=None), TapTool(renderers=[shown]))

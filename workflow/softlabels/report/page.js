@@ -35,6 +35,7 @@
   const numbers = ({ kind, packed }) =>
     new KINDS[kind](Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0)).buffer);
 
+  const decimals = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : "∞");
   const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.0995 ? 1 : 0)} %`;
 
   // -- the images of a study ------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@
     card(row, labels) {
       const list = make("dl");
       const add = (name, of, kl) => {
-        list.append(make("dt", {}, name, kl === undefined ? "" : make("small", {}, ` KL ${kl.toFixed(3)}`)));
+        list.append(make("dt", {}, name, kl === undefined ? "" : make("small", {}, ` KL ${decimals(kl, 3)}`)));
         const bars = this.shares(of, row).map(([text, share, colour]) =>
           make("span", { class: "share" },
             make("i", { style: { width: `${100 * share}%`, background: colour } }),
@@ -191,7 +192,7 @@
       return type === "display" ? make("span", {}, make("bdi", {}, text), ` ${percent(share)}`) : type === "sort" ? text + share : text;
     };
     const number = (values, digits) => (value, type, row) =>
-      type === "display" ? make("span", {}, values[row.k].toFixed(digits)) : values[row.k];
+      type === "display" ? make("span", {}, decimals(values[row.k], digits)) : values[row.k];
     const name = (value, type, row) => {
       if (type !== "display") return of.name(row.k);
       const map = document.querySelector(`.map[data-study="${of.k}"]`);
@@ -265,7 +266,8 @@
   document.documentElement.classList.add("live");
   document.addEventListener("click", (event) => {
     const number = event.target.closest("button[data-cell]");
-    if (number) explain(number.closest("section").dataset.study, Number(number.dataset.cell));
+    const graph = number && document.getElementById(`graph-${number.closest("section").dataset.study}`);
+    if (graph) explain(number.closest("section").dataset.study, Number(number.dataset.cell));
     if (event.target === dialog) dialog.close(); // outside of its content
     if (event.target.matches("figure img")) event.target.parentElement.classList.toggle("large");
   });

@@ -28,7 +28,7 @@ from ..provenance.evidence import Results, reading
 from ..studies.ledger_view import cut
 from . import gathered, thumbnails
 from .answer import QUESTION
-from .study import Study, Told
+from .study import Pictures, Study, Told
 
 HERE = Path(__file__).parent
 
@@ -79,8 +79,8 @@ def page(results: Results, studies: list[str], *, images: bool | None, plans: li
     told = Told(images, private, own, gathered.missing(plans) if plans else {})
     made = [Study(results, name, told) for name in studies]
     shown = [study.shown() for study in made]
-    sheets: dict[str, str] = {}
-    data = [entry for k, study in enumerate(made) for entry in study.data(k, sheets)]
+    pictures: Pictures = {}
+    data = [entry for k, study in enumerate(made) for entry in study.data(k, pictures)]
     scripts = _scripts(maps=any(study.items and study.items.maps for study in made), items=any(s.items for s in made))
     hashes = " ".join(f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     policy = (

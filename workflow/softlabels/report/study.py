@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -35,6 +34,9 @@ FIGURES_BYTES = 8_000_000  # of the figures of a study
 LEAD = ("embedding", "points", "over", "labels", "curves")  # which figure stands at the top
 COLOURINGS = {"mix": "class", "hue": "colour position", "shape": "shape position"}
 NAMED = "Name the configuration that has it with --configfile."
+
+
+Pictures = dict[tuple[str, bytes], dict[str, Any]]  # by data set and items: where on the page they are
 
 
 class Told(NamedTuple):
@@ -114,16 +116,16 @@ class Study:
         if self.cell_of:
             with self._lacking():
                 self.graph = public(explain.graph(self.results, self.name, list(self.cell_of)), self.told.private)
-        manifests: list[dict[str, Any]] = []
+        made = None
         if self.ledger:
-            with self._lacking():
-                manifests = gathered.behind(self.results, self.name)
+            with self._lacking(), reading(f"manifests behind {self.name}"):
+                made = self._made(gathered.behind(self.results, self.name))
         return {
             "name": self.name, "lead": lead, "answer": sentences, "tables": tables,
             "audit": self._audit() if self.ledger else None,
             "figures": [figure for figure in figures if figure is not lead],
             "shown": self._items() if self.items else None,
-            "made": self._made(manifests) if manifests else None, "lacking": self.lacking,
+            "made": made, "lacking": self.lacking,
         }  # fmt: skip
 
     # -- tables --------------------------------------------------------------------------------------------------------
@@ -140,12 +142,8 @@ class Study:
     def _audit(self) -> dict[str, Any]:
         found = gathered.audit(self.results, self.name)
         if found.summary is None:
-            return {
-                "kind": "none",
-                "word": "Not audited.",
-                "text": "softlabels audit checks every number.",
-                "checks": [],
-            }
+            how = "softlabels audit checks every number."
+            return {"kind": "none", "word": "Not audited.", "text": how, "checks": []}
         stale = " The numbers of this study have changed since: audit again." if found.stale else ""
         kind = "pass" if found.passed and not found.stale else "fail"
         word = "Audited:" if found.passed else "The audit failed:"
@@ -263,19 +261,24 @@ class Study:
 
     # -- data of the page's script -------------------------------------------------------------------------------------
 
-    def data(self, k: int, sheets: dict[str, str]) -> Iterator[tuple[str, Markup]]:
-        """What the page's script reads, by the id of its element; ``sheets`` are those that the page has already."""
+    def data(self, k: int, pictures: Pictures) -> Iterator[tuple[str, Markup]]:
+        """What the page's script reads, by the id of its element; ``pictures`` are those that the page has already."""
         if self.graph:
             yield f"graph-{k}", zipped(self.graph)
         if not (of := self.items):
             return
-        tiles = None
+        tiles, same = None, (of.dataset, of.item.tobytes())
         if of.images is not None and len(of.item) <= PICTURED:
-            tiles = thumbnails.sheets(of.images, of.item)
-            for sheet in map(partial(thumbnails.url, kind="image/webp"), tiles.sheets):
-                if sheet not in sheets:  # of the same images as in another study
-                    sheets[sheet] = f"sheet-{len(sheets)}"
-                    yield sheets[sheet], Markup(sheet)
+            if same not in pictures:  # else of another study on the page
+                made = thumbnails.sheets(of.images, of.item)
+                names = [f"sheet-{len(pictures)}-{number}" for number in range(len(made.sheets))]
+                pictures[same] = {
+                    "width": made.width, "height": made.height, "columns": thumbnails.COLUMNS, "rows": thumbnails.ROWS,
+                    "sheets": names,
+                }  # fmt: skip
+                for name, sheet in zip(names, made.sheets, strict=True):
+                    yield name, Markup(thumbnails.url(sheet, "image/webp"))
+            tiles = pictures[same]
         kind = "u1" if len(of.classes) <= 256 else "u2"
 
         def shares(p: np.ndarray) -> dict[str, Any]:
@@ -288,10 +291,7 @@ class Study:
             "votes": None if of.votes is None else packed(of.votes, "i4"), "reference": shares(of.p),
             "predicted": [shares(q) for q in of.q.values()],
             "kl": [packed(kl, "f4") for kl in of.kl.values()], "apart": packed(of.apart, "f4"),
-            "tiles": tiles and {
-                "width": tiles.width, "height": tiles.height, "columns": thumbnails.COLUMNS, "rows": thumbnails.ROWS,
-                "sheets": [sheets[thumbnails.url(sheet, "image/webp")] for sheet in tiles.sheets],
-            },
+            "tiles": tiles,
         })  # fmt: skip
         if of.maps:
             yield f"map-{k}", as_json(maps.plots(of))

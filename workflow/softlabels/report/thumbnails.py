@@ -30,7 +30,7 @@ def tile(image: np.ndarray, largest: int) -> Image.Image:
         return Image.fromarray(image)
     scale = largest / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=None)
+    return Image.fromarray(image).resize(size, Image.Resampling.BOX)
 
 
 def sheets(images: np.ndarray, items: np.ndarray, most: int = MOST) -> Sheets:

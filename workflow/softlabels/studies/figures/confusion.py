@@ -32,12 +32,13 @@ DARK = 0.35  # shares above are so dark that their numbers are white
 def draw(config: dict, inputs: dict) -> Figure:
     """The reference's panel and one a label, each a mean over seeds; only some of many classes."""
     found: dict[str, list[np.ndarray]] = {label: [] for label in config["labels"]}
-    own, counts = [], []
+    own, counts, single = [], [], []
     for label, part in tested(config, inputs):
         found[label].append(confusion(part))
         if label == config["labels"][0]:  # a seed's test items are the same for all labels
             own.append(ambiguity(part))
             counts.append(len(part.item))
+            single.append(0 if part.counts is None else int((part.counts.sum(axis=1) == 1).sum()))
     votes, classes = part.counts is not None, part.classes
     shares = [mean(own), *map(mean, found.values())]
     kept = telling(shares) if len(classes) > MOST else np.arange(len(classes))
@@ -63,7 +64,7 @@ def draw(config: dict, inputs: dict) -> Figure:
     bar.ax.set_yticklabels([f"{100 * tick:g} %" for tick in TICKS])
     title = f"Study {config['study']}: confusion on soft mass"
     tests = items(counts, len(config["seeds"]))
-    drawing.caption(figure, title, _text(config, tests, votes, len(kept), len(classes)))
+    drawing.caption(figure, title, _text(config, tests, votes, len(kept), len(classes)) + _without(single, counts))
     return figure
 
 
@@ -101,6 +102,16 @@ def _panel(axes: Axes, matrix: np.ndarray, names: list[str]) -> QuadMesh:
             place = {"ha": "center", "va": "center", "fontsize": size}
             axes.text(j + 0.5, i + 0.5, text, color="white" if share > DARK else "black", **place)
     return image
+
+
+def _without(single: list[int], counts: list[int]) -> str:
+    """Which items the first panel lacks, of each seed."""
+    if not any(single):
+        return ""
+    share = f"{100 * sum(single) / sum(counts):.1f} %"
+    if single == counts:
+        return " Every item has one vote, and no others to compare it with: the first panel is empty."
+    return f" Items with one vote ({share}) have no others, and are not in the first panel."
 
 
 def _text(config: dict, tests: str, votes: bool, shown: int, classes: int) -> str:

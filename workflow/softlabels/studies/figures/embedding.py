@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import hsv_to_rgb, to_rgb
+from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
@@ -107,7 +107,7 @@ def classes_figure(panels: list[Panel], reference_path: Path, title: str) -> Fig
     """Figure 2: a panel a label; each item has the mix ``sum_k p_k colour_k`` of the class colours."""
     reference = read_reference(reference_path)
     colours = [*drawing.class_colours(reference.classes).values()]
-    mixed = np.clip(reference.p @ np.array([to_rgb(colour) for colour in colours]), 0, 1)
+    mixed = drawing.mixed(reference.p, reference.classes)
     rows, columns = drawing.arranged(len(panels), SMALL_PANEL, SMALL_PANEL + 0.6, BESIDE)
     size = PANEL if rows == 1 else SMALL_PANEL
     high = size * rows + 0.5
